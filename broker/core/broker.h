@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * broker.h - the broker's decisions as a pure state machine: sessions, pools, jobs, ranges, attempts, grants, outcomes.
+ *
+ * No sockets, files, clock, threads, globals, randomness from outside. Everything comes in by the calls below with the time of the
+ * loop turn; everything that is to happen comes out as effects. The same code runs in bfork-broker, in the local engine and in the
+ * simulator.
+ *
+ * A loop turn is: any number of broker_recv / broker_lost / broker_tick, then one broker_flush, then perform the effects in order and
+ * broker_effects_done. recv only takes in; flush dispatches and composes at most one data message (TASKS' descendants: CHUNKS,
+ * OUTCOMES) for each peer, so batches grow with the load and a lone task waits for nobody.
+ */
+#ifndef BROKER_CORE_BROKER_H
+#define BROKER_CORE_BROKER_H
+
+#include "wire/wire.h"
+
+struct broker;
+
+typedef uint64_t broker_peer;       /* the shell's name for one connection; never used again after broker_lost */
+
+struct broker_config {
+    uint64_t epoch;                 /* random, not 0 */
+    uint64_t seed;                  /* attempts start here */
+    uint32_t heartbeat_ms, lease_ms, hold_ms;       /* 0: 1000, 5000, 3000 */
+    uint32_t detach_ms;             /* how long a client may be gone before its jobs end; 0: 60000 */
+    uint64_t quota_bytes, quota_tasks;              /* each client session; 0: 1 GiB, 16 Mi */
+    uint64_t window_bytes;          /* unacknowledged bytes towards the broker; 0: 8 MiB */
+    uint32_t lost_limit;            /* attempts when workers are lost; 0: 3 */
+    uint32_t crash_limit;           /* attempts when the task itself crashes; 0: 1 */
+    uint64_t worker_window_bytes;   /* chunks on the way to one worker and in its rings; 0: 4 MiB */
+    uint32_t target_us;             /* duration a chunk is cut for; 0: 1000 */
+    /* MAC for tickets: out = MAC(secret, in). NULL (local engine): tickets are zero and nothing is adopted. */
+    void (*mac)(void *ctx, const void *in, size_t n, uint8_t out[WIRE_TICKET]);
+    void *mac_ctx;
+};
+
+enum broker_effect_type { BROKER_SEND, BROKER_CUT, BROKER_LOG };
+
+struct broker_effect {
+    enum broker_effect_type type;
+    broker_peer peer;
+    struct wire_msg msg;            /* SEND: valid until broker_effects_done; slices hold references of the core's */
+    int level;                      /* LOG: enum log_level */
+    const char *text;               /* CUT, LOG: why, for the log */
+};
+
+int broker_new(const struct broker_config *config, struct broker **ret);
+void broker_free(struct broker **b);
+
+/* A message of an authenticated peer. The first from a peer must be HELLO, or it is answered with RESET. Slices of m are referenced
+ * (slice_ref) or copied as the core sees fit; if body.buf is NULL they are copied. An error never comes back here: a bad message ends
+ * the session through effects (ERROR, then CUT) and is counted. */
+void broker_recv(struct broker *b, uint64_t now, broker_peer peer, enum wire_role role, const uint8_t key[WIRE_KEY],
+                 const struct wire_msg *m);
+void broker_lost(struct broker *b, uint64_t now, broker_peer peer);
+/* The key was revoked: its sessions end, its jobs are cancelled (client) or requeued (worker). */
+void broker_revoke(struct broker *b, uint64_t now, const uint8_t key[WIRE_KEY]);
+/* The shell's loop did not run from `from` to `to`: nobody is charged for it. */
+void broker_stalled(struct broker *b, uint64_t from, uint64_t to);
+void broker_tick(struct broker *b, uint64_t now);
+void broker_drain(struct broker *b, uint64_t now);      /* no new jobs; running work finishes */
+bool broker_idle(const struct broker *b);               /* nothing queued, running or unacknowledged */
+
+void broker_flush(struct broker *b, uint64_t now);
+const struct broker_effect *broker_effects(const struct broker *b, size_t *n);
+void broker_effects_done(struct broker *b);             /* releases what the effects hold */
+uint64_t broker_deadline(const struct broker *b);       /* when broker_tick is due at the latest; CLOCK_NEVER: not at all */
+
+/* Blobs are the shell's; who may have them is decided here. May this worker pull the blob (does a pool granted to it name it)? */
+bool broker_may_pull(const struct broker *b, broker_peer worker, const uint8_t digest[WIRE_DIGEST]);
+/* A connected client that named this digest in an open pool; 0: none. Call again with the last answer for the next one. */
+broker_peer broker_blob_source(const struct broker *b, const uint8_t digest[WIRE_DIGEST], broker_peer after);
+/* Where live output of this worker's attempt goes: the client's peer (0: nobody) and its handle of the job. */
+broker_peer broker_output_target(const struct broker *b, broker_peer worker, uint64_t attempt, uint32_t *ret_job);
+
+struct broker_counters {
+    uint64_t tasks_accepted, tasks_ok, tasks_failed, requeued, attempts, duplicates, foreign, bad_messages, refused, adopted, fenced;
+    uint64_t queued, running, clients, workers, slots, slots_busy, bytes;
+};
+void broker_counters(const struct broker *b, struct broker_counters *ret);
+/* Rows for status; the shell makes JSON of them. Strings are valid until the next call into the core. owner: only this key's jobs;
+ * NULL: all. Rows come in order of arrival. */
+struct broker_worker_row { const char *name, *host, *state, *software, *resources; uint32_t slots, busy; uint64_t tasks_done, held, since; };
+struct broker_job_row { uint8_t id[WIRE_ID]; const char *name, *pool, *client, *host, *state; uint64_t queued, running, done, failed, total, since; };
+void broker_workers(const struct broker *b, uint64_t now, void (*row)(void *ctx, const struct broker_worker_row *r), void *ctx);
+void broker_jobs(const struct broker *b, uint64_t now, const uint8_t *owner, void (*row)(void *ctx, const struct broker_job_row *r), void *ctx);
+/* A STATUS_GET that broker_recv took in waits here for the shell, which answers through broker_status_answer (json: the whole text). */
+bool broker_status_wanted(struct broker *b, broker_peer *ret_peer, uint32_t *ret_request, char what[16]);
+void broker_status_answer(struct broker *b, broker_peer peer, uint32_t request, const char *json);
+
+/* Every invariant; NULL or a text that names the broken one (static buffer inside b). Costs a walk over everything: tests only. */
+const char *broker_check(struct broker *b);
+
+#endif

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: MPL-2.0
+# The few helpers every folder uses. A layer is a static library of position-independent objects; what it may include is what it links.
+
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+pkg_check_modules(ZMQ REQUIRED IMPORTED_TARGET libzmq>=4.3)
+pkg_check_modules(CZMQ REQUIRED IMPORTED_TARGET libczmq>=4.2)
+pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto>=3.0)
+# msgpack-c changed its name with every major version; the C API stayed.
+foreach(name msgpack-c msgpackc msgpack)
+  if(NOT MSGPACK_FOUND)
+    pkg_check_modules(MSGPACK QUIET IMPORTED_TARGET ${name})
+  endif()
+endforeach()
+if(NOT MSGPACK_FOUND)
+  message(FATAL_ERROR "msgpack-c was not found: install libmsgpack-dev")
+endif()
+
+add_library(bf_flags INTERFACE)
+target_compile_options(bf_flags INTERFACE -Wall -Wextra $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes>
+  -Wshadow -Wpointer-arith -Wwrite-strings -Wundef -fno-common -fno-strict-aliasing)
+target_compile_definitions(bf_flags INTERFACE _GNU_SOURCE BF_VERSION="${PROJECT_VERSION}")
+target_include_directories(bf_flags INTERFACE ${PROJECT_SOURCE_DIR}/common ${PROJECT_SOURCE_DIR}/libclient/include)
+if(BF_WERROR)
+  target_compile_options(bf_flags INTERFACE -Werror)
+endif()
+if(BF_SANITIZE)
+  add_compile_options(-fsanitize=${BF_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${BF_SANITIZE})
+  target_compile_definitions(bf_flags INTERFACE BF_SANITIZED=1)
+endif()
+
+# bf_layer(name LINK a b …): all *.c of this folder (not of folders below) as a static library.
+function(bf_layer name)
+  cmake_parse_arguments(A "" "" "LINK;SOURCES" ${ARGN})
+  if(NOT A_SOURCES)
+    file(GLOB A_SOURCES CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.c)
+  endif()
+  add_library(${name} STATIC ${A_SOURCES})
+  target_link_libraries(${name} PUBLIC bf_flags ${A_LINK})
+endfunction()
+
+# bf_test(name SOURCES … LINK … [LABELS …] [TIMEOUT s]): a cmocka program, one ctest entry, in a directory of its own.
+function(bf_test name)
+  cmake_parse_arguments(A "" "TIMEOUT" "SOURCES;LINK;LABELS;ARGS" ${ARGN})
+  if(NOT A_SOURCES)
+    set(A_SOURCES ${name}.c)
+  endif()
+  if(NOT A_TIMEOUT)
+    set(A_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${A_SOURCES})
+  target_link_libraries(${name} PRIVATE bf_flags ${A_LINK} cmocka)
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/run/${name})
+  add_test(NAME ${name} COMMAND ${name} ${A_ARGS} WORKING_DIRECTORY ${CMAKE_BINARY_DIR}/run/${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "${A_LABELS}")
+endfunction()
+
+# bf_script_test(name script args…): a shell test; $BF_BUILD and $BF_SOURCE are set, the working directory is empty and its own.
+function(bf_script_test name script)
+  cmake_parse_arguments(A "" "TIMEOUT" "ARGS;LABELS" ${ARGN})
+  if(NOT A_TIMEOUT)
+    set(A_TIMEOUT 120)
+  endif()
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/run/${name})
+  add_test(NAME ${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/${script} ${A_ARGS} WORKING_DIRECTORY ${CMAKE_BINARY_DIR}/run/${name})
+  set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "${A_LABELS}"
+    ENVIRONMENT "BF_BUILD=${CMAKE_BINARY_DIR};BF_SOURCE=${PROJECT_SOURCE_DIR};BF_SANITIZE=${BF_SANITIZE}")
+endfunction()
