@@ -48,6 +48,7 @@ int err_prefix(struct err *e, const char *format, ...)
 {
     int kept = errno, n;
     char old[sizeof(e->text)];
+    size_t room, size;
     va_list ap;
 
     if (!e)
@@ -56,8 +57,13 @@ int err_prefix(struct err *e, const char *format, ...)
     va_start(ap, format);
     n = vsnprintf(e->text, sizeof(e->text), format, ap);
     va_end(ap);
-    if (n >= 0 && (size_t)n < sizeof(e->text) - 1)
-        snprintf(e->text + n, sizeof(e->text) - (size_t)n, ": %.*s", (int)sizeof(old), old);
+    if (n >= 0 && (size_t)n + 3 < sizeof(e->text)) {
+        room = sizeof(e->text) - (size_t)n - 3;
+        size = strnlen(old, room);
+        memcpy(e->text + n, ": ", 2);
+        memcpy(e->text + n + 2, old, size);
+        e->text[(size_t)n + 2 + size] = 0;
+    }
     cut_whole(e->text, sizeof(e->text));
     errno = kept;
     return e->code;
