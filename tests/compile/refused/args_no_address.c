@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * A value where its address is needed. */
+#include "prelude.h"
+
+int test(bfork_pool *pool, bfork_task *task, void *unknown)
+{
+    PRELUDE;
+#ifdef WRONG
+    return bfork_args(task, x) ? -1 : 0;
+#else
+    return bfork_args(task, &x) ? -1 : 0;
+#endif
+}

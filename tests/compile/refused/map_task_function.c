@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * A task function where a map function is needed. */
+#include "prelude.h"
+
+int test(bfork_pool *pool, bfork_task *task, void *unknown)
+{
+    PRELUDE;
+#ifdef WRONG
+    return bfork_map(pool, work, in, out, 3);
+#else
+    return bfork_map(pool, square, in, out, 3);
+#endif
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * A future that nobody holds. */
+#include "prelude.h"
+
+int test(bfork_pool *pool, bfork_task *task, void *unknown)
+{
+    PRELUDE;
+#ifdef WRONG
+    bfork_submit(pool, work, 1);
+    return 0;
+#else
+    bfork_future *f = bfork_submit(pool, work, 1);
+    bfork_future_free(&f);
+    return 0;
+#endif
+}

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * Bytes without their number. */
+#include "prelude.h"
+
+int test(bfork_pool *pool, bfork_task *task, void *unknown)
+{
+    PRELUDE;
+#ifdef WRONG
+    bfork_future *f = bfork_submit(pool, work, buffer);
+    bfork_future_free(&f);
+    return 0;
+#else
+    bfork_future *f = bfork_submit(pool, work, bfork_bytes_of(buffer, sizeof(buffer)));
+    bfork_future_free(&f);
+    return 0;
+#endif
+}
