@@ -56,7 +56,7 @@ function(bf_test name)
   set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "${A_LABELS}")
 endfunction()
 
-# bf_script_test(name script args…): a shell test; $BF_BUILD and $BF_SOURCE are set, the working directory is empty and its own.
+# bf_script_test(name script args…): a shell test; $BF_BUILD, $BF_SOURCE, $CC are set, the working directory is empty and its own.
 function(bf_script_test name script)
   cmake_parse_arguments(A "" "TIMEOUT" "ARGS;LABELS" ${ARGN})
   if(NOT A_TIMEOUT)
@@ -65,5 +65,8 @@ function(bf_script_test name script)
   file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/run/${name})
   add_test(NAME ${name} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/${script} ${A_ARGS} WORKING_DIRECTORY ${CMAKE_BINARY_DIR}/run/${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${A_TIMEOUT} LABELS "${A_LABELS}"
-    ENVIRONMENT "BF_BUILD=${CMAKE_BINARY_DIR};BF_SOURCE=${PROJECT_SOURCE_DIR};BF_SANITIZE=${BF_SANITIZE}")
+    ENVIRONMENT
+    "BF_BUILD=${CMAKE_BINARY_DIR};BF_SOURCE=${PROJECT_SOURCE_DIR};BF_SANITIZE=${BF_SANITIZE};CC=${CMAKE_C_COMPILER};CXX=${CMAKE_CXX_COMPILER}")
 endfunction()
+
+include(${CMAKE_CURRENT_LIST_DIR}/Package.cmake)
