@@ -1,0 +1,61 @@
+#!/bin/sh
+# SPDX-License-Identifier: MPL-2.0
+# Installs into a prefix and uses what is there as a stranger would: cc with pkg-config, g++, a CMake project, the static archive.
+set -eu
+
+rm -rf prefix outside cmake-project
+cmake --install "$BF_BUILD" --prefix "$PWD/prefix" >install.log
+lib=$(dirname "$(find "$PWD/prefix" -name 'libbfork.so.0' | head -n 1)")
+PKG_CONFIG_PATH=$lib/pkgconfig
+LD_LIBRARY_PATH=$lib
+export PKG_CONFIG_PATH LD_LIBRARY_PATH
+unset BFORK_PROFILE
+sanitize=
+[ -z "$BF_SANITIZE" ] || sanitize="-fsanitize=$BF_SANITIZE"
+
+fail() { echo "install.sh: $*" >&2; exit 1; }
+# expect FILE LINE...: the file holds exactly these lines.
+expect() {
+    file=$1
+    shift
+    printf '%s\n' "$@" >expected
+    diff expected "$file" || fail "$file is not what it should be"
+}
+
+[ "$(ls "$PWD"/prefix/include)" = "bfork.h
+bfork_typed.h" ] || fail "include/ holds other files than bfork.h and bfork_typed.h: $(ls prefix/include)"
+for program in bfork bfork-broker bfork-worker; do
+    env -u LD_LIBRARY_PATH "prefix/bin/$program" --version >version.txt || fail "$program --version: status $?"
+    grep -q "$(pkg-config --modversion bfork)" version.txt || fail "$program says $(cat version.txt), bfork.pc says $(pkg-config --modversion bfork)"
+done
+
+# A user's first program, with the command line that the README shows.
+mkdir outside
+cp "$BF_SOURCE/examples/square.c" outside/
+cd outside
+# shellcheck disable=SC2046,SC2086
+$CC -Wall -Wextra -Werror $sanitize square.c $(pkg-config --cflags --libs bfork) -o square
+./square >square.out
+expect square.out 1 4 9 16 25
+BFORK_PROFILE=serial: ./square >square.out
+expect square.out 1 4 9 16 25
+
+# The library alone brings neither ZeroMQ nor OpenSSL into a program.
+LC_ALL=C ldd ./square >libraries.txt
+! grep -E 'libzmq|libcrypto|libczmq|not found' libraries.txt || fail "square carries or misses these libraries"
+
+# shellcheck disable=SC2046,SC2086
+$CXX -std=c++17 -Wall -Wextra -Werror $sanitize "$BF_SOURCE/tests/install/consumer.cc" $(pkg-config --cflags --libs bfork) -o consumer
+./consumer >consumer.out
+expect consumer.out 1 4 9 16 25 ababab "7 cannot repeat -1 times"
+cd ..
+
+cmake -G Ninja -S "$BF_SOURCE/tests/install/project" -B cmake-project "-DCMAKE_PREFIX_PATH=$PWD/prefix" \
+    "-DSQUARE_SOURCE=$BF_SOURCE/examples/square.c" "-DCMAKE_C_FLAGS=$sanitize" "-DCMAKE_CXX_FLAGS=$sanitize" >project.log 2>&1 ||
+    { cat project.log; fail "find_package(Broadfork)"; }
+ninja -C cmake-project >>project.log 2>&1 || { cat project.log; fail "the CMake project does not build"; }
+for program in square square_static; do
+    "cmake-project/$program" >"$program.out"
+    expect "$program.out" 1 4 9 16 25
+done
+! LC_ALL=C ldd cmake-project/square_static | grep libbfork || fail "square_static is not static"
