@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * outcome.c - what the broker says about tasks: outcomes (each told once, however often it comes), assignments of tasks that run at most
+ * once, and cancelling.
+ */
+#include "state.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+/* Tells the unsettled parts of an item and settles them. */
+static void tell(struct session_job *j, const struct wire_item *item)
+{
+    struct session *s = j->s;
+    struct wire_item rest = *item, head;
+    uint64_t at = item->first, end = item->first + item->count;
+    while (at < end) {
+        uint64_t from = bits_next(&j->settled, at, end, false), to = bits_next(&j->settled, from, end, true);
+        s->duplicates += from - at;
+        if (from == end)
+            break;
+        struct wire_item part = rest;
+        if (item->kind == WIRE_OK) {
+            struct wire_item skipped;
+            if (from > rest.first) {
+                wire_item_cut(&rest, (uint32_t)(from - rest.first), &skipped, &part);
+                rest = part;
+            }
+            if (to < rest.first + rest.count) {
+                wire_item_cut(&rest, (uint32_t)(to - from), &head, &part);
+                rest = part;
+                part = head;
+            } else {
+                part = rest;
+            }
+        } else {
+            part.first = from;
+            part.count = (uint32_t)(to - from);
+        }
+        job_settle(j, from, to - from);
+        j->unsettled -= to - from;
+        s->unsettled -= to - from;
+        s->settled_total += to - from;
+        if (j->user)
+            s->ops->outcomes(s->ctx, j->user, &part);
+        at = to;
+    }
+}
+
+void outcome_items(struct session *s, const struct wire_msg *m)
+{
+    for (uint32_t k = 0; k < m->n_items; k++) {
+        const struct wire_item *i = &m->items[k];
+        struct session_job *j = map_get(&s->handles, i->job);
+        uint64_t bytes = wire_item_bytes(i);
+        s->in_bytes += bytes;
+        s->acks_due += bytes + 1;
+        if (!j || i->count == 0 || i->first > j->next || i->count > j->next - i->first)
+            continue;                       /* of a job that ended meanwhile, or a broker's slip: nothing to do with it */
+        if (i->id <= j->seq)
+            continue;
+        j->seq = i->id;
+        j->unacked++;
+        if (j->source_n && i->first + i->count > j->source_next)
+            continue;                       /* never sent: cannot have an outcome */
+        tell(j, i);
+        if (job_finished(j))
+            job_dirty(j);
+    }
+}
+
+void outcome_assigned(struct session *s, const struct wire_msg *m)
+{
+    for (uint32_t k = 0; k < m->n_items && s->n_oks < SESSION_ITEMS; k++) {
+        const struct wire_item *i = &m->items[k];
+        struct session_job *j = map_get(&s->handles, i->job);
+        if (!j || i->first > j->next || i->count > j->next - i->first || bits_reserve(&j->assigned, j->next) != 0)
+            continue;                       /* no word: the broker keeps the range and asks again after a reconnect */
+        bits_set(&j->assigned, i->first, i->count);
+        s->oks[s->n_oks++] = *i;
+    }
+}
+
+void session_cancel(struct session_job *j, uint64_t first, uint64_t count)
+{
+    struct session *s = j->s;
+    struct wire_outcome o = { .kind = BFORK_CANCELLED, .message = WIRE_STR("cancelled before it was sent") };
+    if (first >= j->next)
+        return;
+    if (count > j->next - first)
+        count = j->next - first;
+    uint64_t sent = first < j->sent || j->replay > first ? (j->sent > j->replay ? j->sent : j->replay) : first;
+    struct cancel *c = sent > first ? calloc(1, sizeof(*c)) : NULL;
+    if (c) {
+        c->job = j->handle;
+        c->first = first;
+        c->count = sent - first < count ? sent - first : count;
+        list_push_back(&s->cancels, &c->node);
+    }
+    struct buf *doc = NULL;
+    uint64_t end = first + count;
+    for (uint64_t at = sent > first ? sent : first; at < end;) {
+        if (!doc && !(doc = wire_outcome_encode(&o)))
+            return;                         /* out of memory: they will run */
+        if (j->source_n && at >= j->source_next && !job_cut_source(j))
+            break;
+        struct batch *b = job_batch(j, at);
+        uint64_t to = !b ? j->source_n ? j->source_next : end : b->first + b->count;
+        to = to < end ? to : end;
+        if (b) {
+            struct wire_item item = { .job = j->handle, .first = at, .count = (uint32_t)(to - at), .kind = WIRE_OUTCOME,
+                                      .size = (uint32_t)doc->size, .body = slice_of(doc, 0, doc->size) };
+            job_close_batch(b);
+            tell(j, &item);
+        }
+        at = to;
+    }
+    buf_unref(&doc);
+    job_dirty(j);
+}

@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * send.c - what a flush sends: opened pools and jobs, cancels, questions, acknowledgements, and at most one TASKS message, within the
+ * broker's window and quota. Jobs with something to send take turns.
+ */
+#include "state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ACK_BYTES 262144u
+#define ACK_NS (200 * CLOCK_MS)
+
+struct session_effect *send_effect(struct session *s, uint8_t type)
+{
+    if (s->n_effects >= SESSION_CONTROL - (type != WIRE_TASKS))     /* the last place is for TASKS */
+        return NULL;
+    struct session_effect *e = &s->effects[s->n_effects++];
+    memset(e, 0, sizeof(*e));
+    e->type = SESSION_SEND;
+    e->msg.type = type;
+    e->msg.ack = s->in_acked = s->in_bytes;
+    return e;
+}
+
+/* Keeps b until the effects are done. There is always room: at most one a control effect. */
+static void keep(struct session *s, struct buf *b)
+{
+    s->garbage[s->n_garbage++] = buf_ref(b);
+}
+
+/* Pools that are closed, before anything of this turn can refer to them. */
+static void close_pools(struct session *s)
+{
+    for (LIST_EACH_SAFE(&s->pools, n, after)) {
+        struct session_pool *p = LIST_ENTRY(n, struct session_pool, node);
+        if (!p->closing)
+            continue;
+        struct session_effect *e = p->opened ? send_effect(s, WIRE_POOL_CLOSE) : NULL;
+        if (e)
+            e->msg.u.pool_ref.pool = p->handle;
+        if (e || !p->opened)
+            pool_free(p);
+    }
+}
+
+static void open_pools(struct session *s)
+{
+    for (LIST_EACH(&s->pools, n)) {
+        struct session_pool *p = LIST_ENTRY(n, struct session_pool, node);
+        if (p->opened || p->closing)
+            continue;
+        struct session_effect *e = send_effect(s, WIRE_POOL_OPEN);
+        if (!e)
+            return;
+        e->msg.u.pool_open = (struct wire_pool_open){
+            .pool = p->handle, .processes = p->processes, .digest = wire_bin_of(p->digest, WIRE_DIGEST),
+            .spec = wire_bin_of(p->spec->data, p->spec->size), .name = WIRE_STR(p->name) };
+        p->opened = true;
+    }
+}
+
+/* JOB_OPEN, once on each connection. False: no room in this flush, or the pool is not open yet. */
+static bool open_job(struct session *s, struct session_job *j)
+{
+    if (j->opened)
+        return true;
+    if (!j->pool->opened)
+        return false;
+    struct session_effect *e = send_effect(s, WIRE_JOB_OPEN);
+    if (!e)
+        return false;
+    if (j->epoch != s->epoch) {             /* this epoch knows nothing of it */
+        if (j->epoch != 0) {
+            j->replay = j->sent > j->replay ? j->sent : j->replay;
+            s->sent_again += j->sent;
+        }
+        j->epoch = s->epoch;
+        j->seq = j->seq_acked = 0;
+        j->sent = 0;
+    } else {
+        j->waiting = true;                  /* for how far the broker got before the cut */
+    }
+    e->msg.u.job_open = (struct wire_job_open){ .job = j->handle, .pool = j->pool->handle, .id = wire_bin_of(j->id, WIRE_ID),
+                                                .acked = j->seq, .spec = wire_bin_of(j->spec->data, j->spec->size) };
+    keep(s, j->spec);
+    j->opened = true;
+    return true;
+}
+
+static void close_job(struct session *s, struct session_job *j)
+{
+    if (!j->closed || j->done_sent || j->sent < j->next)
+        return;
+    struct session_effect *e = send_effect(s, WIRE_JOB_CLOSE);
+    if (!e)
+        return;
+    e->msg.u.job_ref.job = j->handle;
+    j->done_sent = true;
+}
+
+static void send_cancels(struct session *s)
+{
+    size_t n = 0;
+    if (list_empty(&s->cancels))
+        return;
+    struct session_effect *e = send_effect(s, WIRE_CANCEL);
+    if (!e)
+        return;
+    while (n < SESSION_ITEMS && !list_empty(&s->cancels)) {
+        struct cancel *c = LIST_ENTRY(list_first(&s->cancels), struct cancel, node);
+        const struct session_job *j = map_get(&s->handles, c->job);
+        uint64_t count = c->count;
+        if (j && j->opened && !j->waiting) {
+            while (count && n < SESSION_ITEMS) {
+                uint32_t part = count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
+                s->cuts[n++] = (struct wire_item){ .job = c->job, .first = c->first, .count = part, .why = WIRE_WHY_CANCEL };
+                c->first += part;
+                c->count = count -= part;
+            }
+        } else if (j) {
+            break;                          /* not yet known there: at a later flush */
+        } else {
+            count = 0;
+        }
+        if (count)
+            break;
+        list_remove(&s->cancels, &c->node);
+        free(c);
+    }
+    if (n == 0) {
+        s->n_effects--;
+        return;
+    }
+    e->msg.items = s->cuts;
+    e->msg.n_items = (uint32_t)n;
+}
+
+static void send_questions(struct session *s)
+{
+    for (LIST_EACH_SAFE(&s->questions, node, after)) {
+        struct question *q = LIST_ENTRY(node, struct question, node);
+        struct session_effect *e = q->sent ? NULL : send_effect(s, q->type);
+        if (!e)
+            continue;
+        e->msg.request = q->request;
+        if (q->type == WIRE_STATUS_GET)
+            e->msg.u.status_get.what = WIRE_STR(q->a);
+        else if (q->type == WIRE_ADMIN)
+            e->msg.u.admin = (struct wire_admin){ .verb = WIRE_STR(q->a), .argument = WIRE_STR(q->b) };
+        q->sent = true;
+    }
+}
+
+static void send_acks(struct session *s, uint64_t now, bool finished)
+{
+    if (s->acks_due == 0 || (!finished && s->acks_due < ACK_BYTES && now < s->last_received + ACK_NS))
+        return;
+    size_t n = 0;
+    struct session_effect *e = send_effect(s, WIRE_OUTCOMES_ACK);
+    if (!e)
+        return;
+    for (LIST_EACH(&s->jobs, node)) {
+        struct session_job *j = LIST_ENTRY(node, struct session_job, node);
+        if (j->seq == j->seq_acked || !j->opened)
+            continue;
+        if (n == SESSION_ITEMS)
+            break;
+        s->acks[n++] = (struct wire_item){ .id = j->seq, .job = j->handle, .count = 1 };
+        j->seq_acked = j->seq;
+        j->unacked = 0;
+    }
+    if (n == SESSION_ITEMS)
+        s->acks_due = 1;                    /* there may be more */
+    else
+        s->acks_due = 0;
+    if (n == 0) {
+        s->n_effects--;
+        return;
+    }
+    e->msg.items = s->acks;
+    e->msg.n_items = (uint32_t)n;
+}
+
+static void send_oks(struct session *s)
+{
+    struct session_effect *e = s->n_oks ? send_effect(s, WIRE_ASSIGNED_OK) : NULL;
+    if (!e)
+        return;
+    e->msg.items = s->oks;                  /* cleared in session_effects_done */
+    e->msg.n_items = (uint32_t)s->n_oks;
+}
+
+/* May so much more be sent now? One item always may when nothing is on its way. */
+static bool room(const struct session *s, uint64_t bytes, uint64_t tasks)
+{
+    const struct wire_welcome *l = &s->limits;
+    if (s->out_bytes != s->out_acked && s->out_bytes - s->out_acked + bytes > l->window_bytes)
+        return false;
+    if (s->quota_used_tasks == 0)
+        return true;
+    return (!l->quota_bytes || s->quota_used_bytes + bytes <= l->quota_bytes) &&
+           (!l->quota_tasks || s->quota_used_tasks + tasks <= l->quota_tasks);
+}
+
+/* The next item of j that is neither settled nor sent. 0: none; 1: *item; -1: out of memory. */
+static int next_item(struct session_job *j, struct wire_item *item)
+{
+    uint64_t from = bits_next(&j->settled, j->sent, j->next, false);
+    if (from == j->next) {
+        j->sent = j->next;
+        return 0;
+    }
+    while (j->source_n && from >= j->source_next)
+        if (!job_cut_source(j))
+            return -1;
+    struct batch *b = job_batch(j, from);
+    if (!b)
+        return -1;
+    job_close_batch(b);
+    uint64_t end = b->first + b->count, flags = b->fixed ? WIRE_FIXED : 0;
+    if (from < j->replay) {
+        bool assigned = j->at_most_once && bits_get(&j->assigned, from) && j->assigned.n;
+        flags |= WIRE_REPLAY | (assigned ? WIRE_MAYBE_STARTED : 0);
+        end = end < j->replay ? end : j->replay;
+        if (j->at_most_once && j->assigned.n)
+            end = bits_next(&j->assigned, from, end, !assigned);
+    }
+    end = bits_next(&j->settled, from, end, true);
+    struct wire_item whole = { .job = j->handle, .count = b->count, .first = b->first, .flags = b->fixed ? WIRE_FIXED : 0,
+                               .size = b->fixed ? b->size : (uint32_t)b->body.size, .lens = b->lens, .body = b->body }, skipped, rest;
+    if (from > b->first) {
+        wire_item_cut(&whole, (uint32_t)(from - b->first), &skipped, &rest);
+        whole = rest;
+    }
+    if (end < whole.first + whole.count) {
+        wire_item_cut(&whole, (uint32_t)(end - from), item, &rest);
+        whole = *item;
+    }
+    *item = whole;
+    item->flags = (uint32_t)flags;
+    return 1;
+}
+
+/* Adds items of j to the TASKS message. False: the message is full, or the window is. */
+static bool add_tasks(struct session *s, struct session_job *j, size_t *n, size_t *body)
+{
+    for (;;) {
+        if (*n == SESSION_ITEMS)
+            return false;
+        struct wire_item *item = &s->items[*n];
+        int rc = next_item(j, item);
+        if (rc <= 0)
+            return rc == 0;
+        uint64_t bytes = wire_item_bytes(item);
+        if ((*n && *body + bytes > WIRE_BATCH) || !room(s, bytes, item->count))
+            return false;
+        slice_ref(item->body);
+        slice_ref(item->lens);
+        j->sent = item->first + item->count;
+        s->out_bytes += bytes;
+        s->quota_used_bytes += bytes;
+        s->quota_used_tasks += item->count;
+        *body += bytes;
+        (*n)++;
+    }
+}
+
+bool session_flush(struct session *s, uint64_t now)
+{
+    if (s->state != SESSION_UP)
+        return false;
+    bool finished = false, full = false;
+    size_t n = 0, body = 0;
+    close_pools(s);
+    open_pools(s);
+    send_oks(s);
+    for (LIST_EACH_SAFE(&s->dirty, node, after)) {
+        struct session_job *j = LIST_ENTRY(node, struct session_job, dirty);
+        if (job_finished(j) && !j->opened && j->epoch != s->epoch) {
+            job_free(j);                    /* the broker does not know it and has nothing to learn */
+            continue;
+        }
+        if (open_job(s, j) && !j->waiting)
+            close_job(s, j);
+        finished |= job_finished(j);
+    }
+    send_cancels(s);
+    send_questions(s);
+    send_acks(s, now, finished);
+    if (s->bye && list_empty(&s->pools)) {
+        struct session_effect *e = send_effect(s, WIRE_BYE);
+        if (e)
+            s->bye = false;
+    }
+    for (size_t turns = s->dirty.count; turns-- && !full;) {
+        struct session_job *j = LIST_ENTRY(list_first(&s->dirty), struct session_job, dirty);
+        full = j->opened && !j->waiting && !add_tasks(s, j, &n, &body);
+        list_remove(&s->dirty, &j->dirty);
+        if (!j->opened || j->waiting || j->sent < j->next || (j->closed && !j->done_sent))
+            list_push_back(&s->dirty, &j->dirty);
+        else if (job_finished(j) && j->seq == j->seq_acked)
+            job_free(j);
+        else if (job_finished(j))
+            list_push_back(&s->dirty, &j->dirty);
+    }
+    if (n) {
+        struct session_effect *e = send_effect(s, WIRE_TASKS);
+        e->msg.items = s->items;
+        e->msg.n_items = (uint32_t)n;
+    }
+    return s->n_effects > 0 && (!list_empty(&s->dirty) || s->bye);
+}
+
+void session_effects_done(struct session *s)
+{
+    for (size_t i = 0; i < s->n_effects; i++) {
+        struct wire_msg *m = &s->effects[i].msg;
+        if (s->effects[i].type != SESSION_SEND)
+            continue;
+        if (m->type == WIRE_TASKS)
+            for (uint32_t k = 0; k < m->n_items; k++) {
+                slice_unref(&m->items[k].body);
+                slice_unref(&m->items[k].lens);
+            }
+        if (m->type == WIRE_ASSIGNED_OK)
+            s->n_oks = 0;
+    }
+    while (s->n_garbage)
+        buf_unref(&s->garbage[--s->n_garbage]);
+    s->n_effects = 0;
+}

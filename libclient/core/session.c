@@ -1,0 +1,372 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * session.c - the connection's life: HELLO, WELCOME, heartbeat, what comes in, reconnecting.
+ */
+#include "state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WINDOW_BYTES (32u << 20)
+
+int session_new(const struct session_config *config, const struct session_ops *ops, void *ctx, struct session **ret)
+{
+    struct session *s = calloc(1, sizeof(*s));
+    if (!s)
+        return BFORK_ENOMEM;
+    s->config = *config;
+    s->name = strdup(config->name ? config->name : "");
+    s->host = strdup(config->host ? config->host : "");
+    s->software = strdup(config->software ? config->software : "");
+    if (!s->config.window_bytes)
+        s->config.window_bytes = WINDOW_BYTES;
+    s->ops = ops;
+    s->ctx = ctx;
+    s->random = config->seed;
+    list_init(&s->pools);
+    list_init(&s->jobs);
+    list_init(&s->dirty);
+    list_init(&s->cancels);
+    list_init(&s->questions);
+    map_init(&s->handles);
+    if (!s->name || !s->host || !s->software) {
+        session_free(&s);
+        return BFORK_ENOMEM;
+    }
+    *ret = s;
+    return 0;
+}
+
+void session_free(struct session **sp)
+{
+    struct session *s = *sp;
+    if (!s)
+        return;
+    session_effects_done(s);
+    while (!list_empty(&s->jobs))
+        job_free(LIST_ENTRY(list_first(&s->jobs), struct session_job, node));
+    while (!list_empty(&s->pools))
+        pool_free(LIST_ENTRY(list_first(&s->pools), struct session_pool, node));
+    for (struct list_node *n; (n = list_pop(&s->cancels));)
+        free(LIST_ENTRY(n, struct cancel, node));
+    for (struct list_node *n; (n = list_pop(&s->questions));)
+        free(LIST_ENTRY(n, struct question, node));
+    map_free(&s->handles);
+    free(s->name);
+    free(s->host);
+    free(s->software);
+    free(s);
+    *sp = NULL;
+}
+
+void session_connected(struct session *s, uint64_t now)
+{
+    if (s->state == SESSION_FAILED)
+        return;
+    s->state = SESSION_GREETING;
+    s->out_bytes = s->out_acked = s->in_bytes = s->in_acked = 0;
+    s->last_received = s->last_tick = now;
+    s->pinged = 0;
+    struct session_effect *e = send_effect(s, WIRE_HELLO);
+    if (!e)
+        return;
+    e->msg.u.hello = (struct wire_hello){
+        .protocol_min = WIRE_PROTOCOL_MIN, .protocol_max = WIRE_PROTOCOL, .role = s->config.role, .software = WIRE_STR(s->software),
+        .name = WIRE_STR(s->name), .instance = wire_bin_of(s->config.instance, WIRE_ID), .conn_no = ++s->conn_no, .epoch = s->epoch,
+        .window_bytes = s->config.window_bytes, .host = WIRE_STR(s->host), .pid = s->config.pid };
+}
+
+void session_disconnected(struct session *s, uint64_t now)
+{
+    (void)now;
+    if (s->state == SESSION_FAILED)
+        return;
+    s->state = SESSION_DOWN;
+    for (LIST_EACH_SAFE(&s->pools, n, after)) {
+        struct session_pool *p = LIST_ENTRY(n, struct session_pool, node);
+        p->opened = false;
+        if (p->closing)
+            pool_free(p);                   /* the broker drops what is not opened again */
+    }
+    for (LIST_EACH(&s->jobs, n)) {
+        struct session_job *j = LIST_ENTRY(n, struct session_job, node);
+        j->opened = j->waiting = j->done_sent = false;
+        j->seq_acked = 0;                   /* say it again */
+        job_dirty(j);
+    }
+    for (LIST_EACH(&s->questions, n))
+        LIST_ENTRY(n, struct question, node)->sent = false;
+    s->n_oks = 0;
+}
+
+static void fail(struct session *s, int32_t code, struct wire_str text)
+{
+    s->state = SESSION_FAILED;
+    s->ops->failed(s->ctx, code ? code : BFORK_EPROTOCOL, text);
+}
+
+static void reconnect(struct session *s, const char *why)
+{
+    if (s->n_effects == SESSION_CONTROL)
+        s->n_effects--;
+    s->effects[s->n_effects++] = (struct session_effect){ .type = SESSION_RECONNECT, .text = why };
+}
+
+static void welcome(struct session *s, const struct wire_welcome *w)
+{
+    if (s->state != SESSION_GREETING)
+        return;
+    s->state = SESSION_UP;
+    s->limits = *w;
+    s->limits.software = (struct wire_str){ 0 };
+    s->limits.owner = (struct wire_bin){ 0 };
+    if (w->epoch != s->epoch || !w->resumed) {
+        s->quota_used_bytes = s->quota_used_tasks = 0;
+        s->epoch = w->epoch;
+        if (!w->resumed)                    /* forgotten though it lives: as good as a new epoch, but nothing can be adopted */
+            for (LIST_EACH(&s->jobs, n)) {
+                struct session_job *j = LIST_ENTRY(n, struct session_job, node);
+                if (j->epoch == s->epoch)
+                    j->epoch = UINT64_MAX;
+            }
+    }
+    for (LIST_EACH(&s->jobs, n))
+        job_dirty(LIST_ENTRY(n, struct session_job, node));
+}
+
+/* How far the broker got before the connection was cut; from there on tasks are sent again. */
+static void job_state(struct session *s, const struct wire_job_state *w)
+{
+    struct session_job *j = map_get(&s->handles, w->job);
+    if (!j || !j->waiting)
+        return;
+    j->waiting = false;
+    for (uint64_t at = w->next < j->sent ? w->next : j->sent; at < j->sent;) {      /* their quota comes back until they are sent */
+        struct batch *b;
+        uint64_t from = bits_next(&j->settled, at, j->sent, false), to = bits_next(&j->settled, from, j->sent, true);
+        if (from == j->sent || !(b = job_batch(j, from)))
+            break;
+        to = to < b->first + b->count ? to : b->first + b->count;
+        s->quota_used_tasks -= to - from;
+        s->quota_used_bytes -= job_bytes(b, from, to - from);
+        s->sent_again += to - from;
+        at = to;
+    }
+    if (w->next < j->sent)
+        j->sent = w->next;
+    job_dirty(j);
+}
+
+static void answer(struct session *s, uint32_t request, int32_t code, struct wire_str text)
+{
+    for (LIST_EACH_SAFE(&s->questions, n, after)) {
+        struct question *q = LIST_ENTRY(n, struct question, node);
+        if (q->request != request)
+            continue;
+        list_remove(&s->questions, &q->node);
+        free(q);
+        s->ops->answer(s->ctx, request, code, text);
+        return;
+    }
+}
+
+void session_recv(struct session *s, uint64_t now, const struct wire_msg *m)
+{
+    struct session_effect *e;
+    s->last_received = now;
+    s->pinged = 0;
+    if (s->state == SESSION_FAILED || s->state == SESSION_DOWN)
+        return;
+    if (m->ack > s->out_acked && m->ack <= s->out_bytes)
+        s->out_acked = m->ack;
+    switch (m->type) {
+    case WIRE_WELCOME:
+        welcome(s, &m->u.welcome);
+        break;
+    case WIRE_RESET:
+        reconnect(s, "the broker asked to start over");
+        break;
+    case WIRE_ERROR:
+        if (m->request)
+            answer(s, m->request, m->u.error.code, m->u.error.text);
+        else
+            fail(s, m->u.error.code, m->u.error.text);
+        break;
+    case WIRE_BYE:
+        reconnect(s, "the broker is leaving");
+        break;
+    case WIRE_PING:
+        if ((e = send_effect(s, WIRE_PONG)))
+            e->msg.u.ping = m->u.ping;
+        break;
+    case WIRE_PONG:
+        answer(s, m->request, 0, (struct wire_str){ 0 });
+        break;
+    case WIRE_STATUS:
+        answer(s, m->request, 0, m->u.status.json);
+        break;
+    case WIRE_POOL_STATE:
+        for (LIST_EACH(&s->pools, n)) {
+            struct session_pool *p = LIST_ENTRY(n, struct session_pool, node);
+            if (p->handle == m->u.pool_state.pool && p->user)
+                s->ops->pool_state(s->ctx, p->user, m->u.pool_state.slots, m->u.pool_state.code, m->u.pool_state.text);
+        }
+        break;
+    case WIRE_JOB_STATE:
+        job_state(s, &m->u.job_state);
+        break;
+    case WIRE_OUTCOMES:
+        outcome_items(s, m);
+        break;
+    case WIRE_ASSIGNED:
+        outcome_assigned(s, m);
+        break;
+    case WIRE_OUTPUT: {
+        const struct session_job *j = map_get(&s->handles, m->u.output.job);
+        if (j && j->user)
+            s->ops->output(s->ctx, j->user, &m->u.output, m->body);
+        break;
+    }
+    default:                                /* from a newer broker: nothing we asked for */
+        break;
+    }
+}
+
+bool session_is_up(const struct session *s)
+{
+    return s->state == SESSION_UP;
+}
+
+void session_bye(struct session *s)
+{
+    s->bye = s->state == SESSION_UP;
+}
+
+/* Waiting for the broker? Only then is its silence of interest. */
+static bool waits(const struct session *s)
+{
+    return s->state == SESSION_GREETING || (s->state == SESSION_UP && (s->unsettled > 0 || !list_empty(&s->questions)));
+}
+
+static uint64_t lease_ns(const struct session *s)
+{
+    return (s->limits.lease_ms ? s->limits.lease_ms : 5000) * CLOCK_MS;
+}
+
+void session_tick(struct session *s, uint64_t now)
+{
+    if (now > s->last_tick + lease_ns(s) / 2)       /* we were not driven: the broker is not to blame */
+        s->last_received = now;
+    s->last_tick = now;
+    if (!waits(s))
+        return;
+    if (now >= s->last_received + lease_ns(s)) {
+        snprintf(s->text, sizeof(s->text), "the broker was silent for %llu ms", (unsigned long long)(lease_ns(s) / CLOCK_MS));
+        reconnect(s, s->text);
+    } else if (s->state == SESSION_UP && !s->pinged && now >= s->last_received + lease_ns(s) / 2) {
+        struct session_effect *e = send_effect(s, WIRE_PING);
+        if (e)
+            e->msg.u.ping.stamp = s->pinged = now;
+    }
+}
+
+uint64_t session_deadline(const struct session *s)
+{
+    uint64_t at = CLOCK_NEVER;
+    if (waits(s))
+        at = s->last_received + (s->pinged || s->state == SESSION_GREETING ? lease_ns(s) : lease_ns(s) / 2);
+    if (s->state == SESSION_UP && s->acks_due && s->last_received + 200 * CLOCK_MS < at)
+        at = s->last_received + 200 * CLOCK_MS;
+    return at;
+}
+
+static int ask(struct session *s, uint8_t type, const char *a, const char *b, uint32_t *ret_request)
+{
+    struct question *q = calloc(1, sizeof(*q));
+    if (!q)
+        return BFORK_ENOMEM;
+    q->type = type;
+    q->request = *ret_request = ++s->next_request;
+    snprintf(q->a, sizeof(q->a), "%s", a);
+    snprintf(q->b, sizeof(q->b), "%s", b ? b : "");
+    list_push_back(&s->questions, &q->node);
+    return 0;
+}
+
+int session_ask(struct session *s, const char *what, uint32_t *ret_request)
+{
+    return ask(s, WIRE_STATUS_GET, what, NULL, ret_request);
+}
+
+int session_admin(struct session *s, const char *verb, const char *argument, uint32_t *ret_request)
+{
+    return ask(s, WIRE_ADMIN, verb, argument, ret_request);
+}
+
+int session_ping(struct session *s, uint64_t now, uint32_t *ret_request)
+{
+    (void)now;
+    return ask(s, WIRE_PING, "", NULL, ret_request);
+}
+
+const struct session_effect *session_effects(const struct session *s, size_t *n)
+{
+    *n = s->n_effects;
+    return s->effects;
+}
+
+void session_counters(const struct session *s, struct session_counters *ret)
+{
+    *ret = (struct session_counters){ .tasks = s->tasks, .settled = s->settled_total, .bytes_held = s->bytes_held,
+                                      .sent_again = s->sent_again, .duplicates = s->duplicates, .reconnects = s->conn_no };
+}
+
+uint64_t session_unsettled(const struct session *s)
+{
+    return s->unsettled;
+}
+
+uint64_t session_unsent(const struct session *s)
+{
+    uint64_t n = 0;
+    for (LIST_EACH(&s->jobs, node)) {
+        const struct session_job *j = LIST_ENTRY(node, const struct session_job, node);
+        n += j->epoch == s->epoch && j->opened && !j->waiting ? j->next - j->sent : j->unsettled;
+    }
+    return n;
+}
+
+const struct wire_welcome *session_limits(const struct session *s)
+{
+    return &s->limits;
+}
+
+const char *session_check(struct session *s)
+{
+    uint64_t bytes = 0, unsettled = 0;
+    for (LIST_EACH(&s->jobs, n)) {
+        struct session_job *j = LIST_ENTRY(n, struct session_job, node);
+        uint64_t left = j->source_n - j->source_next, last = 0;
+        for (LIST_EACH(&j->batches, bn)) {
+            const struct batch *b = LIST_ENTRY(bn, struct batch, node);
+            uint64_t open = 0;
+            for (uint64_t i = b->first; i < b->first + b->count; i++)
+                open += !bits_get(&j->settled, i);
+            if (open != b->left || b->left == 0)
+                return "a batch counts its unsettled tasks wrongly";
+            if (b->first < last)
+                return "batches are out of order";
+            last = b->first + b->count;
+            left += b->left;
+            bytes += b->bytes;
+        }
+        if (left != j->unsettled)
+            return "a job counts its unsettled tasks wrongly";
+        if (j->sent > j->next || j->seq_acked > j->seq)
+            return "a job is ahead of itself";
+        unsettled += left;
+    }
+    if (bytes != s->bytes_held)
+        return "bytes held are counted wrongly";
+    return unsettled == s->unsettled ? NULL : "unsettled tasks are counted wrongly";
+}
