@@ -50,7 +50,9 @@ $CXX -std=c++17 -Wall -Wextra -Werror $sanitize "$BF_SOURCE/tests/install/consum
 expect consumer.out 1 4 9 16 25 ababab "7 cannot repeat -1 times"
 cd ..
 
-cmake -G Ninja -S "$BF_SOURCE/tests/install/project" -B cmake-project "-DCMAKE_PREFIX_PATH=$PWD/prefix" \
+mkdir -p project
+cp "$BF_SOURCE/tests/install/project.cmake" project/CMakeLists.txt
+cmake -G Ninja -S project -B cmake-project "-DCMAKE_PREFIX_PATH=$PWD/prefix" \
     "-DSQUARE_SOURCE=$BF_SOURCE/examples/square.c" "-DCMAKE_C_FLAGS=$sanitize" "-DCMAKE_CXX_FLAGS=$sanitize" >project.log 2>&1 ||
     { cat project.log; fail "find_package(Broadfork)"; }
 ninja -C cmake-project >>project.log 2>&1 || { cat project.log; fail "the CMake project does not build"; }

@@ -1,0 +1,16 @@
+#!/bin/sh
+# SPDX-License-Identifier: MPL-2.0
+# cluster.sh TASKS.SO - every program of this folder, unchanged, through a real broker and two real workers.
+set -eu
+
+programs=$(cd "$(dirname "$0")" && pwd)
+. "$programs/../lib/cluster.sh"
+
+cluster_start 2 2
+for name in square thumbs twins commands pages preload structs library threads cpp; do
+    mkdir -p "$name"
+    (cd "$name" && if [ "$name" = twins ]; then "$programs/run.sh" cluster twins "$1"; else "$programs/run.sh" cluster "$name"; fi) ||
+        cluster_fail "program $name"
+    echo "$name: as it should be"
+done
+cluster_stop
