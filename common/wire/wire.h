@@ -18,26 +18,10 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "wire/wire_limits.h"
 
 #include <stdbool.h>
 #include <stdint.h>
-
-#define WIRE_PROTOCOL 1                     /* the newest version this code speaks */
-#define WIRE_PROTOCOL_MIN 1
-#define WIRE_TASK_MAX (1048576u + 4096u)    /* bytes of one task's arguments, or of one result */
-#define WIRE_BODY_MAX WIRE_TASK_MAX         /* bytes of the body of one frame */
-#define WIRE_FRAME_MAX (WIRE_BODY_MAX + 262144u)    /* what a socket accepts */
-#define WIRE_BATCH 262144u                  /* bytes of body after which a batch is closed; one task may be larger */
-#define WIRE_BATCH_TASKS 32768u             /* tasks in one item */
-#define WIRE_ITEMS_MAX 2048u                /* records in one frame */
-#define WIRE_PIECE_MAX 1048576u             /* bytes of one piece of a blob */
-#define WIRE_SPEC_MAX 262144u               /* bytes of an encoded pool or job specification, context included */
-#define WIRE_NAME_MAX 255u
-#define WIRE_TEXT_MAX 4096u
-#define WIRE_DIGEST 32u
-#define WIRE_KEY 32u
-#define WIRE_TICKET 16u
-#define WIRE_ID 16u
 
 enum wire_type {
     /* any direction */
@@ -256,7 +240,8 @@ struct wire_outcome {           /* how a task ended that did not end well: what 
 
 /* ---- encode, decode -------------------------------------------------------------------------------------------------------------------- */
 
-/* Exact size of the frame for m; 0: m breaks a limit (a bug of the caller). */
+/* Exact size of the frame for m; 0: m breaks a limit or contradicts itself (a bug of the caller). Texts for people that are too long are
+ * cut, not refused. An item's `size` is taken from its body unless it is WIRE_FIXED. */
 size_t wire_size(const struct wire_msg *m);
 /* Writes exactly wire_size(m) bytes. */
 void wire_encode(const struct wire_msg *m, uint8_t *out);
@@ -268,10 +253,13 @@ int wire_decode(const void *frame, size_t size, struct buf *owner, struct wire_i
 /* May `role` send this type to the broker (to_broker), or be sent it by the broker? */
 bool wire_may_send(enum wire_role role, enum wire_type type, bool to_broker);
 const char *wire_type_name(unsigned type);                          /* "TASKS"; "?" */
+/* What m says, in one line, for logs and golden files; as snprintf. Long strings and bytes are shortened. */
+size_t wire_print(const struct wire_msg *m, char *out, size_t size);
 
 /* Sum of an item's payload, lengths and body: what windows and quotas count. */
 static inline uint64_t wire_item_bytes(const struct wire_item *i) { return i->lens.size + i->body.size; }
-/* The first n tasks of an item become *head, *rest is what is behind; no references are taken. `skip` may be NULL hints: see wire_item_cut. */
+/* The first n (<= count) tasks of an item become *head, what is behind *rest; either may be i itself. No references are taken. Costs a walk
+ * over the n lengths (none if WIRE_FIXED). The document of a WIRE_OUTCOME is in both parts; sum_ns is divided by the counts. */
 void wire_item_cut(const struct wire_item *i, uint32_t n, struct wire_item *head, struct wire_item *rest);
 static inline uint32_t wire_len_at(const struct wire_item *i, uint32_t k)
 {

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * encode.c - a message to one frame: first its exact size, then the bytes. Allocates nothing; bodies are copied once, here. Invariant:
+ * wire_encode writes exactly wire_size bytes.
+ */
+#include "wire/item.h"
+
+#include <assert.h>
+
+/* Bytes of the three columns behind the head. */
+struct columns { size_t records, lens, body; };
+
+static bool columns_of(const struct wire_message *d, const struct wire_msg *m, struct columns *c)
+{
+    size_t lens, body;
+
+    *c = (struct columns){ 0, 0, 0 };
+    if (d->load == LOAD_BODY)
+        c->body = m->body.size;
+    if (d->load == LOAD_NONE || d->load == LOAD_BODY)
+        return c->body <= d->body_max;
+    if (m->n_items > WIRE_ITEMS_MAX)
+        return false;
+    c->records = (size_t)m->n_items * d->record_size;
+    for (uint32_t k = 0; k < m->n_items; k++) {
+        const struct wire_item *i = &m->items[k];
+
+        if (item_wrong(d, i))
+            return false;
+        if (d->load != LOAD_ITEMS)
+            continue;
+        item_load(i, &lens, &body);
+        if ((lens && i->lens.size != lens) || (i->kind == WIRE_OK && i->flags & WIRE_FIXED && i->body.size != body))
+            return false;
+        c->lens += lens;
+        c->body += item_body(i);
+    }
+    return c->body <= d->body_max;
+}
+
+static size_t bin_size(size_t n)
+{
+    return pack_bin_head_size((uint32_t)n) + n;
+}
+
+size_t wire_size(const struct wire_msg *m)
+{
+    const struct wire_message *d = wire_message_of(m->type);
+    struct columns c;
+    size_t head, size;
+
+    if (!d || !columns_of(d, m, &c) || !fields_size(&d->head, &m->u, &head))
+        return 0;
+    size = 1 + 1 + pack_uint_size(m->channel) + pack_uint_size(m->request) + pack_uint_size(m->ack) + head + bin_size(c.records) +
+           bin_size(c.lens) + bin_size(c.body);
+    return size <= WIRE_FRAME_MAX ? size : 0;
+}
+
+static uint8_t *encode_items(const struct wire_message *d, const struct wire_msg *m, const struct columns *c, uint8_t *o)
+{
+    o = pack_bin_head(o, (uint32_t)c->records);
+    for (uint32_t k = 0; k < m->n_items; k++)
+        o = item_write(d, &m->items[k], o);
+    o = pack_bin_head(o, (uint32_t)c->lens);
+    if (d->load == LOAD_ITEMS)
+        for (uint32_t k = 0; k < m->n_items; k++)
+            if (m->items[k].kind == WIRE_OK && !(m->items[k].flags & WIRE_FIXED))
+                o = pack_bytes(o, m->items[k].lens.data, m->items[k].lens.size);
+    o = pack_bin_head(o, (uint32_t)c->body);
+    if (d->load == LOAD_ITEMS)
+        for (uint32_t k = 0; k < m->n_items; k++)
+            o = pack_bytes(o, m->items[k].body.data, item_body(&m->items[k]));
+    return o;
+}
+
+void wire_encode(const struct wire_msg *m, uint8_t *out)
+{
+    const struct wire_message *d = wire_message_of(m->type);
+    struct columns c;
+    uint8_t *o = out;
+
+    if (!d || !columns_of(d, m, &c)) {
+        assert(!"wire_encode: a message that wire_size refused");
+        return;
+    }
+    o = pack_array_head(o, 8);
+    o = pack_uint(o, m->type);
+    o = pack_uint(o, m->channel);
+    o = pack_uint(o, m->request);
+    o = pack_uint(o, m->ack);
+    o = fields_encode(&d->head, &m->u, o);
+    if (d->load == LOAD_RECORDS || d->load == LOAD_ITEMS) {
+        encode_items(d, m, &c, o);
+        return;
+    }
+    o = pack_bin_head(pack_bin_head(o, 0), 0);
+    pack_bytes(pack_bin_head(o, (uint32_t)c.body), m->body.data, c.body);
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * item.c - one item: its record, what it brings along, cutting it in two. Never looks into a body.
+ */
+#include "wire/item.h"
+
+#include <assert.h>
+
+static void copy_le(uint8_t *to, const uint8_t *from, unsigned width)
+{
+    switch (width) {
+    case 1: *to = *from; break;
+    case 2: memcpy(to, from, 2); break;
+    case 4: memcpy(to, from, 4); break;
+    case 8: memcpy(to, from, 8); break;
+    default: memcpy(to, from, width); return;
+    }
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    for (unsigned a = 0, b = width - 1; a < b; a++, b--) {
+        uint8_t t = to[a];
+        to[a] = to[b];
+        to[b] = t;
+    }
+#endif
+}
+
+/* Does each task have its part of the body? Else it is one document for all, or none. */
+static bool has_parts(const struct wire_item *i)
+{
+    return i->kind == WIRE_OK;
+}
+
+size_t item_body(const struct wire_item *i)
+{
+    return i->kind == WIRE_RETURNED ? 0 : i->body.size;
+}
+
+uint8_t *item_write(const struct wire_message *d, const struct wire_item *i, uint8_t *out)
+{
+    for (unsigned k = 0; k < d->n_columns; k++)
+        copy_le(out + d->columns[k].at, (const uint8_t *)i + d->columns[k].offset, d->columns[k].width);
+    if (d->load == LOAD_ITEMS && !(has_parts(i) && i->flags & WIRE_FIXED))
+        for (unsigned k = 0; k < d->n_columns; k++)
+            if (d->columns[k].offset == offsetof(struct wire_item, size)) {
+                uint32_t size = le32((uint32_t)item_body(i));
+
+                memcpy(out + d->columns[k].at, &size, 4);
+                break;
+            }
+    return out + d->record_size;
+}
+
+void item_read(const struct wire_message *d, const uint8_t *record, struct wire_item *i)
+{
+    for (unsigned k = 0; k < d->n_columns; k++)
+        copy_le((uint8_t *)i + d->columns[k].offset, record + d->columns[k].at, d->columns[k].width);
+}
+
+void item_load(const struct wire_item *i, size_t *lens, size_t *body)
+{
+    *lens = 0;
+    *body = i->size;
+    if (!has_parts(i))
+        return;
+    if (i->flags & WIRE_FIXED)
+        *body = (size_t)i->count * i->size;
+    else
+        *lens = (size_t)i->count * 4;
+}
+
+const char *item_wrong(const struct wire_message *d, const struct wire_item *i)
+{
+    if (i->first > UINT64_MAX - i->count)
+        return "first + count is beyond 64 bits";
+    if (d == &wire_messages[WIRE_HOLDING] && (i->end < i->first || i->end - i->first < i->count))
+        return "first + count is behind end";
+    if (d->load != LOAD_ITEMS)
+        return NULL;
+    if (i->count == 0)
+        return "count is 0";
+    if (i->count > WIRE_BATCH_TASKS)
+        return "count is above the limit of 32768 tasks in an item";
+    if (i->flags & ~d->flags)
+        return "a flag is set that this message does not have";
+    if (i->kind > 31 || !(d->kinds >> i->kind & 1))
+        return "its kind is not one of this message's";
+    if (i->kind == WIRE_OK && i->flags & WIRE_FIXED && i->size > WIRE_TASK_MAX)
+        return "one task is larger than the limit of 1052672 bytes";
+    return NULL;
+}
+
+void wire_item_cut(const struct wire_item *i, uint32_t n, struct wire_item *head, struct wire_item *rest)
+{
+    struct wire_item a = *i, b = *i;
+    size_t bytes = 0;
+
+    assert(n <= i->count);
+    a.count = n;
+    b.first += n;
+    b.count -= n;
+    a.sum_ns = i->count ? (uint64_t)((unsigned __int128)i->sum_ns * n / i->count) : 0;
+    b.sum_ns -= a.sum_ns;
+    if (!has_parts(i)) {
+        *head = a;
+        *rest = b;
+        return;
+    }
+    if (i->flags & WIRE_FIXED)
+        bytes = (size_t)n * i->size;
+    else {
+        for (uint32_t k = 0; k < n; k++)
+            bytes += le32_at(i->lens.data + 4 * (size_t)k);
+        a.size = (uint32_t)bytes;
+        b.size -= (uint32_t)bytes;
+        a.lens = slice_part(i->lens, 0, 4 * (size_t)n);
+        b.lens = slice_part(i->lens, 4 * (size_t)n, i->lens.size - 4 * (size_t)n);
+    }
+    a.body = slice_part(i->body, 0, bytes);
+    b.body = slice_part(i->body, bytes, i->body.size - bytes);
+    *head = a;
+    *rest = b;
+}

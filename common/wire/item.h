@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * item.h - records of items, by the tables of messages.c. Private to common/wire.
+ */
+#ifndef WIRE_ITEM_H
+#define WIRE_ITEM_H
+
+#include "wire/fields.h"
+
+uint8_t *item_write(const struct wire_message *d, const struct wire_item *i, uint8_t *out);
+/* Fills a zeroed item, all but lens and body. */
+void item_read(const struct wire_message *d, const uint8_t *record, struct wire_item *i);
+/* Bytes of body that are sent with the item: none with tasks that are given back. */
+size_t item_body(const struct wire_item *i);
+/* Bytes of lengths and body that belong to the item, by its record. */
+void item_load(const struct wire_item *i, size_t *lens, size_t *body);
+/* NULL, or what is wrong with the item by itself (not: whether lengths and body are there and fit). */
+const char *item_wrong(const struct wire_message *d, const struct wire_item *i);
+
+#endif
