@@ -1,0 +1,45 @@
+#!/bin/sh
+# SPDX-License-Identifier: MPL-2.0
+# What README.md and docs/guide.md tell a user to type exists: every subcommand of bfork, every option of the three programs.
+set -eu
+failed=0
+say() { echo "$*"; failed=1; }
+documents=
+for f in README.md docs/guide.md SECURITY.md CONTRIBUTING.md; do
+    [ ! -f "$BF_SOURCE/$f" ] || documents="$documents $BF_SOURCE/$f"
+done
+program() { find "$BF_BUILD" -path "$BF_BUILD/run" -prune -o -type f -name "$1" -perm -u+x -print | head -n 1; }
+
+bfork=$(program bfork)
+"$bfork" --help >bfork.help
+# Indented or fenced lines that begin with a command, without prompt, variables and "sudo".
+# shellcheck disable=SC2086
+sed -n 's/^\(    \)\{0,1\}\$\{0,1\} *\(BFORK_[A-Z]*=[^ ]* \)*\(sudo \)\{0,1\}\(bfork\(-broker\|-worker\)\{0,1\}\) \(.*\)$/\4 \6/p' $documents |
+    sed 's/  *#.*//; s/&& *bfork/\n&/g' | sed 's/^&& *//' >commands
+[ -s commands ] || { echo "no command was found in the documents"; exit 1; }
+
+while read -r name rest; do
+    help=$name.help
+    "$(program "$name")" --help >"$help"
+    if [ "$name" = bfork ]; then
+        # shellcheck disable=SC2086
+        set -- $rest
+        while [ $# -gt 0 ]; do
+            case $1 in
+            --profile | -p) shift; [ $# -eq 0 ] || shift ;;
+            -*) shift ;;
+            *) break ;;
+            esac
+        done
+        [ $# -gt 0 ] || continue
+        grep -qE "^ +$1 " bfork.help || { say "there is no bfork $1: bfork $rest"; continue; }
+        help=bfork-$1.help
+        [ "$1" = help ] || [ "$1" = version ] || "$bfork" "$1" --help >"$help" 2>&1 || say "bfork $1 --help fails"
+        [ -f "$help" ] || : >"$help"
+        cat bfork.help >>"$help"
+    fi
+    for option in $(printf '%s\n' "$rest" | sed 's/ -- .*//; s/ ::: .*//' | grep -oE '(^| )--[a-z][a-z-]*'); do
+        grep -qE -- "(^|[ ,])$option([ =,]|\$)" "$help" || say "$name $rest: its help does not know $option"
+    done
+done <commands
+exit $failed
