@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * peers.c - which connection is which: descriptors from the monitor, routing ids from the messages, and how connections end.
+ *
+ * A ROUTER does not tell when a routing id ends; the monitor tells when a descriptor does, and a message tells its descriptor. Invariants:
+ * a conn has at most one peer and a peer at most one conn; a peer is reported as lost once, after its last message was received; a
+ * descriptor is shut down only while it still is the socket (inode) that was accepted.
+ */
+#include "internal.h"
+
+#include "base/clock.h"
+#include "bfork.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#define LEAVING_LIMIT CLOCK_SEC     /* a socket that is never empty must not hide losses for longer */
+
+static uint64_t conn_inode(int fd)
+{
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) ? (uint64_t)st.st_ino : 0;
+}
+
+void net_conn_shutdown(struct net_listener *l, struct net_conn *c)
+{
+    if (c->cut)
+        return;
+    c->cut = true;
+    if (list_in(&c->silent))
+        list_remove(&l->silent, &c->silent);
+    if (c->inode && conn_inode(c->fd) == c->inode)
+        shutdown(c->fd, SHUT_RDWR);
+}
+
+void net_peers_left(struct net_listener *l, struct net_peer *p)
+{
+    if (p->conn) {
+        p->conn->peer = NULL;
+        p->conn = NULL;
+    }
+    if (list_in(&p->cutting))
+        list_remove(&l->cutting, &p->cutting);
+    if (p->state != PEER_LIVE)
+        return;
+    p->state = PEER_LEAVING;
+    p->left_at = clock_now();
+    list_push_back(&l->leaving, &p->node);
+    l->data.hot = true;
+}
+
+void net_peers_drained(struct net_listener *l)
+{
+    struct list_node *n;
+
+    while ((n = list_pop(&l->leaving))) {
+        struct net_peer *p = LIST_ENTRY(n, struct net_peer, node);
+        map_take(&l->peers, p->rid);
+        p->state = PEER_GONE;
+        if (p->reported)
+            free(p);
+        else
+            list_push_back(&l->gone, &p->node);
+    }
+}
+
+int net_listener_lost(struct net_listener *l, uint64_t *ret_peer)
+{
+    struct list_node *n = list_pop(&l->gone);
+    uint64_t now;
+
+    if (n) {
+        struct net_peer *p = LIST_ENTRY(n, struct net_peer, node);
+        *ret_peer = p->number;
+        free(p);
+        return 1;
+    }
+    if (list_empty(&l->leaving))
+        return 0;
+    now = clock_now();
+    for (LIST_EACH(&l->leaving, node)) {
+        struct net_peer *p = LIST_ENTRY(node, struct net_peer, node);
+        if (!p->reported && now - p->left_at > LEAVING_LIMIT) {
+            p->dropped = p->reported = true;
+            *ret_peer = p->number;
+            return 1;
+        }
+    }
+    return 0;
+}
+
+static void conn_closed(struct net_listener *l, int fd)
+{
+    struct net_conn *c = map_take(&l->conns, (uint64_t)fd);
+
+    if (!c)
+        return;
+    if (list_in(&c->silent))
+        list_remove(&l->silent, &c->silent);
+    if (c->peer)
+        net_peers_left(l, c->peer);
+    free(c);
+    l->counters.connections--;
+}
+
+static void conn_accepted(struct net_listener *l, int fd, uint64_t now)
+{
+    struct net_conn *c = calloc(1, sizeof(*c));
+
+    conn_closed(l, fd);
+    l->counters.accepted++;
+    if (!c || map_put(&l->conns, (uint64_t)fd, c) < 0) {
+        free(c);
+        shutdown(fd, SHUT_RDWR);
+        return;
+    }
+    l->counters.connections++;
+    c->fd = fd;
+    c->inode = conn_inode(fd);
+    c->since = now;
+    list_push_back(&l->silent, &c->silent);
+    if (l->max_connections && l->counters.connections > l->max_connections) {
+        l->counters.over_cap++;
+        net_conn_shutdown(l, c);
+    }
+}
+
+static void peers_monitor(struct net_listener *l, uint64_t now)
+{
+    struct net_event ev;
+
+    while (net_monitor_next(&l->monitor, &ev)) {
+        if (ev.id == ZMQ_EVENT_ACCEPTED)
+            conn_accepted(l, (int)ev.value, now);
+        else if (ev.id == ZMQ_EVENT_DISCONNECTED)
+            conn_closed(l, (int)ev.value);
+        else if (ev.id == ZMQ_EVENT_ACCEPT_FAILED)
+            l->counters.accept_failed++;
+        else if (ev.id == ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL || ev.id == ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL)
+            l->counters.handshake_failed++;
+    }
+}
+
+void net_peers_step(struct net_listener *l, uint64_t now)
+{
+    peers_monitor(l, now);
+    while (!list_empty(&l->silent)) {
+        struct net_conn *c = LIST_ENTRY(list_first(&l->silent), struct net_conn, silent);
+        if (c->since + l->hello_ns > now)
+            break;
+        l->counters.silent++;
+        if (c->peer)
+            c->peer->dropped = true;
+        net_conn_shutdown(l, c);
+    }
+    if (list_empty(&l->cutting))
+        return;
+    for (LIST_EACH_SAFE(&l->cutting, n, after)) {
+        struct net_peer *p = LIST_ENTRY(n, struct net_peer, cutting);
+        if (p->cut_at > now)
+            continue;
+        list_remove(&l->cutting, &p->cutting);
+        if (p->conn)
+            net_conn_shutdown(l, p->conn);
+    }
+}
+
+uint64_t net_peers_deadline(const struct net_listener *l)
+{
+    uint64_t at = CLOCK_NEVER;
+
+    if (!list_empty(&l->silent))
+        at = LIST_ENTRY(list_first(&l->silent), struct net_conn, silent)->since + l->hello_ns;
+    for (LIST_EACH(&l->cutting, n)) {
+        struct net_peer *p = LIST_ENTRY(n, struct net_peer, cutting);
+        if (p->cut_at < at)
+            at = p->cut_at;
+    }
+    return at;
+}
+
+struct net_peer *net_peers_known(struct net_listener *l, uint32_t rid)
+{
+    return map_get(&l->peers, rid);
+}
+
+struct net_peer *net_peers_find(struct net_listener *l, uint64_t number)
+{
+    struct net_peer *p = map_get(&l->peers, number & 0xffffffffu);
+
+    return p && p->number == number && p->state == PEER_LIVE && !p->dropped ? p : NULL;
+}
+
+static bool peers_over_cap(const struct net_listener *l, const uint8_t key[32])
+{
+    uint32_t same = 0;
+    uint64_t rid;
+    void *value;
+
+    if (l->max_per_key == 0)
+        return false;
+    for (size_t i = 0; map_next(&l->peers, &i, &rid, &value);) {
+        struct net_peer *p = value;
+        if (p->state == PEER_LIVE && !p->dropped && memcmp(p->key, key, 32) == 0)
+            same++;
+    }
+    return same >= l->max_per_key;
+}
+
+struct net_peer *net_peers_add(struct net_listener *l, uint32_t rid, int fd, const uint8_t key[32])
+{
+    struct net_peer *p = calloc(1, sizeof(*p));
+    struct net_conn *c;
+    bool over = peers_over_cap(l, key);
+
+    if (!p || map_put(&l->peers, rid, p) < 0) {
+        free(p);
+        return NULL;
+    }
+    p->number = (uint64_t)l->serial << 56 | (uint64_t)(++l->n->peer_serial & 0xffffffu) << 32 | rid;
+    p->rid = rid;
+    memcpy(p->key, key, 32);
+    net_key_text(key, p->user_id);
+    /* ACCEPTED was written before this connection's first message, so now it has been read. */
+    peers_monitor(l, clock_now());
+    c = map_get(&l->conns, (uint64_t)fd);
+    if (!c) {
+        net_peers_left(l, p);
+        return p;
+    }
+    if (c->peer)
+        net_peers_left(l, c->peer);
+    c->peer = p;
+    p->conn = c;
+    if (over) {
+        l->counters.over_cap++;
+        net_peers_cut(l, p);
+    }
+    return p;
+}
+
+void net_peers_cut(struct net_listener *l, struct net_peer *p)
+{
+    uint64_t now = clock_now();
+
+    if (p->dropped)
+        return;
+    p->dropped = true;
+    l->counters.cut++;
+    if (!p->conn)
+        return;
+    if (p->sent_at && now < p->sent_at + NET_CUT_GRACE_MS * CLOCK_MS) {
+        p->cut_at = p->sent_at + NET_CUT_GRACE_MS * CLOCK_MS;
+        list_push_back(&l->cutting, &p->cutting);
+        net_arm(l->n, p->cut_at);
+    } else {
+        net_conn_shutdown(l, p->conn);
+    }
+}
+
+void net_listener_cut(struct net_listener *l, uint64_t peer)
+{
+    struct net_peer *p = net_peers_find(l, peer);
+
+    if (p)
+        net_peers_cut(l, p);
+}
+
+void net_listener_greeted(struct net_listener *l, uint64_t peer)
+{
+    struct net_peer *p = net_peers_find(l, peer);
+
+    if (p && p->conn && list_in(&p->conn->silent))
+        list_remove(&l->silent, &p->conn->silent);
+}
+
+void net_listener_each(struct net_listener *l, void (*each)(void *ctx, uint64_t peer, const uint8_t key[32]), void *ctx)
+{
+    uint64_t rid;
+    void *value;
+
+    for (size_t i = 0; map_next(&l->peers, &i, &rid, &value);) {
+        struct net_peer *p = value;
+        if (p->state == PEER_LIVE && !p->dropped)
+            each(ctx, p->number, p->key);
+    }
+}
+
+void net_peers_free(struct net_listener *l)
+{
+    uint64_t key;
+    void *value;
+    struct list_node *n;
+
+    for (size_t i = 0; map_next(&l->conns, &i, &key, &value);)
+        free(value);
+    for (size_t i = 0; map_next(&l->peers, &i, &key, &value);)
+        free(value);
+    while ((n = list_pop(&l->gone)))
+        free(LIST_ENTRY(n, struct net_peer, node));
+    map_free(&l->conns);
+    map_free(&l->peers);
+}
