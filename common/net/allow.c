@@ -25,7 +25,8 @@ static int entry_compare(const void *a, const void *b)
     return memcmp(((const struct allow_entry *)a)->key, ((const struct allow_entry *)b)->key, 32);
 }
 
-/* What a line is: 1 a key (name points into the line, cut at its end), 0 a comment or empty, < 0 neither. A key may begin with '#'. */
+/* What a line is: 1 a key (name points into the line, cut at its end), 0 a comment or empty, < 0 neither. No key begins with '#': it
+ * would be more than 32 bits. */
 static int allow_parse(char *line, uint8_t key[32], char **name)
 {
     size_t n;

@@ -79,7 +79,7 @@ struct net_listener {
     struct list gone;                   /* net_peer: to be reported */
     struct list cutting;                /* net_peer: to be shut down at cut_at */
     struct net_counters counters;
-    bool bound;
+    bool refusing;
 };
 
 struct net_resolve;

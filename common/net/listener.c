@@ -71,7 +71,6 @@ static int listener_bind(void *s, const char *endpoint, struct net_listener *l, 
     }
     if (zmq_getsockopt(s, ZMQ_LAST_ENDPOINT, l->endpoint, &n) != 0)
         return err_set(e, BFORK_ESTATE, "cannot learn the port of %s: %s", endpoint, zmq_strerror(errno));
-    l->bound = true;
     return 0;
 }
 
@@ -165,12 +164,9 @@ const char *net_listener_endpoint(const struct net_listener *l)
     return l->endpoint;
 }
 
-void net_listener_unbind(struct net_listener *l)
+void net_listener_refuse(struct net_listener *l)
 {
-    if (l->bound)
-        zmq_unbind(l->data.socket, l->endpoint);
-    l->bound = false;
-    l->data.hot = true;
+    l->refusing = true;
 }
 
 void net_listener_counters(const struct net_listener *l, struct net_counters *ret)

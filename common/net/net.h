@@ -40,7 +40,8 @@ void net_listener_close(struct net_listener **l);
 void net_listener_limits(struct net_listener *l, uint32_t hello_ms, uint32_t max_per_key, uint32_t max_connections);
 const char *net_listener_endpoint(const struct net_listener *l);   /* with the real port */
 int net_listener_probe(struct net *n, struct net_listener *l, int timeout_ms, struct err *e);   /* 0: a random key was refused */
-void net_listener_unbind(struct net_listener *l);                   /* no new connections; those that are go on */
+/* No new connections: each is closed as soon as it is accepted; those that are go on. (zmq_unbind would end them too: measured.) */
+void net_listener_refuse(struct net_listener *l);
 
 /* One received message: `frame` is a buf the receiver owns. peer: number of the connection (never reused, unique in the net), key: its
  * User-Id. */

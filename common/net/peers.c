@@ -121,7 +121,7 @@ static void conn_accepted(struct net_listener *l, int fd, uint64_t now)
     c->inode = conn_inode(fd);
     c->since = now;
     list_push_back(&l->silent, &c->silent);
-    if (l->max_connections && l->counters.connections > l->max_connections) {
+    if (l->refusing || (l->max_connections && l->counters.connections > l->max_connections)) {
         l->counters.over_cap++;
         net_conn_shutdown(l, c);
     }
