@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * as_completed.c - futures in the order they finish, with an error that costs its own task only.
- * Shows: what concurrent.futures.as_completed does: put futures into a stream, take them out finished, each with what belongs to it. */
+ * Shows: what concurrent.futures.as_completed does: put futures into a stream, take them out finished, each with what belongs to
+ * it. */
 #include <bfork.h>
 #include <stdio.h>
 #include <time.h>
@@ -24,7 +25,8 @@ static int download(bfork_task *task)
 
 int main(int argc, char **argv)
 {
-    static struct download list[DOWNLOADS] = { { "slowest", 800 }, { "middle", 400 }, { "no-such-host", -1 }, { "quick", 200 }, { "slow", 600 } };
+    static struct download list[DOWNLOADS] = { { "slowest", 800 }, { "middle", 400 }, { "no-such-host", -1 }, { "quick", 200 },
+                                               { "slow", 600 } };
     bfork_init(&argc, &argv);
 
     bfork_pool *pool = bfork_pool_new(NULL, DOWNLOADS, NULL);

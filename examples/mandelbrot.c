@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { WIDTH = 800, HEIGHT = 600, TILE = 50, ACROSS = WIDTH / TILE, DOWN = HEIGHT / TILE, TILES = ACROSS * DOWN, SUPER = 3, LIMIT = 1000 };
+enum { WIDTH = 800, HEIGHT = 600, TILE = 50, ACROSS = WIDTH / TILE, TILES = ACROSS * (HEIGHT / TILE), SUPER = 3, LIMIT = 1000 };
 
 struct tile { int x, y; };
 struct pixels { unsigned char rgb[TILE][TILE][3]; };
@@ -31,7 +31,8 @@ static double escape(double cx, double cy)
 
 static void add_colour(double speed, double rgb[3])
 {
-    static const double stops[][3] = { { 6, 10, 58 }, { 22, 86, 178 }, { 178, 226, 250 }, { 255, 244, 190 }, { 250, 152, 12 }, { 104, 18, 44 } };
+    static const double stops[][3] = { { 6, 10, 58 }, { 22, 86, 178 }, { 178, 226, 250 }, { 255, 244, 190 }, { 250, 152, 12 },
+                                       { 104, 18, 44 } };
     enum { STOPS = sizeof(stops) / sizeof(stops[0]) };
     if (speed < 0)
         return;                                             /* inside: black */
@@ -49,7 +50,8 @@ static int draw(const struct tile *tile, struct pixels *out, bfork_task *task)
         for (int x = 0; x < TILE; x++) {
             double rgb[3] = { 0, 0, 0 };
             for (int s = 0; s < SUPER * SUPER; s++)         /* several points a pixel: smooth edges */
-                add_colour(escape(-2.1 + scale * ((tile->x + x) * SUPER + s % SUPER), scale * ((tile->y + y - HEIGHT / 2) * SUPER + s / SUPER)), rgb);
+                add_colour(escape(-2.1 + scale * ((tile->x + x) * SUPER + s % SUPER),
+                                  scale * ((tile->y + y - HEIGHT / 2) * SUPER + s / SUPER)), rgb);
             for (int c = 0; c < 3; c++)
                 out->rgb[y][x][c] = (unsigned char)(rgb[c] / (SUPER * SUPER));
         }

@@ -31,8 +31,8 @@ static int seen(long pid)
 
 int main(int argc, char **argv)
 {
-    static const char *const names[NAMES] = { "Ada", "Barbara", "Claude", "Dennis", "Edsger", "Frances", "Grace", "Hedy", "Ida", "John",
-                                              "Ken", "Leslie", "Margaret", "Niklaus", "Ole-Johan" };
+    static const char *const names[NAMES] = { "Ada", "Barbara", "Claude", "Dennis", "Edsger", "Frances", "Grace", "Hedy", "Ida",
+                                              "John", "Ken", "Leslie", "Margaret", "Niklaus", "Ole-Johan" };
     bfork_future *greetings[NAMES];
     int processes = 0;
 

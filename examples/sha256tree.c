@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * sha256tree.c - the SHA-256 of every regular file below a directory, on all cores; prints what sha256sum prints, sorted by path.
- * Shows: a stream of submits with a bounded number in flight, so that a tree of any size fits into memory; a library (OpenSSL) used inside
+ * Shows: a stream of submits with a bounded number in flight, so that a tree of any size fits into memory; a library (OpenSSL)
+ * used inside
  * tasks; task errors as data: a file that cannot be read is reported and costs nothing else.
  *
  *     ./sha256tree /usr/share | diff - <(find /usr/share -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum)
@@ -171,7 +172,8 @@ static void walk(bfork_pool *pool, bfork_stream *stream, char *root, const char 
         complain(root, strerror(errno));
 }
 
-/* As sha256sum does: a backslash before the line, if the name has a backslash, newline or carriage return, which are then written as two. */
+/* As sha256sum does: a backslash before the line, if the name has a backslash, newline or carriage return, which are then written
+ * as two. */
 static void print_file(const struct file *file)
 {
     bool escaped = strpbrk(file->path, "\\\n\r") != NULL;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: MPL-2.0
-# sha256tree prints byte for byte what sha256sum prints: odd names, empty and large files, more files than are in flight; errors are reported.
+# sha256tree prints byte for byte what sha256sum prints: odd names, empty and large files, more files than are in flight.
+# What cannot be read is reported.
 # shellcheck disable=SC1091,SC2154
 . "$(dirname "$0")/lib.sh"
 

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * bfork-bench - the contender that is us: bfork-bench WORK [SIZE [N [PID...]]], here or, with BFORK_PROFILE, through a broker.
+ * See work.h for the workloads and contest.h for how bench/run talks to it. */
+#include "contest.h"
+#include "work.h"
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct { const char *name; double (*run)(void *work); bool own_pool; } works[] = {
+    { "map", work_map, false },               { "single", work_single, false },     { "rtt", work_rtt, false },
+    { "echo", work_echo, false },             { "commands", work_commands, false }, { "efficiency", work_efficiency, false },
+    { "start", work_start, true },            { "process", work_process, true },    { "queued", work_queued, false },
+    { "queued-map", work_queued_map, false }, { "depth", work_depth, false },       { "forever", work_forever, false },
+};
+
+int work_same(bfork_task *task)
+{
+    bfork_bytes bytes;
+    if (bfork_args(task, &bytes))
+        return -1;
+    return bfork_return(task, bytes);
+}
+
+bfork_future *work_submit(bfork_pool *pool, size_t number)
+{
+    char bytes[WORK_TASK] = { 0 };
+    memcpy(bytes, &number, sizeof(number));
+    return bfork_submit(pool, work_same, bfork_bytes_of(bytes, sizeof(bytes)));
+}
+
+void work_check(bfork_future *f, size_t number)
+{
+    bfork_bytes bytes;
+    if (bfork_result(f, &bytes) != 0)
+        contest_fail("task %zu: %s", number, bfork_last_error()->message);
+    if (bytes.size != WORK_TASK || memcmp(bytes.data, &number, sizeof(number)) != 0)
+        contest_fail("task %zu has the result of another", number);
+}
+
+bfork_future *work_next(bfork_stream *s)
+{
+    bfork_future *f = NULL;
+    if (bfork_stream_next(s, BFORK_FOREVER, &f) != 0)
+        contest_fail("the stream ended: %s", bfork_last_error()->message);
+    return f;
+}
+
+static void finish(void *data)
+{
+    struct work *w = data;
+    if (w->pool)
+        bfork_pool_terminate(w->pool);
+    bfork_pool_free(&w->pool);
+}
+
+int main(int argc, char **argv)
+{
+    struct work w = { 0 };
+    bfork_init(&argc, &argv);
+    if (argc < 2)
+        contest_fail("usage: bfork-bench WORK [SIZE [N [PID...]]]");
+    w.size = argc > 2 ? strtoul(argv[2], NULL, 10) : WORK_TASK;
+    w.n = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
+    for (int i = 4; i < argc && i - 4 < WORK_PIDS - 1; i++)
+        w.pids[i - 4] = strcmp(argv[i], "self") == 0 ? getpid() : (pid_t)strtol(argv[i], NULL, 10);
+
+    for (size_t i = 0; i < sizeof(works) / sizeof(works[0]); i++)
+        if (strcmp(works[i].name, argv[1]) == 0) {
+            if (!works[i].own_pool && !(w.pool = bfork_pool_new(NULL, WORK_PROCESSES, NULL)))
+                contest_fail("no pool");
+            if (w.pool && bfork_pool_error(w.pool))
+                contest_fail("pool: %s", bfork_pool_error(w.pool)->message);
+            return contest_loop(works[i].run, finish, &w);
+        }
+    contest_fail("no work \"%s\"", argv[1]);
+}

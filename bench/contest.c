@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * contest - see contest.h. */
+#include "contest.h"
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <time.h>
+#include <unistd.h>
+
+double contest_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+double contest_median(double *values, size_t n)
+{
+    qsort(values, n, sizeof(*values), by_value);
+    return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
+}
+
+static void leave(const char *how, const char *format, va_list ap)
+{
+    char text[512];
+    vsnprintf(text, sizeof(text), format, ap);
+    for (char *p = text; *p; p++)
+        if (*p == '\n')
+            *p = ' ';
+    printf("%s: %s\n", how, text);
+    fflush(stdout);
+    exit(how[0] == 's' ? 0 : 1);
+}
+
+void contest_skip(const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    leave("skip", format, ap);
+    va_end(ap);
+    abort();
+}
+
+void contest_fail(const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    leave("failed", format, ap);
+    va_end(ap);
+    abort();
+}
+
+int contest_loop(double (*run)(void *data), void (*done)(void *data), void *data)
+{
+    char line[64];
+    printf("ready\n");
+    fflush(stdout);
+    while (fgets(line, sizeof(line), stdin)) {
+        printf("%.9g\n", run(data));
+        fflush(stdout);
+    }
+    if (done)
+        done(data);
+    return 0;
+}
+
+pid_t contest_fork(void)
+{
+    pid_t parent = getpid();
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid < 0)
+        contest_fail("fork: %s", strerror(errno));
+    if (pid == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent)
+            _exit(0);
+    }
+    return pid;
+}
+
+void contest_write(int fd, const void *bytes, size_t size)
+{
+    for (const char *p = bytes; size > 0;) {
+        ssize_t n = write(fd, p, size);
+        if (n < 0 && errno != EINTR)
+            contest_fail("write: %s", strerror(errno));
+        if (n > 0) {
+            p += n;
+            size -= (size_t)n;
+        }
+    }
+}
+
+void contest_read(int fd, void *bytes, size_t size)
+{
+    for (char *p = bytes; size > 0;) {
+        ssize_t n = read(fd, p, size);
+        if (n == 0)
+            contest_fail("read: the other side has closed");
+        if (n < 0 && errno != EINTR)
+            contest_fail("read: %s", strerror(errno));
+        if (n > 0) {
+            p += n;
+            size -= (size_t)n;
+        }
+    }
+}
+
+double contest_resident(pid_t pid)
+{
+    char path[64], line[256];
+    double kilobytes = -1;
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    FILE *f = fopen(path, "r");
+    while (f && fgets(line, sizeof(line), f))
+        if (strncmp(line, "VmRSS:", 6) == 0)
+            kilobytes = strtod(line + 6, NULL);
+    if (f)
+        fclose(f);
+    if (kilobytes < 0)
+        contest_fail("process %d has no memory to measure: has it ended?", (int)pid);
+    return kilobytes * 1024;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * contest - what all contenders of a benchmark share: a warm program that measures once for each line "run" on stdin.
+ * It prints "ready" when it is set up, one number for each run, and leaves at the end of stdin. "skip: why" and "failed: why" end
+ * it.
+ * It never measures by itself: bench/run decides whose turn it is, so that ours, peers and floors alternate. */
+#ifndef BENCH_CONTEST_H
+#define BENCH_CONTEST_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+double contest_now(void);                                       /* seconds, monotonic */
+double contest_median(double *values, size_t n);                /* sorts them */
+void contest_skip(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+void contest_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
+/* Runs until the end of stdin; then calls done (may be NULL) and returns 0. */
+int contest_loop(double (*run)(void *data), void (*done)(void *data), void *data);
+
+/* fork; the child dies with its parent, and with SIGTERM. */
+pid_t contest_fork(void);
+
+/* The whole buffer, or contest_fail. */
+void contest_write(int fd, const void *bytes, size_t size);
+void contest_read(int fd, void *bytes, size_t size);
+
+/* The resident memory of a process in bytes. */
+double contest_resident(pid_t pid);
+
+#endif

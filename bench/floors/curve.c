@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * curve - the floor of everything encrypted: client - CURVE broker - worker echo on loopback, nothing but the transport, one frame
+ * a message.
+ *     rtt         100 bytes, one in flight: p50 in microseconds
+ *     echo        1 MiB there and back, four in flight: MB/s
+ *     batch N B   N tasks of B bytes a message, eight messages in flight: tasks/s
+ * The broker is one ROUTER to the client and one to the worker, and forwards bodies as they are. No authentication handler: keys
+ * only. */
+#include "contest.h"
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <zmq.h>
+
+enum { ROUNDS = 2000, TASK = 100, BIG = 1 << 20, MOVED = 40000000 };
+
+struct floor { void *socket; const char *mode; size_t batch, bytes; };
+
+static char server_public[41], server_secret[41], client_public[41], client_secret[41];
+
+static void check(bool ok, const char *what)
+{
+    if (!ok)
+        contest_fail("%s: %s", what, zmq_strerror(errno));
+}
+
+static void *make_socket(void *context, int type, bool server)
+{
+    void *s = zmq_socket(context, type);
+    int one = 1, zero = 0;
+    check(s, "zmq_socket");
+    zmq_setsockopt(s, ZMQ_LINGER, &zero, sizeof(zero));
+    zmq_setsockopt(s, ZMQ_SNDHWM, &zero, sizeof(zero));
+    zmq_setsockopt(s, ZMQ_RCVHWM, &zero, sizeof(zero));
+    if (server) {
+        zmq_setsockopt(s, ZMQ_CURVE_SERVER, &one, sizeof(one));
+        check(zmq_setsockopt(s, ZMQ_CURVE_SECRETKEY, server_secret, 40) == 0, "CURVE");
+    } else {
+        zmq_setsockopt(s, ZMQ_CURVE_SERVERKEY, server_public, 40);
+        zmq_setsockopt(s, ZMQ_CURVE_PUBLICKEY, client_public, 40);
+        check(zmq_setsockopt(s, ZMQ_CURVE_SECRETKEY, client_secret, 40) == 0, "CURVE");
+    }
+    return s;
+}
+
+/* Forwards all that waits at `from` to the peer of `to`. The last peer heard of is the only one. */
+static void forward(void *from, void *to, zmq_msg_t *from_peer, zmq_msg_t *to_peer)
+{
+    zmq_msg_t id, body, target;
+    for (;;) {
+        zmq_msg_init(&id);
+        if (zmq_msg_recv(&id, from, ZMQ_DONTWAIT) < 0)
+            return;
+        zmq_msg_init(&body);
+        zmq_msg_recv(&body, from, 0);
+        zmq_msg_move(from_peer, &id);
+        if (zmq_msg_size(to_peer) > 0 && zmq_msg_size(&body) > 1) {     /* one byte: a greeting */
+            zmq_msg_init(&target);
+            zmq_msg_copy(&target, to_peer);
+            zmq_msg_send(&target, to, ZMQ_SNDMORE);
+            zmq_msg_send(&body, to, 0);
+        } else {
+            zmq_msg_close(&body);
+        }
+    }
+}
+
+static void broker(int ports)
+{
+    void *context = zmq_ctx_new(), *front = make_socket(context, ZMQ_ROUTER, true), *back = make_socket(context, ZMQ_ROUTER, true);
+    char endpoints[2][64];
+    size_t size = sizeof(endpoints[0]);
+    zmq_msg_t client, worker;
+    zmq_msg_init(&client);
+    zmq_msg_init(&worker);
+    check(zmq_bind(front, "tcp://127.0.0.1:*") == 0 && zmq_bind(back, "tcp://127.0.0.1:*") == 0, "bind");
+    memset(endpoints, 0, sizeof(endpoints));
+    zmq_getsockopt(front, ZMQ_LAST_ENDPOINT, endpoints[0], &size);
+    size = sizeof(endpoints[1]);
+    zmq_getsockopt(back, ZMQ_LAST_ENDPOINT, endpoints[1], &size);
+    contest_write(ports, endpoints, sizeof(endpoints));
+    for (;;) {
+        zmq_pollitem_t items[] = { { front, 0, ZMQ_POLLIN, 0 }, { back, 0, ZMQ_POLLIN, 0 } };
+        if (zmq_poll(items, 2, -1) < 0)
+            _exit(1);
+        forward(front, back, &client, &worker);
+        forward(back, front, &worker, &client);
+    }
+}
+
+static void worker(const char *endpoint)
+{
+    void *socket = make_socket(zmq_ctx_new(), ZMQ_DEALER, false);
+    zmq_msg_t m;
+    check(zmq_connect(socket, endpoint) == 0, "connect");
+    zmq_send(socket, "w", 1, 0);
+    for (;;) {
+        zmq_msg_init(&m);
+        if (zmq_msg_recv(&m, socket, 0) < 0 || zmq_msg_send(&m, socket, 0) < 0)
+            _exit(1);
+    }
+}
+
+static void send_one(void *socket, size_t size, unsigned number)
+{
+    zmq_msg_t m;
+    check(zmq_msg_init_size(&m, size) == 0, "memory");
+    memset(zmq_msg_data(&m), 0, size);
+    memcpy(zmq_msg_data(&m), &number, sizeof(number));
+    check(zmq_msg_send(&m, socket, 0) >= 0, "send");
+}
+
+static void receive_one(void *socket)
+{
+    zmq_msg_t m;
+    zmq_msg_init(&m);
+    check(zmq_msg_recv(&m, socket, 0) >= 0, "receive");
+    zmq_msg_close(&m);
+}
+
+/* Messages a second, with so many in flight. */
+static double flow(void *socket, size_t size, unsigned n, unsigned in_flight)
+{
+    unsigned sent = 0;
+    double t = contest_now();
+    for (unsigned received = 0; received < n; received++) {
+        for (; sent < n && sent - received < in_flight; sent++)
+            send_one(socket, size, sent);
+        receive_one(socket);
+    }
+    return n / (contest_now() - t);
+}
+
+static double run(void *data)
+{
+    struct floor *f = data;
+    static double us[ROUNDS];
+    if (strcmp(f->mode, "echo") == 0)
+        return flow(f->socket, BIG, 60, 4) * BIG / 1e6;
+    if (strcmp(f->mode, "batch") == 0)
+        return flow(f->socket, f->batch * f->bytes, MOVED / (unsigned)(f->batch * f->bytes), 8) * (double)f->batch;
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        double t = contest_now();
+        send_one(f->socket, TASK, i);
+        receive_one(f->socket);
+        us[i] = (contest_now() - t) * 1e6;
+    }
+    return contest_median(us, ROUNDS);
+}
+
+int main(int argc, char **argv)
+{
+    char endpoints[2][64];
+    int ports[2], wait = 100;
+    struct floor f = { NULL, argc > 1 ? argv[1] : "rtt", argc > 2 ? strtoul(argv[2], NULL, 10) : 1,
+                       argc > 3 ? strtoul(argv[3], NULL, 10) : TASK };
+
+    if (zmq_curve_keypair(server_public, server_secret) < 0 || zmq_curve_keypair(client_public, client_secret) < 0)
+        contest_skip("this libzmq has no CURVE");
+    if (pipe(ports) < 0)
+        contest_fail("pipe: %s", strerror(errno));
+    if (contest_fork() == 0)
+        broker(ports[1]);
+    contest_read(ports[0], endpoints, sizeof(endpoints));
+    if (contest_fork() == 0)
+        worker(endpoints[1]);
+
+    f.socket = make_socket(zmq_ctx_new(), ZMQ_DEALER, false);
+    check(zmq_connect(f.socket, endpoints[0]) == 0, "connect");
+    zmq_setsockopt(f.socket, ZMQ_RCVTIMEO, &wait, sizeof(wait));
+    for (int tries = 0; ; tries++) {                    /* until the worker is known to the broker */
+        char bytes[TASK];
+        send_one(f.socket, TASK, 0);
+        if (zmq_recv(f.socket, bytes, sizeof(bytes), 0) >= 0)
+            break;
+        if (tries == 50)
+            contest_fail("no echo after 5 s");
+    }
+    wait = 10000;
+    zmq_setsockopt(f.socket, ZMQ_RCVTIMEO, &wait, sizeof(wait));
+    return contest_loop(run, NULL, &f);
+}

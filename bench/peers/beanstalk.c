@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * beanstalk - a client and two worker processes that speak beanstalkd's text protocol, commands pipelined; beanstalkd itself runs
+ * already.
+ *     beanstalk PORT rtt | submits | echo | memory PID */
+#include "contest.h"
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ROUNDS = 2000, TASK = 100, BIG = 1 << 20, BATCH = 200, SUBMITS = 20000, QUEUED = 200000 };
+
+struct link { FILE *in; int fd; };
+struct reply { char id[24]; size_t size; };
+
+static struct { struct link client; const char *mode; pid_t broker; char *body; size_t size; } bench;
+
+static struct link connect_to(int port)
+{
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct link l = { .fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0) };
+    int one = 1;
+    if (l.fd < 0 || connect(l.fd, (struct sockaddr *)&a, sizeof(a)) < 0)
+        contest_fail("connecting to beanstalkd: %s", strerror(errno));
+    setsockopt(l.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    l.in = fdopen(l.fd, "r");
+    return l;
+}
+
+/* Reads a reply's line; the body, if it has one, goes into bench.body's place. */
+static struct reply expect(struct link *l, const char *word, char *body)
+{
+    char line[128], end[2];
+    struct reply r = { "", 0 };
+    if (!fgets(line, sizeof(line), l->in) || strncmp(line, word, strlen(word)) != 0)
+        contest_fail("beanstalkd answers \"%.40s\" instead of %s", line, word);
+    if (strcmp(word, "RESERVED") == 0) {
+        if (sscanf(line, "RESERVED %23s %zu", r.id, &r.size) != 2 || r.size > BIG || fread(body, 1, r.size, l->in) != r.size ||
+            fread(end, 1, 2, l->in) != 2)
+            contest_fail("beanstalkd: a bad body");
+    }
+    return r;
+}
+
+static size_t put_text(char *to, const void *body, size_t size)
+{
+    size_t n = (size_t)snprintf(to, 64, "put 1 0 60 %zu\r\n", size);
+    memcpy(to + n, body, size);
+    memcpy(to + n + size, "\r\n", 2);
+    return n + size + 2;
+}
+
+static void command(struct link *l, const char *text, const char *reply)
+{
+    contest_write(l->fd, text, strlen(text));
+    expect(l, reply, NULL);
+}
+
+static void worker(int port)
+{
+    struct link l = connect_to(port);
+    char *body = malloc(BIG), *text = malloc(BIG + 256);
+    command(&l, "use done\r\n", "USING");
+    command(&l, "watch work\r\n", "WATCHING");
+    command(&l, "ignore default\r\n", "WATCHING");
+    contest_write(l.fd, "reserve\r\n", 9);
+    for (;;) {
+        struct reply r = expect(&l, "RESERVED", body);
+        size_t n = put_text(text, body, r.size);
+        n += (size_t)snprintf(text + n, 64, "delete %s\r\nreserve\r\n", r.id);
+        contest_write(l.fd, text, n);
+        expect(&l, "INSERTED", NULL);
+        expect(&l, "DELETED", NULL);
+    }
+}
+
+/* `batch` tasks there and back; the deletes of this batch go out with nothing to wait for but their own replies. */
+static void round_trip(unsigned batch, unsigned first)
+{
+    static char *text, ids[BATCH][24];
+    size_t n = 0;
+    if (!text && !(text = malloc((bench.size + 256) * (bench.size == BIG ? 4 : BATCH))))
+        contest_fail("out of memory");
+    for (unsigned i = 0; i < batch; i++) {
+        unsigned number = first + i;
+        memcpy(bench.body, &number, sizeof(number));
+        n += put_text(text + n, bench.body, bench.size);
+    }
+    for (unsigned i = 0; i < batch; i++)
+        n += (size_t)snprintf(text + n, 64, "reserve\r\n");
+    contest_write(bench.client.fd, text, n);
+    for (unsigned i = 0; i < batch; i++)
+        expect(&bench.client, "INSERTED", NULL);
+    for (unsigned i = 0; i < batch; i++)
+        memcpy(ids[i], expect(&bench.client, "RESERVED", bench.body).id, sizeof(ids[i]));
+    n = 0;
+    for (unsigned i = 0; i < batch; i++)
+        n += (size_t)snprintf(text + n, 64, "delete %s\r\n", ids[i]);
+    contest_write(bench.client.fd, text, n);
+    for (unsigned i = 0; i < batch; i++)
+        expect(&bench.client, "DELETED", NULL);
+}
+
+/* Bytes of the broker for each task that only waits. Once: what is queued stays. */
+static double queue_memory(void)
+{
+    char *text = malloc(BATCH * (TASK + 256));
+    double before = contest_resident(bench.broker);
+    for (unsigned done = 0; done < QUEUED; done += BATCH) {
+        size_t n = 0;
+        for (unsigned i = 0; i < BATCH; i++) {
+            unsigned number = done + i;
+            memcpy(bench.body, &number, sizeof(number));
+            n += put_text(text + n, bench.body, TASK);
+        }
+        contest_write(bench.client.fd, text, n);
+        for (unsigned i = 0; i < BATCH; i++)
+            expect(&bench.client, "INSERTED", NULL);
+    }
+    free(text);
+    return (contest_resident(bench.broker) - before) / QUEUED;
+}
+
+static double run(void *data)
+{
+    static double us[ROUNDS];
+    (void)data;
+    double t = contest_now();
+    if (strcmp(bench.mode, "memory") == 0)
+        return queue_memory();
+    if (strcmp(bench.mode, "echo") == 0) {
+        for (unsigned i = 0; i < 40; i += 4)
+            round_trip(4, i);
+        return 40.0 * BIG / 1e6 / (contest_now() - t);
+    }
+    if (strcmp(bench.mode, "submits") == 0) {
+        for (unsigned i = 0; i < SUBMITS; i += BATCH)
+            round_trip(BATCH, i);
+        return SUBMITS / (contest_now() - t);
+    }
+    for (unsigned i = 0; i < ROUNDS; i++) {
+        t = contest_now();
+        round_trip(1, i);
+        us[i] = (contest_now() - t) * 1e6;
+    }
+    return contest_median(us, ROUNDS);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 3)
+        contest_fail("usage: beanstalk PORT rtt | submits | echo | memory PID");
+    int port = (int)strtol(argv[1], NULL, 10);
+    bench.mode = argv[2];
+    bench.broker = argc > 3 ? (pid_t)strtol(argv[3], NULL, 10) : 0;
+    bench.size = strcmp(bench.mode, "echo") == 0 ? BIG : TASK;
+    bench.body = calloc(1, BIG);
+    for (int i = 0; i < 2 && !bench.broker; i++)
+        if (contest_fork() == 0)
+            worker(port);
+    bench.client = connect_to(port);
+    command(&bench.client, "use work\r\n", "USING");
+    command(&bench.client, "watch done\r\n", "WATCHING");
+    command(&bench.client, "ignore default\r\n", "WATCHING");
+    return contest_loop(run, NULL, NULL);
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * work_cost - what a task costs besides itself: time on the cores, starting processes, memory, and whether that stays so. */
+#include "contest.h"
+#include "work.h"
+#include <string.h>
+
+enum { MANY = 1000000, FEW = 1000 };
+
+static void spin(double seconds)
+{
+    double until = contest_now() + seconds;
+    while (contest_now() < until)
+        ;
+}
+
+static int busy(bfork_task *task)
+{
+    unsigned long us, number;
+    if (bfork_args(task, &us, &number))
+        return -1;
+    spin((double)us * 1e-6);
+    return 0;
+}
+
+double work_efficiency(void *work)
+{
+    struct work *w = work;
+    size_t n = 400000 / w->size;
+    if (n > 200000)
+        n = 200000;
+    double alone = contest_now();       /* what a task takes where nothing else is done */
+    for (size_t i = 0; i < n / 10; i++)
+        spin((double)w->size * 1e-6);
+    alone = (contest_now() - alone) / (double)(n / 10);
+
+    double t = contest_now();
+    bfork_stream *s = bfork_stream_new();
+    for (size_t i = 0; i < n; i++)
+        bfork_stream_add(s, bfork_submit(w->pool, busy, w->size, i), NULL);
+    for (size_t i = 0; i < n; i++) {
+        bfork_future *f = work_next(s);
+        if (bfork_future_error(f))
+            contest_fail("busy task: %s", bfork_future_error(f)->message);
+        bfork_future_free(&f);
+    }
+    t = contest_now() - t;
+    bfork_stream_free(&s);
+    return (double)n * alone / WORK_PROCESSES / t;
+}
+
+double work_start(void *work)
+{
+    (void)work;
+    double t = contest_now();
+    bfork_pool *pool = bfork_pool_new(NULL, 1, NULL);
+    bfork_future *f = work_submit(pool, 1);
+    work_check(f, 1);
+    t = contest_now() - t;
+    bfork_future_free(&f);
+    bfork_pool_free(&pool);
+    return t * 1e3;
+}
+
+double work_process(void *work)
+{
+    enum { ROUNDS = 200 };
+    static double us[ROUNDS];
+    (void)work;
+    bfork_pool *pool = bfork_pool_new(NULL, 1, &(bfork_pool_options){ .max_tasks = 1 });
+    for (size_t i = 0; i < ROUNDS; i++) {
+        double t = contest_now();
+        bfork_future *f = work_submit(pool, i);
+        work_check(f, i);
+        us[i] = (contest_now() - t) * 1e6;
+        bfork_future_free(&f);
+    }
+    bfork_pool_free(&pool);
+    return contest_median(us, ROUNDS);
+}
+
+static double memory(const struct work *w)
+{
+    double sum = 0;
+    for (const pid_t *p = w->pids; *p; p++)
+        sum += contest_resident(*p);
+    return sum;
+}
+
+/* Drives the connection by waiting for f, which cannot finish, until the measured memory has not changed for a second. */
+static double settled(const struct work *w, bfork_future *f)
+{
+    double last = 0, is = memory(w), since = contest_now(), began = since;
+    while (contest_now() - since < 1) {
+        if (bfork_future_wait(f, 50) != BFORK_ETIMEDOUT)
+            contest_fail("a task that nobody can run has ended: %s",
+                         bfork_future_error(f) ? bfork_future_error(f)->message : "without an error");
+        if (contest_now() - began > 45)
+            contest_fail("queueing did not come to rest in 45 s");
+        if ((is = memory(w)) != last)
+            since = contest_now();
+        last = is;
+    }
+    return is;
+}
+
+double work_queued(void *work)
+{
+    struct work *w = work;
+    bfork_future **futures = calloc(w->n + 1, sizeof(*futures));
+    if (!futures)
+        contest_fail("out of memory");
+    futures[w->n] = work_submit(w->pool, w->n);         /* the connection, the session, the job: not a task's cost */
+    double before = settled(w, futures[w->n]);
+    for (size_t i = 0; i < w->n; i++)
+        futures[i] = work_submit(w->pool, i);
+    double after = settled(w, futures[w->n - 1]);
+    return (after - before) / (double)w->n;             /* the program ends with its futures */
+}
+
+static int same_element(const char (*in)[WORK_TASK], char (*out)[WORK_TASK], bfork_task *task)
+{
+    (void)task;
+    memcpy(*out, *in, WORK_TASK);
+    return 0;
+}
+
+double work_queued_map(void *work)
+{
+    struct work *w = work;
+    char (*in)[WORK_TASK] = calloc(w->n, WORK_TASK), (*out)[WORK_TASK] = calloc(w->n, WORK_TASK);
+    if (!in || !out)
+        contest_fail("out of memory");
+    for (size_t i = 0; i < w->n; i++)
+        memcpy(in[i], &i, sizeof(i));
+    bfork_future *one = work_submit(w->pool, 0);
+    double before = settled(w, one);
+    bfork_future *f = bfork_pool_map_async(w->pool, (bfork_map_fn *)same_element, in, WORK_TASK, out, WORK_TASK, w->n, NULL);
+    return (settled(w, f) - before) / (double)w->n;
+}
+
+/* Seconds a task, with so many queued at any time. */
+static double cost(bfork_pool *pool, size_t n, size_t queued)
+{
+    bfork_stream *s = bfork_stream_new();
+    double t = contest_now();
+    for (size_t sent = 0, received = 0; received < n; received++) {
+        for (; sent < n && sent - received < queued; sent++)
+            bfork_stream_add(s, work_submit(pool, sent), (void *)(uintptr_t)sent);
+        bfork_future *f = work_next(s);
+        work_check(f, (size_t)(uintptr_t)bfork_future_data(f));
+        bfork_future_free(&f);
+    }
+    t = contest_now() - t;
+    bfork_stream_free(&s);
+    return t / (double)n;
+}
+
+double work_depth(void *work)
+{
+    struct work *w = work;
+    double few = cost(w->pool, MANY / 4, FEW);
+    return cost(w->pool, MANY, MANY) / few;
+}
+
+/* Ten thousand tasks: half of them a map, half of them submits. */
+static void ten_thousand(bfork_pool *pool)
+{
+    enum { HALF = 5000 };
+    static char in[HALF][WORK_TASK], out[HALF][WORK_TASK];
+    for (size_t i = 0; i < HALF; i++)
+        memcpy(in[i], &i, sizeof(i));
+    if (bfork_pool_map(pool, (bfork_map_fn *)same_element, in, WORK_TASK, out, WORK_TASK, HALF, NULL) != 0)
+        contest_fail("map: %s", bfork_last_error()->message);
+    cost(pool, HALF, FEW);
+}
+
+double work_forever(void *work)
+{
+    struct work *w = work;
+    double before[WORK_PIDS], worst = 0;
+    ten_thousand(w->pool);
+    for (int i = 0; w->pids[i]; i++)
+        before[i] = contest_resident(w->pids[i]);
+    for (int i = 1; i < 1000; i++)
+        ten_thousand(w->pool);
+    for (int i = 0; w->pids[i]; i++) {
+        double ratio = contest_resident(w->pids[i]) / before[i];
+        if (ratio > worst)
+            worst = ratio;
+    }
+    return worst;
+}
