@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * common.c - what the subcommands of bfork share: error messages, help, sessions with signals. Never exits by itself but on a second
+ * signal.
+ */
+#include "cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+volatile sig_atomic_t cli_signal;
+static bfork_session *volatile session_of_signals;
+
+static void message(const struct cli_call *call, const char *format, va_list ap)
+{
+    fflush(stdout);
+    fprintf(stderr, "bfork %s: ", call->command->name);
+    vfprintf(stderr, format, ap);
+    fputc('\n', stderr);
+}
+
+int cli_error(const struct cli_call *call, int status, const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    message(call, format, ap);
+    va_end(ap);
+    return status;
+}
+
+int cli_usage(const struct cli_call *call, const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    message(call, format, ap);
+    va_end(ap);
+    fprintf(stderr, "Try: bfork %s --help\n", call->command->name);
+    return call->command->usage_status ? call->command->usage_status : CLI_USAGE;
+}
+
+int cli_report(const struct cli_call *call, int status, const bfork_error *e)
+{
+    char text[16384];
+    size_t n;
+
+    bfork_error_text(e, text, sizeof(text));
+    for (n = strlen(text); n > 0 && text[n - 1] == '\n'; n--)
+        text[n - 1] = '\0';
+    return cli_error(call, status, "%s", text);
+}
+
+void cli_help_of(const struct cli_command *command, FILE *to)
+{
+    fprintf(to, "usage: bfork %s %s\n\n%s\n", command->name, command->arguments, command->summary);
+    if (command->n_options > 0) {
+        fputs("\noptions:\n", to);
+        conf_help(command->options, command->n_options, to);
+    }
+    if (command->details)
+        fprintf(to, "\n%s", command->details);
+}
+
+static void on_signal(int number)
+{
+    int saved = errno;
+
+    if (cli_signal) {
+        signal(number, SIG_DFL);
+        raise(number);
+    }
+    cli_signal = number;
+    if (session_of_signals)
+        bfork_session_interrupt(session_of_signals);
+    errno = saved;
+}
+
+bfork_session *cli_session(const struct cli_call *call)
+{
+    struct sigaction sa = { .sa_handler = on_signal };      /* no SA_RESTART: a read that waits for input returns */
+    char name[64];
+    snprintf(name, sizeof(name), "bfork %s", call->command->name);
+    bfork_session *s = bfork_session_new(call->profile, &(bfork_session_options){ .name = name });
+    const bfork_error *e = bfork_session_error(s);
+
+    if (e) {
+        cli_report(call, 0, e);
+        bfork_session_free(&s);
+        return NULL;
+    }
+    session_of_signals = s;
+    sigaction(SIGINT, &sa, NULL);
+    sigaction(SIGTERM, &sa, NULL);
+    return s;
+}
+
+void cli_session_close(bfork_session **s)
+{
+    session_of_signals = NULL;
+    bfork_session_free(s);
+}
+
+int cli_interrupted(const struct cli_call *call, const char *what)
+{
+    return cli_error(call, 128 + cli_signal, "interrupted%s%s", what ? ": " : "", what ? what : "");
+}
+
+int cli_directory(const char *dir, char *ret, size_t size, struct err *e)
+{
+    const char *env = getenv("BFORK_DIR"), *home = getenv("HOME"), *config = getenv("XDG_CONFIG_HOME");
+    int n;
+
+    if (dir || (env && *env))
+        n = snprintf(ret, size, "%s", dir ? dir : env);
+    else if (config && *config == '/')
+        n = snprintf(ret, size, "%s/broadfork", config);
+    else if (home && *home)
+        n = snprintf(ret, size, "%s/.config/broadfork", home);
+    else
+        return err_set(e, BFORK_EINVAL, "there is no HOME to keep keys in; say where with --dir or BFORK_DIR");
+    if (n < 0 || (size_t)n >= size)
+        return err_set(e, BFORK_EINVAL, "the name of the directory of keys is too long");
+    return 0;
+}

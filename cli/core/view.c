@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * view.c - what a broker says of itself (JSON) as text for people. The JSON is from a peer: every type is checked, never asserted.
+ */
+#include "view.h"
+
+#include "bar.h"
+#include "table.h"
+
+#include <bfork.h>
+#include <jansson.h>
+#include <string.h>
+
+enum form { FORM_TEXT, FORM_NUMBER, FORM_SECONDS };
+
+struct column { const char *key, *title; enum form form; };
+
+static const struct column worker_columns[] = {
+    { "name", "WORKER", FORM_TEXT }, { "host", "HOST", FORM_TEXT }, { "state", "STATE", FORM_TEXT }, { "slots", "SLOTS", FORM_NUMBER },
+    { "busy", "BUSY", FORM_NUMBER }, { "held", "HELD", FORM_NUMBER }, { "done", "DONE", FORM_NUMBER }, { "up_s", "UP", FORM_SECONDS },
+    { "resources", "RESOURCES", FORM_TEXT },
+};
+static const struct column job_columns[] = {
+    { "name", "JOB", FORM_TEXT }, { "client", "CLIENT", FORM_TEXT }, { "host", "HOST", FORM_TEXT }, { "state", "STATE", FORM_TEXT },
+    { "queued", "QUEUED", FORM_NUMBER }, { "running", "RUNNING", FORM_NUMBER }, { "done", "DONE", FORM_NUMBER },
+    { "failed", "FAILED", FORM_NUMBER }, { "up_s", "AGE", FORM_SECONDS },
+};
+
+static uint64_t number(const json_t *o, const char *key)
+{
+    json_int_t n = json_integer_value(json_object_get(o, key));
+
+    return n > 0 ? (uint64_t)n : 0;
+}
+
+static void cell(struct table *t, const json_t *row, const struct column *c)
+{
+    const json_t *j = json_object_get(row, c->key);
+    char buf[BAR_TEXT];
+    const char *text = "-";
+
+    if (json_is_string(j) && *json_string_value(j))
+        text = json_string_value(j);
+    else if (json_is_integer(j) && c->form == FORM_SECONDS)
+        text = bar_duration(number(row, c->key), buf);
+    else if (json_is_integer(j))
+        text = bar_number(number(row, c->key), buf);
+    table_cell(t, text);
+}
+
+static int print_rows(const json_t *rows, const struct column *columns, size_t n, const char *none, FILE *to, struct err *e)
+{
+    char align[TABLE_COLUMNS_MAX + 1] = "";
+    struct table *t;
+    const json_t *row;
+    size_t i;
+    int rc;
+
+    if (!json_is_array(rows))
+        return err_set(e, BFORK_EPROTOCOL, "the broker's answer has no list of rows; is it of another version?");
+    if (json_array_size(rows) == 0) {
+        fprintf(to, "%s\n", none);
+        return 0;
+    }
+    for (size_t k = 0; k < n; k++)
+        align[k] = columns[k].form == FORM_TEXT ? 'l' : 'r';
+    if (!(t = table_new(align)))
+        return err_set(e, BFORK_ENOMEM, "out of memory");
+    for (size_t k = 0; k < n; k++)
+        table_cell(t, columns[k].title);
+    json_array_foreach(rows, i, row)
+        for (size_t k = 0; k < n; k++)
+            cell(t, row, &columns[k]);
+    rc = table_print(t, to);
+    table_free(&t);
+    return rc < 0 ? err_set(e, rc, "out of memory") : 0;
+}
+
+/* broker   tcp://a:7700   up 3 d 04:11   12 workers, 96 slots (93 busy)   queued 58,767   running 93   done 41,233   failed 3 */
+static void print_summary(const json_t *o, FILE *to)
+{
+    static const char *const counts[] = { "queued", "running", "done", "failed" };
+    const char *endpoint = json_string_value(json_object_get(o, "endpoint"));
+    char a[BAR_TEXT], b[BAR_TEXT], c[BAR_TEXT];
+
+    fprintf(to, "broker   %s", endpoint && *endpoint ? endpoint : "in this process");
+    if (json_is_integer(json_object_get(o, "uptime_s")))
+        fprintf(to, "   up %s", bar_duration(number(o, "uptime_s"), a));
+    fprintf(to, "   %s worker%s, %s slots (%s busy)", bar_number(number(o, "workers"), a), number(o, "workers") == 1 ? "" : "s",
+            bar_number(number(o, "slots"), b), bar_number(number(o, "busy"), c));
+    for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+        fprintf(to, "   %s %s", counts[i], bar_number(number(o, counts[i]), a));
+    fputc('\n', to);
+}
+
+int view_print(const char *what, const char *json, FILE *to, struct err *e)
+{
+    json_error_t where;
+    json_t *o = json_loads(json, 0, &where);
+    int rc = 0;
+
+    if (!json_is_object(o))
+        rc = err_set(e, BFORK_EPROTOCOL, "the broker's answer is not understood (%s); is it of another version?",
+                     o ? "not an object" : where.text);
+    else if (strcmp(what, "workers") == 0)
+        rc = print_rows(json_object_get(o, "workers"), worker_columns, sizeof(worker_columns) / sizeof(worker_columns[0]),
+                        "no worker has joined; on a host: bfork-worker --key worker.key", to, e);
+    else if (strcmp(what, "jobs") == 0)
+        rc = print_rows(json_object_get(o, "jobs"), job_columns, sizeof(job_columns) / sizeof(job_columns[0]), "no jobs", to, e);
+    else
+        print_summary(o, to);
+    json_decref(o);
+    return rc;
+}

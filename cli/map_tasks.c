@@ -1,0 +1,279 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * map_tasks.c - the loop of bfork map: read arguments, submit up to the window, collect what is finished. Never holds more than the
+ * window and, with --keep-order, what waits for its turn.
+ */
+#include "map.h"
+
+#include <stdio.h>
+#include <stdio_ext.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WINDOW_LEAST 64u
+#define WINDOW_MOST 4096u
+#define WINDOW_PER_SLOT 16u
+#define WAIT_MS 1000                /* longest wait: a signal between two calls is seen after it */
+#define WAIT_INPUT_MS 200
+#define WAIT_STARVED_MS 20          /* input may come while tasks run */
+#define WAIT_BAR_MS 100
+
+static uint64_t window(const struct map *m)
+{
+    int slots = bfork_pool_size(m->pool);
+    uint64_t w = slots > 0 ? (uint64_t)slots * WINDOW_PER_SLOT : 0;
+
+    return w < WINDOW_LEAST ? WINDOW_LEAST : w > WINDOW_MOST ? WINDOW_MOST : w;
+}
+
+static struct map_task *task_new(struct map *m, const char *const *args)
+{
+    size_t width = tuples_width(m->tuples), size = 0;
+    struct map_task *t;
+
+    for (size_t i = 0; i < width; i++)
+        size += strlen(args[i]) + 1;
+    t = calloc(1, sizeof(*t) + width * sizeof(t->args[0]) + size);
+    if (!t)
+        return NULL;
+    t->args = (const char **)(t + 1);
+    char *text = (char *)&t->args[width];
+    for (size_t i = 0; i < width; i++) {
+        t->args[i] = text;
+        text = stpcpy(text, args[i]) + 1;
+    }
+    t->next = &m->tasks;
+    t->prev = m->tasks.prev;
+    t->prev->next = t->next->prev = t;
+    return t;
+}
+
+static void task_free(struct map_task *t)
+{
+    t->prev->next = t->next;
+    t->next->prev = t->prev;
+    if (t->done)
+        bfork_future_free(&t->future);
+    free(t);
+}
+
+static int submit(struct map *m, struct map_task *t)
+{
+    char **argv = command_fill(m->command, t->args, t->number);
+    bfork_options o = { .run_limit_ms = m->options->time_limit_ms };
+
+    if (!argv)
+        return BFORK_ENOMEM;
+    bfork_function f = { .argv = (const char *const *)argv };
+    t->tries++;
+    t->future = bfork_pool_submit_raw(m->pool, &f, &o, NULL, 0);
+    command_argv_free(argv);
+    bfork_stream_add(m->stream, t->future, t);
+    m->in_flight++;
+    return 0;
+}
+
+/* Submits while there is input and room. 0, or a negative status with text in e. */
+static int feed(struct map *m, struct err *e)
+{
+    uint64_t most = window(m);
+
+    m->starved = false;
+    while (!m->ended && !m->halted && m->in_flight < most && m->held < MAP_HELD &&
+           (!m->ordered || m->submitted + 1 - m->next_print < MAP_SPAN)) {
+        const char *const *args;
+        int rc = tuples_next(m->tuples, m->in_flight > 0 ? 0 : WAIT_INPUT_MS, &args, e);
+        if (rc == BFORK_END) {
+            m->ended = true;
+            m->counts.total = m->submitted;
+            m->counts.total_known = true;
+        } else if (rc == BFORK_ETIMEDOUT || rc == BFORK_EINTR) {
+            m->starved = true;
+            return 0;
+        } else if (rc < 0) {
+            return rc;
+        } else {
+            struct map_task *t = task_new(m, args);
+            if (!t)
+                return err_set(e, BFORK_ENOMEM, "out of memory");
+            t->number = ++m->submitted;
+            if (submit(m, t) < 0)
+                return err_set(e, BFORK_ENOMEM, "out of memory");
+        }
+    }
+    return 0;
+}
+
+static void take_outcome(struct map_task *t, bfork_future *f)
+{
+    t->future = f;
+    t->done = true;
+    t->signal = 0;
+    t->error = NULL;
+    if (bfork_result(f, &t->status, &t->out, &t->err) == 0) {
+        if (t->status > 128 && t->status <= 128 + 64)
+            t->signal = t->status - 128;
+        return;
+    }
+    t->out = t->err = bfork_bytes_of("", 0);
+    t->error = bfork_future_error(f);
+    if (!t->error)
+        t->error = bfork_last_error();
+    t->signal = t->error->kind == BFORK_CRASHED ? t->error->signal : 0;
+    t->status = t->signal ? 128 + t->signal : t->error->kind == BFORK_OVERTIME ? 124 : CLI_CLUSTER;
+}
+
+/* Stops submitting; what is queued (soon) or all (now) is cancelled. */
+static void halt(struct map *m)
+{
+    m->halted = true;
+    if (m->halt.when == HALT_NOW) {
+        bfork_pool_terminate(m->pool);
+        return;
+    }
+    for (struct map_task *t = m->tasks.next; t != &m->tasks; t = t->next)
+        if (!t->done)
+            bfork_future_cancel(t->future, -1);
+}
+
+static int put_and_free(struct map *m, struct map_task *t)
+{
+    int rc = map_put(m, t);
+
+    task_free(t);
+    return rc;
+}
+
+/* t is done, for good. */
+static int finish(struct map *m, struct map_task *t)
+{
+    int rc = 0;
+
+    m->counts.done++;
+    if (t->status != 0) {
+        m->counts.failed++;
+        m->counts.last_failed_status = t->status;
+        map_note_failure(m, t);
+    }
+    if (!m->halted && halt_reached(&m->halt, &m->counts))
+        halt(m);
+    if (!m->ordered)
+        return put_and_free(m, t);
+    m->ordered[t->number % MAP_SPAN] = t;
+    m->held += t->out.size + t->err.size;
+    while (rc == 0 && (t = m->ordered[m->next_print % MAP_SPAN])) {
+        m->ordered[m->next_print++ % MAP_SPAN] = NULL;
+        m->held -= t->out.size + t->err.size;
+        rc = put_and_free(m, t);
+    }
+    return rc;
+}
+
+/* One future out of the stream. 0, or a negative status with text in e. */
+static int collect(struct map *m, bfork_future *f, struct err *e)
+{
+    struct map_task *t = bfork_future_data(f);
+    const bfork_error *gone;
+
+    m->in_flight--;
+    take_outcome(t, f);
+    if (t->error && (gone = bfork_pool_error(m->pool)) && !m->halted) {
+        char text[sizeof(e->text)];
+        bfork_error_text(gone, text, sizeof(text));
+        return err_set(e, gone->kind, "%s", text);
+    }
+    if (t->error && t->error->kind == BFORK_CANCELLED && m->halted) {
+        task_free(t);
+        return 0;
+    }
+    if (t->status != 0 && (int64_t)t->tries <= m->options->retries && !m->halted) {
+        bfork_future_free(&t->future);
+        t->done = false;
+        return submit(m, t) < 0 ? err_set(e, BFORK_ENOMEM, "out of memory") : 0;
+    }
+    if (finish(m, t) < 0)
+        return err_set(e, BFORK_ENOMEM, "out of memory");
+    return ferror(stdout) ? err_set(e, BFORK_EINVAL, "cannot write to standard output") : 0;
+}
+
+/* The next finished future; flushes what was written before it waits. */
+static int next(struct map *m, bfork_future **f)
+{
+    int wait = m->starved ? WAIT_STARVED_MS : m->progress.on ? WAIT_BAR_MS : WAIT_MS;
+    int rc = BFORK_ETIMEDOUT;
+
+    if (__fpending(stdout) > 0) {
+        rc = bfork_stream_next(m->stream, 0, f);
+        if (rc == BFORK_ETIMEDOUT)
+            fflush(stdout);
+    }
+    return rc == BFORK_ETIMEDOUT ? bfork_stream_next(m->stream, wait, f) : rc;
+}
+
+static int turn(struct map *m, struct err *e)
+{
+    bfork_future *f;
+    int rc = feed(m, e);
+
+    map_progress_draw(m, false);
+    if (rc < 0)
+        return rc;
+    if (m->in_flight == 0) {
+        fflush(stdout);
+        return m->ended || m->halted ? BFORK_END : 0;
+    }
+    rc = next(m, &f);
+    if (rc == 0)
+        return collect(m, f, e);
+    if (rc == BFORK_ETIMEDOUT || rc == BFORK_EINTR)
+        return 0;
+    return err_set(e, rc < 0 ? rc : BFORK_ESTATE, "%s", bfork_last_error()->message);
+}
+
+/* After a stop: with --keep-order what is done behind a gap is printed all the same, in order. */
+static void put_held(struct map *m)
+{
+    for (uint64_t i = 0; m->ordered && i < MAP_SPAN; i++) {
+        struct map_task *t = m->ordered[(m->next_print + i) % MAP_SPAN];
+        m->ordered[(m->next_print + i) % MAP_SPAN] = NULL;
+        if (t)
+            put_and_free(m, t);
+    }
+}
+
+static int interrupted(struct map *m)
+{
+    char what[128], x[BAR_TEXT], y[BAR_TEXT], z[BAR_TEXT];
+
+    snprintf(what, sizeof(what), "%s done, %s of them failed, %s cancelled", bar_number(m->counts.done, x), bar_number(m->counts.failed, y),
+             bar_number(m->in_flight, z));
+    bfork_pool_terminate(m->pool);
+    return cli_interrupted(m->call, what);
+}
+
+int map_work(struct map *m)
+{
+    struct err e = { 0 };
+    int rc = 0, status;
+
+    map_progress_start(m);
+    while (!cli_signal && (rc = turn(m, &e)) == 0)
+        ;
+    put_held(m);
+    map_progress_draw(m, true);
+    fflush(stdout);
+    if (m->progress.shown)
+        fputc('\n', stderr);
+    m->progress.on = m->progress.shown = false;
+    if (cli_signal) {
+        status = interrupted(m);
+    } else if (rc < 0) {
+        bfork_pool_terminate(m->pool);
+        status = cli_error(m->call, CLI_MAP_ERROR, "%s", e.text);
+    } else {
+        map_summary(m);
+        status = halt_exit_status(&m->halt, &m->counts);
+    }
+    while (m->tasks.next != &m->tasks)
+        task_free(m->tasks.next);
+    return status;
+}
