@@ -53,6 +53,8 @@ def curve(*work):
     return ("CURVE", "floor-curve", work, None)
 
 
+FORK = ("fork", "floor-spawn", ("fork",), None)
+FORK_EXEC = ("fork+exec", "floor-spawn", ("exec",), None)
 PIPE = ("pipe", "floor-pipe", (), None)
 XARGS = ("xargs -P2", "python:xargs.py", (), None)
 SINGLES = [pool("single"), executor("single"), joblib("single")]
@@ -89,16 +91,18 @@ ROWS = [
     efficiency(1000, [], [("value", ">=", 0.98)]),
     Row("echo-local", "1 MiB argument and result, local", "MB/s", ("local", ("echo",)), [executor("echo"), pool("echo")], None,
         [], [("Executor", ">=", 5)]),
-    Row("commands", "commands that do nothing (fork and exec), local", "commands/s",
+    Row("commands", "commands that do nothing (fork and exec), encrypted", "commands/s",
+        ("cluster", ("commands", "0", "1500")), [XARGS], None, [("xargs -P2", ">=", 0.8)], [("xargs -P2", ">=", 1.0)]),
+    Row("commands-local", "the same, local", "commands/s",
         ("local", ("commands", "0", "1500")), [XARGS], None, [("xargs -P2", ">=", 0.8)], [("xargs -P2", ">=", 1.0)]),
     Row("template", "a new pool of one process until its first result", "ms", ("local", ("start",)),
-        [pool("start"), executor("start")], ("fork+exec", "floor-spawn", ("exec",), None), [], [("value", "<=", 1.0)], more_is_better=False, runs=9),
-    Row("process", "a task in a new task process", "µs", ("local", ("process",)), [], ("fork", "floor-spawn", ("fork",), None),
+        [pool("start"), executor("start")], FORK_EXEC, [], [("value", "<=", 1.0)], more_is_better=False, runs=9),
+    Row("process", "a task in a new task process", "µs", ("local", ("process",)), [], FORK,
         [], [("value", "<=", 150)], more_is_better=False),
     Row("memory", "broker memory for each of 1,000,000 queued 100-byte tasks, single submits", "bytes",
         ("idle-cluster", ("queued", "100", "1000000", "{broker}")),
-        [("beanstalkd", "peer-beanstalk", ("{port}", "memory", "{pid}"), "beanstalkd_idle"),
-         ("gearmand", "peer-gearman", ("{port}", "memory", "{pid}"), "gearmand_idle")], None,
+        [("beanstalkd", "peer-beanstalk", ("{port}", "memory", "{pid}"), "idle_beanstalkd"),
+         ("gearmand", "peer-gearman", ("{port}", "memory", "{pid}"), "idle_gearmand")], None,
         [("value", "<=", 220)], [("value", "<=", 180)], more_is_better=False, runs=1),
     Row("memory-map", "the same, one map", "bytes", ("idle-cluster", ("queued-map", "100", "1000000", "{broker}")), [], None,
         [("value", "<=", 220)], [("value", "<=", 180)], more_is_better=False, runs=1),

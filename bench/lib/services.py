@@ -67,8 +67,9 @@ class Services:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def get(self, name):
-        """The service, started if it does not run yet; what failed once is not tried again."""
-        if name not in self.running:
+        """The service, started if it does not run yet; what failed once is not tried again. Those called idle are fresh every time:
+        their memory is measured."""
+        if name not in self.running or name.startswith("idle_"):
             try:
                 self.running[name] = getattr(self, "start_" + name)()
             except (Skipped, Failed) as e:
@@ -92,10 +93,10 @@ class Services:
     def start_beanstalkd(self):
         return self.start_peer("beanstalkd", "beanstalkd", ["-l", "127.0.0.1", "-p", "PORT", "-z", "2000000"])
 
-    def start_gearmand_idle(self):
+    def start_idle_gearmand(self):
         return self.start_gearmand()
 
-    def start_beanstalkd_idle(self):
+    def start_idle_beanstalkd(self):
         return self.start_beanstalkd()
 
     def start_cluster(self):
