@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0
- * worker.h - the worker's decisions as a pure state machine: lanes (one for each pool granted to it), the chunks they hold, which task
- * process gets what, what is reported, kept for a reconnect, given back.
+ * worker.h - the worker's decisions as a pure state machine: lanes (one for each pool granted to it), the chunks they hold, which
+ * task process gets what, what is reported, kept for a reconnect, given back.
  *
- * As broker.h: calls with the time of the turn come in, effects come out, and what must be answered at once (ring space, taking tasks
- * back) goes through worker_ops. Runs in bfork-worker, in the local engine and in the simulator.
+ * As broker.h: calls with the time of the turn come in, effects come out, and what must be answered at once (ring space, taking
+ * tasks back) goes through worker_ops. Runs in bfork-worker, in the local engine and in the simulator.
  */
 #ifndef WORKER_CORE_WORKER_H
 #define WORKER_CORE_WORKER_H
@@ -23,12 +23,12 @@ struct worker_config {
     uint32_t pid;
     uint64_t window_bytes;          /* results on the way to the broker; 0: 8 MiB */
     uint32_t idle_lanes;            /* warm templates without a grant, kept at most; 0: 8 */
-    uint32_t start_limit_ms;        /* template until ready; 0: 60000 */
 };
 
 /* Answered at once by the shell; must not call back into the core. */
 struct worker_ops {
-    /* Hands over as many tasks of item (from its first) as fit; returns how many, 0: no room now. Bytes are copied. */
+    /* Hands over as many tasks of item (from its first) as fit; returns how many, 0: no room now. Bytes are copied.
+     * job: the number given with push_job, not the broker's handle; numbers of forgotten jobs come again, after a new push_job. */
     uint32_t (*push)(void *ctx, worker_proc proc, uint32_t job, const struct wire_item *item);
     /* The job's specification must be in front of its first push to a process. 0, or < 0 (no room now). */
     int (*push_job)(void *ctx, worker_proc proc, uint32_t job, const struct wire_bin spec);
@@ -39,14 +39,15 @@ struct worker_ops {
 enum worker_effect_type {
     WORKER_SEND,                    /* msg to the broker */
     WORKER_RECONNECT,               /* drop the connection (text says why), make a new one with back-off, then worker_connected */
-    WORKER_LANE_START,              /* lane, spec, owner: fetch the program if needed, start the template; then worker_lane_ready/_failed */
+    WORKER_LANE_START,              /* lane, spec, owner: fetch the program, start the template; then worker_lane_ready/_failed */
     WORKER_LANE_STOP,               /* lane: kill its template and all its processes */
     WORKER_PROC_START,              /* lane, proc: fork a task process; then worker_proc_ready */
     WORKER_PROC_KILL,               /* proc; text: why; worker_proc_died follows */
-    WORKER_PROC_LIMIT,              /* proc, run_limit_ms: of the tasks pushed from now on */
+    WORKER_PROC_LIMIT,              /* proc, run_limit_ms: of the tasks pushed from now on; none is before effects_done */
     WORKER_PROC_STOP,               /* proc: end in an orderly way (finalizer) when its ring is empty; worker_proc_died follows */
     WORKER_LOG,
-    WORKER_STOPPED                  /* drain is complete: nothing is held, the daemon may leave */
+    WORKER_STOPPED,                 /* drain is complete: nothing is held, the daemon may leave */
+    WORKER_REFUSED                  /* text: the broker refuses this worker for good (version …); trying again is of no use */
 };
 
 struct worker_effect {
@@ -75,7 +76,10 @@ void worker_free(struct worker **w);
 
 /* The connection */
 void worker_connected(struct worker *w, uint64_t now);          /* sends HELLO */
+/* Every message that came, those of blobs as well (they renew the broker's lease). Slices with buf NULL are copied. */
 void worker_recv(struct worker *w, uint64_t now, const struct wire_msg *m);
+bool worker_online(const struct worker *w);                     /* WELCOME has come: the shell may send its own (blobs, output) */
+uint64_t worker_ack(const struct worker *w);                    /* for the envelope of what the shell sends itself */
 void worker_disconnected(struct worker *w, uint64_t now, const char *why);
 void worker_stalled(struct worker *w, uint64_t from, uint64_t to);
 void worker_drain(struct worker *w, uint64_t now);              /* give back what has not begun, finish the rest, then STOPPED */
@@ -90,7 +94,7 @@ void worker_proc_results(struct worker *w, uint64_t now, worker_proc proc, const
 void worker_proc_room(struct worker *w, uint64_t now, worker_proc proc);        /* the ring has drained: push may work again */
 void worker_proc_died(struct worker *w, uint64_t now, worker_proc proc, const struct worker_obituary *o);
 
-/* Which attempt and index runs in this process now (for live output)? false: none. */
+/* Which attempt and index runs in this process now (for live output)? job: the broker's handle. false: none. */
 bool worker_proc_current(const struct worker *w, worker_proc proc, uint64_t *ret_attempt, uint32_t *ret_job, uint64_t *ret_index);
 
 void worker_tick(struct worker *w, uint64_t now);

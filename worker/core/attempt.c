@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * attempt.c - the life of an attempt: taken, queued, recalled, returned, finished, closed. Who may run it is feed.c's business.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct attempt *attempt_alloc(struct worker *w)
+{
+    struct attempt *a = w->free_attempts;
+
+    if (!a)
+        return calloc(1, sizeof(*a));
+    w->free_attempts = (struct attempt *)(void *)a->all.next;
+    w->n_free_attempts--;
+    memset(a, 0, sizeof(*a));
+    return a;
+}
+
+static void attempt_recycle(struct worker *w, struct attempt *a)
+{
+    if (w->n_free_attempts >= 4096) {
+        free(a);
+        return;
+    }
+    a->all.next = (struct list_node *)(void *)w->free_attempts;
+    w->free_attempts = a;
+    w->n_free_attempts++;
+}
+
+static void drop_args(struct attempt *a)
+{
+    slice_unref(&a->lens);
+    slice_unref(&a->body);
+}
+
+/* NULL: out of memory. */
+static struct attempt *attempt_new(struct worker *w, struct job *j, const struct wire_item *i)
+{
+    struct attempt *a = attempt_alloc(w);
+
+    if (!a)
+        return NULL;
+    if (!slab_copy(&w->args_lens, i->lens, &a->lens) || !slab_copy(&w->args_body, i->body, &a->body) ||
+        map_put(&w->by_attempt, i->id, a) < 0) {
+        drop_args(a);
+        attempt_recycle(w, a);
+        return NULL;
+    }
+    a->id = i->id;
+    a->first = a->next = a->pushed = i->first;
+    a->end = a->given_end = i->first + i->count;
+    a->recall_from = a->kill_from = UINT64_MAX;
+    a->job = j;
+    a->tries = i->tries;
+    a->crashes = i->crashes;
+    a->flags = i->flags & WIRE_FIXED;
+    a->size = i->size;
+    memcpy(a->ticket, i->ticket, WIRE_TICKET);
+    j->refs++;
+    j->lane->n_attempts++;
+    list_push_back(&w->attempts, &a->all);
+    return a;
+}
+
+/* Lengths and body agree; the decoder checks frames, another core in this process is trusted no more than a frame. */
+static bool item_sound(const struct wire_item *i)
+{
+    uint64_t sum = 0;
+
+    if (i->count == 0 || i->first + i->count < i->first)
+        return false;
+    if (i->flags & WIRE_FIXED)
+        return i->lens.size == 0 && (uint64_t)i->size * i->count == i->body.size;
+    if (i->lens.size != 4 * (size_t)i->count)
+        return false;
+    for (uint32_t k = 0; k < i->count; k++)
+        sum += wire_len_at(i, k);
+    return sum == i->body.size;
+}
+
+void attempt_take(struct worker *w, const struct wire_item *i)
+{
+    struct job *j = map_get(&w->by_job, i->job);
+    struct attempt *a;
+
+    if (!j || !item_sound(i)) {
+        link_drop(w, j ? "the broker sent a chunk that contradicts itself" :
+                  "the broker sent a chunk of a job that it had not described");
+        return;
+    }
+    if (map_get(&w->by_attempt, i->id)) {
+        effect_log(w, LOG_WARNING_, "ignoring a chunk that came twice");
+        return;
+    }
+    if (!(a = attempt_new(w, j, i))) {
+        link_drop(w, "out of memory");
+        return;
+    }
+    list_push_back(&j->lane->queue, &a->node);
+    a->place = ATTEMPT_QUEUED;
+    lane_dirty(w, j->lane);
+    if (w->draining || j->lane->state == LANE_FAILED)
+        attempt_return(w, a, a->first);
+}
+
+void attempt_queue_front(struct worker *w, struct attempt *a)
+{
+    struct lane *l = a->job->lane;
+
+    a->place = ATTEMPT_QUEUED;
+    list_push_front(&l->queue, &a->node);
+    lane_dirty(w, l);
+    if (a->recall_from < a->end)        /* it had been claimed when the broker wanted it back */
+        attempt_return(w, a, a->recall_from);
+}
+
+static void leave_place(struct attempt *a)
+{
+    if (a->place == ATTEMPT_QUEUED)
+        list_remove(&a->job->lane->queue, &a->node);
+    else if (a->place == ATTEMPT_PUSHED)
+        proc_detach(a->proc, a);
+    a->place = ATTEMPT_FINISHED;
+}
+
+void attempt_finish(struct worker *w, struct attempt *a)
+{
+    (void)w;
+    leave_place(a);
+    drop_args(a);
+}
+
+void attempt_unpush(struct attempt *a, uint64_t to)
+{
+    uint64_t back = a->pushed - to;
+
+    if (a->flags & WIRE_FIXED) {
+        a->body_at -= back * a->size;
+    } else {
+        struct wire_item i = { .lens = a->lens };
+
+        for (uint64_t k = to - a->first; k < a->pushed - a->first; k++)
+            a->body_at -= wire_len_at(&i, (uint32_t)k);
+    }
+    a->pushed = to;
+    if (a->dead)
+        a->end = to;
+}
+
+void attempt_return(struct worker *w, struct attempt *a, uint64_t from)
+{
+    struct wire_item i = { .kind = WIRE_RETURNED, .flags = WIRE_FIXED };
+    struct proc *p = a->proc;
+
+    if (from < a->pushed)
+        from = a->pushed;
+    if (from >= a->end)
+        return;
+    i.first = from;
+    i.count = (uint32_t)(a->end - from);
+    if (!record_add(w, a, &i)) {
+        attempt_lost(w, a);
+        return;
+    }
+    a->end = from;
+    if (a->next == a->end)
+        attempt_finish(w, a);
+    if (p && !p->killed)
+        proc_place(p);
+}
+
+void attempt_recall(struct worker *w, const struct wire_item *i)
+{
+    struct attempt *a = map_get(&w->by_attempt, i->id);
+    uint64_t from = i->first;
+
+    if (!a || a->place == ATTEMPT_FINISHED || from >= a->end)
+        return;
+    if (from < a->first)
+        from = a->first;
+    struct proc *p = a->proc;
+
+    if (from < a->recall_from)
+        a->recall_from = from;
+    if (i->why == WIRE_WHY_CANCEL) {
+        a->kill_from = from < a->kill_from ? from : a->kill_from;
+        a->kill_to = i->count ? i->first + i->count : UINT64_MAX;
+    }
+    if (p && a->pushed > from) {        /* what was pushed behind it comes back first, as rings give back from the end */
+        uint64_t behind = a->pushed - (from > a->next ? from : a->next);
+
+        for (struct list_node *n = a->node.next; n != &p->attempts.head; n = n->next) {
+            struct attempt *b = LIST_ENTRY(n, struct attempt, node);
+
+            behind += b->pushed - b->next;
+        }
+        proc_retract(w, p, (uint32_t)behind);
+    }
+    attempt_return(w, a, from);
+    if (p && a->proc == p)
+        proc_check_head(w, p);
+}
+
+void attempt_kill(struct worker *w, struct attempt *a)
+{
+    struct proc *p = a->proc;
+
+    if (!p) {
+        attempt_free(w, a);
+        return;
+    }
+    map_take(&w->by_attempt, a->id);
+    list_remove(&w->attempts, &a->all);
+    if (list_in(&a->out))
+        list_remove(&w->out, &a->out);
+    records_free(w, a);
+    a->dead = true;
+    a->end = a->pushed;
+    proc_retract(w, p, p->pending);     /* may free a */
+    proc_check_head(w, p);
+}
+
+void attempt_lost(struct worker *w, struct attempt *a)
+{
+    attempt_kill(w, a);
+    link_drop(w, "out of memory: a chunk is given up");
+}
+
+void attempt_close(struct worker *w, const struct wire_item *i)
+{
+    struct attempt *a = map_get(&w->by_attempt, i->id);
+
+    if (!a)
+        return;
+    if (a->place == ATTEMPT_FINISHED)
+        attempt_free(w, a);
+    else
+        attempt_kill(w, a);
+}
+
+void attempt_free(struct worker *w, struct attempt *a)
+{
+    struct lane *l = a->job->lane;
+
+    leave_place(a);
+    if (!a->dead) {
+        map_take(&w->by_attempt, a->id);
+        list_remove(&w->attempts, &a->all);
+        if (list_in(&a->out))
+            list_remove(&w->out, &a->out);
+    }
+    records_free(w, a);
+    drop_args(a);
+    job_unref(w, a->job);
+    attempt_recycle(w, a);
+    if (--l->n_attempts == 0 && !(l->bound && l->slots))
+        lane_released(w, l);
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * check.c - every invariant of the worker's core, for tests: walks everything, changes nothing.
+ */
+#include "internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define MUST(x) \
+    do { \
+        if (!(x)) { \
+            snprintf(w->check, sizeof(w->check), "%s:%d: %s", __func__, __LINE__, #x); \
+            return false; \
+        } \
+    } while (0)
+
+static bool check_records(struct worker *w, const struct attempt *a, uint64_t *bytes)
+{
+    uint64_t at = a->first, own = 0;
+    bool unsent = false;
+
+    for (const struct record *r = a->head; r; r = r->next) {
+        unsent |= r == a->unsent;
+        MUST(r->next || r == a->tail);
+        if (r->kind == WIRE_RETURNED) {
+            MUST(r->first >= a->end && r->first + r->count <= a->given_end);
+        } else {
+            MUST(r->first == at);
+            at += r->count;
+        }
+        MUST(r->kind != WIRE_OUTCOME || r->count == 1);
+        own += r->lens.size + r->body.size;
+    }
+    MUST(at == a->next);
+    MUST(own == a->bytes);
+    MUST(!a->unsent || unsent);
+    MUST(!a->unsent || list_in(&a->out));
+    MUST(w->link != LINK_UP || !list_in(&a->out) || a->unsent);
+    *bytes += own;
+    return true;
+}
+
+static bool check_attempt(struct worker *w, const struct attempt *a, uint64_t *bytes)
+{
+    uint64_t args = 0;
+
+    MUST(a->first <= a->next && a->next <= a->pushed && a->pushed <= a->end && a->end <= a->given_end);
+    MUST(a->place != ATTEMPT_FINISHED || a->next == a->end);
+    MUST(a->place != ATTEMPT_QUEUED || (a->pushed == a->next && a->next < a->end));
+    MUST((a->place == ATTEMPT_PUSHED) == (a->proc != NULL));
+    MUST(a->dead || map_get(&w->by_attempt, a->id) == a);
+    if (a->place != ATTEMPT_FINISHED) {
+        struct wire_item i = { .lens = a->lens };
+
+        for (uint64_t k = a->first; k < a->pushed; k++)
+            args += a->flags & WIRE_FIXED ? a->size : wire_len_at(&i, (uint32_t)(k - a->first));
+        MUST(args == a->body_at && args <= a->body.size);
+    }
+    return a->dead || check_records(w, a, bytes);
+}
+
+static bool check_proc(struct worker *w, const struct proc *p)
+{
+    uint64_t pending = 0;
+
+    MUST(map_get(&w->by_proc, p->id) == p);
+    for (LIST_EACH(&p->attempts, n)) {
+        const struct attempt *a = LIST_ENTRY(n, struct attempt, node);
+        uint64_t none = 0;
+
+        MUST(a->proc == p && a->place == ATTEMPT_PUSHED && a->job->lane == p->lane);
+        MUST(!a->dead || check_attempt(w, a, &none));
+        MUST(a->pushed == a->end || n == p->attempts.head.prev);
+        MUST(a->pushed > a->next || n == p->attempts.head.prev);
+        pending += a->pushed - a->next;
+    }
+    MUST(pending == p->pending);
+    MUST(!p->lane->max_tasks || p->given <= p->lane->max_tasks);
+    MUST(!p->in_list || (p->state == PROC_READY && !p->killed));
+    MUST((p->in_list == &p->lane->idle) == (p->state == PROC_READY && !p->killed && list_empty(&p->attempts)));
+    MUST(p->state != PROC_STARTING || list_empty(&p->attempts));
+    return true;
+}
+
+static bool check_lane(struct worker *w, const struct lane *l, uint32_t *procs)
+{
+    uint32_t live = 0, busy = 0, multi = 0, refs = 0;
+
+    MUST(map_get(&w->by_lane, l->id) == l);
+    MUST(!l->bound || map_get(&w->by_pool, l->pool) == l);
+    MUST(list_empty(&l->procs) || l->state == LANE_READY);
+    MUST(l->state != LANE_FAILED || list_empty(&l->queue));
+    for (LIST_EACH(&l->procs, n)) {
+        const struct proc *p = LIST_ENTRY(n, struct proc, in_lane);
+
+        live += p->state != PROC_STOPPING && !p->killed;
+        busy += p->attempts.count > 0;
+        multi += p->attempts.count > 1;
+        ++*procs;
+        if (!check_proc(w, p))
+            return false;
+    }
+    MUST(live == l->live && busy == l->busy && multi == l->multi);
+    for (LIST_EACH(&l->queue, n)) {
+        const struct attempt *a = LIST_ENTRY(n, struct attempt, node);
+
+        MUST(a->place == ATTEMPT_QUEUED && !a->dead);
+        MUST(a->job->lane == l);
+    }
+    for (uint32_t k = 0; k < l->n_jobs; k++) {
+        const struct job *j = l->jobs[k];
+
+        if (!j)
+            continue;
+        MUST(j->number == k && j->lane == l && (j->refs || j->bound));
+        MUST(!j->bound || map_get(&w->by_job, j->handle) == j);
+        refs += j->refs;
+    }
+    MUST(refs == l->n_attempts);
+    return true;
+}
+
+static bool check_all(struct worker *w)
+{
+    uint64_t bytes = 0;
+    uint32_t procs = 0;
+
+    for (LIST_EACH(&w->attempts, n)) {
+        const struct attempt *a = LIST_ENTRY(n, struct attempt, all);
+
+        MUST(!a->dead);
+        if (!check_attempt(w, a, &bytes))
+            return false;
+    }
+    MUST(bytes == w->count.held_bytes);
+    MUST(w->by_attempt.count == w->attempts.count);
+    for (LIST_EACH(&w->lanes, n))
+        if (!check_lane(w, LIST_ENTRY(n, struct lane, all), &procs))
+            return false;
+    MUST(procs == w->n_procs && procs == w->by_proc.count);
+    MUST(w->n_procs <= w->config.slots);
+    MUST(w->out_acked <= w->out_bytes);
+    return true;
+}
+
+const char *worker_check(struct worker *w)
+{
+    return check_all(w) ? NULL : w->check;
+}

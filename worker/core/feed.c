@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * feed.c - which process gets which attempt, and when. Touches only lanes that changed.
+ *
+ * An attempt is worked on by one process, so its results come in the order of its indexes. Idle processes come first; a busy one
+ * gets more only if the mean duration is known and its ring holds less than FEED_NS of work, so that two long or unknown
+ * tasks are never behind each other while somebody is idle. If that happens all the same, what has not begun moves to the idle one.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static bool known(const struct proc *p, const struct job *j)
+{
+    return j->number < p->n_known && p->known[j->number] == j->serial;
+}
+
+static bool introduce(struct worker *w, struct proc *p, struct job *j)
+{
+    if (known(p, j))
+        return true;
+    if (j->number >= p->n_known) {
+        uint32_t n = j->number + 8;
+        uint64_t *k = realloc(p->known, n * sizeof(*k));
+
+        if (!k)
+            return false;
+        memset(k + p->n_known, 0, (n - p->n_known) * sizeof(*k));
+        p->known = k;
+        p->n_known = n;
+    }
+    if (w->ops.push_job(w->ctx, p->id, j->number, wire_bin_of(j->spec->data, j->spec->size)) < 0)
+        return false;
+    p->known[j->number] = j->serial;
+    return true;
+}
+
+/* The limit is an effect, performed after this turn: no task of the job is pushed before. */
+static bool limit_set(struct worker *w, struct proc *p, const struct job *j)
+{
+    if (j->run_limit_ms != p->limit_ms) {
+        struct worker_effect *e;
+
+        if (p->pending)         /* tasks under the old limit first */
+            return false;
+        e = effect_add(w, WORKER_PROC_LIMIT);
+        e->lane = p->lane->id;
+        e->proc = p->id;
+        e->run_limit_ms = p->limit_ms = j->run_limit_ms;
+        p->limit_turn = w->turn;
+    }
+    if (p->limit_turn != w->turn)
+        return true;
+    w->limit_waits = true;
+    return false;
+}
+
+/* Pushes what is left of the process's last attempt, as far as it fits. */
+static void push(struct worker *w, struct proc *p, struct attempt *a)
+{
+    uint64_t left = a->end - a->pushed;
+    uint32_t may = p->lane->max_tasks ? p->lane->max_tasks - p->given : UINT32_MAX;
+    struct wire_item i = { .id = a->id, .first = a->pushed, .flags = a->flags, .tries = a->tries, .crashes = a->crashes };
+    uint32_t done;
+
+    if (!limit_set(w, p, a->job))
+        return;
+    if (!introduce(w, p, a->job)) {
+        p->full = p->pending > 0;       /* an empty ring that takes no job is tried again next turn */
+        w->again |= !p->pending;
+        return;
+    }
+    i.count = left < may ? (uint32_t)left : may;
+    i.size = a->flags & WIRE_FIXED ? a->size : (uint32_t)(a->body.size - a->body_at);
+    i.body = slice_part(a->body, a->body_at, a->body.size - a->body_at);
+    if (!(a->flags & WIRE_FIXED))
+        i.lens = slice_part(a->lens, 4 * (size_t)(a->pushed - a->first), 4 * (size_t)left);
+    i.job = a->job->handle;
+    if (i.count < left) {               /* max_tasks: lengths and body of the others are cut off */
+        struct wire_item head, rest, all = i;
+
+        all.count = (uint32_t)left;
+        wire_item_cut(&all, i.count, &head, &rest);
+        i = head;
+    }
+    done = w->ops.push(w->ctx, p->id, a->job->number, &i);
+    if (done > i.count)
+        done = i.count;
+    if (!p->pending && done)
+        p->since = w->now;
+    p->full = done < i.count;
+    if (a->flags & WIRE_FIXED)
+        a->body_at += (size_t)done * a->size;
+    else
+        for (uint32_t k = 0; k < done; k++)
+            a->body_at += wire_len_at(&i, k);
+    a->pushed += done;
+    p->pending += done;
+    p->given += done;
+    if (p->lane->max_tasks && p->given >= p->lane->max_tasks)
+        proc_stop(w, p);
+}
+
+static struct attempt *last_of(const struct proc *p)
+{
+    return LIST_ENTRY(p->attempts.head.prev, struct attempt, node);     /* there is one */
+}
+
+static void feed_partial(struct worker *w, struct lane *l)
+{
+    for (size_t n = l->partial.count; n && !list_empty(&l->partial); n--) {
+        struct proc *p = LIST_ENTRY(l->partial.head.next, struct proc, fed);
+
+        push(w, p, last_of(p));
+        proc_place(p);
+    }
+}
+
+static struct proc *choose(struct lane *l)
+{
+    struct list_node *n = l->busy < l->slots ? list_first(&l->idle) : NULL;
+
+    if (!n && l->busy <= l->slots)
+        n = list_first(&l->hungry);
+    return n ? LIST_ENTRY(n, struct proc, fed) : NULL;
+}
+
+static void feed_queue(struct worker *w, struct lane *l)
+{
+    struct proc *p;
+
+    while (!list_empty(&l->queue) && (p = choose(l))) {
+        struct attempt *a = LIST_ENTRY(l->queue.head.next, struct attempt, node);
+
+        list_remove(&l->queue, &a->node);
+        proc_attach(p, a);
+        push(w, p, a);
+        proc_place(p);
+    }
+}
+
+/* Takes the last attempt that has not begun from the process that has most of them. */
+static bool take_from_busiest(struct worker *w, struct lane *l)
+{
+    struct proc *from = NULL;
+    uint64_t back;
+
+    for (LIST_EACH(&l->procs, n)) {
+        struct proc *p = LIST_ENTRY(n, struct proc, in_lane);
+
+        if (p->attempts.count >= 2 && !p->killed && (!from || p->attempts.count > from->attempts.count))
+            from = p;
+    }
+    if (!from)
+        return false;
+    back = last_of(from)->pushed - last_of(from)->next;
+    proc_retract(w, from, (uint32_t)back);
+    return !list_empty(&l->queue);
+}
+
+static void rebalance(struct worker *w, struct lane *l)
+{
+    bool uneven = l->multi && list_empty(&l->queue) && !list_empty(&l->idle) && l->busy < l->slots;
+
+    if (!uneven)
+        return;
+    if (w->rebalance_at == CLOCK_NEVER) {
+        w->rebalance_at = w->now + REBALANCE_NS;
+        return;
+    }
+    if (w->now < w->rebalance_at)
+        return;
+    w->rebalance_at = CLOCK_NEVER;
+    while (l->multi && !list_empty(&l->idle) && l->busy < l->slots && take_from_busiest(w, l))
+        feed_queue(w, l);
+}
+
+void lane_feed(struct worker *w, struct lane *l)
+{
+    if (w->rebalance_at <= w->now && !l->multi)
+        w->rebalance_at = CLOCK_NEVER;
+    feed_partial(w, l);
+    feed_queue(w, l);
+    rebalance(w, l);
+}

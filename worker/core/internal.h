@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * internal.h - what the files of worker/core share: the objects, and the functions that change them.
+ *
+ *   lane     a granted pool, one template; has processes, jobs, and a queue of attempts that no process holds
+ *   process  holds attempts in the order in which they were pushed; only the last may be partly pushed
+ *   attempt  first <= next <= pushed <= end: below next there is a result, below pushed a process has it, below end it is ours
+ *   record   results of consecutive tasks of an attempt, kept until ATTEMPTS_CLOSE, for a resend after a reconnect
+ *
+ * Invariants are in check.c. An attempt is in exactly one place: queue of its lane, list of one process, or nowhere (finished).
+ * Work for worker_flush is found through lists (lanes that changed, attempts with unsent records), never by walking everything.
+ */
+#ifndef WORKER_CORE_INTERNAL_H
+#define WORKER_CORE_INTERNAL_H
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/map.h"
+#include "worker.h"
+
+#define FEED_NS (4 * CLOCK_MS)          /* so much expected work is put into the ring of a busy process */
+#define REBALANCE_NS (CLOCK_MS / 5)     /* a process may be idle so long before work is taken from another one's ring */
+#define BAD_STARTS 3                    /* processes that die one after the other without a result: the pool fails here */
+#define RESULTS_ITEMS 512u              /* of one RESULTS message */
+#define RESULTS_BODY 524288u
+#define RESULTS_LENS 131072u
+#define SLAB_SIZE 65536u
+
+/* From the last to the first; the node may be removed inside the body. */
+#define LIST_EACH_BACK_SAFE(l, n, before) \
+    struct list_node *n = (l)->head.prev, *before = n->prev; n != &(l)->head; n = before, before = n->prev
+
+enum attempt_place { ATTEMPT_FINISHED, ATTEMPT_QUEUED, ATTEMPT_PUSHED };
+enum lane_state { LANE_COLD, LANE_STARTING, LANE_READY, LANE_FAILED };
+enum proc_state { PROC_STARTING, PROC_READY, PROC_STOPPING };
+enum link_state { LINK_DOWN, LINK_HELLO, LINK_UP };
+
+struct record {
+    struct record *next;
+    uint64_t first, sum_ns;
+    uint32_t count, flags, size, pid;
+    uint8_t kind;
+    struct slice lens, body;            /* owned references */
+};
+
+struct job {
+    uint32_t handle;                    /* the broker's, if bound */
+    bool bound;                         /* false: forgotten, or of an earlier epoch; lives while attempts refer to it */
+    uint32_t number;                    /* what the processes of the lane call it: its place in lane->jobs */
+    uint64_t serial;                    /* never used again: tells processes that know another job of that number */
+    struct lane *lane;
+    uint8_t id[WIRE_ID];
+    struct buf *spec;                   /* owned */
+    uint64_t run_limit_ms;
+    bool at_most_once;
+    uint64_t mean_ns;                   /* of one task; 0: not known yet */
+    uint32_t refs;                      /* attempts */
+};
+
+struct attempt {
+    uint64_t id, first, next, pushed, end, given_end;   /* given_end: as it was handed out */
+    uint64_t recall_from;               /* tasks from here on are not to be run again; UINT64_MAX: all are wanted */
+    uint64_t kill_from, kill_to;        /* a task in between is to be killed if it runs */
+    struct job *job;
+    struct proc *proc;                  /* PUSHED */
+    enum attempt_place place;
+    bool dead;                          /* closed by the broker, or impossible to keep: results are dropped, its id is unknown */
+    uint16_t tries, crashes;
+    uint32_t flags, size;
+    size_t body_at;                     /* of the task `pushed` in body */
+    struct slice lens, body;            /* arguments; owned references until finished */
+    uint8_t ticket[WIRE_TICKET];
+    struct record *head, *tail, *unsent;
+    uint64_t bytes;                     /* of its records */
+    struct list_node node;              /* lane->queue or proc->attempts */
+    struct list_node all;               /* worker->attempts, unless dead */
+    struct list_node out;               /* worker->out while there is something unsent */
+};
+
+struct proc {
+    worker_proc id;
+    struct lane *lane;
+    enum proc_state state;
+    struct list attempts;
+    struct list_node in_lane;
+    struct list_node fed;               /* in_list of its lane, by proc_place */
+    struct list *in_list;               /* idle, hungry, partial or NULL */
+    uint32_t pending;                   /* pushed, without a result */
+    uint32_t given;                     /* pushed in its life: max_tasks */
+    uint64_t limit_ms, limit_turn;
+    uint64_t since;                     /* last result, or first push after idling */
+    bool full, parked, killed, worked;
+    uint64_t *known;                    /* serial of the job it knows under each number */
+    uint32_t n_known;
+};
+
+struct lane {
+    worker_lane id;
+    enum lane_state state;
+    bool bound;                         /* the broker has a pool of this handle */
+    bool tell_failed;
+    uint32_t pool, slots, max_tasks;
+    uint8_t digest[WIRE_DIGEST], owner[WIRE_KEY];
+    struct buf *spec;
+    struct list procs, idle, hungry, partial, queue;
+    uint32_t live;                      /* processes not stopping, not killed */
+    uint32_t busy, multi;               /* processes with at least one, two attempts */
+    uint32_t bad_starts, n_attempts;    /* attempts of its jobs, dead ones included */
+    struct job **jobs;
+    uint32_t n_jobs, free_hint;
+    uint64_t idle_since;
+    int32_t fail_code;
+    char fail_stage[32], fail_text[512];
+    struct list_node all, dirty;
+};
+
+struct slab { struct buf *buf; };
+
+struct worker {
+    struct worker_config config;
+    struct worker_ops ops;
+    void *ctx;
+    uint64_t now;
+
+    enum link_state link;
+    uint64_t conn_no, epoch, heartbeat_ns, lease_ns, window;
+    uint64_t last_sent, last_recv;
+    uint64_t in_bytes, in_told;         /* payload received; as far as the broker has been told */
+    uint64_t out_bytes, out_acked;
+    bool draining, stopped;
+
+    struct list lanes, dirty, attempts, out;
+    struct map by_lane, by_proc, by_attempt, by_pool, by_job;
+    uint32_t last_lane, last_proc, n_procs;
+    uint64_t serial, turn, rebalance_at;
+    bool staff, evict, again, limit_waits;
+    struct slab args_lens, args_body, res_lens, res_body;
+    struct attempt *free_attempts;
+    struct record *free_records;
+    uint32_t n_free_attempts, n_free_records;
+    struct worker_counters count;
+
+    struct worker_effect *effects;
+    size_t n_effects, cap_effects;
+    struct worker_effect lost_effect;
+    struct wire_item *items;            /* RESULTS_ITEMS, of the one RESULTS message of a turn */
+    bool items_used;
+    void **garbage;                     /* freed by effects_done */
+    size_t n_garbage, cap_garbage;
+    struct buf **refs;                  /* of the slices in effects */
+    size_t n_refs, cap_refs;
+    char check[200];
+};
+
+/* worker.c: effects */
+struct worker_effect *effect_add(struct worker *w, enum worker_effect_type type);
+void effect_keep(struct worker *w, struct slice s);     /* the slice lives until effects_done */
+void *effect_alloc(struct worker *w, size_t size);      /* the same for memory, zeroed; NULL: out of memory */
+struct wire_str effect_str(struct worker *w, const char *text);
+void effect_log(struct worker *w, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* slab.c */
+bool slab_copy(struct slab *s, struct slice from, struct slice *ret);      /* keeps or copies; false: out of memory */
+bool slab_follows(const struct slab *s, struct slice last, size_t more);   /* would `more` bytes be put right behind last? */
+void slab_done(struct slab *s);
+
+/* session.c */
+struct wire_msg *link_send(struct worker *w, uint8_t type);        /* only while LINK_UP (or for HELLO) */
+void send_state(struct worker *w);
+void link_drop(struct worker *w, const char *why);                 /* WORKER_RECONNECT */
+void link_tick(struct worker *w);
+uint64_t link_deadline(const struct worker *w);
+
+/* lane.c */
+void lane_grant(struct worker *w, const struct wire_grant *g);
+void lane_dirty(struct worker *w, struct lane *l);
+void lane_unbind_all(struct worker *w);                            /* the broker forgot every handle */
+void lane_fail(struct worker *w, struct lane *l, int32_t code, const char *stage, const char *text);
+void lane_tell(struct worker *w, struct lane *l);
+void lane_released(struct worker *w, struct lane *l);              /* its last attempt has gone */
+void lane_free(struct worker *w, struct lane *l);
+void lane_evict(struct worker *w);
+/* job.c */
+void job_open(struct worker *w, const struct wire_job_to_worker *j);
+void job_forget(struct worker *w, uint32_t handle);
+void job_unref(struct worker *w, struct job *j);
+void job_unbind(struct worker *w, struct job *j);
+/* proc.c */
+void proc_staff(struct worker *w);                                 /* starts and stops processes as the grants ask */
+void proc_place(struct proc *p);                                   /* into the list of its lane where it belongs now */
+void proc_attach(struct proc *p, struct attempt *a);
+void proc_detach(struct proc *p, struct attempt *a);
+void proc_stop(struct worker *w, struct proc *p);
+void proc_kill(struct worker *w, struct proc *p, const char *why);
+void proc_retract(struct worker *w, struct proc *p, uint32_t max); /* wholly untouched attempts go back to the queue */
+void proc_check_head(struct worker *w, struct proc *p);            /* kills it if what it runs now is not wanted */
+void proc_forget(struct worker *w, struct proc *p);
+/* attempt.c */
+void attempt_take(struct worker *w, const struct wire_item *item);
+void attempt_recall(struct worker *w, const struct wire_item *item);
+void attempt_close(struct worker *w, const struct wire_item *item);
+void attempt_queue_front(struct worker *w, struct attempt *a);
+void attempt_return(struct worker *w, struct attempt *a, uint64_t from);   /* not below pushed; finishes it if nothing is left */
+void attempt_finish(struct worker *w, struct attempt *a);          /* next == end: no process, no arguments any more */
+void attempt_unpush(struct attempt *a, uint64_t to);
+void attempt_kill(struct worker *w, struct attempt *a);            /* makes it dead */
+void attempt_lost(struct worker *w, struct attempt *a);            /* no memory to keep its results: the broker will miss it */
+void attempt_free(struct worker *w, struct attempt *a);
+/* feed.c */
+void lane_feed(struct worker *w, struct lane *l);
+/* results.c */
+bool record_add(struct worker *w, struct attempt *a, const struct wire_item *item);    /* false: out of memory */
+bool record_outcome(struct worker *w, struct attempt *a, const struct wire_outcome *o);    /* of the task `next` */
+void records_free(struct worker *w, struct attempt *a);
+void results_resend(struct worker *w);
+void results_flush(struct worker *w);
+
+#endif

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * lane.c - one lane for each granted pool: granted, shrunk, forgotten, failed, kept warm, evicted.
+ *
+ * A lane without slots and attempts is idle: its template stays until more than idle_lanes of them are there, the longest idle goes
+ * first. A lane whose pool the broker forgot is unbound and is found again by (digest of the specification, owner).
+ */
+#include "internal.h"
+
+#include "bfork.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+void lane_dirty(struct worker *w, struct lane *l)
+{
+    if (!list_in(&l->dirty))
+        list_push_back(&w->dirty, &l->dirty);
+}
+
+static struct lane *lane_new(struct worker *w, const struct wire_grant *g)
+{
+    struct wire_pool_spec spec;
+    struct err e = { 0 };
+    struct lane *l;
+
+    if (g->digest.n != WIRE_DIGEST || g->owner.n != WIRE_KEY || wire_pool_spec_decode(g->spec.p, g->spec.n, &spec, &e) < 0) {
+        link_drop(w, e.code ? e.text : "the broker granted a pool without saying which");
+        return NULL;
+    }
+    if (!(l = calloc(1, sizeof(*l))) || !(l->spec = buf_new(g->spec.n ? g->spec.n : 1)) || map_reserve(&w->by_lane, 1) < 0) {
+        if (l)
+            buf_unref(&l->spec);
+        free(l);
+        link_drop(w, "out of memory");
+        return NULL;
+    }
+    memcpy(l->spec->data, g->spec.p, g->spec.n);
+    l->spec->size = g->spec.n;
+    memcpy(l->digest, g->digest.p, WIRE_DIGEST);
+    memcpy(l->owner, g->owner.p, WIRE_KEY);
+    l->max_tasks = spec.max_tasks;
+    list_init(&l->procs);
+    list_init(&l->idle);
+    list_init(&l->hungry);
+    list_init(&l->partial);
+    list_init(&l->queue);
+    do
+        l->id = ++w->last_lane;
+    while (l->id == 0 || map_get(&w->by_lane, l->id));
+    map_put(&w->by_lane, l->id, l);
+    list_push_back(&w->lanes, &l->all);
+    l->idle_since = w->now;
+    return l;
+}
+
+static void forget_procs(struct worker *w, struct lane *l)
+{
+    for (struct list_node *n; (n = list_first(&l->procs));) {
+        struct proc *p = LIST_ENTRY(n, struct proc, in_lane);
+
+        for (struct list_node *m; (m = list_last(&p->attempts));) {
+            struct attempt *a = LIST_ENTRY(m, struct attempt, node);
+
+            attempt_unpush(a, a->next);
+            proc_detach(p, a);
+            if (a->dead)
+                attempt_free(w, a);
+            else
+                attempt_queue_front(w, a);
+        }
+        proc_forget(w, p);
+    }
+}
+
+/* The template and its processes go; attempts stay in the queue, which is the caller's business. */
+static void lane_stop(struct worker *w, struct lane *l)
+{
+    if (l->state == LANE_STARTING || l->state == LANE_READY)
+        effect_add(w, WORKER_LANE_STOP)->lane = l->id;
+    l->state = LANE_COLD;
+    forget_procs(w, l);
+}
+
+void lane_free(struct worker *w, struct lane *l)
+{
+    lane_stop(w, l);
+    for (LIST_EACH_SAFE(&w->attempts, n, after)) {
+        struct attempt *a = LIST_ENTRY(n, struct attempt, all);
+
+        if (l->n_attempts && a->job->lane == l)
+            attempt_free(w, a);
+    }
+    for (uint32_t k = 0; k < l->n_jobs; k++)
+        if (l->jobs[k])
+            job_unbind(w, l->jobs[k]);
+    if (l->bound)
+        map_take(&w->by_pool, l->pool);
+    map_take(&w->by_lane, l->id);
+    list_remove(&w->lanes, &l->all);
+    if (list_in(&l->dirty))
+        list_remove(&w->dirty, &l->dirty);
+    buf_unref(&l->spec);
+    free(l->jobs);
+    free(l);
+}
+
+static bool lane_idle(const struct lane *l)
+{
+    return l->slots == 0 && l->n_attempts == 0;
+}
+
+/* Warm templates beyond idle_lanes, and lanes that nobody can find any more. */
+void lane_evict(struct worker *w)
+{
+    w->evict = false;
+    for (;;) {
+        struct lane *oldest = NULL;
+        uint32_t warm = 0;
+
+        for (LIST_EACH_SAFE(&w->lanes, n, after)) {
+            struct lane *l = LIST_ENTRY(n, struct lane, all);
+
+            if (!lane_idle(l))
+                continue;
+            if (!l->bound && l->state != LANE_READY) {
+                lane_free(w, l);
+                continue;
+            }
+            if (l->state != LANE_READY && l->state != LANE_STARTING)
+                continue;
+            warm++;
+            if (!oldest || l->idle_since < oldest->idle_since)
+                oldest = l;
+        }
+        if (warm <= w->config.idle_lanes)
+            return;
+        if (oldest->bound)
+            lane_stop(w, oldest);
+        else
+            lane_free(w, oldest);
+    }
+}
+
+static void became_idle(struct worker *w, struct lane *l)
+{
+    l->idle_since = w->now;
+    w->evict = true;
+}
+
+void lane_released(struct worker *w, struct lane *l)
+{
+    if (!l->bound && l->slots) {
+        l->slots = 0;       /* kept for work of an earlier epoch only */
+        w->staff = true;
+    }
+    if (lane_idle(l))
+        became_idle(w, l);
+}
+
+static void lane_start(struct worker *w, struct lane *l)
+{
+    struct worker_effect *e = effect_add(w, WORKER_LANE_START);
+
+    l->state = LANE_STARTING;
+    l->bad_starts = 0;
+    l->tell_failed = false;
+    e->lane = l->id;
+    e->spec = wire_bin_of(l->spec->data, l->spec->size);
+    e->owner = wire_bin_of(l->owner, WIRE_KEY);
+    e->digest = wire_bin_of(l->digest, WIRE_DIGEST);
+    effect_keep(w, slice_of(l->spec, 0, l->spec->size));
+}
+
+/* Processes beyond the grant finish what they have begun and are fed no more. */
+static void park(struct worker *w, struct lane *l)
+{
+    uint32_t over = l->busy > l->slots ? l->busy - l->slots : 0;
+
+    for (LIST_EACH(&l->procs, n)) {
+        struct proc *p = LIST_ENTRY(n, struct proc, in_lane);
+        bool was = p->parked;
+
+        if (p->state != PROC_READY || list_empty(&p->attempts))
+            continue;
+        p->parked = over > 0;
+        over -= over > 0;
+        if (p->parked && !was)
+            proc_retract(w, p, p->pending);
+        if (p->state == PROC_READY)
+            proc_place(p);
+    }
+}
+
+static void set_slots(struct worker *w, struct lane *l, uint32_t slots)
+{
+    bool was_idle = lane_idle(l);
+
+    l->slots = slots;
+    if (slots && (l->state == LANE_COLD || l->state == LANE_FAILED))
+        lane_start(w, l);
+    park(w, l);
+    w->staff = true;
+    lane_dirty(w, l);
+    if (lane_idle(l) && !was_idle)
+        became_idle(w, l);
+}
+
+static void lane_unbind(struct worker *w, struct lane *l)
+{
+    if (l->bound)
+        map_take(&w->by_pool, l->pool);
+    l->bound = false;
+    for (uint32_t k = 0; k < l->n_jobs; k++)
+        if (l->jobs[k])
+            job_unbind(w, l->jobs[k]);
+}
+
+void lane_unbind_all(struct worker *w)
+{
+    for (LIST_EACH_SAFE(&w->lanes, n, after)) {
+        struct lane *l = LIST_ENTRY(n, struct lane, all);
+
+        lane_unbind(w, l);
+        if (l->n_attempts == 0 && l->slots) {
+            l->slots = 0;
+            l->idle_since = w->now;
+            w->staff = true;
+        }
+    }
+    w->evict = true;
+}
+
+/* The pool is no more: nothing of it is wanted. Its processes end in an orderly way, its template stays warm for the next one. */
+static void lane_forget(struct worker *w, struct lane *l)
+{
+    for (LIST_EACH_SAFE(&w->attempts, n, after)) {
+        struct attempt *a = LIST_ENTRY(n, struct attempt, all);
+
+        if (a->job->lane == l)
+            attempt_kill(w, a);
+    }
+    for (LIST_EACH(&l->procs, n)) {
+        struct proc *p = LIST_ENTRY(n, struct proc, in_lane);
+
+        if (list_empty(&p->attempts))
+            proc_stop(w, p);
+    }
+    lane_unbind(w, l);
+    l->slots = 0;
+    if (lane_idle(l))
+        became_idle(w, l);
+}
+
+static struct lane *find_unbound(const struct worker *w, const struct wire_grant *g)
+{
+    if (g->digest.n != WIRE_DIGEST || g->owner.n != WIRE_KEY)
+        return NULL;
+    for (LIST_EACH(&w->lanes, n)) {
+        struct lane *l = LIST_ENTRY(n, struct lane, all);
+
+        if (!l->bound && memcmp(l->digest, g->digest.p, WIRE_DIGEST) == 0 && memcmp(l->owner, g->owner.p, WIRE_KEY) == 0)
+            return l;
+    }
+    return NULL;
+}
+
+void lane_grant(struct worker *w, const struct wire_grant *g)
+{
+    struct lane *l = map_get(&w->by_pool, g->pool);
+
+    if (g->slots == 0 && g->spec.n == 0) {
+        if (l)
+            lane_forget(w, l);
+        return;
+    }
+    if (l && g->digest.n == WIRE_DIGEST && memcmp(l->digest, g->digest.p, WIRE_DIGEST) != 0) {
+        lane_forget(w, l);      /* the handle was given to another pool */
+        l = NULL;
+    }
+    if (!l) {
+        if (!(l = find_unbound(w, g)) && !(l = lane_new(w, g)))
+            return;
+        if (map_put(&w->by_pool, g->pool, l) < 0) {
+            link_drop(w, "out of memory");
+            return;
+        }
+        l->bound = true;
+        l->pool = g->pool;
+    }
+    set_slots(w, l, g->slots);
+}
+
+void worker_lane_ready(struct worker *w, uint64_t now, worker_lane lane)
+{
+    struct lane *l = map_get(&w->by_lane, lane);
+
+    w->now = now;
+    if (!l || l->state != LANE_STARTING)
+        return;
+    l->state = LANE_READY;
+    w->staff = true;
+}
+
+void lane_tell(struct worker *w, struct lane *l)
+{
+    if (w->link != LINK_UP || !l->bound)
+        return;
+    struct wire_str stage = effect_str(w, l->fail_stage), text = effect_str(w, l->fail_text);
+    struct wire_msg *m = link_send(w, WIRE_POOL_FAILED);
+
+    m->u.pool_failed = (struct wire_pool_failed){ l->pool, l->fail_code, stage, text };
+    l->tell_failed = false;
+}
+
+/* A process whose template is gone is gone too; what it was running may have begun and says so. */
+static void lose_running(struct worker *w, struct lane *l)
+{
+    for (LIST_EACH(&l->procs, n)) {
+        struct proc *p = LIST_ENTRY(n, struct proc, in_lane);
+        struct list_node *m = list_first(&p->attempts);
+        struct attempt *a = m ? LIST_ENTRY(m, struct attempt, node) : NULL;
+        struct wire_outcome o = { .kind = BFORK_LOST, .message = WIRE_STR("the template of its task process ended") };
+
+        if (!p->pending || a->dead)
+            continue;
+        o.index = a->next;
+        o.stage = WIRE_STR(l->fail_stage);
+        if (!record_outcome(w, a, &o)) {
+            attempt_lost(w, a);
+            continue;
+        }
+        a->next++;
+        p->pending--;
+    }
+}
+
+void lane_fail(struct worker *w, struct lane *l, int32_t code, const char *stage, const char *text)
+{
+    l->fail_code = code;
+    snprintf(l->fail_stage, sizeof(l->fail_stage), "%s", stage);
+    snprintf(l->fail_text, sizeof(l->fail_text), "%s", text);
+    lose_running(w, l);
+    lane_stop(w, l);
+    l->state = LANE_FAILED;
+    l->tell_failed = true;
+    w->staff = true;
+    for (LIST_EACH_SAFE(&l->queue, n, after)) {
+        struct attempt *a = LIST_ENTRY(n, struct attempt, node);
+
+        if (a->next == a->end)
+            attempt_finish(w, a);
+        else
+            attempt_return(w, a, a->next);
+    }
+    effect_log(w, LOG_ERROR_, "a pool cannot run here (%s): %s", l->fail_stage, l->fail_text);
+    lane_tell(w, l);
+    if (!l->bound)
+        lane_released(w, l);
+}
+
+void worker_lane_failed(struct worker *w, uint64_t now, worker_lane lane, int32_t code, const char *stage, const char *text)
+{
+    struct lane *l = map_get(&w->by_lane, lane);
+
+    w->now = now;
+    if (!l || (l->state != LANE_STARTING && l->state != LANE_READY))
+        return;
+    lane_fail(w, l, code, stage, text);
+}

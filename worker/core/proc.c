@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * proc.c - task processes of the lanes: how many there are, in which list each one waits for work, their end.
+ *
+ * A process is in one list of its lane: idle (no attempts), partial (its last attempt is not pushed to the end and there is room),
+ * hungry (busy, but with less expected work in its ring than FEED_NS), or in none (full, parked, killed, starting, stopping).
+ */
+#include "internal.h"
+
+#include "bfork.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct attempt *first_of(const struct proc *p)
+{
+    struct list_node *n = list_first(&p->attempts);
+
+    return n ? LIST_ENTRY(n, struct attempt, node) : NULL;
+}
+
+static struct attempt *last_of(const struct proc *p)
+{
+    struct list_node *n = list_last(&p->attempts);
+
+    return n ? LIST_ENTRY(n, struct attempt, node) : NULL;
+}
+
+static struct list *place_for(struct proc *p)
+{
+    struct attempt *last = last_of(p);
+
+    if (p->state != PROC_READY || p->killed)
+        return NULL;
+    if (!last)
+        return &p->lane->idle;
+    if (p->full)
+        return NULL;
+    if (p->parked)
+        return NULL;
+    if (last->pushed < last->end && !last->dead)
+        return &p->lane->partial;
+    if ((p->pending && !last->job->mean_ns) || p->pending * last->job->mean_ns >= FEED_NS)
+        return NULL;
+    return &p->lane->hungry;
+}
+
+void proc_place(struct proc *p)
+{
+    struct list *to = place_for(p);
+
+    if (p->in_list)
+        list_remove(p->in_list, &p->fed);
+    p->in_list = to;
+    if (to == &p->lane->idle) {
+        p->parked = false;
+        list_push_front(to, &p->fed);      /* the one that ran last is warm */
+    } else if (to) {
+        list_push_back(to, &p->fed);
+    }
+}
+
+void proc_attach(struct proc *p, struct attempt *a)
+{
+    list_push_back(&p->attempts, &a->node);
+    a->proc = p;
+    a->place = ATTEMPT_PUSHED;
+    p->lane->busy += p->attempts.count == 1;
+    p->lane->multi += p->attempts.count == 2;
+}
+
+void proc_detach(struct proc *p, struct attempt *a)
+{
+    p->lane->busy -= p->attempts.count == 1;
+    p->lane->multi -= p->attempts.count == 2;
+    list_remove(&p->attempts, &a->node);
+    a->proc = NULL;
+    a->place = ATTEMPT_FINISHED;
+}
+
+static bool proc_new(struct worker *w, struct lane *l)
+{
+    struct proc *p = calloc(1, sizeof(*p));
+
+    if (!p || map_reserve(&w->by_proc, 1) < 0) {
+        free(p);
+        return false;
+    }
+    do
+        p->id = ++w->last_proc;
+    while (p->id == 0 || map_get(&w->by_proc, p->id));
+    p->lane = l;
+    list_init(&p->attempts);
+    list_push_back(&l->procs, &p->in_lane);
+    map_put(&w->by_proc, p->id, p);
+    l->live++;
+    w->n_procs++;
+    struct worker_effect *e = effect_add(w, WORKER_PROC_START);
+
+    e->lane = l->id;
+    e->proc = p->id;
+    return true;
+}
+
+static void not_live(struct proc *p)
+{
+    if (p->state != PROC_STOPPING && !p->killed)
+        p->lane->live--;
+}
+
+void proc_forget(struct worker *w, struct proc *p)
+{
+    not_live(p);
+    if (p->in_list)
+        list_remove(p->in_list, &p->fed);
+    list_remove(&p->lane->procs, &p->in_lane);
+    map_take(&w->by_proc, p->id);
+    w->n_procs--;
+    free(p->known);
+    free(p);
+}
+
+void proc_stop(struct worker *w, struct proc *p)
+{
+    if (p->state == PROC_STOPPING || p->killed)
+        return;
+    not_live(p);
+    p->state = PROC_STOPPING;
+    proc_place(p);
+    struct worker_effect *e = effect_add(w, WORKER_PROC_STOP);
+
+    e->lane = p->lane->id;
+    e->proc = p->id;
+}
+
+void proc_kill(struct worker *w, struct proc *p, const char *why)
+{
+    if (p->killed)
+        return;
+    if (p->pending)
+        proc_retract(w, p, p->pending);
+    not_live(p);
+    p->killed = true;
+    proc_place(p);
+    w->staff = true;
+    struct worker_effect *e = effect_add(w, WORKER_PROC_KILL);
+
+    e->lane = p->lane->id;
+    e->proc = p->id;
+    e->text = why;
+}
+
+/* An idle process of a lane that has more of them than slots; NULL: none. */
+static struct proc *surplus(const struct worker *w)
+{
+    for (LIST_EACH(&w->lanes, n)) {
+        struct lane *l = LIST_ENTRY(n, struct lane, all);
+
+        if (l->live > l->slots && !list_empty(&l->idle))
+            return LIST_ENTRY(list_last(&l->idle), struct proc, fed);
+    }
+    return NULL;
+}
+
+void proc_staff(struct worker *w)
+{
+    w->staff = false;
+    for (LIST_EACH(&w->lanes, n)) {
+        struct lane *l = LIST_ENTRY(n, struct lane, all);
+
+        while (l->state == LANE_READY && l->live < l->slots && l->bad_starts < BAD_STARTS) {
+            if (w->n_procs < w->config.slots) {
+                if (!proc_new(w, l))
+                    return;
+                continue;
+            }
+            struct proc *p = surplus(w);    /* its death calls here again */
+
+            w->staff |= !p;                 /* all are busy: look again next turn */
+            if (p)
+                proc_stop(w, p);
+            break;
+        }
+    }
+}
+
+void proc_retract(struct worker *w, struct proc *p, uint32_t max)
+{
+    uint32_t k = max ? w->ops.retract(w->ctx, p->id, max) : 0;
+
+    if (k > max)
+        k = max;
+    p->pending -= k;
+    p->given -= k < p->given ? k : p->given;
+    if (k)
+        p->full = false;
+    for (LIST_EACH_BACK_SAFE(&p->attempts, n, before)) {
+        struct attempt *a = LIST_ENTRY(n, struct attempt, node);
+        uint64_t out = a->pushed - a->next;
+        uint32_t back = out < k ? (uint32_t)out : k;
+
+        k -= back;
+        attempt_unpush(a, a->pushed - back);
+        if (a->pushed == a->next) {
+            proc_detach(p, a);
+            if (a->dead)
+                attempt_free(w, a);
+            else
+                attempt_queue_front(w, a);
+        }
+        if (!k)
+            break;
+    }
+    if (!p->killed)
+        proc_place(p);
+    lane_dirty(w, p->lane);
+}
+
+void proc_check_head(struct worker *w, struct proc *p)
+{
+    struct attempt *a = first_of(p);
+
+    if (a && p->pending && (a->dead || (a->next >= a->kill_from && a->next < a->kill_to)))
+        proc_kill(w, p, a->dead ? "its attempt is closed" : "cancelled");
+}
+
+void worker_proc_ready(struct worker *w, uint64_t now, worker_proc proc)
+{
+    struct proc *p = map_get(&w->by_proc, proc);
+
+    w->now = now;
+    if (!p || p->state != PROC_STARTING)
+        return;
+    p->state = PROC_READY;
+    p->since = now;
+    proc_place(p);
+    lane_dirty(w, p->lane);
+}
+
+void worker_proc_room(struct worker *w, uint64_t now, worker_proc proc)
+{
+    struct proc *p = map_get(&w->by_proc, proc);
+
+    w->now = now;
+    if (!p || !p->full)
+        return;
+    p->full = false;
+    proc_place(p);
+    lane_dirty(w, p->lane);
+}
+
+bool worker_proc_current(const struct worker *w, worker_proc proc, uint64_t *ret_attempt, uint32_t *ret_job, uint64_t *ret_index)
+{
+    const struct proc *p = map_get(&w->by_proc, proc);
+    const struct attempt *a = p && p->pending ? first_of(p) : NULL;
+
+    if (!a || a->dead || !a->job->bound)
+        return false;
+    *ret_attempt = a->id;
+    *ret_job = a->job->handle;
+    *ret_index = a->next;
+    return true;
+}
+
+/* ---- death -------------------------------------------------------------------------------------- */
+
+/* The outcome of the task that was running, or nothing if it is to run again. */
+static void settle_running(struct worker *w, struct proc *p, struct attempt *a, const struct worker_obituary *o)
+{
+    bool wanted_dead = a->next >= a->kill_from && a->next < a->kill_to;
+    struct wire_outcome out = { .kind = o->kind, .code = o->code, .signal = o->signal, .pid = o->pid, .index = a->next,
+        .duration_us = o->duration_us, .message = o->message, .function = o->function, .where = o->where, .backtrace = o->backtrace,
+        .output = o->output, .stage = o->stage };
+
+    if (p->killed && wanted_dead) {
+        out.kind = BFORK_CANCELLED;
+    } else if (p->killed) {
+        if (!a->job->at_most_once)
+            return;     /* it shared the claim of a task that had to be killed: run it again */
+        out.kind = BFORK_UNKNOWN;
+        out.message = WIRE_STR("its task process was killed because of another task");
+    } else if (out.kind >= 0) {
+        out.kind = BFORK_EXITED;
+    }
+    if (!record_outcome(w, a, &out)) {
+        attempt_lost(w, a);
+        return;
+    }
+    a->next++;
+    w->count.tasks_failed++;
+}
+
+/* What the process had goes back to the head of the queue, in its order. */
+static void give_back(struct worker *w, struct proc *p)
+{
+    for (struct list_node *n; (n = list_last(&p->attempts));) {
+        struct attempt *a = LIST_ENTRY(n, struct attempt, node);
+
+        attempt_unpush(a, a->next);
+        proc_detach(p, a);
+        if (a->dead) {
+            attempt_free(w, a);
+            continue;
+        }
+        if (a->next == a->end) {
+            attempt_finish(w, a);
+            continue;
+        }
+        attempt_queue_front(w, a);
+    }
+    p->pending = 0;
+}
+
+void worker_proc_died(struct worker *w, uint64_t now, worker_proc proc, const struct worker_obituary *o)
+{
+    struct proc *p = map_get(&w->by_proc, proc);
+
+    w->now = now;
+    if (!p)
+        return;
+    struct lane *l = p->lane;
+    struct attempt *a = first_of(p);
+    bool in_task = o->in_task && a && p->pending;
+    bool bad = !p->worked && !in_task && !p->killed && p->state != PROC_STOPPING;
+
+    if (in_task && !a->dead)
+        settle_running(w, p, a, o);
+    give_back(w, p);
+    proc_forget(w, p);
+    w->staff = true;
+    lane_dirty(w, l);
+    l->bad_starts = bad ? l->bad_starts + 1 : in_task ? 0 : l->bad_starts;
+    if (l->bad_starts >= BAD_STARTS && l->state == LANE_READY && l->busy == 0) {
+        char text[400];
+
+        snprintf(text, sizeof(text), "%u task processes ended one after the other before their first task: %.*s%s%.*s",
+                 l->bad_starts, (int)o->message.n, o->message.n ? o->message.p : "",
+                 o->output.n ? "; they wrote: " : "", (int)o->output.n, o->output.n ? o->output.p : "");
+        lane_fail(w, l, o->kind ? o->kind : BFORK_EXITED, "initializer", text);
+    }
+    if (l->slots == 0 && l->n_attempts == 0)
+        lane_released(w, l);
+}

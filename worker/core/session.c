@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * session.c - the conversation with the broker: HELLO, WELCOME, what is held, heartbeats, leases, and who handles which message.
+ *
+ * A first connection, one after a cut and one to a restarted broker are the same path: HELLO, WELCOME, HOLDING for every attempt,
+ * then all records again. What runs goes on meanwhile. If the broker no longer knows this instance its handles are void: lanes
+ * are found again by (digest of the specification, owner), jobs by id, attempts by id.
+ */
+#include "internal.h"
+
+#include "bfork.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define HELLO_LIMIT (10 * CLOCK_SEC)
+
+static const char *owned_text(struct worker *w, const char *prefix, struct wire_str s)
+{
+    char *p = effect_alloc(w, strlen(prefix) + s.n + 1);
+
+    if (!p)
+        return prefix;
+    memcpy(p, prefix, strlen(prefix));
+    if (s.n)
+        memcpy(p + strlen(prefix), s.p, s.n);
+    return p;
+}
+
+struct wire_msg *link_send(struct worker *w, uint8_t type)
+{
+    struct worker_effect *e = effect_add(w, WORKER_SEND);
+
+    e->msg.type = type;
+    e->msg.ack = w->in_bytes;
+    w->in_told = w->in_bytes;
+    w->last_sent = w->now;
+    return &e->msg;
+}
+
+void send_state(struct worker *w)
+{
+    struct worker_counters c;
+
+    worker_counters(w, &c);
+    link_send(w, WIRE_WORKER_STATE)->u.worker_state = (struct wire_worker_state){ w->config.slots, (uint32_t)c.busy, w->draining };
+}
+
+static void link_down(struct worker *w)
+{
+    w->link = LINK_DOWN;
+}
+
+void link_drop(struct worker *w, const char *why)
+{
+    if (w->link == LINK_DOWN)
+        return;
+    struct wire_str s = effect_str(w, why);
+    struct worker_effect *e = effect_add(w, WORKER_RECONNECT);
+
+    e->text = s.p;
+    link_down(w);
+}
+
+void worker_connected(struct worker *w, uint64_t now)
+{
+    w->now = now;
+    w->link = LINK_HELLO;
+    w->conn_no++;
+    w->in_bytes = w->in_told = w->out_bytes = w->out_acked = 0;
+    w->last_recv = now;
+    struct wire_hello *h = &link_send(w, WIRE_HELLO)->u.hello;
+    const struct worker_config *c = &w->config;
+
+    h->protocol_min = WIRE_PROTOCOL_MIN;
+    h->protocol_max = WIRE_PROTOCOL;
+    h->role = WIRE_WORKER;
+    h->software = WIRE_STR(c->software ? c->software : "");
+    h->name = WIRE_STR(c->name ? c->name : "");
+    h->instance = wire_bin_of(c->instance, WIRE_ID);
+    if (c->has_replaces)
+        h->replaces = wire_bin_of(c->replaces, WIRE_ID);
+    h->conn_no = w->conn_no;
+    h->epoch = w->epoch;
+    h->slots = c->slots;
+    h->window_bytes = c->window_bytes;
+    h->arch = WIRE_STR(c->arch ? c->arch : "");
+    h->host = WIRE_STR(c->host ? c->host : "");
+    h->pid = c->pid;
+    h->resources = WIRE_STR(c->resources ? c->resources : "");
+}
+
+void worker_disconnected(struct worker *w, uint64_t now, const char *why)
+{
+    w->now = now;
+    if (w->link == LINK_UP)
+        effect_log(w, LOG_WARNING_, "the connection to the broker is gone: %s; %zu chunks are kept and go on",
+                   why ? why : "no reason", w->attempts.count);
+    link_down(w);
+}
+
+void worker_stalled(struct worker *w, uint64_t from, uint64_t to)
+{
+    if (to > from)
+        w->last_recv += to - from;
+}
+
+bool worker_online(const struct worker *w)
+{
+    return w->link == LINK_UP;
+}
+
+uint64_t worker_ack(const struct worker *w)
+{
+    return w->in_bytes;
+}
+
+static void hold_item(struct wire_item *i, const struct attempt *a)
+{
+    memset(i, 0, sizeof(*i));
+    i->id = a->id;
+    i->job = a->job->bound ? a->job->handle : 0;
+    i->first = a->first;
+    i->count = (uint32_t)(a->end - a->first);
+    i->end = a->given_end;
+    i->tries = a->tries;
+    i->crashes = a->crashes;
+    memcpy(i->ticket, a->ticket, WIRE_TICKET);
+    memcpy(i->job_id, a->job->id, WIRE_ID);
+    memcpy(i->owner, a->job->lane->owner, WIRE_KEY);
+}
+
+/* Every attempt that holds something; last is set in the last message, which may be the only and an empty one. */
+static void send_holding(struct worker *w)
+{
+    size_t left = w->attempts.count;
+    struct list_node *n = w->attempts.head.next;
+
+    do {
+        uint32_t k = left < RESULTS_ITEMS ? (uint32_t)left : RESULTS_ITEMS;
+        struct wire_item *items = k ? effect_alloc(w, k * sizeof(*items)) : NULL;
+
+        if (k && !items) {
+            link_drop(w, "out of memory");
+            return;
+        }
+        left -= k;
+        for (uint32_t i = 0; i < k; i++, n = n->next)
+            hold_item(&items[i], LIST_ENTRY(n, struct attempt, all));
+        struct wire_msg *m = link_send(w, WIRE_HOLDING);
+
+        m->items = items;
+        m->n_items = k;
+        m->u.holding.last = left == 0;
+    } while (left);
+}
+
+static void on_welcome(struct worker *w, const struct wire_welcome *h)
+{
+    if (w->link != LINK_HELLO) {
+        link_drop(w, "the broker sent WELCOME twice");
+        return;
+    }
+    if (h->protocol < WIRE_PROTOCOL_MIN || h->protocol > WIRE_PROTOCOL) {
+        struct worker_effect *e = effect_add(w, WORKER_REFUSED);
+
+        e->text = "the broker speaks another version of the protocol: install the same version of Broadfork on both hosts";
+        link_down(w);
+        return;
+    }
+    bool forgotten = w->epoch && (h->epoch != w->epoch || !h->resumed);
+
+    w->link = LINK_UP;
+    w->epoch = h->epoch;
+    w->heartbeat_ns = (h->heartbeat_ms ? h->heartbeat_ms : 1000) * CLOCK_MS;
+    w->lease_ns = (h->lease_ms ? h->lease_ms : 5000) * CLOCK_MS;
+    w->window = h->window_bytes && h->window_bytes < w->config.window_bytes ? h->window_bytes : w->config.window_bytes;
+    if (forgotten)
+        lane_unbind_all(w);
+    /* What has been returned as a whole is not held: that the broker does not find it below says the same. */
+    for (LIST_EACH_SAFE(&w->attempts, n, after)) {
+        struct attempt *a = LIST_ENTRY(n, struct attempt, all);
+
+        if (a->end == a->first)
+            attempt_free(w, a);
+    }
+    send_holding(w);
+    if (w->draining)
+        send_state(w);
+    for (LIST_EACH(&w->lanes, n)) {
+        struct lane *l = LIST_ENTRY(n, struct lane, all);
+
+        if (l->tell_failed)
+            lane_tell(w, l);
+    }
+    results_resend(w);
+}
+
+static void on_chunks(struct worker *w, const struct wire_msg *m)
+{
+    for (uint32_t i = 0; i < m->n_items && w->link == LINK_UP; i++) {
+        w->in_bytes += wire_item_bytes(&m->items[i]);
+        attempt_take(w, &m->items[i]);
+    }
+}
+
+static void on_error(struct worker *w, const struct wire_msg *m)
+{
+    int32_t code = m->u.error.code;
+    /* A refusal of the version or of the role stays a refusal; anything else may be over after a while. */
+    bool for_good = m->type == WIRE_ERROR && m->u.error.protocol_max &&
+                    (m->u.error.protocol_max < WIRE_PROTOCOL_MIN || m->u.error.protocol_min > WIRE_PROTOCOL);
+    struct worker_effect *e;
+
+    if (m->type == WIRE_ERROR)
+        effect_log(w, LOG_ERROR_, "the broker ended the session (%d): %.*s", code, (int)m->u.error.text.n,
+                   m->u.error.text.n ? m->u.error.text.p : "");
+    e = effect_add(w, for_good ? WORKER_REFUSED : WORKER_RECONNECT);
+    e->text = owned_text(w, m->type == WIRE_BYE ? "the broker leaves: " :
+                         m->type == WIRE_RESET ? "the broker asks for a new session: " : "the broker ended the session: ",
+                         m->u.error.text);
+    link_down(w);
+}
+
+static void dispatch(struct worker *w, const struct wire_msg *m)
+{
+    switch (m->type) {
+    case WIRE_GRANT:
+        lane_grant(w, &m->u.grant);
+        return;
+    case WIRE_JOB_SPEC:
+        job_open(w, &m->u.job_spec);
+        return;
+    case WIRE_JOB_FORGET:
+        job_forget(w, m->u.job_ref.job);
+        return;
+    case WIRE_CHUNKS:
+        on_chunks(w, m);
+        return;
+    case WIRE_RECALL:
+        for (uint32_t i = 0; i < m->n_items; i++)
+            attempt_recall(w, &m->items[i]);
+        return;
+    case WIRE_ATTEMPTS_CLOSE:
+        for (uint32_t i = 0; i < m->n_items; i++)
+            attempt_close(w, &m->items[i]);
+        return;
+    case WIRE_PING:
+        link_send(w, WIRE_PONG)->u.ping = m->u.ping;
+        return;
+    case WIRE_PONG:
+    case WIRE_BLOB_GET:
+    case WIRE_BLOB_PIECE:
+    case WIRE_BLOB_NONE:
+        return;
+    default: {
+        char why[80];
+
+        snprintf(why, sizeof(why), "the broker sent %s, which no worker understands", wire_type_name(m->type));
+        link_drop(w, why);
+    }
+    }
+}
+
+void worker_recv(struct worker *w, uint64_t now, const struct wire_msg *m)
+{
+    w->now = now;
+    if (w->link == LINK_DOWN)
+        return;
+    w->last_recv = now;
+    if (m->ack > w->out_acked && m->ack <= w->out_bytes)
+        w->out_acked = m->ack;
+    if (m->type == WIRE_WELCOME)
+        on_welcome(w, &m->u.welcome);
+    else if (m->type == WIRE_ERROR || m->type == WIRE_RESET || m->type == WIRE_BYE)
+        on_error(w, m);
+    else if (w->link == LINK_UP)
+        dispatch(w, m);
+}
+
+void link_tick(struct worker *w)
+{
+    if (w->link == LINK_HELLO && w->now >= w->last_recv + HELLO_LIMIT)
+        link_drop(w, "the broker did not answer HELLO for 10 s");
+    if (w->link != LINK_UP)
+        return;
+    if (w->now >= w->last_recv + w->lease_ns) {
+        char why[80];
+
+        snprintf(why, sizeof(why), "the broker was silent for %u ms", (unsigned)(w->lease_ns / CLOCK_MS));
+        link_drop(w, why);
+    } else if (w->now >= w->last_sent + w->heartbeat_ns) {
+        link_send(w, WIRE_PING)->u.ping.stamp = w->now;
+    }
+}
+
+uint64_t link_deadline(const struct worker *w)
+{
+    if (w->link == LINK_HELLO)
+        return w->last_recv + HELLO_LIMIT;
+    if (w->link == LINK_DOWN)
+        return CLOCK_NEVER;
+    uint64_t beat = w->last_sent + w->heartbeat_ns, end = w->last_recv + w->lease_ns;
+
+    return beat < end ? beat : end;
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * worker.c - the whole: creation, effects, the turn (tick, flush, deadline), drain, counters. Decides nothing about tasks.
+ */
+#include "internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int worker_new(const struct worker_config *config, const struct worker_ops *ops, void *ctx, struct worker **ret)
+{
+    struct worker *w = calloc(1, sizeof(*w));
+
+    *ret = NULL;
+    if (!w)
+        return BASE_ENOMEM;
+    w->cap_effects = 64;
+    if (!(w->effects = malloc(w->cap_effects * sizeof(*w->effects))) || !(w->items = malloc(RESULTS_ITEMS * sizeof(*w->items)))) {
+        free(w->effects);
+        free(w);
+        return BASE_ENOMEM;
+    }
+    w->config = *config;
+    if (!w->config.window_bytes)
+        w->config.window_bytes = 8u << 20;
+    if (!w->config.idle_lanes)
+        w->config.idle_lanes = 8;
+    w->ops = *ops;
+    w->ctx = ctx;
+    w->rebalance_at = CLOCK_NEVER;
+    w->turn = 1;
+    list_init(&w->lanes);
+    list_init(&w->dirty);
+    list_init(&w->attempts);
+    list_init(&w->out);
+    *ret = w;
+    return 0;
+}
+
+void worker_free(struct worker **pw)
+{
+    struct worker *w = *pw;
+
+    if (!w)
+        return;
+    *pw = NULL;
+    worker_effects_done(w);
+    for (struct list_node *n; (n = list_first(&w->lanes));)
+        lane_free(w, LIST_ENTRY(n, struct lane, all));
+    for (struct attempt *a; (a = w->free_attempts); free(a))
+        w->free_attempts = (struct attempt *)(void *)a->all.next;
+    for (struct record *r; (r = w->free_records); free(r))
+        w->free_records = r->next;
+    worker_effects_done(w);
+    slab_done(&w->args_lens);
+    slab_done(&w->args_body);
+    slab_done(&w->res_lens);
+    slab_done(&w->res_body);
+    map_free(&w->by_lane);
+    map_free(&w->by_proc);
+    map_free(&w->by_attempt);
+    map_free(&w->by_pool);
+    map_free(&w->by_job);
+    free(w->effects);
+    free(w->items);
+    free(w->garbage);
+    free(w->refs);
+    free(w);
+}
+
+/* ---- effects ------------------------------------------------------------------------------------ */
+
+/* One entry more in a growing array; NULL: out of memory. */
+static void *grown(void *array, size_t n, size_t *capacity, size_t size)
+{
+    if (n < *capacity)
+        return array;
+    size_t more = *capacity ? *capacity * 2 : 64;
+    void *p = realloc(array, more * size);
+
+    if (p)
+        *capacity = more;
+    return p;
+}
+
+struct worker_effect *effect_add(struct worker *w, enum worker_effect_type type)
+{
+    struct worker_effect *e = &w->lost_effect;      /* lost without memory; then we start anew with the broker */
+    void *p = grown(w->effects, w->n_effects, &w->cap_effects, sizeof(*w->effects));
+
+    if (p) {
+        w->effects = p;
+        e = &w->effects[w->n_effects++];
+    }
+    memset(e, 0, sizeof(*e));
+    e->type = type;
+    return e;
+}
+
+void effect_keep(struct worker *w, struct slice s)
+{
+    void *p;
+
+    if (!s.buf || !(p = grown(w->refs, w->n_refs, &w->cap_refs, sizeof(*w->refs))))
+        return;
+    w->refs = p;
+    w->refs[w->n_refs++] = buf_ref(s.buf);
+}
+
+void *effect_alloc(struct worker *w, size_t size)
+{
+    void *p = grown(w->garbage, w->n_garbage, &w->cap_garbage, sizeof(*w->garbage));
+
+    if (!p)
+        return NULL;
+    w->garbage = p;
+    if ((p = calloc(1, size)))
+        w->garbage[w->n_garbage++] = p;
+    return p;
+}
+
+struct wire_str effect_str(struct worker *w, const char *text)
+{
+    size_t n = strnlen(text, WIRE_TEXT_MAX);
+    char *p = effect_alloc(w, n + 1);
+
+    if (!p)
+        return (struct wire_str){ "", 0 };
+    memcpy(p, text, n);
+    return (struct wire_str){ p, (uint32_t)n };
+}
+
+void effect_log(struct worker *w, int level, const char *format, ...)
+{
+    char text[700];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    struct worker_effect *e = effect_add(w, WORKER_LOG);
+
+    e->level = level;
+    e->text = effect_str(w, text).p;
+}
+
+const struct worker_effect *worker_effects(const struct worker *w, size_t *n)
+{
+    *n = w->n_effects;
+    return w->effects;
+}
+
+void worker_effects_done(struct worker *w)
+{
+    w->n_effects = 0;
+    while (w->n_garbage)
+        free(w->garbage[--w->n_garbage]);
+    while (w->n_refs)
+        buf_unref(&w->refs[--w->n_refs]);
+    w->items_used = false;
+    w->turn++;
+    if (w->limit_waits) {       /* the limits have been set now: the processes that waited for it can be fed */
+        w->limit_waits = false;
+        w->again = true;
+        for (LIST_EACH(&w->lanes, n))
+            lane_dirty(w, LIST_ENTRY(n, struct lane, all));
+    }
+}
+
+/* ---- the turn ----------------------------------------------------------------------------------- */
+
+void worker_tick(struct worker *w, uint64_t now)
+{
+    w->now = now;
+    link_tick(w);
+    if (now >= w->rebalance_at) {
+        for (LIST_EACH(&w->lanes, n)) {
+            struct lane *l = LIST_ENTRY(n, struct lane, all);
+
+            if (l->multi)
+                lane_dirty(w, l);
+        }
+    }
+}
+
+void worker_flush(struct worker *w, uint64_t now)
+{
+    w->now = now;
+    w->again = false;
+    if (w->evict)
+        lane_evict(w);
+    if (w->staff)
+        proc_staff(w);
+    for (struct list_node *n; (n = list_pop(&w->dirty));)
+        lane_feed(w, LIST_ENTRY(n, struct lane, dirty));
+    results_flush(w);
+    if (w->link == LINK_UP && w->in_bytes - w->in_told >= w->config.window_bytes / 4)
+        link_send(w, WIRE_PING)->u.ping.stamp = now;
+    if (w->draining && !w->stopped && list_empty(&w->attempts)) {
+        w->stopped = true;
+        if (w->link == LINK_UP)
+            link_send(w, WIRE_BYE)->u.error.text = WIRE_STR("the worker has finished");
+        effect_add(w, WORKER_STOPPED);
+    }
+    if (w->lost_effect.type) {
+        w->lost_effect.type = 0;
+        link_drop(w, "out of memory");
+    }
+}
+
+uint64_t worker_deadline(const struct worker *w)
+{
+    uint64_t at = link_deadline(w);
+
+    if (w->again)
+        return 0;
+    return at < w->rebalance_at ? at : w->rebalance_at;
+}
+
+void worker_drain(struct worker *w, uint64_t now)
+{
+    w->now = now;
+    if (w->draining)
+        return;
+    w->draining = true;
+    if (w->link == LINK_UP)
+        send_state(w);
+    for (LIST_EACH(&w->lanes, n)) {
+        struct lane *l = LIST_ENTRY(n, struct lane, all);
+
+        for (LIST_EACH(&l->procs, m)) {
+            struct proc *p = LIST_ENTRY(m, struct proc, in_lane);
+
+            if (p->pending)
+                proc_retract(w, p, p->pending);
+        }
+    }
+    for (LIST_EACH_SAFE(&w->attempts, n, after))
+        attempt_return(w, LIST_ENTRY(n, struct attempt, all), 0);
+}
+
+void worker_counters(const struct worker *w, struct worker_counters *ret)
+{
+    *ret = w->count;
+    ret->busy = 0;
+    for (LIST_EACH(&w->lanes, n))
+        ret->busy += LIST_ENTRY(n, struct lane, all)->busy;
+    ret->lanes = w->lanes.count;
+    ret->procs = w->n_procs;
+    ret->chunks = w->attempts.count;
+    ret->reconnects = w->conn_no ? w->conn_no - 1 : 0;
+}
