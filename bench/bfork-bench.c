@@ -7,11 +7,21 @@
 #include <string.h>
 #include <unistd.h>
 
-static const struct { const char *name; double (*run)(void *work); bool own_pool; } works[] = {
-    { "map", work_map, false },               { "single", work_single, false },     { "rtt", work_rtt, false },
-    { "echo", work_echo, false },             { "commands", work_commands, false }, { "efficiency", work_efficiency, false },
-    { "start", work_start, true },            { "process", work_process, true },    { "queued", work_queued, false },
-    { "queued-map", work_queued_map, false }, { "depth", work_depth, false },       { "forever", work_forever, false },
+enum pool_kind { READY, OWN, WITHOUT_SLOTS };      /* a pool with its slots | made by the work itself | nobody works for it */
+
+static const struct { const char *name; double (*run)(void *work); enum pool_kind pool; } works[] = {
+    { "map", work_map, READY },
+    { "single", work_single, READY },
+    { "rtt", work_rtt, READY },
+    { "echo", work_echo, READY },
+    { "commands", work_commands, READY },
+    { "efficiency", work_efficiency, READY },
+    { "depth", work_depth, READY },
+    { "forever", work_forever, READY },
+    { "start", work_start, OWN },
+    { "process", work_process, OWN },
+    { "queued", work_queued, WITHOUT_SLOTS },
+    { "queued-map", work_queued_map, WITHOUT_SLOTS },
 };
 
 int work_same(bfork_task *task)
@@ -67,10 +77,10 @@ int main(int argc, char **argv)
 
     for (size_t i = 0; i < sizeof(works) / sizeof(works[0]); i++)
         if (strcmp(works[i].name, argv[1]) == 0) {
-            if (!works[i].own_pool && !(w.pool = bfork_pool_new(NULL, WORK_PROCESSES, NULL)))
-                contest_fail("no pool");
-            if (w.pool && bfork_pool_error(w.pool))
-                contest_fail("pool: %s", bfork_pool_error(w.pool)->message);
+            if (works[i].pool != OWN)
+                w.pool = bfork_pool_new(NULL, WORK_PROCESSES, NULL);
+            if (works[i].pool == READY && bfork_pool_wait(w.pool, WORK_PROCESSES, 20000) != 0)
+                contest_fail("the pool does not get its slots: %s", bfork_last_error()->message);
             return contest_loop(works[i].run, finish, &w);
         }
     contest_fail("no work \"%s\"", argv[1]);

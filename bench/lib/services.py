@@ -20,6 +20,19 @@ def free_port():
         return s.getsockname()[1]
 
 
+def free_ports(n):
+    """The first of n neighbours that are all free."""
+    while True:
+        first = free_port()
+        try:
+            for port in range(first, first + n):
+                with socket.socket() as s:
+                    s.bind(("127.0.0.1", port))
+            return first
+        except (OSError, OverflowError):
+            pass
+
+
 def until(condition, what, process=None):
     end = time.monotonic() + START_LIMIT
     while not condition():
@@ -41,6 +54,7 @@ class Services:
         self.directory = tempfile.mkdtemp(prefix="bfork-bench-")
         self.processes = []
         self.running = {}
+        self.clusters = 0
 
     def start(self, argv, env=None):
         with open(os.path.join(self.directory, os.path.basename(argv[0]) + ".log"), "ab") as log:
@@ -107,7 +121,24 @@ class Services:
         return self.start_broker("idle", 0)
 
     def start_broker(self, name, slots):
-        raise Skipped("not yet")
+        """A cluster of its own: keys, a broker that allows them, and, if it is to have slots, a worker."""
+        self.clusters += 1
+        directory = os.path.join(self.directory, "%s-%d" % (name, self.clusters))
+        bfork, broker, worker = self.program("cli/bfork"), self.program("broker/bfork-broker"), self.program("worker/bfork-worker")
+        endpoint = "tcp://127.0.0.1:%d" % free_ports(3)
+        keygen = subprocess.run([bfork, "keygen", "--dir", directory, "--broker", endpoint], stdout=subprocess.DEVNULL,
+                                stderr=subprocess.PIPE, text=True)
+        if keygen.returncode != 0:
+            raise Failed(keygen.stderr.strip())
+        env = {"HOME": directory, "BFORK_DIR": directory, "XDG_CACHE_HOME": directory}
+        ports = os.path.join(directory, "ports")
+        process = self.start([broker, "--dir", directory, "--endpoint", endpoint, "--ports-file", ports], env)
+        until(lambda: os.path.exists(ports), "bfork-broker", process)
+        values = {"env": {"BFORK_PROFILE": os.path.join(directory, "lab.conf")}, "broker": str(process.pid)}
+        if slots:
+            key = os.path.join(directory, "worker.key")
+            values["worker"] = str(self.start([worker, "--key", key, "--slots", str(slots)], env).pid)
+        return values
 
     def program(self, *names):
         for name in names:
