@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * client.h - the library's own structures: session, pool, job, future, stream. Only libclient includes this.
+ *
+ * Locks    one mutex a session; it guards the session, its core and link, its pools, jobs, futures, streams of its futures. Streams may
+ *          hold futures of several sessions and have a lock of their own, taken after a session's.
+ * Driving  whoever waits for something drives the session: it holds the driver's token, pumps the link, sleeps on its descriptor
+ *          without the lock, pumps again. Others who wait sleep on a condition until their own thing has happened or the token is
+ *          offered. A helper thread takes the token only when work is outstanding and nobody has been inside for some milliseconds.
+ * Forks    a page that fork wipes tells a child that the handle is not its own.
+ */
+#ifndef LIBCLIENT_CLIENT_H
+#define LIBCLIENT_CLIENT_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "core/session.h"
+#include "error.h"
+#include "link.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#define FUTURE_INLINE 40            /* bytes of a result kept in the future itself */
+
+enum session_kind { KIND_FAILED, KIND_SERIAL, KIND_LOCAL, KIND_REMOTE };
+
+struct waiter { struct list_node node; pthread_cond_t cond; bool (*done)(void *arg); void *arg; };
+
+/* What a task printed, on its way to the program. */
+struct output { struct list_node node; bfork_error who; char host[WIRE_NAME_MAX + 1]; int stream; size_t size; uint8_t bytes[]; };
+
+enum helper_state { HELPER_NONE, HELPER_IDLE, HELPER_LINGERS, HELPER_DRIVES, HELPER_STOPS };
+
+struct bfork_session {
+    _Atomic uint32_t refs;          /* handle, pools, futures */
+    enum session_kind kind;
+    bfork_error *error;             /* it has failed; NULL: it is well. Static errors are not freed */
+    const uint8_t *fork_guard;      /* a page holding 1; 0 after fork */
+    pthread_mutex_t lock;
+    struct session *core;
+    struct link *link;
+    bfork_output_fn *output;
+    void *output_data;
+    struct list pools, outputs;
+    struct bfork_future *free_futures;
+    void *slabs;                    /* of futures */
+    /* driving */
+    bool failing;                   /* error is set, futures are not settled yet */
+    bool driven;                    /* somebody holds the token */
+    bool delivering;                /* outputs: by one thread at a time */
+    uint32_t claims;                /* callers who want it from the helper */
+    uint64_t turns;                 /* how often callers drove or submitted: the helper waits until this stands still */
+    struct list waiters;
+    int wake_fd;                    /* eventfd: ends the driver's sleep */
+    pthread_t helper;
+    pthread_cond_t helper_cond;
+    enum helper_state helper_state;
+    _Atomic bool interrupted;
+    uint32_t kept;                  /* tasks added since the last pump */
+    struct map functions;           /* address -> known_function */
+    uint32_t answered;              /* request of the last answer, its code and text */
+    int32_t answer_code;
+    char *answer_text;
+};
+
+/* One specification of a pool: the program's own, or the runner's for commands and objects. Opened at first use. */
+struct lane { struct session_pool *core; struct bfork_pool *pool; uint32_t slots; bfork_error *error; };
+enum { LANE_PROGRAM, LANE_RUNNER, LANES };
+
+struct bfork_pool {
+    _Atomic uint32_t refs;          /* handle, jobs */
+    struct bfork_session *s;
+    struct list_node node;          /* in session.pools */
+    bfork_error *error;
+    int processes;
+    bool closed;
+    struct lane lanes[LANES];
+    struct list jobs;
+    uint64_t pending;               /* futures without an outcome */
+    uint64_t queued_bytes;          /* of their arguments */
+    uint64_t max_queued, max_queued_bytes;
+    int64_t close_limit_ms;
+    bfork_pool_options options;     /* functions and limits only; strings and arguments live in spec_args, spec_env */
+    struct buf *spec_args, *spec_env;
+    char *name;
+    struct task_runner *runner;     /* serial sessions: what a task process has */
+    bfork_error *start_error;       /* preload or initializer failed */
+    bool started;
+    pthread_mutex_t serial_lock;
+};
+
+/* Tasks of one function with the same options: a stream of submits, or one map. */
+struct job {
+    struct list_node node;          /* in pool.jobs; most recently used first */
+    struct bfork_pool *pool;
+    struct session_job *core;       /* not used any more once closed and left == 0: the core forgets it then */
+    struct lane *lane;
+    bfork_function function;        /* strings are copies */
+    bfork_options options;          /* name and context are copies */
+    const char *symbol;             /* for errors; lives as long as the session */
+    bool map, closed;
+    uint64_t left;                  /* futures pending */
+    struct bfork_future **slots;    /* submits: futures by index & mask, from base to next */
+    uint64_t base, next, mask;
+    struct bfork_future *future;    /* map */
+};
+
+struct kept_error { struct kept_error *next; uint64_t index; bfork_error *error; };
+
+struct map_state {
+    void *out;
+    size_t out_size;
+    uint64_t n, settled, failed, lowest;
+    int32_t *status;
+    struct kept_error *errors;      /* at most MAP_ERRORS, the lowest index always among them */
+    uint32_t n_errors;
+    struct bfork_error *lowest_error;
+    bfork_progress_fn *progress;
+    void *progress_data;
+    uint64_t started;
+};
+
+struct bfork_future {
+    _Atomic uint32_t refs;          /* handle(s), and one of the job until it is settled */
+    _Atomic uint32_t state;         /* BFORK_PENDING, BFORK_DONE; (RUNNING is told by the task's start only where that is known) */
+    struct bfork_session *s;
+    struct job *job;                /* while pending */
+    uint64_t index;
+    int32_t kind;                   /* BFORK_OK or how it ended */
+    uint32_t size;                  /* of the result */
+    const uint8_t *data;
+    struct buf *buf;                /* holds data; NULL: in `small` or `own` */
+    uint8_t *own;
+    uint8_t small[FUTURE_INLINE];
+    bfork_error *error;
+    void *strings;                  /* list of copies lent by bfork_result */
+    struct map_state *map;
+    struct bfork_stream *stream;
+    struct list_node node;          /* in stream.ready or stream.pending; .next also links the free list */
+    void *data_of_user;
+    uint64_t bytes;                 /* counted in pool.queued_bytes */
+};
+
+struct bfork_stream {
+    pthread_mutex_t lock;
+    struct list ready, pending;
+    struct bfork_session *s;        /* of the last future added: who is driven first */
+    bool failed;
+};
+
+/* session_api.c */
+int session_usable(struct bfork_session *s);        /* 0; or BFORK_EFORKED, the session's own error: last error is set */
+void session_ref(struct bfork_session *s);
+void session_unref(struct bfork_session *s);
+void session_fail(struct bfork_session *s, int code, const char *text);     /* with the lock: all outstanding work will fail */
+void session_settle_failure(struct bfork_session *s);                       /* … now: not from inside a core's call */
+struct bfork_session *session_default(void);        /* with a reference, never NULL */
+
+/* drive.c */
+/* With the lock. Waits until done(arg), driving or not. 0, BFORK_ETIMEDOUT, BFORK_EINTR (last error set). deadline: clock_now based.
+ * progress (may be NULL) is called without the lock, about ten times a second. */
+int drive_wait(struct bfork_session *s, bool (*done)(void *), void *arg, enum link_want want, uint64_t deadline,
+               void (*progress)(void *arg), void *progress_arg);
+void drive_kick(struct bfork_session *s, bool now);     /* with the lock: a task was added; now: send at once */
+void drive_stop(struct bfork_session *s);               /* ends the helper thread; without the lock */
+uint64_t drive_deadline(int timeout_ms);
+
+/* pool.c */
+int pool_begin(struct bfork_pool *p, const bfork_options *o);       /* may work be given to p? without the lock; sets the last error */
+int pool_lane(struct bfork_pool *p, int which, struct lane **ret);  /* with the lock */
+void pool_state(void *ctx, void *user, uint32_t slots, int32_t code, struct wire_str text);
+
+/* job.c: all with the lock */
+struct job_shape { bfork_function function; const bfork_options *options; uint32_t in_size, out_size; bool map; uint64_t total; };
+int job_find(struct bfork_pool *p, const struct job_shape *shape, struct job **ret);    /* sets the last error */
+int job_spec(struct bfork_session *s, const struct job_shape *shape, struct wire_job_spec *ret, struct buf **ret_fn);
+int job_reserve(struct job *j);                                     /* room for one more future */
+void job_put(struct job *j, struct bfork_future *f, uint64_t index);
+void job_outcomes(void *ctx, void *user, const struct wire_item *item);
+void job_output(void *ctx, void *user, const struct wire_output *from, struct slice bytes);
+void job_close(struct job *j);                                      /* no more tasks */
+void job_forget(struct job *j);                                     /* nobody waits for it any more: j is gone */
+void job_fail(struct job *j, const bfork_error *e);                 /* its futures end so; then job_forget */
+
+/* future.c */
+struct bfork_future *future_new(struct bfork_session *s);           /* with the lock; NULL: out of memory. refs 1 */
+struct bfork_future *future_failed(int kind);  /* made from this thread's last error; never NULL */
+void future_settle_ok(struct bfork_future *f, struct slice result); /* with the lock */
+void future_settle_error(struct bfork_future *f, bfork_error *e);   /* takes e over; NULL: out of memory */
+bool future_drop(struct bfork_future *f);   /* one reference less; true: it was the last, its session's reference is the caller's now */
+void futures_free(struct bfork_session *s);                         /* the slabs, at the session's end */
+bool future_is_static(const struct bfork_future *f);
+void future_mark_done(struct bfork_future *f);                      /* state, stream, waiting threads */
+
+/* stream.c */
+void stream_ready(struct bfork_future *f);                          /* f, in a stream, is done */
+
+/* map.c */
+void map_outcomes(struct job *j, const struct wire_item *item);
+void map_keep_error(struct map_state *m, uint64_t index, const struct wire_outcome *o);
+void map_state_free(struct map_state *m);
+void map_read_progress(const struct map_state *m, bfork_progress *p);   /* with the lock */
+void map_abandon(struct bfork_future *f);                           /* with the lock: cancels; in and out are never touched again */
+void map_fail_rest(struct bfork_future *f, const bfork_error *e);
+
+/* function.c: with the lock. The function as a document, encoded; kept for the session's life. */
+struct known_function { struct buf *doc; char *symbol; bool in_program; };
+int function_of(struct bfork_session *s, const bfork_function *f, const struct known_function **ret);
+void functions_free(struct bfork_session *s);
+
+/* serial.c: tasks run here and now, one at a time in a pool; f is settled when it returns. Without the session's lock. */
+void serial_submit(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const uint8_t *args, size_t size);
+void serial_map(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const void *in);
+void serial_pool_free(struct bfork_pool *p);
+
+/* interrupt.c */
+void interrupt_add(struct bfork_session *s);
+void interrupt_remove(struct bfork_session *s);
+bool interrupt_pending(struct bfork_session *s);
+
+#endif

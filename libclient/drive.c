@@ -1,0 +1,254 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * drive.c - who drives a session: the caller who waits; the helper thread when nobody does.
+ *
+ * The token (session.driven) is held from the first pump to the last; the lock is given up only to sleep on the link's descriptor.
+ * Another thread may pump in that time (a submit does): the link is the lock's, the sleep is the token holder's.
+ */
+#include "client.h"
+
+#include "base/clock.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define PROGRESS_NS (100 * CLOCK_MS)
+#define LINGER_NS (2 * CLOCK_MS)
+#define KEPT_MAX 2048u              /* tasks kept back at most while others are on their way */
+
+uint64_t drive_deadline(int timeout_ms)
+{
+    return timeout_ms < 0 ? CLOCK_NEVER : clock_now() + (uint64_t)timeout_ms * CLOCK_MS;
+}
+
+static void wake_waiters(struct bfork_session *s, const struct waiter *me)
+{
+    for (LIST_EACH(&s->waiters, n)) {
+        struct waiter *w = LIST_ENTRY(n, struct waiter, node);
+        if (w != me && w->done(w->arg))
+            pthread_cond_signal(&w->cond);
+    }
+}
+
+static void pump(struct bfork_session *s, const struct waiter *me)
+{
+    bool moved = s->link && s->link->ops->pump(s->link, clock_now());
+    s->kept = 0;
+    if (s->failing)
+        session_settle_failure(s);
+    if (moved && !list_empty(&s->waiters))
+        wake_waiters(s, me);
+}
+
+/* Tells the program what tasks have printed, without the lock. */
+static void deliver_outputs(struct bfork_session *s)
+{
+    while (!list_empty(&s->outputs) && !s->delivering) {
+        struct output *o = LIST_ENTRY(list_pop(&s->outputs), struct output, node);
+        s->delivering = true;               /* one thread at a time, so that the order stays */
+        pthread_mutex_unlock(&s->lock);
+        if (s->output)
+            s->output(s->output_data, &o->who, o->stream, o->bytes, o->size);
+        for (size_t at = 0; !s->output && at < o->size;) {
+            ssize_t n = write(o->stream, o->bytes + at, o->size - at);
+            if (n <= 0 && errno != EINTR)
+                break;                      /* nobody reads it, and a task's output is not worth a failure */
+            at += n > 0 ? (size_t)n : 0;
+        }
+        free(o);
+        pthread_mutex_lock(&s->lock);
+        s->delivering = false;
+    }
+}
+
+/* Sleeps on the link. Called and returns with the lock. */
+static void sleep_on_link(struct bfork_session *s, enum link_want want, uint64_t deadline)
+{
+    struct pollfd fds[2] = { { .fd = s->link->ops->fd(s->link), .events = POLLIN }, { .fd = s->wake_fd, .events = POLLIN } };
+    uint64_t link_deadline = s->link->ops->deadline(s->link);
+    if (s->link->ops->arm(s->link, want))
+        return;
+    if (link_deadline < deadline)
+        deadline = link_deadline;
+    int ms = clock_poll_ms(clock_now(), deadline);
+    pthread_mutex_unlock(&s->lock);
+    if (poll(fds, 2, ms) > 0 && (fds[1].revents & POLLIN)) {
+        uint64_t n;
+        ssize_t got = read(s->wake_fd, &n, sizeof(n));
+        (void)got;
+    }
+    pthread_mutex_lock(&s->lock);
+}
+
+static void wake_driver(struct bfork_session *s)
+{
+    uint64_t one = 1;
+    ssize_t put = write(s->wake_fd, &one, sizeof(one));
+    (void)put;                              /* full: it is awake */
+}
+
+/* ---- the helper thread ------------------------------------------------------------------------------------------------------------ */
+
+static bool outstanding(const struct bfork_session *s)
+{
+    return s->core && session_unsettled(s->core) > 0;
+}
+
+static void cond_sleep(pthread_cond_t *c, pthread_mutex_t *lock, uint64_t deadline)
+{
+    if (deadline == CLOCK_NEVER) {
+        pthread_cond_wait(c, lock);
+        return;
+    }
+    struct timespec t = { .tv_sec = (time_t)(deadline / CLOCK_SEC), .tv_nsec = (long)(deadline % CLOCK_SEC) };
+    pthread_cond_clockwait(c, lock, CLOCK_MONOTONIC, &t);
+}
+
+static void helper_drives(struct bfork_session *s)
+{
+    s->helper_state = HELPER_DRIVES;
+    s->driven = true;
+    while (s->helper_state == HELPER_DRIVES && s->claims == 0 && outstanding(s) && s->link) {
+        pump(s, NULL);
+        if (s->claims || !outstanding(s) || s->helper_state != HELPER_DRIVES)
+            break;
+        sleep_on_link(s, LINK_NEXT, CLOCK_NEVER);
+        deliver_outputs(s);
+    }
+    s->driven = false;
+    if (s->helper_state == HELPER_DRIVES)
+        s->helper_state = HELPER_LINGERS;
+    if (!list_empty(&s->waiters))
+        pthread_cond_signal(&LIST_ENTRY(list_first(&s->waiters), struct waiter, node)->cond);
+}
+
+static void *helper_main(void *arg)
+{
+    struct bfork_session *s = arg;
+    uint64_t turns = 0;
+    pthread_mutex_lock(&s->lock);
+    while (s->helper_state != HELPER_STOPS) {
+        if (!outstanding(s)) {
+            s->helper_state = HELPER_IDLE;
+            cond_sleep(&s->helper_cond, &s->lock, CLOCK_NEVER);
+        } else if (s->driven || s->turns != turns) {
+            turns = s->turns;
+            s->helper_state = HELPER_LINGERS;
+            cond_sleep(&s->helper_cond, &s->lock, clock_now() + LINGER_NS);
+        } else {
+            helper_drives(s);
+        }
+    }
+    pthread_mutex_unlock(&s->lock);
+    return NULL;
+}
+
+static void helper_start(struct bfork_session *s)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (pthread_create(&s->helper, NULL, helper_main, s) == 0)
+        s->helper_state = HELPER_LINGERS;   /* without it, work goes on whenever somebody waits */
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+void drive_stop(struct bfork_session *s)
+{
+    pthread_mutex_lock(&s->lock);
+    bool runs = s->helper_state != HELPER_NONE;
+    s->helper_state = HELPER_STOPS;
+    pthread_cond_signal(&s->helper_cond);
+    wake_driver(s);
+    pthread_mutex_unlock(&s->lock);
+    if (runs)
+        pthread_join(s->helper, NULL);
+}
+
+/* ---- callers ---------------------------------------------------------------------------------------------------------------------- */
+
+void drive_kick(struct bfork_session *s, bool now)
+{
+    uint64_t in_flight = session_unsettled(s->core) - s->kept;
+    s->turns++;
+    s->kept++;
+    if (now || s->kept > KEPT_MAX || s->kept > in_flight / 8)
+        pump(s, NULL);
+    if (s->helper_state == HELPER_NONE)
+        helper_start(s);
+    else if (s->helper_state == HELPER_IDLE) {
+        s->helper_state = HELPER_LINGERS;
+        pthread_cond_signal(&s->helper_cond);
+    }
+}
+
+struct drive { struct bfork_session *s; struct waiter me; enum link_want want; uint64_t deadline, next_progress; };
+
+/* One sleep, of whichever kind; false: interrupted. */
+static bool drive_turn(struct drive *d)
+{
+    struct bfork_session *s = d->s;
+    uint64_t until = d->deadline < d->next_progress ? d->deadline : d->next_progress;
+    s->turns++;
+    if (!s->driven && s->link) {
+        s->driven = true;
+        pump(s, &d->me);
+        if (!d->me.done(d->me.arg) && !interrupt_pending(s) && s->link)
+            sleep_on_link(s, d->want, until);
+        s->driven = false;
+        pump(s, &d->me);
+        deliver_outputs(s);
+    } else {
+        bool helper = s->helper_state == HELPER_DRIVES;
+        list_push_back(&s->waiters, &d->me.node);
+        s->claims += helper;
+        if (helper)
+            wake_driver(s);
+        cond_sleep(&d->me.cond, &s->lock, until);
+        s->claims -= helper;
+        list_remove(&s->waiters, &d->me.node);
+    }
+    return !interrupt_pending(s);
+}
+
+int drive_wait(struct bfork_session *s, bool (*done)(void *), void *arg, enum link_want want, uint64_t deadline,
+               void (*progress)(void *arg), void *progress_arg)
+{
+    struct drive d = { .s = s, .me = { .done = done, .arg = arg }, .want = want, .deadline = deadline,
+                       .next_progress = progress ? clock_now() : CLOCK_NEVER };
+    bool interrupted = interrupt_pending(s);
+    int rc = 0;
+    if (done(arg) && !progress)
+        return 0;
+    pthread_cond_init(&d.me.cond, NULL);
+    while (!done(arg)) {
+        uint64_t now = progress || deadline != CLOCK_NEVER ? clock_now() : 0;
+        if (interrupted) {
+            rc = error_set(BFORK_EINTR, "interrupted while waiting");
+            break;
+        }
+        if (deadline != CLOCK_NEVER && now >= deadline) {
+            if (s->link && !s->driven)
+                pump(s, &d.me);             /* a poll with time 0 still looks once */
+            if (!done(arg))
+                rc = error_set(BFORK_ETIMEDOUT, "not done in the time given; it goes on");
+            break;
+        }
+        if (progress && now >= d.next_progress) {
+            pthread_mutex_unlock(&s->lock);
+            progress(progress_arg);
+            pthread_mutex_lock(&s->lock);
+            d.next_progress = now + PROGRESS_NS;
+            continue;
+        }
+        interrupted = !drive_turn(&d);
+    }
+    deliver_outputs(s);
+    if (!s->driven && !list_empty(&s->waiters))     /* hand the token on */
+        pthread_cond_signal(&LIST_ENTRY(list_first(&s->waiters), struct waiter, node)->cond);
+    pthread_cond_destroy(&d.me.cond);
+    return rc;
+}

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * future.c - futures: made under the session's lock from its slabs, settled by whoever drives, read without a lock once they are done.
+ *
+ * A future that could not even be made (no session, no memory) is still a handle: one on the heap without a session, or the static one
+ * for "out of memory". Its state is DONE from the start.
+ */
+#include "client.h"
+
+#include "wire/value.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define SLAB 64                     /* futures allocated together */
+#define COPY_MAX 16384u             /* results up to this are copied rather than pin the message they came in */
+
+struct slab { struct slab *next; struct bfork_future futures[SLAB]; };
+struct string { struct string *next; char text[]; };
+
+static struct bfork_future no_memory_future = { .refs = 1, .state = BFORK_DONE, .kind = BFORK_ENOMEM };
+
+bool future_is_static(const struct bfork_future *f)
+{
+    return f == &no_memory_future;
+}
+
+struct bfork_future *future_new(struct bfork_session *s)
+{
+    struct bfork_future *f = s->free_futures;
+    if (!f) {
+        struct slab *slab = calloc(1, sizeof(*slab));
+        if (!slab)
+            return NULL;
+        slab->next = s->slabs;
+        s->slabs = slab;
+        for (int i = 0; i < SLAB; i++) {
+            slab->futures[i].node.next = (struct list_node *)(void *)s->free_futures;
+            s->free_futures = &slab->futures[i];
+        }
+        f = s->free_futures;
+    }
+    s->free_futures = (struct bfork_future *)(void *)f->node.next;
+    memset(f, 0, offsetof(struct bfork_future, small));
+    f->error = NULL;
+    f->strings = NULL;
+    f->map = NULL;
+    f->stream = NULL;
+    f->node = (struct list_node){ NULL, NULL };
+    f->data_of_user = NULL;
+    f->bytes = 0;
+    atomic_init(&f->refs, 1);
+    f->s = s;
+    session_ref(s);
+    return f;
+}
+
+struct bfork_future *future_failed(int kind)
+{
+    struct bfork_future *f = calloc(1, sizeof(*f));
+    bfork_error *e = f ? error_clone(bfork_last_error()) : NULL;
+    if (!e) {
+        free(f);
+        return &no_memory_future;
+    }
+    atomic_init(&f->refs, 1);
+    f->kind = kind;
+    f->error = e;
+    atomic_store(&f->state, BFORK_DONE);
+    return f;
+}
+
+void futures_free(struct bfork_session *s)
+{
+    for (struct slab *at = s->slabs, *next; at; at = next) {
+        next = at->next;
+        free(at);
+    }
+}
+
+static void free_contents(struct bfork_future *f)
+{
+    buf_unref(&f->buf);
+    free(f->own);
+    if (f->error != error_no_memory())
+        free(f->error);
+    for (struct string *at = f->strings, *next; at; at = next) {
+        next = at->next;
+        free(at);
+    }
+    map_state_free(f->map);
+}
+
+bool future_drop(struct bfork_future *f)
+{
+    if (future_is_static(f) || atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
+        return false;
+    struct bfork_session *s = f->s;
+    free_contents(f);
+    if (!s) {
+        free(f);
+        return false;
+    }
+    f->node.next = (struct list_node *)(void *)s->free_futures;
+    s->free_futures = f;
+    return true;
+}
+
+void future_mark_done(struct bfork_future *f)
+{
+    f->job = NULL;
+    atomic_store_explicit(&f->state, BFORK_DONE, memory_order_release);
+    if (f->stream)
+        stream_ready(f);
+}
+
+void future_settle_ok(struct bfork_future *f, struct slice result)
+{
+    f->size = (uint32_t)result.size;
+    f->data = result.data;
+    if (result.size <= FUTURE_INLINE) {
+        if (result.size)
+            memcpy(f->small, result.data, result.size);
+        f->data = f->small;
+    } else if (result.buf && (result.size > COPY_MAX || result.size > result.buf->capacity / 2)) {
+        f->buf = buf_ref(result.buf);
+    } else {
+        f->own = malloc(result.size);
+        if (!f->own) {
+            future_settle_error(f, NULL);
+            return;
+        }
+        memcpy(f->own, result.data, result.size);
+        f->data = f->own;
+    }
+    future_mark_done(f);
+}
+
+void future_settle_error(struct bfork_future *f, bfork_error *e)
+{
+    f->error = e ? e : (bfork_error *)(uintptr_t)error_no_memory();
+    f->kind = f->error->kind;
+    future_mark_done(f);
+}
+
+static bool is_done(void *arg)
+{
+    const struct bfork_future *f = arg;
+    return atomic_load_explicit(&f->state, memory_order_acquire) == BFORK_DONE;
+}
+
+static void map_progress(void *arg)
+{
+    struct bfork_future *f = arg;
+    struct map_state *m = f->map;
+    bfork_progress p;
+    pthread_mutex_lock(&f->s->lock);
+    map_read_progress(m, &p);
+    pthread_mutex_unlock(&f->s->lock);
+    m->progress(m->progress_data, &p);
+}
+
+int bfork_future_wait(bfork_future *f, int timeout_ms)
+{
+    if (!f)
+        return error_set(BFORK_EINVAL, "bfork_future_wait: the future is NULL");
+    if (f->s && session_usable(f->s) != 0 && bfork_last_error()->kind == BFORK_EFORKED)
+        return BFORK_EFORKED;
+    bool progress = f->map && f->map->progress;
+    if (!is_done(f)) {
+        struct bfork_session *s = f->s;
+        pthread_mutex_lock(&s->lock);
+        int rc = drive_wait(s, is_done, f, f->map ? LINK_LOW : LINK_NEXT, drive_deadline(timeout_ms), progress ? map_progress : NULL, f);
+        pthread_mutex_unlock(&s->lock);
+        if (rc != 0)
+            return rc;
+        if (progress)
+            map_progress(f);                /* the last word: all done */
+    }
+    return 0;
+}
+
+static void *lend(void *ctx, size_t size)
+{
+    struct bfork_future *f = ctx;
+    struct string *t = malloc(sizeof(*t) + size);
+    if (!t)
+        return NULL;
+    if (f->s)
+        pthread_mutex_lock(&f->s->lock);
+    t->next = f->strings;
+    f->strings = t;
+    if (f->s)
+        pthread_mutex_unlock(&f->s->lock);
+    return t->text;
+}
+
+/* The outcome as a call's result: 0, or < 0 with this thread's last error. */
+static int outcome(bfork_future *f)
+{
+    if (f->kind == BFORK_OK)
+        return 0;
+    return error_again(f->error ? f->error : error_no_memory());
+}
+
+static void zero_refs(const bfork_ref *refs, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        static const struct { int32_t type; size_t size; } sizes[] = {
+            { BFORK_BOOL, sizeof(bool) }, { BFORK_I16, 2 }, { BFORK_U16, 2 }, { BFORK_I32, 4 }, { BFORK_U32, 4 }, { BFORK_I64, 8 },
+            { BFORK_U64, 8 }, { BFORK_F32, 4 }, { BFORK_F64, 8 }, { BFORK_STR, sizeof(char *) }, { BFORK_BIN, sizeof(bfork_bytes) },
+            { BFORK_ANY, sizeof(bfork_arg) } };
+        size_t size = refs[i].type == BFORK_FIXED ? refs[i].size : 0;
+        for (size_t k = 0; k < sizeof(sizes) / sizeof(sizes[0]); k++)
+            if (sizes[k].type == refs[i].type)
+                size = sizes[k].size;
+        if (refs[i].p && size)
+            memset(refs[i].p, 0, size);
+    }
+}
+
+int bfork_future_result(bfork_future *f, const bfork_ref *refs, size_t n)
+{
+    struct err e;
+    int rc = bfork_future_wait(f, BFORK_FOREVER);
+    if (rc == 0)
+        rc = outcome(f);
+    if (rc != 0) {
+        zero_refs(refs, n);
+        return rc;
+    }
+    if (f->map && n == 0)
+        return 0;
+    static const uint8_t empty[1] = { 0x90 };   /* a task that returned nothing: an array of none */
+    rc = f->size ? value_unpack(f->data, f->size, refs, n, lend, f, &e) : value_unpack(empty, 1, refs, n, lend, f, &e);
+    return rc == 0 ? 0 : error_from(&e);
+}
+
+int bfork_future_result_raw(bfork_future *f, const void **msgpack, size_t *size)
+{
+    int rc = bfork_future_wait(f, BFORK_FOREVER);
+    if (rc == 0)
+        rc = outcome(f);
+    *msgpack = rc == 0 ? f->data : NULL;
+    *size = rc == 0 ? f->size : 0;
+    return rc;
+}
+
+int bfork_future_state(const bfork_future *f)
+{
+    return f ? (int)atomic_load_explicit(&f->state, memory_order_acquire) : BFORK_DONE;
+}
+
+const bfork_error *bfork_future_error(bfork_future *f)
+{
+    if (!f || !is_done(f) || f->kind == BFORK_OK)
+        return NULL;
+    return f->error ? f->error : error_no_memory();
+}
+
+uint64_t bfork_future_index(const bfork_future *f)
+{
+    return f ? f->index : 0;
+}
+
+void *bfork_future_data(const bfork_future *f)
+{
+    return f ? f->data_of_user : NULL;
+}
+
+bfork_future *bfork_future_ref(bfork_future *f)
+{
+    if (f && !future_is_static(f))
+        atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+    return f;
+}
+
+int bfork_future_cancel(bfork_future *f, int grace_ms)
+{
+    if (!f)
+        return error_set(BFORK_EINVAL, "bfork_future_cancel: the future is NULL");
+    if (grace_ms > 0)
+        return error_set(BFORK_ENOTSUP, "bfork_future_cancel: a grace is not supported: 0 kills a running task at once");
+    struct bfork_session *s = f->s;
+    if (is_done(f))
+        return error_set(BFORK_ESTATE, "bfork_future_cancel: it is done already");
+    if (session_usable(s) != 0)
+        return bfork_last_error()->kind;
+    pthread_mutex_lock(&s->lock);
+    if (f->job && f->job->core) {
+        session_cancel(f->job->core, f->map ? 0 : f->index, f->map ? UINT64_MAX : 1);
+        drive_kick(s, true);
+    }
+    pthread_mutex_unlock(&s->lock);
+    return 0;
+}
+
+void bfork_future_free(bfork_future **fp)
+{
+    bfork_future *f = *fp;
+    *fp = NULL;
+    if (!f || future_is_static(f))
+        return;
+    struct bfork_session *s = f->s;
+    if (!s) {
+        future_drop(f);
+        return;
+    }
+    if (!*s->fork_guard)
+        return;                             /* the parent's */
+    pthread_mutex_lock(&s->lock);
+    if (f->map && !is_done(f) && f->job && atomic_load(&f->refs) == 2)
+        map_abandon(f);                     /* out is the caller's again */
+    bool last = future_drop(f);
+    pthread_mutex_unlock(&s->lock);
+    if (last)
+        session_unref(s);
+}

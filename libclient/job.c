@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * job.c - jobs as the caller sees them: submits of one function with the same options are one job; so is a map. Which futures wait for
+ * which index.
+ */
+#include "client.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define JOBS_OPEN 64                /* submit jobs kept open in a pool; the least recently used one is closed then */
+
+static const bfork_options defaults;
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+/* argv is an argument of each task, not part of the function: all commands of a pool are one job. */
+static bool same_function(const bfork_function *a, const bfork_function *b)
+{
+    return a->fn == b->fn && !a->argv == !b->argv && same_text(a->object, b->object) && same_text(a->symbol, b->symbol);
+}
+
+static bool same_options(const bfork_options *a, const bfork_options *b)
+{
+    return a->retries == b->retries && a->run_limit_ms == b->run_limit_ms && a->seed == b->seed && a->chunk == b->chunk &&
+           a->context.size == b->context.size && same_text(a->name, b->name) &&
+           (a->context.size == 0 || memcmp(a->context.data, b->context.data, a->context.size) == 0);
+}
+
+int job_spec(struct bfork_session *s, const struct job_shape *shape, struct wire_job_spec *ret, struct buf **ret_fn)
+{
+    const bfork_options *o = shape->options ? shape->options : &defaults;
+    const struct known_function *known;
+    int rc = function_of(s, &shape->function, &known);
+    if (rc != 0)
+        return rc;
+    *ret_fn = known->doc;
+    *ret = (struct wire_job_spec){
+        .kind = shape->map ? WIRE_JOB_MAP : WIRE_JOB_TASKS, .fn = wire_bin_of(known->doc->data, known->doc->size),
+        .in_size = shape->in_size, .out_size = shape->out_size, .run_limit_ms = (uint64_t)o->run_limit_ms, .retries = o->retries,
+        .chunk = o->chunk, .seed = o->seed, .context = wire_bin_of(o->context.data, o->context.size),
+        .name = WIRE_STR(o->name ? o->name : ""), .client_pid = (uint32_t)getpid(), .total = shape->map ? shape->total : 0 };
+    return 0;
+}
+
+static void job_free(struct job *j)
+{
+    free((char *)(uintptr_t)j->function.object);
+    free((char *)(uintptr_t)j->function.symbol);
+    free((char *)(uintptr_t)j->options.name);
+    free((void *)(uintptr_t)j->options.context.data);
+    free(j->slots);
+    free(j);
+}
+
+/* Copies what tells this job from others. */
+static bool job_copy(struct job *j, const struct job_shape *shape)
+{
+    const bfork_options *o = shape->options ? shape->options : &defaults;
+    j->function = shape->function;
+    j->options = *o;
+    j->function.object = shape->function.object ? strdup(shape->function.object) : NULL;
+    j->function.symbol = shape->function.symbol ? strdup(shape->function.symbol) : NULL;
+    j->options.name = o->name ? strdup(o->name) : NULL;
+    void *context = o->context.size ? malloc(o->context.size) : NULL;
+    if (context)
+        memcpy(context, o->context.data, o->context.size);
+    j->options.context.data = context;
+    return (!shape->function.object || j->function.object) && (!shape->function.symbol || j->function.symbol) &&
+           (!o->name || j->options.name) && (!o->context.size || context);
+}
+
+static int job_make(struct bfork_pool *p, const struct job_shape *shape, struct job **ret)
+{
+    struct bfork_session *s = p->s;
+    struct wire_job_spec spec;
+    struct buf *fn, *doc;
+    const struct known_function *known;
+    struct lane *lane;
+    int rc = job_spec(s, shape, &spec, &fn);
+    if (rc == 0)
+        rc = function_of(s, &shape->function, &known);
+    if (rc == 0)
+        rc = pool_lane(p, known->in_program ? LANE_PROGRAM : LANE_RUNNER, &lane);
+    if (rc != 0)
+        return rc;
+    if (!(doc = wire_job_spec_encode(&spec)))
+        return error_set(BFORK_ETOOBIG, "the context has %u bytes; with the rest of the options at most %u travel", spec.context.n,
+                         WIRE_SPEC_MAX);
+    struct job *j = calloc(1, sizeof(*j));
+    if (!j || !job_copy(j, shape) ||
+        session_job_open(lane->core, buf_ref(doc), spec.retries == BFORK_RETRY_NEVER, j, &j->core) != 0) {
+        buf_unref(&doc);
+        if (j)
+            job_free(j);
+        return error_set(BFORK_ENOMEM, "out of memory");
+    }
+    buf_unref(&doc);
+    j->pool = p;
+    j->lane = lane;
+    j->map = shape->map;
+    j->symbol = known->symbol;
+    list_push_front(&p->jobs, &j->node);
+    *ret = j;
+    return 0;
+}
+
+int job_find(struct bfork_pool *p, const struct job_shape *shape, struct job **ret)
+{
+    const bfork_options *o = shape->options ? shape->options : &defaults;
+    struct job *oldest = NULL;
+    size_t open = 0;
+    for (LIST_EACH(&p->jobs, n)) {
+        struct job *j = LIST_ENTRY(n, struct job, node);
+        if (j->map || j->closed)
+            continue;
+        if (!shape->map && same_function(&j->function, &shape->function) && same_options(&j->options, o)) {
+            if (list_first(&p->jobs) != n) {
+                list_remove(&p->jobs, n);
+                list_push_front(&p->jobs, n);
+            }
+            *ret = j;
+            return 0;
+        }
+        oldest = j;
+        open++;
+    }
+    if (!shape->map && open >= JOBS_OPEN)
+        job_close(oldest);
+    return job_make(p, shape, ret);
+}
+
+int job_reserve(struct job *j)
+{
+    uint64_t capacity = j->slots ? j->mask + 1 : 0;
+    if (j->next - j->base < capacity)
+        return 0;
+    uint64_t bigger = capacity ? capacity * 2 : 16;
+    struct bfork_future **slots = calloc((size_t)bigger, sizeof(*slots));
+    if (!slots)
+        return BFORK_ENOMEM;
+    for (uint64_t i = j->base; i < j->next; i++)
+        slots[i & (bigger - 1)] = j->slots[i & j->mask];
+    free(j->slots);
+    j->slots = slots;
+    j->mask = bigger - 1;
+    return 0;
+}
+
+void job_put(struct job *j, struct bfork_future *f, uint64_t index)
+{
+    f->job = j;
+    f->index = index;
+    atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
+    j->slots[index & j->mask] = f;
+    j->next = index + 1;
+    j->left++;
+    j->pool->pending++;
+    j->pool->queued_bytes += f->bytes;
+}
+
+void job_close(struct job *j)
+{
+    if (j->closed)
+        return;
+    j->closed = true;
+    session_job_close(j->core);
+    if (j->left == 0 && !j->map)
+        job_forget(j);
+}
+
+void job_forget(struct job *j)
+{
+    if (!j->closed)
+        session_job_close(j->core);
+    session_job_user(j->core, NULL);
+    list_remove(&j->pool->jobs, &j->node);
+    job_free(j);
+}
+
+/* Takes the future of this index out, or NULL. */
+static struct bfork_future *job_take(struct job *j, uint64_t index)
+{
+    if (index < j->base || index >= j->next)
+        return NULL;
+    struct bfork_future *f = j->slots[index & j->mask];
+    j->slots[index & j->mask] = NULL;
+    while (j->base < j->next && !j->slots[j->base & j->mask])
+        j->base++;
+    if (f) {
+        j->left--;
+        j->pool->pending--;
+        j->pool->queued_bytes -= f->bytes;
+    }
+    return f;
+}
+
+static bfork_error *job_error(const struct job *j, const struct wire_outcome *o, uint64_t index)
+{
+    struct wire_outcome named = *o;
+    named.index = index;
+    if (named.function.n == 0 && j->symbol)
+        named.function = WIRE_STR(j->symbol);
+    return error_new_outcome(&named);
+}
+
+void job_outcomes(void *ctx, void *user, const struct wire_item *item)
+{
+    struct job *j = user;
+    struct bfork_session *s = j->pool->s;
+    struct wire_outcome o = { .kind = 0 };
+    struct err e;
+    (void)ctx;
+    if (j->map) {
+        if (j->future)
+            map_outcomes(j, item);
+        return;
+    }
+    if (item->kind != WIRE_OK && wire_outcome_decode(item->body.data, item->body.size, &o, &e) != 0)
+        o = (struct wire_outcome){ .kind = BFORK_EPROTOCOL, .message = WIRE_STR("an outcome that cannot be read came back") };
+    size_t at = 0;
+    for (uint32_t k = 0; k < item->count; k++) {
+        struct bfork_future *f = job_take(j, item->first + k);
+        size_t size = item->kind == WIRE_OK ? wire_len_at(item, k) : 0;
+        if (f && item->kind == WIRE_OK)
+            future_settle_ok(f, slice_part(item->body, at, size));
+        else if (f)
+            future_settle_error(f, job_error(j, &o, item->first + k));
+        if (f && future_drop(f))
+            atomic_fetch_sub(&s->refs, 1);  /* never the last: the pool has one */
+        at += size;
+    }
+    if (j->closed && j->left == 0)
+        job_forget(j);
+}
+
+void job_fail(struct job *j, const bfork_error *e)
+{
+    if (j->map) {
+        if (j->future)
+            map_fail_rest(j->future, e);
+        return;
+    }
+    while (j->base < j->next) {
+        struct bfork_future *f = job_take(j, j->base);
+        future_settle_error(f, error_clone(e));
+        if (future_drop(f))
+            atomic_fetch_sub(&j->pool->s->refs, 1);
+    }
+    job_forget(j);
+}
+
+/* Queued: the program's function for output, or a slow terminal, must not run under the lock. */
+void job_output(void *ctx, void *user, const struct wire_output *from, struct slice bytes)
+{
+    struct job *j = user;
+    struct bfork_session *s = j->pool->s;
+    size_t host = from->host.n < WIRE_NAME_MAX ? from->host.n : WIRE_NAME_MAX;
+    struct output *o = calloc(1, sizeof(*o) + bytes.size + 1);
+    (void)ctx;
+    if (!o)
+        return;                             /* lossy: and said to be */
+    memcpy(o->host, from->host.p, host);
+    o->who = (bfork_error){ .index = from->index, .pid = from->pid, .message = "", .function = j->symbol ? j->symbol : "", .where = "",
+                            .host = o->host, .backtrace = "", .output = "" };
+    o->stream = from->stream == 2 ? 2 : 1;
+    o->size = bytes.size;
+    memcpy(o->bytes, bytes.data, bytes.size);
+    list_push_back(&s->outputs, &o->node);
+}

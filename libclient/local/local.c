@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * local.c - the local engine: a broker core and a worker core in this process, joined by function calls, with task processes below
+ * them. The same decisions as on a cluster, no daemon, no sockets, no threads: whoever drives the session runs it.
+ *
+ * Messages are handed over as they are, without encoding; bodies are references. The worker offers more slots than anybody asks for:
+ * how many processes there are is the pool's word.
+ */
+#include "link.h"
+
+#include "base/clock.h"
+#include "base/map.h"
+#include "bfork.h"
+#include "broker/core/broker.h"
+#include "worker/core/worker.h"
+#include "worker/slots.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#define FOR_EVER_MS 0x3fffffffu     /* leases and heartbeats between parts of one process */
+#define SLOTS 65536u
+#define WINDOW (1ull << 40)
+#define WORKER_WINDOW (4u << 20)    /* bytes of chunks in the worker core and the rings at a time */
+
+enum { PEER_CLIENT = 1, PEER_WORKER = 2 };
+
+struct local {
+    struct link link;
+    struct session *core;
+    struct link_events events;
+    struct broker *broker;
+    struct worker *worker;
+    struct slots *slots;
+    char host[256];
+    uint8_t client_key[WIRE_KEY], worker_key[WIRE_KEY];
+};
+
+/* Session to broker. */
+static bool from_session(struct local *l, uint64_t now)
+{
+    size_t n;
+    const struct session_effect *e = session_effects(l->core, &n);
+    for (size_t i = 0; i < n; i++)
+        if (e[i].type == SESSION_SEND)
+            broker_recv(l->broker, now, PEER_CLIENT, WIRE_CLIENT, l->client_key, &e[i].msg);
+    session_effects_done(l->core);
+    return n > 0;
+}
+
+/* Broker to session and worker. */
+static bool from_broker(struct local *l, uint64_t now)
+{
+    size_t n;
+    const struct broker_effect *e = broker_effects(l->broker, &n);
+    bool any = false;
+    for (size_t i = 0; i < n; i++) {
+        if (e[i].type == BROKER_SEND && e[i].peer == PEER_CLIENT)
+            session_recv(l->core, now, &e[i].msg);
+        else if (e[i].type == BROKER_SEND)
+            worker_recv(l->worker, now, &e[i].msg);
+        else if (e[i].type == BROKER_CUT)
+            l->events.failed(l->events.ctx, BFORK_EPROTOCOL, e[i].text);
+        any |= e[i].type != BROKER_LOG;
+    }
+    broker_effects_done(l->broker);
+    return any;
+}
+
+/* Worker to broker and to its processes. */
+static bool from_worker(struct local *l, uint64_t now)
+{
+    size_t n;
+    const struct worker_effect *e = worker_effects(l->worker, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (e[i].type == WORKER_SEND)
+            broker_recv(l->broker, now, PEER_WORKER, WIRE_WORKER, l->worker_key, &e[i].msg);
+        else
+            slots_perform(l->slots, now, &e[i]);
+    }
+    worker_effects_done(l->worker);
+    return n > 0;
+}
+
+static bool local_pump(struct link *link, uint64_t now)
+{
+    struct local *l = (struct local *)link;
+    bool any = false, more = true;
+    while (more) {
+        more = slots_step(l->slots, now);
+        worker_tick(l->worker, now);
+        worker_flush(l->worker, now);
+        more |= from_worker(l, now);
+        session_tick(l->core, now);
+        session_flush(l->core, now);
+        more |= from_session(l, now);
+        broker_tick(l->broker, now);
+        broker_flush(l->broker, now);
+        more |= from_broker(l, now);
+        any |= more;
+    }
+    return any;
+}
+
+static int local_fd(struct link *link)
+{
+    return slots_fd(((struct local *)link)->slots);
+}
+
+static uint64_t least(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t local_deadline(struct link *link)
+{
+    const struct local *l = (const struct local *)link;
+    return least(least(slots_deadline(l->slots), worker_deadline(l->worker)),
+                 least(broker_deadline(l->broker), session_deadline(l->core)));
+}
+
+static bool local_arm(struct link *link, enum link_want want)
+{
+    struct local *l = (struct local *)link;
+    return slots_arm(l->slots, want == LINK_LOW ? EXEC_LOW : want == LINK_NEXT ? EXEC_NEXT : EXEC_NOTHING);
+}
+
+/* Tells documents of this process apart; not a cryptographic digest, and it never leaves the process. */
+static void local_digest(struct link *link, const void *p, size_t n, uint8_t out[WIRE_DIGEST])
+{
+    uint64_t h = map_hash_bytes(p, n);
+    (void)link;
+    for (size_t i = 0; i < WIRE_DIGEST; i += 8) {
+        uint64_t mixed[2] = { h, i };
+        memcpy(out + i, &h, 8);
+        h = map_hash_bytes(mixed, sizeof(mixed));
+    }
+}
+
+static int local_program(struct link *link, uint8_t out[WIRE_DIGEST], uint64_t *ret_size, struct err *e)
+{
+    (void)link;
+    (void)e;
+    memset(out, 0xff, WIRE_DIGEST);         /* "this very program": see local_resolve */
+    *ret_size = 0;
+    return 0;
+}
+
+/* What a task printed, on its way to the session as if it came over a wire. */
+static void on_output(void *ctx, uint64_t attempt, uint32_t job, uint64_t index, uint32_t pid, int stream, const void *bytes, size_t size,
+                      bool cut)
+{
+    struct local *l = ctx;
+    struct wire_msg m = { .type = WIRE_OUTPUT, .body = slice_borrow(bytes, size) };
+    (void)job;
+    m.u.output = (struct wire_output){ .attempt = attempt, .index = index, .stream = (uint32_t)stream, .pid = pid, .cut = cut,
+                                       .host = WIRE_STR(l->host) };
+    if (broker_output_target(l->broker, PEER_WORKER, attempt, &m.u.output.job))
+        session_recv(l->core, clock_now(), &m);
+}
+
+static void local_close(struct link *link)
+{
+    struct local *l = (struct local *)link;
+    slots_free(&l->slots);
+    worker_free(&l->worker);
+    broker_free(&l->broker);
+    free(l);
+}
+
+static const struct link_ops local_ops = { .pump = local_pump, .fd = local_fd, .deadline = local_deadline, .arm = local_arm,
+                                           .close = local_close, .digest = local_digest, .program = local_program };
+
+static int make_cores(struct local *l, struct err *e)
+{
+    struct broker_config bc = { .heartbeat_ms = FOR_EVER_MS, .lease_ms = FOR_EVER_MS, .hold_ms = 1, .detach_ms = FOR_EVER_MS,
+                                .quota_bytes = WINDOW, .quota_tasks = WINDOW, .window_bytes = WINDOW, .worker_window_bytes = WORKER_WINDOW };
+    struct worker_config wc = { .slots = SLOTS, .name = "local", .host = l->host, .software = "broadfork " BF_VERSION, .arch = "",
+                                .resources = "", .pid = (uint32_t)getpid(), .window_bytes = WINDOW, .idle_lanes = 1 };
+    uint64_t random[3];
+    if (getrandom(random, sizeof(random), 0) != sizeof(random))
+        return err_set(e, BFORK_ESTATE, "no random numbers from the kernel");
+    bc.epoch = random[0] | 1;
+    bc.seed = random[1];
+    memcpy(wc.instance, &random[2], 8);
+    if (broker_new(&bc, &l->broker) != 0)
+        return err_set(e, BFORK_ENOMEM, "out of memory");
+    return slots_new_with_worker(&wc, l, e);
+}

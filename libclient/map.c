@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * map.c - a function over a C array: results go straight into the caller's array, in input order; errors are kept for each index, the
+ * lowest one for sure.
+ */
+#include "client.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define MAP_ERRORS 1000u            /* errors kept for bfork_future_error_at */
+
+void map_keep_error(struct map_state *m, uint64_t index, const struct wire_outcome *o)
+{
+    if (index >= m->lowest && m->n_errors >= MAP_ERRORS)
+        return;
+    struct kept_error *k = malloc(sizeof(*k));
+    bfork_error *e = error_new_outcome(o);
+    if (!k || !e) {
+        free(k);
+        free(e);
+        return;
+    }
+    e->index = index;
+    *k = (struct kept_error){ .next = m->errors, .index = index, .error = e };
+    m->errors = k;
+    m->n_errors++;
+    if (index < m->lowest) {
+        m->lowest = index;
+        m->lowest_error = e;
+    }
+}
+
+static void finish(struct job *j, struct bfork_future *f)
+{
+    struct map_state *m = f->map;
+    if (m->failed && !f->error)
+        f->error = m->lowest_error ? error_clone(m->lowest_error) : NULL;
+    if (m->failed && !f->error)
+        f->error = (bfork_error *)(uintptr_t)error_no_memory();
+    f->kind = f->error ? f->error->kind : BFORK_OK;
+    j->future = NULL;
+    j->left--;
+    j->pool->pending--;
+    future_mark_done(f);
+    if (future_drop(f))
+        atomic_fetch_sub(&j->pool->s->refs, 1);     /* never the last: the pool has one */
+    job_forget(j);
+}
+
+void map_outcomes(struct job *j, const struct wire_item *item)
+{
+    struct bfork_future *f = j->future;
+    struct map_state *m = f->map;
+    if (item->kind == WIRE_OK) {
+        if (!(item->flags & WIRE_FIXED) || item->size != m->out_size) {
+            const struct wire_outcome o = { .kind = BFORK_EPROTOCOL, .message = WIRE_STR("a result of another size came back") };
+            map_keep_error(m, item->first, &o);
+            m->failed += item->count;
+        } else {
+            memcpy((uint8_t *)m->out + item->first * m->out_size, item->body.data, (size_t)item->count * m->out_size);
+            if (m->status)
+                memset(m->status + item->first, 0, item->count * sizeof(*m->status));
+        }
+    } else {
+        struct wire_outcome o;
+        struct err e;
+        if (wire_outcome_decode(item->body.data, item->body.size, &o, &e) != 0)
+            o = (struct wire_outcome){ .kind = BFORK_EPROTOCOL, .message = WIRE_STR("an outcome that cannot be read came back") };
+        map_keep_error(m, item->first, &o);
+        for (uint32_t i = 0; m->status && i < item->count; i++)
+            m->status[item->first + i] = o.kind;
+        m->failed += item->count;
+    }
+    m->settled += item->count;
+    if (m->settled == m->n)
+        finish(j, f);
+}
+
+void map_fail_rest(struct bfork_future *f, const bfork_error *e)
+{
+    f->error = error_clone(e);
+    f->map->failed += f->map->n - f->map->settled;
+    finish(f->job, f);
+}
+
+void map_abandon(struct bfork_future *f)
+{
+    struct job *j = f->job;
+    struct session_job *core = j->core;
+    f->error = error_new(BFORK_CANCELLED, "the future was freed before the map was done");
+    f->map->failed++;
+    finish(j, f);                           /* forgets the job: what follows is told to nobody */
+    session_cancel(core, 0, UINT64_MAX);
+    drive_kick(f->s, true);
+}
+
+void map_state_free(struct map_state *m)
+{
+    if (!m)
+        return;
+    for (struct kept_error *k = m->errors, *next; k; k = next) {
+        next = k->next;
+        free(k->error);
+        free(k);
+    }
+    free(m);
+}
+
+void map_read_progress(const struct map_state *m, bfork_progress *p)
+{
+    double seconds = (double)(clock_now() - m->started) / 1e9;
+    *p = (bfork_progress){ .total = m->n, .queued = m->n - m->settled, .done = m->settled - m->failed, .failed = m->failed };
+    p->per_second = seconds > 0 ? (double)m->settled / seconds : 0;
+    p->seconds_left = p->per_second > 0 ? (double)(m->n - m->settled) / p->per_second : -1;
+}
+
+const bfork_error *bfork_future_error_at(bfork_future *f, size_t index)
+{
+    if (!f || !f->map || atomic_load_explicit(&f->state, memory_order_acquire) != BFORK_DONE)
+        return f && !f->map && index == 0 ? bfork_future_error(f) : NULL;
+    for (const struct kept_error *k = f->map->errors; k; k = k->next)
+        if (k->index == index)
+            return k->error;
+    return NULL;
+}
+
+static int map_check(bfork_pool *p, size_t n, const void *in, size_t in_size, const void *out, size_t out_size, const bfork_options *o)
+{
+    int rc = pool_begin(p, o);
+    if (rc != 0)
+        return rc;
+    if (n && ((!in && in_size) || (!out && out_size)))
+        return error_set(BFORK_EINVAL, "map: an array is NULL");
+    if (in_size > WIRE_TASK_MAX || out_size > WIRE_TASK_MAX)
+        return error_set(BFORK_ETOOBIG, "map: an element has %zu bytes; at most %u travel", in_size > out_size ? in_size : out_size,
+                         WIRE_TASK_MAX);
+    return 0;
+}
+
+static struct bfork_future *map_future(bfork_pool *p, void *out, size_t out_size, size_t n, const bfork_options *o)
+{
+    struct map_state *m = calloc(1, sizeof(*m));
+    struct bfork_future *f = m ? future_new(p->s) : NULL;
+    if (!f) {
+        free(m);
+        return NULL;
+    }
+    *m = (struct map_state){ .out = out, .out_size = out_size, .n = n, .lowest = UINT64_MAX, .status = o ? o->status : NULL,
+                             .progress = o ? o->progress : NULL, .progress_data = o ? o->progress_data : NULL, .started = clock_now() };
+    for (size_t i = 0; m->status && i < n; i++)
+        m->status[i] = BFORK_UNKNOWN;
+    f->map = m;
+    return f;
+}
+
+/* Gives the map of f to the session. */
+static int map_start(bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const void *in)
+{
+    struct job *j;
+    size_t size = (size_t)(shape->in_size * shape->total);
+    struct buf *array = buf_wrap((void *)(uintptr_t)in, size, buf_free_struct, NULL);
+    int rc = array ? job_find(p, shape, &j) : error_set(BFORK_ENOMEM, "out of memory");
+    if (rc != 0) {
+        buf_unref(&array);
+        return rc;
+    }
+    if (session_map_add(j->core, (struct slice){ array, in, size }, shape->in_size, shape->total) == 0) {
+        f->job = j;
+        atomic_fetch_add(&f->refs, 1);
+        j->future = f;
+        j->left++;
+        p->pending++;
+    } else {
+        rc = error_set(BFORK_ENOMEM, "out of memory");
+    }
+    buf_unref(&array);
+    job_close(j);
+    if (rc != 0)
+        job_forget(j);
+    else
+        drive_kick(p->s, true);
+    return rc;
+}
+
+bfork_future *bfork_pool_map_async(bfork_pool *p, bfork_map_fn *fn, const void *in, size_t in_size, void *out, size_t out_size, size_t n,
+                                   const bfork_options *o)
+{
+    int rc = map_check(p, n, in, in_size, out, out_size, o);
+    if (rc != 0)
+        return future_failed(rc);
+    struct bfork_session *s = p->s;
+    const struct job_shape shape = { .function.fn = (void (*)(void))fn, .options = o, .in_size = (uint32_t)in_size,
+                                     .out_size = (uint32_t)out_size, .map = true, .total = n };
+    pthread_mutex_lock(&s->lock);
+    struct bfork_future *f = map_future(p, out, out_size, n, o);
+    if (f && n == 0)
+        atomic_store(&f->state, BFORK_DONE);
+    else if (f && s->kind != KIND_SERIAL && map_start(p, f, &shape, in) != 0)
+        future_settle_error(f, error_clone(bfork_last_error()));
+    pthread_mutex_unlock(&s->lock);
+    if (!f)
+        return future_failed(error_set(BFORK_ENOMEM, "out of memory"));
+    if (n && s->kind == KIND_SERIAL)
+        serial_map(p, f, &shape, in);
+    return f;
+}
+
+int bfork_pool_map(bfork_pool *p, bfork_map_fn *fn, const void *in, size_t in_size, void *out, size_t out_size, size_t n,
+                   const bfork_options *o)
+{
+    bfork_future *f = bfork_pool_map_async(p, fn, in, in_size, out, out_size, n, o);
+    int rc = bfork_future_result(f, NULL, 0);
+    bfork_future_free(&f);                  /* interrupted: what is left is cancelled, the arrays are the caller's again */
+    return rc;
+}

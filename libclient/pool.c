@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * pool.c - pools: their options as a specification, opened at first use, closed, joined, terminated.
+ *
+ * A pool has up to two lanes: one whose task processes are this program (functions of it), one whose are our runner (commands, functions
+ * of shared objects). Each is a pool of the protocol.
+ */
+#include "client.h"
+
+#include "base/arch.h"
+#include "base/cpus.h"
+#include "task/task.h"
+#include "wire/value.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_QUEUED (4u << 20)
+#define MAX_QUEUED_BYTES (1ull << 30)
+
+static struct bfork_pool no_memory_pool = { .refs = 1, .processes = 1 };
+
+static bool is_static(const struct bfork_pool *p)
+{
+    return p == &no_memory_pool;
+}
+
+static bool all_zero(const uint64_t *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (words[i])
+            return false;
+    return true;
+}
+
+static int check_options(int processes, const bfork_pool_options *o)
+{
+    if (processes == 0 || processes < -65536 || processes > 1 << 20)
+        return error_set(BFORK_EINVAL, "bfork_pool_new: %d processes: give how many (from 1), or BFORK_ALL (-1), or -2 for all but one",
+                         processes);
+    if (!o)
+        return 0;
+    if (o->flags || !all_zero(o->reserved, sizeof(o->reserved) / sizeof(o->reserved[0])))
+        return error_set(BFORK_EINVAL, "bfork_pool_new: flags and reserved fields of the options must be 0");
+    if (o->nargs && !o->args)
+        return error_set(BFORK_EINVAL, "bfork_pool_new: nargs is %zu and args is NULL", o->nargs);
+    for (size_t i = 0; o->env && o->env[i]; i++)
+        if (!strchr(o->env[i], '=') || o->env[i][0] == '=')
+            return error_set(BFORK_EINVAL, "bfork_pool_new: env[%zu] is \"%s\"; NAME=value is needed", i, o->env[i]);
+    return 0;
+}
+
+static int copy_options(struct bfork_pool *p, const bfork_pool_options *o)
+{
+    struct err e;
+    p->max_queued = o && o->max_queued ? o->max_queued : MAX_QUEUED;
+    p->max_queued_bytes = o && o->max_queued_bytes ? o->max_queued_bytes : MAX_QUEUED_BYTES;
+    if (!o)
+        return 0;
+    p->options = *o;
+    p->close_limit_ms = o->close_limit_ms;
+    if (o->name && !(p->name = strdup(o->name)))
+        return error_set(BFORK_ENOMEM, "out of memory");
+    if (o->nargs) {
+        size_t size = value_size(o->args, o->nargs, &e);
+        if (size == 0)
+            return error_from(&e);
+        if (!(p->spec_args = buf_new(size)))
+            return error_set(BFORK_ENOMEM, "out of memory");
+        value_pack(o->args, o->nargs, p->spec_args->data);
+        p->spec_args->size = size;
+    }
+    for (size_t i = 0; o->env && o->env[i]; i++) {
+        if (!p->spec_env && !(p->spec_env = buf_new(256)))
+            return error_set(BFORK_ENOMEM, "out of memory");
+        if (buf_append(&p->spec_env, o->env[i], strlen(o->env[i]) + 1) != 0)
+            return error_set(BFORK_ENOMEM, "out of memory");
+    }
+    return 0;
+}
+
+bfork_pool *bfork_pool_new(bfork_session *s, int processes, const bfork_pool_options *o)
+{
+    struct bfork_pool *p = calloc(1, sizeof(*p));
+    if (!p) {
+        error_set(BFORK_ENOMEM, "out of memory");
+        return &no_memory_pool;
+    }
+    atomic_init(&p->refs, 1);
+    list_init(&p->jobs);
+    pthread_mutex_init(&p->serial_lock, NULL);
+    p->processes = processes;
+    p->s = s ? s : session_default();
+    if (s)
+        session_ref(s);
+    int rc = session_usable(p->s);
+    if (rc == 0)
+        rc = check_options(processes, o);
+    if (rc == 0)
+        rc = copy_options(p, o);
+    if (rc != 0) {
+        p->error = error_clone(bfork_last_error());
+        if (!p->error)
+            p->error = (bfork_error *)(uintptr_t)error_no_memory();
+    }
+    if (p->s->kind != KIND_FAILED) {
+        pthread_mutex_lock(&p->s->lock);
+        list_push_back(&p->s->pools, &p->node);
+        pthread_mutex_unlock(&p->s->lock);
+    }
+    return p;
+}
+
+int pool_begin(struct bfork_pool *p, const bfork_options *o)
+{
+    if (!p)
+        return error_set(BFORK_EINVAL, "the pool is NULL");
+    if (is_static(p))
+        return error_set(BFORK_ENOMEM, "out of memory when the pool was made");
+    int rc = session_usable(p->s);
+    if (rc != 0)
+        return rc;
+    if (p->error)
+        return error_again(p->error);
+    if (p->closed)
+        return error_set(BFORK_ECLOSED, "the pool is closed: it takes no more work");
+    if (o && (o->flags || !all_zero(o->reserved, sizeof(o->reserved) / sizeof(o->reserved[0]))))
+        return error_set(BFORK_EINVAL, "flags and reserved fields of bfork_options must be 0");
+    if (o && (o->run_limit_ms < 0 || o->retries < BFORK_RETRY_NEVER || o->when_full < 0 || o->when_full > BFORK_REFUSE))
+        return error_set(BFORK_EINVAL, "bfork_options: run_limit_ms %lld, retries %d or when_full %d is out of range",
+                         (long long)o->run_limit_ms, o->retries, o->when_full);
+    return 0;
+}
+
+static int spec_function(struct bfork_session *s, bfork_task_fn *fn, struct wire_bin *ret)
+{
+    const bfork_function f = { .fn = (void (*)(void))fn };
+    const struct known_function *known;
+    if (!fn)
+        return 0;
+    int rc = function_of(s, &f, &known);
+    if (rc == 0)
+        *ret = wire_bin_of(known->doc->data, known->doc->size);
+    return rc;
+}
+
+/* The pool's options as a document. */
+static int pool_spec(struct bfork_pool *p, int which, struct buf **ret)
+{
+    struct bfork_session *s = p->s;
+    const bfork_pool_options *o = &p->options;
+    uint8_t digest[WIRE_DIGEST];
+    struct err e;
+    struct wire_pool_spec spec = { .arch = WIRE_STR(BASE_ARCH), .max_tasks = o->max_tasks };
+    int rc = 0;
+    if (which == LANE_PROGRAM) {
+        if (s->link->ops->program(s->link, digest, &spec.program_size, &e) != 0)
+            return error_from(&e);
+        spec.program = wire_bin_of(digest, WIRE_DIGEST);
+        spec.program_name = WIRE_STR(program_invocation_short_name);
+        rc = spec_function(s, o->preload, &spec.preload);
+        if (rc == 0)
+            rc = spec_function(s, o->initializer, &spec.initializer);
+        if (rc == 0)
+            rc = spec_function(s, o->finalizer, &spec.finalizer);
+        if (p->spec_args)
+            spec.args = wire_bin_of(p->spec_args->data, p->spec_args->size);
+    }
+    if (p->spec_env)
+        spec.env = wire_bin_of(p->spec_env->data, p->spec_env->size);
+    if (rc == 0 && !(*ret = wire_pool_spec_encode(&spec)))
+        rc = error_set(BFORK_ETOOBIG, "the pool's arguments and environment are larger than %u bytes together", WIRE_SPEC_MAX);
+    return rc;
+}
+
+static int local_processes(int processes)
+{
+    int n = processes > 0 ? processes : cpus_usable() + 1 + processes;
+    return n < 1 ? 1 : n;
+}
+
+int pool_lane(struct bfork_pool *p, int which, struct lane **ret)
+{
+    struct bfork_session *s = p->s;
+    struct lane *l = &p->lanes[which];
+    *ret = l;
+    if (l->error)
+        return error_again(l->error);
+    if (l->core)
+        return 0;
+    struct buf *spec;
+    uint8_t digest[WIRE_DIGEST];
+    int rc = pool_spec(p, which, &spec);
+    if (rc != 0)
+        return rc;
+    l->pool = p;
+    s->link->ops->digest(s->link, spec->data, spec->size, digest);
+    if (session_pool_open(s->core, s->kind == KIND_LOCAL ? local_processes(p->processes) : p->processes, spec, digest, p->name, l,
+                          &l->core) != 0)
+        return error_set(BFORK_ENOMEM, "out of memory");
+    return 0;
+}
+
+/* A state with a code says that the pool cannot run: its tasks end so, by outcomes of their own. */
+void pool_state(void *ctx, void *user, uint32_t slots, int32_t code, struct wire_str text)
+{
+    struct lane *l = user;
+    char line[WIRE_TEXT_MAX + 1];
+    (void)ctx;
+    l->slots = slots;
+    if (code < 0 && !l->error) {
+        size_t n = text.n < WIRE_TEXT_MAX ? text.n : WIRE_TEXT_MAX;
+        memcpy(line, text.p, n);
+        line[n] = 0;
+        l->error = error_new(code, line);
+    }
+}
+
+/* The lane functions of this program would use; the runner's, if it did not call bfork_init. */
+static int first_lane(struct bfork_pool *p, struct lane **ret)
+{
+    return pool_lane(p, task_inited() ? LANE_PROGRAM : LANE_RUNNER, ret);
+}
+
+struct slots_wanted { struct lane *lane; int slots; };
+
+static bool has_slots(void *arg)
+{
+    const struct slots_wanted *w = arg;
+    return w->lane->error || w->lane->slots >= (uint32_t)w->slots || w->lane->pool->s->error;
+}
+
+int bfork_pool_wait(bfork_pool *p, int slots, int timeout_ms)
+{
+    struct slots_wanted w = { .slots = slots < 1 ? 1 : slots };
+    int rc = pool_begin(p, NULL);
+    if (rc != 0)
+        return rc;
+    struct bfork_session *s = p->s;
+    if (s->kind == KIND_SERIAL)
+        return w.slots <= 1 ? 0 : error_set(BFORK_EINVAL, "bfork_pool_wait: a serial session has one slot, never %d", slots);
+    pthread_mutex_lock(&s->lock);
+    rc = first_lane(p, &w.lane);
+    if (rc == 0)
+        rc = drive_wait(s, has_slots, &w, LINK_NEXT, drive_deadline(timeout_ms), NULL, NULL);
+    if (rc == BFORK_ETIMEDOUT)
+        rc = error_set(BFORK_ETIMEDOUT, "the pool has %u of %d slots after %d ms: see bfork workers", w.lane->slots, w.slots, timeout_ms);
+    else if (rc == 0 && w.lane->error)
+        rc = error_again(w.lane->error);
+    else if (rc == 0 && s->error)
+        rc = error_again(s->error);
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+static bool settled_in(void *arg)
+{
+    const struct bfork_pool *p = arg;
+    return p->lanes[LANE_PROGRAM].slots + p->lanes[LANE_RUNNER].slots > 0;
+}
+
+int bfork_pool_size(bfork_pool *p)
+{
+    struct lane *l;
+    int rc = pool_begin(p, NULL);
+    if (rc != 0)
+        return rc;
+    struct bfork_session *s = p->s;
+    if (s->kind == KIND_SERIAL)
+        return 1;
+    pthread_mutex_lock(&s->lock);
+    rc = first_lane(p, &l);
+    if (rc == 0)
+        drive_wait(s, settled_in, p, LINK_NEXT, drive_deadline(0), NULL, NULL);
+    int slots = (int)(p->lanes[LANE_PROGRAM].slots > p->lanes[LANE_RUNNER].slots ? p->lanes[LANE_PROGRAM].slots
+                                                                                 : p->lanes[LANE_RUNNER].slots);
+    pthread_mutex_unlock(&s->lock);
+    return rc != 0 ? rc : slots;
+}
+
+int bfork_pool_check(bfork_pool *p, const bfork_function *f)
+{
+    const struct known_function *known;
+    int rc = pool_begin(p, NULL);
+    if (rc != 0)
+        return rc;
+    if (!f || (!f->fn && !f->argv && !(f->object && f->symbol)))
+        return error_set(BFORK_EINVAL, "bfork_pool_check: the function has neither fn, nor argv, nor object and symbol");
+    if (p->s->kind == KIND_SERIAL)
+        return 0;
+    pthread_mutex_lock(&p->s->lock);
+    rc = function_of(p->s, f, &known);
+    pthread_mutex_unlock(&p->s->lock);
+    return rc;
+}
+
+const bfork_error *bfork_pool_error(bfork_pool *p)
+{
+    if (!p || is_static(p))
+        return error_no_memory();
+    if (p->error)
+        return p->error;
+    return bfork_session_error(p->s);
+}
+
+bfork_session *bfork_pool_session(bfork_pool *p)
+{
+    return p ? p->s : NULL;
+}
+
+static bool usable(struct bfork_pool *p)
+{
+    return p && !is_static(p) && p->s->kind != KIND_FAILED && *p->s->fork_guard;
+}
+
+void bfork_pool_close(bfork_pool *p)
+{
+    if (!usable(p))
+        return;
+    struct bfork_session *s = p->s;
+    pthread_mutex_lock(&s->lock);
+    p->closed = true;
+    for (LIST_EACH_SAFE(&p->jobs, n, after))
+        job_close(LIST_ENTRY(n, struct job, node));
+    if (s->core && p->pending)
+        drive_kick(s, true);
+    pthread_mutex_unlock(&s->lock);
+}
+
+static void cancel_all(struct bfork_pool *p)
+{
+    for (LIST_EACH_SAFE(&p->jobs, n, after)) {
+        struct job *j = LIST_ENTRY(n, struct job, node);
+        struct session_job *core = j->core;
+        if (j->left)
+            session_cancel(core, 0, UINT64_MAX);    /* may settle all there is: j can be gone after this */
+    }
+    if (p->pending)
+        drive_kick(p->s, true);
+}
+
+void bfork_pool_terminate(bfork_pool *p)
+{
+    bfork_pool_close(p);
+    if (!usable(p))
+        return;
+    pthread_mutex_lock(&p->s->lock);
+    cancel_all(p);
+    pthread_mutex_unlock(&p->s->lock);
+}
+
+static bool all_done(void *arg)
+{
+    return ((const struct bfork_pool *)arg)->pending == 0;
+}
+
+int bfork_pool_join(bfork_pool *p, int timeout_ms)
+{
+    if (!p)
+        return error_set(BFORK_EINVAL, "bfork_pool_join: the pool is NULL");
+    if (!usable(p))
+        return 0;
+    if (!p->closed)
+        return error_set(BFORK_ESTATE, "bfork_pool_join: the pool is still open: bfork_pool_close or bfork_pool_terminate it first");
+    pthread_mutex_lock(&p->s->lock);
+    int rc = drive_wait(p->s, all_done, p, LINK_LOW, drive_deadline(timeout_ms), NULL, NULL);
+    pthread_mutex_unlock(&p->s->lock);
+    return rc;
+}
+
+/* Ends whatever is left, with the lock. */
+static void drop_rest(struct bfork_pool *p)
+{
+    bfork_error *e = p->pending ? error_new(BFORK_CANCELLED, "the pool was freed") : NULL;
+    for (LIST_EACH_SAFE(&p->jobs, n, after))
+        job_fail(LIST_ENTRY(n, struct job, node), e ? e : error_no_memory());
+    free(e);
+    for (int i = 0; i < LANES; i++) {
+        if (p->lanes[i].core)
+            session_pool_close(p->lanes[i].core);
+        free(p->lanes[i].error);
+    }
+}
+
+void bfork_pool_free(bfork_pool **pp)
+{
+    bfork_pool *p = *pp;
+    *pp = NULL;
+    if (!p || is_static(p))
+        return;
+    struct bfork_session *s = p->s;
+    if (s->kind != KIND_FAILED && !*s->fork_guard)
+        return;                             /* the parent's */
+    bfork_pool_close(p);
+    if (usable(p)) {
+        int limit = p->close_limit_ms > 0 && p->close_limit_ms < INT32_MAX ? (int)p->close_limit_ms : BFORK_FOREVER;
+        bfork_error *before = error_clone(bfork_last_error());     /* free leaves the thread's last error alone */
+        if (s->kind != KIND_SERIAL && bfork_pool_join(p, limit) != 0) {
+            bfork_pool_terminate(p);
+            int rc = interrupt_pending(s) ? 0 : bfork_pool_join(p, 2000);
+            (void)rc;                       /* what is left is dropped below */
+        }
+        if (before && before->kind)
+            error_again(before);
+        free(before);
+        pthread_mutex_lock(&s->lock);
+        drop_rest(p);
+        list_remove(&s->pools, &p->node);
+        if (s->core)
+            drive_kick(s, true);
+        pthread_mutex_unlock(&s->lock);
+        if (s->kind == KIND_SERIAL)
+            serial_pool_free(p);
+    }
+    if (p->error != error_no_memory())
+        free(p->error);
+    buf_unref(&p->spec_args);
+    buf_unref(&p->spec_env);
+    pthread_mutex_destroy(&p->serial_lock);
+    free(p->name);
+    free(p);
+    session_unref(s);
+}

@@ -1,0 +1,320 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * remote_link.c - the link to a broker: connects, backs off, connects again, brings messages to the session's core and sends its own;
+ * hands out this program's file in pieces when the broker asks for it. The transport comes from libbfork-remote, loaded here.
+ *
+ * States   waiting (until `again`) -> connecting -> up -> waiting …; failed (for good)
+ * Failures never connected within connect_limit: failed, saying what was tried. Key refused, wrong broker key, other version: failed at
+ *          once. Cut later: tried again for RECONNECT_LIMIT with back-off; work goes on where it was (core/session.h).
+ */
+#include "link.h"
+
+#include "base/clock.h"
+#include "bfork.h"
+#include "exec/object.h"
+#include "remote/transport.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define BACKOFF_FIRST (20 * CLOCK_MS)
+#define BACKOFF_MOST (1000 * CLOCK_MS)
+#define RECONNECT_LIMIT (120 * CLOCK_SEC)
+#define RECV_TURN 256               /* messages a turn */
+
+#pragma weak bfork_remote_transport /* there in a static program, else loaded */
+
+enum remote_state { REMOTE_WAITING, REMOTE_CONNECTING, REMOTE_UP, REMOTE_FAILED };
+
+struct remote {
+    struct link link;
+    const struct transport_table *table;
+    void *object;                   /* of dlopen */
+    struct transport *transport;
+    struct session *core;
+    struct link_events events;
+    enum remote_state state;
+    uint64_t again, backoff, give_up, connect_limit;
+    bool ever_up;
+    int program_fd;
+    uint8_t program_digest[WIRE_DIGEST];
+    uint64_t program_size;
+    struct err why;                 /* of the last failed connection */
+    char text[1200];
+    struct wire_item items[WIRE_ITEMS_MAX];
+};
+
+static void fail(struct remote *r, int code, const char *text)
+{
+    r->state = REMOTE_FAILED;
+    r->table->disconnect(r->transport);
+    r->events.failed(r->events.ctx, code, text);
+}
+
+static void lost(struct remote *r, uint64_t now)
+{
+    if (r->state == REMOTE_UP || r->state == REMOTE_CONNECTING)
+        session_disconnected(r->core, now);
+    r->table->disconnect(r->transport);
+    if (r->state == REMOTE_FAILED)
+        return;
+    if (r->state == REMOTE_UP)
+        r->give_up = now + (r->connect_limit > RECONNECT_LIMIT ? r->connect_limit : RECONNECT_LIMIT);
+    r->state = REMOTE_WAITING;
+    uint64_t jitter = (uint64_t)(uintptr_t)r * 2654435761u ^ now;
+    r->again = now + r->backoff / 2 + jitter % (r->backoff / 2 + 1);
+    r->backoff = r->backoff * 2 < BACKOFF_MOST ? r->backoff * 2 : BACKOFF_MOST;
+}
+
+static bool reconnects(struct remote *r, uint64_t now)
+{
+    if (r->state != REMOTE_WAITING || now < r->again)
+        return false;
+    if (now >= r->give_up) {
+        snprintf(r->text, sizeof(r->text), "broker %s: %s (tried for %llu s)", r->table->endpoint(r->transport),
+                 r->why.code ? r->why.text : "no answer", (unsigned long long)(r->connect_limit / CLOCK_SEC));
+        fail(r, BFORK_EUNREACHABLE, r->text);
+        return true;
+    }
+    if (r->table->connect(r->transport, &r->why) != 0) {
+        if (r->why.code == BFORK_EINVAL || r->why.code == BFORK_EKEY)
+            fail(r, r->why.code, r->why.text);
+        else
+            lost(r, now);
+        return true;
+    }
+    r->state = REMOTE_CONNECTING;
+    session_connected(r->core, now);
+    return true;
+}
+
+static bool watch_state(struct remote *r, uint64_t now)
+{
+    struct err e = { 0 };
+    if (r->state != REMOTE_CONNECTING && r->state != REMOTE_UP)
+        return false;
+    switch (r->table->state(r->transport, &e)) {
+    case TRANSPORT_UP:
+        if (r->state == REMOTE_UP || !session_is_up(r->core))
+            return false;
+        r->state = REMOTE_UP;
+        r->ever_up = true;
+        r->backoff = BACKOFF_FIRST;
+        return true;
+    case TRANSPORT_CONNECTING:
+        if (now < r->give_up)
+            return false;
+        r->why = (struct err){ .code = 0 };
+        snprintf(r->text, sizeof(r->text), "broker %s does not answer (tried for %llu s): is it running, and is the port open?",
+                 r->table->endpoint(r->transport), (unsigned long long)(r->connect_limit / CLOCK_SEC));
+        fail(r, BFORK_EUNREACHABLE, r->text);
+        return true;
+    default:
+        r->why = e;
+        if (e.code == BFORK_EDENIED && !r->ever_up) {
+            fail(r, BFORK_EDENIED, e.text);
+            return true;
+        }
+        lost(r, now);
+        return true;
+    }
+}
+
+/* The broker pulls our program: a piece for each BLOB_GET. */
+static void give_blob(struct remote *r, const struct wire_blob *asked)
+{
+    struct wire_msg m = { .type = WIRE_BLOB_NONE, .u.blob = *asked };
+    uint32_t size = asked->size < WIRE_PIECE_MAX ? asked->size : WIRE_PIECE_MAX;
+    struct buf *piece = NULL;
+    if (r->program_fd < 0 || asked->digest.n != WIRE_DIGEST || memcmp(asked->digest.p, r->program_digest, WIRE_DIGEST) != 0) {
+        m.u.blob.text = WIRE_STR("this client has no such blob");
+    } else if (asked->offset >= r->program_size || !(piece = buf_new(size))) {
+        m.u.blob.text = WIRE_STR("no such piece");
+    } else {
+        ssize_t n = pread(r->program_fd, piece->data, size, (off_t)asked->offset);
+        if (n > 0) {
+            piece->size = (size_t)n;
+            m.type = WIRE_BLOB_PIECE;
+            m.u.blob.total = r->program_size;
+            m.u.blob.size = (uint32_t)n;
+            m.body = slice_of(piece, 0, (size_t)n);
+        } else {
+            m.u.blob.text = WIRE_STR("the program's file cannot be read any more");
+        }
+    }
+    r->table->send(r->transport, &m);       /* a broken connection shows in the next turn */
+    buf_unref(&piece);
+}
+
+static bool receives(struct remote *r, uint64_t now)
+{
+    bool any = false;
+    for (int i = 0; i < RECV_TURN && (r->state == REMOTE_CONNECTING || r->state == REMOTE_UP); i++) {
+        struct wire_msg m;
+        struct buf *frame = NULL;
+        struct err e;
+        int got = r->table->recv(r->transport, r->items, &m, &frame, &e);
+        if (got == 0)
+            break;
+        any = true;
+        if (got < 0) {
+            r->why = e;
+            lost(r, now);
+            break;
+        }
+        if (m.type == WIRE_BLOB_GET)
+            give_blob(r, &m.u.blob);
+        else
+            session_recv(r->core, now, &m);
+        buf_unref(&frame);
+    }
+    return any;
+}
+
+/* Performs the core's effects; false: the connection is gone. */
+static bool performs(struct remote *r, uint64_t now)
+{
+    size_t n;
+    bool ok = true;
+    const struct session_effect *e = session_effects(r->core, &n);
+    for (size_t i = 0; i < n && ok; i++) {
+        if (e[i].type == SESSION_SEND) {
+            ok = r->table->send(r->transport, &e[i].msg) == 0;
+        } else {
+            err_set(&r->why, BFORK_EUNREACHABLE, "%s", e[i].text);
+            ok = false;
+        }
+    }
+    session_effects_done(r->core);
+    if (!ok)
+        lost(r, now);
+    return ok;
+}
+
+static bool remote_pump(struct link *l, uint64_t now)
+{
+    struct remote *r = (struct remote *)l;
+    struct err e;
+    bool any = false, more = true;
+    if (r->state == REMOTE_FAILED)
+        return false;
+    while (more) {
+        more = false;
+        if (r->table->step(r->transport, &e) < 0) {
+            fail(r, e.code, e.text);
+            return true;
+        }
+        more |= reconnects(r, now);
+        more |= receives(r, now);
+        more |= watch_state(r, now);
+        if (r->state != REMOTE_CONNECTING && r->state != REMOTE_UP)
+            return any || more;
+        session_tick(r->core, now);
+        more |= session_flush(r->core, now);
+        if (!performs(r, now))
+            return true;
+        any |= more;
+    }
+    return any;
+}
+
+static int remote_fd(struct link *l)
+{
+    struct remote *r = (struct remote *)l;
+    return r->table->fd(r->transport);
+}
+
+static uint64_t remote_deadline(struct link *l)
+{
+    const struct remote *r = (const struct remote *)l;
+    if (r->state == REMOTE_FAILED)
+        return CLOCK_NEVER;
+    if (r->state == REMOTE_WAITING)
+        return r->again;
+    uint64_t at = session_deadline(r->core);
+    return r->state == REMOTE_CONNECTING && r->give_up < at ? r->give_up : at;
+}
+
+static bool remote_arm(struct link *l, enum link_want want)
+{
+    struct remote *r = (struct remote *)l;
+    (void)want;
+    return r->state != REMOTE_FAILED && r->table->ready(r->transport);
+}
+
+static void remote_digest(struct link *l, const void *p, size_t n, uint8_t out[WIRE_DIGEST])
+{
+    ((struct remote *)l)->table->digest(p, n, out);
+}
+
+static int remote_program(struct link *l, uint8_t out[WIRE_DIGEST], uint64_t *ret_size, struct err *e)
+{
+    struct remote *r = (struct remote *)l;
+    char path[1024];
+    if (r->program_fd < 0) {
+        int rc = object_program(&r->program_fd, path, sizeof(path), e);
+        if (rc == 0)
+            rc = r->table->digest_file(r->program_fd, r->program_digest, &r->program_size, e);
+        if (rc != 0)
+            return rc;
+    }
+    memcpy(out, r->program_digest, WIRE_DIGEST);
+    *ret_size = r->program_size;
+    return 0;
+}
+
+static void remote_close(struct link *l)
+{
+    struct remote *r = (struct remote *)l;
+    if (r->transport)
+        r->table->close(&r->transport);
+    if (r->program_fd >= 0)
+        close(r->program_fd);
+    free(r);                                /* the object stays loaded: its threads' last instructions may still run */
+}
+
+static const struct link_ops remote_ops = { .pump = remote_pump, .fd = remote_fd, .deadline = remote_deadline, .arm = remote_arm,
+                                            .close = remote_close, .digest = remote_digest, .program = remote_program };
+
+static int load(struct remote *r, struct err *e)
+{
+    if (&bfork_remote_transport) {
+        r->table = &bfork_remote_transport;
+        return 0;
+    }
+    r->object = dlopen("libbfork-remote.so.0", RTLD_NOW | RTLD_LOCAL);
+    if (!r->object)
+        return err_set(e, BFORK_ENOTSUP, "brokers need libbfork-remote.so.0, which cannot be loaded: %s", dlerror());
+    r->table = dlsym(r->object, "bfork_remote_transport");
+    if (!r->table || strcmp(r->table->version, BF_VERSION) != 0)
+        return err_set(e, BFORK_ENOTSUP, "libbfork-remote.so.0 is version %s, libbfork is " BF_VERSION ": install both from one build",
+                       r->table ? r->table->version : "unknown");
+    return 0;
+}
+
+int remote_link_open(const struct remote_setup *setup, struct session *core, const struct link_events *events, struct link **ret,
+                     struct err *e)
+{
+    struct remote *r = calloc(1, sizeof(*r));
+    if (!r)
+        return err_set(e, BFORK_ENOMEM, "out of memory");
+    r->link.ops = &remote_ops;
+    r->core = core;
+    r->events = *events;
+    r->program_fd = -1;
+    r->backoff = BACKOFF_FIRST;
+    r->connect_limit = (uint64_t)setup->connect_limit_ms * CLOCK_MS;
+    r->give_up = clock_now() + r->connect_limit;
+    int rc = load(r, e);
+    if (rc == 0)
+        rc = r->table->open(setup->profile, setup->client_key, setup->admin, &r->transport, e);
+    if (rc != 0) {
+        free(r);
+        return rc;
+    }
+    *ret = &r->link;
+    return 0;
+}

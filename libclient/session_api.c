@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * session_api.c - sessions: which kind a profile means, their life, the default one, their failure.
+ */
+#include "client.h"
+#include "internal.h"
+
+#include "base/clock.h"
+#include "task/task.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+static pthread_mutex_t default_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct bfork_session *default_session;       /* counted by its pools; gone with the last one */
+static const uint8_t well = 1;
+static struct bfork_session no_memory_session = { .refs = 1, .kind = KIND_FAILED, .fork_guard = &well };
+
+static void on_answer(void *ctx, uint32_t request, int32_t code, struct wire_str text)
+{
+    struct bfork_session *s = ctx;
+    free(s->answer_text);
+    s->answer_text = strndup(text.p ? text.p : "", text.n);
+    s->answer_code = code;
+    s->answered = request;
+}
+
+static void on_failed(void *ctx, int32_t code, struct wire_str text)
+{
+    char line[WIRE_TEXT_MAX + 1];
+    size_t n = text.n < WIRE_TEXT_MAX ? text.n : WIRE_TEXT_MAX;
+    if (n)
+        memcpy(line, text.p, n);
+    line[n] = 0;
+    session_fail(ctx, code, line);
+}
+
+static void on_link_failed(void *ctx, int code, const char *text)
+{
+    session_fail(ctx, code, text);
+}
+
+static const struct session_ops core_ops = {
+    .outcomes = job_outcomes, .pool_state = pool_state, .output = job_output, .answer = on_answer, .failed = on_failed };
+
+/* Outstanding work is not failed here, in the middle of a core's call, but at the end of the pump: see session_settle_failure. */
+void session_fail(struct bfork_session *s, int code, const char *text)
+{
+    if (s->error)
+        return;
+    s->error = error_new(code, text);
+    if (!s->error)
+        s->error = (bfork_error *)(uintptr_t)error_no_memory();
+    s->failing = true;
+}
+
+void session_settle_failure(struct bfork_session *s)
+{
+    s->failing = false;
+    for (LIST_EACH(&s->pools, pn)) {
+        struct bfork_pool *p = LIST_ENTRY(pn, struct bfork_pool, node);
+        for (LIST_EACH_SAFE(&p->jobs, jn, after))
+            job_fail(LIST_ENTRY(jn, struct job, node), s->error);
+    }
+}
+
+/* A page that a forked child finds zeroed. */
+static const uint8_t *guard_new(void)
+{
+    uint8_t *page = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (page == MAP_FAILED)
+        return NULL;
+    if (madvise(page, (size_t)sysconf(_SC_PAGESIZE), MADV_WIPEONFORK) != 0) {
+        munmap(page, (size_t)sysconf(_SC_PAGESIZE));
+        return NULL;
+    }
+    page[0] = 1;
+    return page;
+}
+
+static int open_core(struct bfork_session *s, const bfork_session_options *o, bool admin)
+{
+    char host[256] = "";
+    struct session_config config = { .name = o && o->name ? o->name : program_invocation_short_name, .host = host,
+                                     .software = "broadfork " BF_VERSION, .pid = (uint32_t)getpid(),
+                                     .role = admin ? WIRE_ADMINISTRATOR : WIRE_CLIENT };
+    gethostname(host, sizeof(host) - 1);
+    if (getrandom(config.instance, WIRE_ID, 0) != WIRE_ID || getrandom(&config.seed, 8, 0) != 8)
+        return error_set(BFORK_ESTATE, "no random numbers from the kernel: %s", strerror(errno));
+    if (session_new(&config, &core_ops, s, &s->core) != 0)
+        return error_set(BFORK_ENOMEM, "out of memory");
+    return 0;
+}
+
+static enum session_kind kind_of(const char *profile)
+{
+    if (strcmp(profile, "local:") == 0 || strcmp(profile, "local") == 0)
+        return KIND_LOCAL;
+    if (strcmp(profile, "serial:") == 0 || strcmp(profile, "serial") == 0)
+        return KIND_SERIAL;
+    return KIND_REMOTE;
+}
+
+static int open_session(struct bfork_session *s, const char *profile, const bfork_session_options *o, bool admin)
+{
+    const struct link_events events = { .failed = on_link_failed, .ctx = s };
+    struct err e;
+    if (!profile)
+        profile = getenv("BFORK_PROFILE");
+    if (!profile || !*profile)
+        profile = "local:";
+    if (o && (o->flags || o->reserved32))
+        return error_set(BFORK_EINVAL, "bfork_session_new: flags and reserved fields of the options must be 0");
+    for (size_t i = 0; o && i < sizeof(o->reserved) / sizeof(o->reserved[0]); i++)
+        if (o->reserved[i])
+            return error_set(BFORK_EINVAL, "bfork_session_new: flags and reserved fields of the options must be 0");
+    s->kind = kind_of(profile);
+    s->output = o ? o->output : NULL;
+    s->output_data = o ? o->output_data : NULL;
+    if (s->kind == KIND_SERIAL)
+        return 0;
+    int rc = open_core(s, o, admin);
+    if (rc != 0)
+        return rc;
+    const struct remote_setup setup = { .profile = profile, .client_key = o ? o->client_key : NULL, .admin = admin,
+                                        .connect_limit_ms = o && o->connect_limit_ms > 0 ? o->connect_limit_ms : 10000 };
+    rc = s->kind == KIND_LOCAL ? local_link_open(s->core, &events, &s->link, &e) : remote_link_open(&setup, s->core, &events, &s->link, &e);
+    return rc == 0 ? 0 : error_from(&e);
+}
+
+static struct bfork_session *new_session(const char *profile, const bfork_session_options *o, bool admin)
+{
+    task_refuse_stray();
+    struct bfork_session *s = calloc(1, sizeof(*s));
+    if (!s) {
+        error_set(BFORK_ENOMEM, "out of memory");
+        return &no_memory_session;
+    }
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&s->lock, NULL);
+    pthread_cond_init(&s->helper_cond, &attr);
+    pthread_condattr_destroy(&attr);
+    atomic_init(&s->refs, 1);
+    list_init(&s->pools);
+    list_init(&s->outputs);
+    list_init(&s->waiters);
+    map_init(&s->functions);
+    s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    s->fork_guard = guard_new();
+    int rc = 0;
+    if (s->wake_fd < 0 || !s->fork_guard)
+        rc = error_set(BFORK_ESTATE, "bfork_session_new: no descriptor or memory page: %s", strerror(errno));
+    if (rc == 0)
+        rc = open_session(s, profile, o, admin);
+    if (rc != 0) {
+        s->error = error_clone(bfork_last_error());
+        if (!s->error)
+            s->error = (bfork_error *)(uintptr_t)error_no_memory();
+        s->kind = KIND_FAILED;
+    } else {
+        interrupt_add(s);
+    }
+    return s;
+}
+
+bfork_session *bfork_session_new(const char *profile, const bfork_session_options *o)
+{
+    return new_session(profile, o, false);
+}
+
+bfork_session *bfork_internal_admin_session(const char *profile, const bfork_session_options *o)
+{
+    return new_session(profile, o, true);
+}
+
+static void session_destroy(struct bfork_session *s)
+{
+    interrupt_remove(s);
+    if (s->kind != KIND_FAILED)
+        drive_stop(s);
+    if (s->link) {
+        if (!s->error) {
+            session_bye(s->core);
+            s->link->ops->pump(s->link, clock_now());
+        }
+        s->link->ops->close(s->link);
+    }
+    session_free(&s->core);
+    functions_free(s);
+    for (struct list_node *n; (n = list_pop(&s->outputs));)
+        free(LIST_ENTRY(n, struct output, node));
+    futures_free(s);
+    if (s->wake_fd >= 0)
+        close(s->wake_fd);
+    if (s->fork_guard)
+        munmap((void *)(uintptr_t)s->fork_guard, (size_t)sysconf(_SC_PAGESIZE));
+    if (s->error != error_no_memory())
+        free(s->error);
+    free(s->answer_text);
+    pthread_cond_destroy(&s->helper_cond);
+    pthread_mutex_destroy(&s->lock);
+    free(s);
+}
+
+void session_ref(struct bfork_session *s)
+{
+    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
+}
+
+void session_unref(struct bfork_session *s)
+{
+    if (s == &no_memory_session)
+        return;
+    pthread_mutex_lock(&default_lock);
+    bool last = atomic_fetch_sub(&s->refs, 1) == 1;
+    if (last && s == default_session)
+        default_session = NULL;
+    pthread_mutex_unlock(&default_lock);
+    if (last)
+        session_destroy(s);
+}
+
+void bfork_session_free(bfork_session **sp)
+{
+    bfork_session *s = *sp;
+    *sp = NULL;
+    if (!s || s == &no_memory_session || (s->fork_guard && !*s->fork_guard))
+        return;
+    session_unref(s);
+}
+
+/* A session made before a fork is the parent's: a child gets its own. */
+struct bfork_session *session_default(void)
+{
+    pthread_mutex_lock(&default_lock);
+    struct bfork_session *s = default_session;
+    if (s && s->fork_guard && *s->fork_guard && !s->error) {
+        session_ref(s);
+    } else {
+        s = new_session(NULL, NULL, false);
+        default_session = s->kind == KIND_FAILED ? NULL : s;
+    }
+    pthread_mutex_unlock(&default_lock);
+    return s;
+}
+
+int session_usable(struct bfork_session *s)
+{
+    if (!s)
+        return error_set(BFORK_EINVAL, "the session is NULL");
+    if (s == &no_memory_session)
+        return error_set(BFORK_ENOMEM, "out of memory when the session was made");
+    if (s->fork_guard && !*s->fork_guard)
+        return error_set(BFORK_EFORKED, "this handle was made before fork(); a child needs a session and pools of its own");
+    if (s->kind == KIND_FAILED)
+        return error_again(s->error);
+    return 0;
+}
+
+const bfork_error *bfork_session_error(bfork_session *s)
+{
+    if (!s || s == &no_memory_session)
+        return error_no_memory();
+    if (s->kind == KIND_FAILED || s->kind == KIND_SERIAL)
+        return s->error;
+    pthread_mutex_lock(&s->lock);
+    const bfork_error *e = s->error;
+    pthread_mutex_unlock(&s->lock);
+    return e;
+}
+
+/* ---- for our own command line ------------------------------------------------------------------------------------------------------ */
+
+struct asked { struct bfork_session *s; uint32_t request; };
+
+static bool is_answered(void *arg)
+{
+    const struct asked *a = arg;
+    return a->s->answered == a->request || a->s->error;
+}
+
+static int wait_answer(struct bfork_session *s, uint32_t request, int timeout_ms, char **ret_text)
+{
+    struct asked a = { s, request };
+    int rc = drive_wait(s, is_answered, &a, LINK_NEXT, drive_deadline(timeout_ms), NULL, NULL);
+    if (rc == 0 && s->error)
+        return error_again(s->error);
+    if (rc == 0 && s->answer_code < 0)
+        return error_set(s->answer_code, "%s", s->answer_text ? s->answer_text : "");
+    if (rc == 0 && ret_text) {
+        *ret_text = s->answer_text;
+        s->answer_text = NULL;
+    }
+    return rc;
+}
+
+static int internal_begin(struct bfork_session *s)
+{
+    int rc = session_usable(s);
+    if (rc == 0 && s->kind != KIND_REMOTE)
+        rc = error_set(BFORK_ENOTSUP, "there is no broker here: name one with --profile or BFORK_PROFILE");
+    return rc;
+}
+
+int bfork_internal_status(bfork_session *s, const char *what, char **ret_json, int timeout_ms)
+{
+    uint32_t request;
+    int rc = internal_begin(s);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&s->lock);
+    rc = session_ask(s->core, what, &request) == 0 ? wait_answer(s, request, timeout_ms, ret_json) : error_set(BFORK_ENOMEM, "out of memory");
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+int bfork_internal_admin(bfork_session *s, const char *verb, const char *argument, char **ret_json, int timeout_ms)
+{
+    uint32_t request;
+    int rc = internal_begin(s);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&s->lock);
+    rc = session_admin(s->core, verb, argument, &request) == 0 ? wait_answer(s, request, timeout_ms, ret_json)
+                                                               : error_set(BFORK_ENOMEM, "out of memory");
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}
+
+int bfork_internal_ping(bfork_session *s, int timeout_ms, uint64_t *ret_ns)
+{
+    uint32_t request;
+    int rc = internal_begin(s);
+    if (rc != 0)
+        return rc;
+    pthread_mutex_lock(&s->lock);
+    uint64_t from = clock_now();
+    rc = session_ping(s->core, from, &request) == 0 ? wait_answer(s, request, timeout_ms, NULL) : error_set(BFORK_ENOMEM, "out of memory");
+    *ret_ns = clock_now() - from;
+    pthread_mutex_unlock(&s->lock);
+    return rc;
+}

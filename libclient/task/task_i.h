@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * task_i.h - what the files of this folder share. Nobody else includes it.
+ */
+#ifndef LIBCLIENT_TASK_TASK_I_H
+#define LIBCLIENT_TASK_TASK_I_H
+
+#include "base/buf.h"
+#include "exec/packets.h"
+#include "exec/ring.h"
+#include "task/task.h"
+
+#include <sys/types.h>
+
+struct task_job {
+    uint32_t handle;
+    struct buf *doc;                    /* owned: the encoded specification */
+    struct wire_job_spec spec;          /* points into doc */
+    struct wire_fn fn;                  /* likewise */
+    union { bfork_task_fn *task; bfork_map_fn *map; void (*any)(void); } call;
+    bool command;
+    struct err unusable;                /* code != 0: it cannot be called, and why */
+    char name[256];                     /* of the function; "" until task_job_name */
+    char job_name[256], client_host[256];
+};
+
+struct arena_block { struct arena_block *next; size_t used, size; _Alignas(16) uint8_t data[]; };
+
+struct bfork_task {
+    struct task_job *job;
+    const uint8_t *args;
+    size_t args_size;
+    uint64_t id, index;
+    uint32_t tries;
+    /* where a result of so many bytes is to be written; NULL: no memory */
+    uint8_t *(*room)(void *ctx, size_t size);
+    void *room_ctx;
+    uint8_t *result;
+    size_t result_size;
+    bool returned;
+    int fail_kind, fail_code;           /* kind 0: it has not failed */
+    char fail_text[1024];
+    struct arena_block *arena;
+    bfork_task_info info;
+    int32_t slot;
+};
+
+struct task_runner {
+    struct bfork_task task;
+    uint8_t *buffer;                    /* results in serial mode */
+    size_t capacity;
+    struct wire_outcome outcome;
+    char message[1200];
+    struct task_job *once;              /* of task_run_once */
+};
+
+/* run.c */
+void task_begin(struct bfork_task *t, struct task_job *j);
+void task_end(struct bfork_task *t);                        /* frees what it has allocated */
+void *task_arena(void *task, size_t size);
+const char *task_job_name(struct task_job *j);
+/* After a function returned rc: has it failed? Then *o is filled; its strings live in message and the job. */
+bool task_failed(struct bfork_task *t, int rc, struct wire_outcome *o, char *message, size_t size);
+int task_fail(struct bfork_task *t, int kind, int code, const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* command.c */
+int command_run(bfork_task *t);
+
+/* sweep_linux.c: kills and reaps all children that are not in keep, and their children; true: none is left. */
+bool sweep_children(const pid_t *keep, size_t n_keep);
+bool sweep_has_children(void);
+size_t sweep_list(pid_t *pids, size_t max);
+
+/* crash.c */
+void crash_warm_up(void);                                   /* in the template */
+void crash_install(struct ring_obituary *o);                /* in the task process */
+void crash_names(struct ring_obituary *o);                  /* in a child of the template: from symbol tables */
+
+/* template.c, process.c */
+struct process_start { uint32_t id; int ring, event, out, err; const struct wire_pool_spec *spec; const char *work_dir; bool solo; pid_t parent; };
+void template_main(int socket) __attribute__((noreturn));
+void process_main(const struct process_start *s) __attribute__((noreturn));
+
+#endif

@@ -1,0 +1,318 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * template.c - the process that task processes are forked from. It stands in bfork_init, single-threaded, after the preload; forks,
+ * reaps, kills what tasks leave behind, and tells its owner. When the owner's end of the socket closes it kills everything and leaves.
+ */
+#include "task/task_i.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+struct child { struct child *next; uint32_t id; pid_t pid, reporter; int ring, status; bool dead; uint64_t maxrss_kb; };
+
+struct template_state {
+    int socket, signals;
+    struct packet_setup *setup;         /* and the encoded specification behind it */
+    struct wire_pool_spec spec;
+    struct child *children;
+};
+
+static void __attribute__((noreturn)) fail(int socket, const char *stage, int code, const char *text)
+{
+    struct packet p = { .type = PACKET_FAILED, .code = code };
+
+    snprintf(p.stage, sizeof(p.stage), "%s", stage);
+    snprintf(p.text, sizeof(p.text), "%s", text);
+    packet_send(socket, &p, NULL, 0);
+    fflush(NULL);
+    _exit(125);
+}
+
+static void read_setup(struct template_state *s)
+{
+    struct packet p;
+    struct err e = { 0 };
+    int fds[PACKET_FDS];
+    struct stat st;
+    int rc = packet_recv(s->socket, &p, fds, true);
+
+    if (rc <= 0)
+        _exit(125);                     /* the owner is gone */
+    if (p.type != PACKET_SETUP || p.value != PACKET_VERSION || fds[0] < 0)
+        fail(s->socket, "init", BFORK_EPROTOCOL, "the program's library is of another version of Broadfork than its owner: rebuild or update");
+    if (fstat(fds[0], &st) < 0 || (size_t)st.st_size < sizeof(*s->setup) || !(s->setup = malloc((size_t)st.st_size + 1)))
+        fail(s->socket, "init", BFORK_ENOMEM, "cannot read the pool's specification");
+    if (pread(fds[0], s->setup, (size_t)st.st_size, 0) != st.st_size || s->setup->version != PACKET_VERSION
+        || s->setup->spec_size != (size_t)st.st_size - sizeof(*s->setup))
+        fail(s->socket, "init", BFORK_EPROTOCOL, "the pool's specification is damaged");
+    close(fds[0]);
+    if (wire_pool_spec_decode(s->setup + 1, s->setup->spec_size, &s->spec, &e) < 0)
+        fail(s->socket, "init", e.code, e.text);
+}
+
+/* While foreign code runs and nobody looks at the socket, its end is a deadly signal. */
+static void die_with_owner(int socket, bool on)
+{
+    int flags = fcntl(socket, F_GETFL);
+
+    fcntl(socket, F_SETOWN, getpid());
+    fcntl(socket, F_SETFL, on ? flags | O_ASYNC : flags & ~O_ASYNC);
+}
+
+static int threads_now(void)
+{
+    DIR *d = opendir("/proc/self/task");
+    struct dirent *e;
+    int n = 0;
+
+    while (d && (e = readdir(d)))
+        n += e->d_name[0] != '.';
+    if (d)
+        closedir(d);
+    return d ? n : 1;
+}
+
+static void preload(struct template_state *s)
+{
+    struct task_runner *r;
+    const struct wire_outcome *o;
+    struct err e = { 0 };
+    char text[2048];
+
+    if (s->spec.preload.n == 0)
+        return;
+    if (task_runner_new(&r, &e) < 0)
+        fail(s->socket, "preload", e.code, e.text);
+    if (!task_run_once(r, s->spec.preload, s->spec.args, &o)) {
+        snprintf(text, sizeof(text), "preload: %.*s", (int)o->message.n, o->message.p);
+        fail(s->socket, o->stage.n ? "load" : "preload", o->kind, text);
+    }
+    task_runner_free(&r);
+    fflush(NULL);
+}
+
+/* ---- task processes ---- */
+
+static void child_signals(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static void become_process(struct template_state *s, uint32_t id, const int fds[PACKET_FDS], pid_t parent)
+{
+    struct process_start start = { id, fds[0], fds[1], fds[2], fds[3], &s->spec, s->setup->work_dir, s->setup->solo, parent };
+
+    if (!start.solo)
+        close(s->socket);
+    close(s->signals);
+    for (struct child *c = s->children; c; c = c->next)
+        close(c->ring);
+    child_signals();
+    process_main(&start);
+}
+
+static void spawn(struct template_state *s, uint32_t id, int fds[PACKET_FDS])
+{
+    struct packet p = { .type = PACKET_FORKED, .id = id };
+    struct child *c = calloc(1, sizeof(*c));
+    pid_t me = getpid();
+
+    for (int i = 0; i < PACKET_FDS; i++)
+        if (fds[i] < 0)
+            _exit(125);                 /* not our owner */
+    if (s->setup->solo) {
+        free(c);
+        p.pid = me;
+        packet_send(s->socket, &p, NULL, 0);
+        die_with_owner(s->socket, true);
+        become_process(s, id, fds, 0);
+    }
+    pid_t pid = c ? fork() : -1;
+    if (pid == 0)
+        become_process(s, id, fds, me);
+    if (pid < 0) {
+        p.type = PACKET_DIED;
+        p.code = BFORK_ENOMEM;
+        snprintf(p.text, sizeof(p.text), "fork: %s", strerror(c ? errno : ENOMEM));
+        free(c);
+        close(fds[0]);
+    } else {
+        *c = (struct child){ s->children, id, pid, 0, fds[0], 0, false, 0 };
+        s->children = c;
+        p.pid = pid;
+    }
+    packet_send(s->socket, &p, NULL, 0);
+    for (int i = 1; i < PACKET_FDS; i++)
+        close(fds[i]);
+}
+
+static struct child *child_of(struct template_state *s, uint32_t id, pid_t pid)
+{
+    for (struct child *c = s->children; c; c = c->next)
+        if ((id && c->id == id) || (pid && (c->pid == pid || c->reporter == pid)))
+            return c;
+    return NULL;
+}
+
+/* What it had started is now ours: kill it, but not the others. */
+static void sweep_orphans(struct template_state *s)
+{
+    pid_t keep[4096];
+    size_t n = 0;
+
+    for (struct child *c = s->children; c && n + 2 <= sizeof(keep) / sizeof(keep[0]); c = c->next) {
+        if (!c->dead)
+            keep[n++] = c->pid;
+        if (c->reporter)
+            keep[n++] = c->reporter;
+    }
+    sweep_children(keep, n);
+}
+
+static void tell_death(struct template_state *s, struct child *c)
+{
+    struct packet p = { .type = PACKET_DIED, .id = c->id, .pid = c->pid, .status = c->status, .maxrss_kb = c->maxrss_kb };
+
+    for (struct child **at = &s->children; *at; at = &(*at)->next)
+        if (*at == c) {
+            *at = c->next;
+            break;
+        }
+    close(c->ring);
+    free(c);
+    packet_send(s->socket, &p, NULL, 0);
+}
+
+/* Another child looks up the names of the dead one's return addresses: that may take long, and reads files that may be anything. */
+static bool start_reporter(struct template_state *s, struct child *c)
+{
+    struct ring r;
+    bool crashed;
+
+    if (ring_open(&r, c->ring, true, NULL) < 0)
+        return false;
+    crashed = atomic_load(&r.control->obituary.signal) > 0;
+    if (crashed && (c->reporter = fork()) == 0) {
+        child_signals();
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        alarm(5);
+        crash_names(&r.control->obituary);
+        if (dup2(c->ring, 3) == 3 && s->setup->symbols[0])
+            execl(s->setup->symbols, s->setup->symbols, (char *)NULL);
+        _exit(0);
+    }
+    ring_close(&r);
+    return crashed && c->reporter > 0;
+}
+
+static void reap(struct template_state *s)
+{
+    struct rusage usage;
+    int status;
+    pid_t pid;
+
+    while ((pid = wait4(-1, &status, WNOHANG, &usage)) > 0) {
+        struct child *c = child_of(s, 0, pid);
+        if (!c)
+            continue;                   /* an orphan */
+        if (c->reporter == pid) {
+            tell_death(s, c);
+            continue;
+        }
+        c->dead = true;
+        c->status = status;
+        c->maxrss_kb = (uint64_t)usage.ru_maxrss;
+        kill(-pid, SIGKILL);            /* its group at one blow, then what has left it */
+        sweep_orphans(s);
+        if (!start_reporter(s, c))
+            tell_death(s, c);
+    }
+}
+
+static void __attribute__((noreturn)) leave(struct template_state *s)
+{
+    for (struct child *c = s->children; c; c = c->next)
+        if (!c->dead) {
+            kill(-c->pid, SIGKILL);
+            kill(c->pid, SIGKILL);
+        }
+    sweep_children(NULL, 0);
+    _exit(0);
+}
+
+static void hear(struct template_state *s)
+{
+    struct packet p;
+    int fds[PACKET_FDS];
+    struct child *c;
+    int rc = packet_recv(s->socket, &p, fds, false);
+
+    if (rc == -EAGAIN)
+        return;
+    if (rc <= 0)
+        leave(s);
+    if (p.type == PACKET_SPAWN) {
+        spawn(s, p.id, fds);
+        return;
+    }
+    for (int i = 0; i < PACKET_FDS; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    if (p.type == PACKET_KILL && (c = child_of(s, p.id, 0)) && !c->dead)
+        kill(c->pid, SIGKILL);          /* first it alone: then what it had started is our child, and swept */
+}
+
+void template_main(int socket)
+{
+    struct template_state s = { .socket = socket, .signals = -1 };
+    struct packet p = { .type = PACKET_HELLO, .value = PACKET_VERSION, .pid = getpid() };
+    struct signalfd_siginfo info;
+    sigset_t chld;
+
+    prctl(PR_SET_NAME, "bfork:template");
+    if (packet_send(socket, &p, NULL, 0) < 0)
+        _exit(125);
+    read_setup(&s);
+    if (!s.setup->solo)
+        prctl(PR_SET_CHILD_SUBREAPER, 1);
+    if (s.setup->work_dir[0] && chdir(s.setup->work_dir) < 0)
+        fail(socket, "init", BFORK_REFUSED, "cannot enter the directory for task processes");
+    die_with_owner(socket, true);
+    preload(&s);
+    crash_warm_up();
+    die_with_owner(socket, false);
+
+    sigemptyset(&chld);
+    sigaddset(&chld, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &chld, NULL);
+    s.signals = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
+    if (s.signals < 0)
+        fail(socket, "init", BFORK_ENOMEM, "no descriptor for signals");
+    p = (struct packet){ .type = PACKET_READY, .pid = getpid(), .value = s.setup->solo ? 1 : threads_now() };
+    packet_send(socket, &p, NULL, 0);
+    for (;;) {
+        struct pollfd f[2] = { { socket, POLLIN, 0 }, { s.signals, POLLIN, 0 } };
+        if (poll(f, 2, -1) < 0 && errno != EINTR)
+            leave(&s);
+        if (f[1].revents) {
+            while (read(s.signals, &info, sizeof(info)) > 0)
+                continue;
+            reap(&s);
+        }
+        if (f[0].revents)
+            hear(&s);
+    }
+}
