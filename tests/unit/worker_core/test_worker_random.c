@@ -11,7 +11,7 @@
 #define ATTEMPTS 400
 #define POOLS 3
 
-struct seen { bool sent, fenced; uint64_t first, end, reported, returned_from; uint32_t count; };
+struct seen { bool sent, fenced, held; uint64_t first, end, reported, returned_from; uint32_t count; };
 static struct seen seen[ATTEMPTS];
 static uint32_t n_attempts;
 static struct world world;
@@ -25,9 +25,30 @@ static uint32_t pick(uint32_t n)
     return (uint32_t)(rng % n);
 }
 
+/* What is not held any more has been returned as a whole. */
+static void got_holding(const struct wire_msg *m)
+{
+    for (uint32_t k = 0; k < n_attempts; k++)
+        seen[k].held = false;
+    for (uint32_t k = 0; k < m->n_items; k++) {
+        struct seen *s = &seen[m->items[k].id - 1];
+
+        s->held = true;
+        assert_int_equal(m->items[k].first, s->first);
+        assert_int_equal(m->items[k].end, s->end);
+        if (s->first + m->items[k].count < s->returned_from)
+            s->returned_from = s->first + m->items[k].count;
+    }
+    for (uint32_t k = 0; k < n_attempts; k++)
+        if (!seen[k].held && seen[k].reported == seen[k].first)
+            seen[k].returned_from = seen[k].first;
+}
+
 static void got_results(struct world *x, const struct wire_msg *m)
 {
     (void)x;
+    if (m->type == WIRE_HOLDING)
+        got_holding(m);
     if (m->type != WIRE_RESULTS)
         return;
     for (uint32_t k = 0; k < m->n_items; k++) {
