@@ -21,7 +21,7 @@ diff declared exported || fail "libbfork.so.0 (>) and bfork.h (<) differ"
 
 nm --extern-only --defined-only "$static" 2>/dev/null | awk 'NF == 3 { print $3 }' | sort -u >visible
 grep -vE '^(__(a|t|ub)san|__odr_asan|\.)' visible >visible.ours || true
-sed -i '/^bfork_internal_/d' visible.ours
+sed -i '/^bfork_\(internal\|remote\)_/d' visible.ours
 diff declared visible.ours || fail "libbfork.a (>) and bfork.h (<) differ"
 
 readelf -d "$shared" >dynamic
