@@ -8,7 +8,7 @@ pkg_check_modules(CZMQ REQUIRED IMPORTED_TARGET libczmq>=4.2)
 pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto>=3.0)
 # msgpack-c changed its name with every major version; the C API stayed.
 foreach(name msgpack-c msgpackc msgpack)
-  if(NOT MSGPACK_FOUND)
+  if(NOT TARGET PkgConfig::MSGPACK)     # not MSGPACK_FOUND: it is in the cache already when CMake runs again, the target is not
     pkg_check_modules(MSGPACK QUIET IMPORTED_TARGET ${name})
   endif()
 endforeach()

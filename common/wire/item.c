@@ -106,7 +106,7 @@ void wire_item_cut(const struct wire_item *i, uint32_t n, struct wire_item *head
     }
     if (i->flags & WIRE_FIXED)
         bytes = (size_t)n * i->size;
-    else {
+    else if (i->lens.size) {            /* none: a range without its tasks' bytes, as in CANCEL */
         for (uint32_t k = 0; k < n; k++)
             bytes += le32_at(i->lens.data + 4 * (size_t)k);
         a.size = (uint32_t)bytes;

@@ -222,11 +222,12 @@ static bool put_value(struct unpack *u, const bfork_ref *r, const struct cursor_
     bool yes;
 
     switch (r->type) {
-    case BFORK_BOOL:
+    case BFORK_BOOL:                /* 0 and 1 too: that is what C's true and false are */
+        if (v->kind != CURSOR_BOOL && (v->kind != CURSOR_UINT || v->v.u > 1))
+            return false;
         yes = v->v.u != 0;
-        if (v->kind == CURSOR_BOOL)
-            memcpy(r->p, &yes, sizeof(yes));
-        return v->kind == CURSOR_BOOL;
+        memcpy(r->p, &yes, sizeof(yes));
+        return true;
     case BFORK_I16: return put_int(r, v, INT16_MIN, INT16_MAX);
     case BFORK_U16: return put_int(r, v, 0, UINT16_MAX);
     case BFORK_I32: return put_int(r, v, INT32_MIN, INT32_MAX);
@@ -258,7 +259,7 @@ static bool put_value(struct unpack *u, const bfork_ref *r, const struct cursor_
 
 static void print_sent(struct print *p, const struct cursor_value *v)
 {
-    static const char *const names[] = { "nil", "bool ", "", "", "double ", "str ", "bytes", "extension", "array of ", "map of " };
+    static const char *const names[] = { "nil", "bool ", "", "", "double ", "str ", "bytes ", "extension", "array of ", "map of " };
 
     print_text(p, "%s", names[v->kind]);
     switch (v->kind) {
