@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * bench.c - bfork bench: a quick measurement of this machine or cluster. The functions measured are in this program, so workers fetch
- * it as they would any other program. Numbers are of one run; they say how a cluster feels, not how it compares.
+ * bench.c - bfork bench: a quick measurement of this machine or cluster. The functions measured are in this program, so workers
+ * fetch it as they would any other program. Numbers are of one run; they say how a cluster feels, not how it compares.
  */
 #include "cli.h"
 
@@ -19,7 +19,7 @@ struct options { struct cli_common common; int64_t limit_ms; bool json; };
 static const struct conf_option options[] = {
     CLI_PROFILE(options),
     { .name = "time", .letter = 't', .type = CONF_MS, .offset = offsetof(struct options, limit_ms), .fallback = "1s", .min = 10,
-      .max = 3600000, .argument = "TIME", .help = "measure each row for so long; default: 1s", .flags = CLI_ONLY_FLAG },
+      .max = 3600000, .argument = "TIME", .help = "measure each row for so long", .flags = CLI_ONLY_FLAG },
     CLI_OPTION("json", 0, CONF_FLAG, options, json, NULL, "one JSON object"),
     CLI_HELP(options),
 };
@@ -180,7 +180,8 @@ static int measure(struct bench *b)
 {
     int rc;
 
-    if ((rc = trip(b, 0)) < 0 || (rc = round_trips(b)) < 0 || (rc = rate(b, false, WINDOW, &b->submits)) < 0 || (rc = elements(b)) < 0)
+    if ((rc = trip(b, 0)) < 0 || (rc = round_trips(b)) < 0 || (rc = rate(b, false, WINDOW, &b->submits)) < 0 ||
+        (rc = elements(b)) < 0)
         return rc;
     bfork_future *f = submit_command(b);    /* the runner starts here, not in the row */
     rc = bfork_future_result_raw(f, &(const void *){ NULL }, &(size_t){ 0 });

@@ -19,11 +19,12 @@ enum { CLI_OK = 0, CLI_FAILED = 1, CLI_USAGE = 2, CLI_CLUSTER = 125, CLI_MAP_ERR
 struct cli_common { bool help; const char *profile; };
 
 #define CLI_ONLY_FLAG (CONF_NO_FILE | CONF_NO_ENV)
-#define CLI_OPTION(n, l, t, s, m, a, h) { .name = n, .letter = l, .type = t, .offset = offsetof(struct s, m), .argument = a, .help = h, \
-                                          .flags = CLI_ONLY_FLAG }
+#define CLI_OPTION(n, l, t, s, m, a, h) \
+    { .name = n, .letter = l, .type = t, .offset = offsetof(struct s, m), .argument = a, .help = h, .flags = CLI_ONLY_FLAG }
 #define CLI_HELP(s) CLI_OPTION("help", 'h', CONF_FLAG, s, common.help, NULL, "show this help")
-#define CLI_PROFILE(s) CLI_OPTION("profile", 'p', CONF_STR, s, common.profile, "NAME", "the cluster to use; default: $BFORK_PROFILE, " \
-                                  "or else this machine")
+#define CLI_PROFILE(s) \
+    CLI_OPTION("profile", 'p', CONF_STR, s, common.profile, "NAME", \
+               "the cluster to use; default: $BFORK_PROFILE, or else this machine")
 
 struct cli_call;
 
@@ -59,8 +60,8 @@ int cli_usage(const struct cli_call *call, const char *format, ...) __attribute_
 int cli_report(const struct cli_call *call, int status, const bfork_error *e);
 void cli_help_of(const struct cli_command *command, FILE *to);
 
-/* A session of the call's profile that is well, or NULL after saying why not. From then on SIGINT and SIGTERM set cli_signal and make
- * the session's blocking calls return BFORK_EINTR; a second one ends the process. */
+/* A session of the call's profile that is well, or NULL after saying why not. From then on SIGINT and SIGTERM set cli_signal and
+ * make the session's blocking calls return BFORK_EINTR; a second one ends the process. */
 bfork_session *cli_session(const struct cli_call *call);
 void cli_session_close(bfork_session **s);
 extern volatile sig_atomic_t cli_signal;

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: MPL-2.0
- * common.c - what the subcommands of bfork share: error messages, help, sessions with signals. Never exits by itself but on a second
- * signal.
+ * common.c - what the subcommands of bfork share: error messages, help, sessions with signals. Never exits by itself but on a
+ * second signal.
  */
 #include "cli.h"
 
+#include "net/profile.h"
+
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,12 +81,24 @@ static void on_signal(int number)
     errno = saved;
 }
 
+/* With BFORK_DIR, a profile that is a name is a file there. */
+static const char *profile_of(const struct cli_call *call, char path[PATH_MAX])
+{
+    const char *dir = getenv("BFORK_DIR"), *name = call->profile ? call->profile : getenv("BFORK_PROFILE");
+
+    if (!dir || !*dir || !name || !*name || strpbrk(name, "/:") || strcmp(name, "local") == 0 || strcmp(name, "serial") == 0)
+        return call->profile;
+    snprintf(path, PATH_MAX, "%s/%s.conf", dir, name);
+    return path;
+}
+
 bfork_session *cli_session(const struct cli_call *call)
 {
+    char path[PATH_MAX];
     struct sigaction sa = { .sa_handler = on_signal };      /* no SA_RESTART: a read that waits for input returns */
     char name[64];
     snprintf(name, sizeof(name), "bfork %s", call->command->name);
-    bfork_session *s = bfork_session_new(call->profile, &(bfork_session_options){ .name = name });
+    bfork_session *s = bfork_session_new(profile_of(call, path), &(bfork_session_options){ .name = name });
     const bfork_error *e = bfork_session_error(s);
 
     if (e) {
@@ -110,18 +125,10 @@ int cli_interrupted(const struct cli_call *call, const char *what)
 
 int cli_directory(const char *dir, char *ret, size_t size, struct err *e)
 {
-    const char *env = getenv("BFORK_DIR"), *home = getenv("HOME"), *config = getenv("XDG_CONFIG_HOME");
-    int n;
+    const char *env = getenv("BFORK_DIR");
 
-    if (dir || (env && *env))
-        n = snprintf(ret, size, "%s", dir ? dir : env);
-    else if (config && *config == '/')
-        n = snprintf(ret, size, "%s/broadfork", config);
-    else if (home && *home)
-        n = snprintf(ret, size, "%s/.config/broadfork", home);
-    else
-        return err_set(e, BFORK_EINVAL, "there is no HOME to keep keys in; say where with --dir or BFORK_DIR");
-    if (n < 0 || (size_t)n >= size)
-        return err_set(e, BFORK_EINVAL, "the name of the directory of keys is too long");
-    return 0;
+    if (!dir && !(env && *env))
+        return profile_default_dir(ret, size, e);
+    int n = snprintf(ret, size, "%s", dir ? dir : env);
+    return n > 0 && (size_t)n < size ? 0 : err_set(e, BFORK_EINVAL, "the name of the directory of keys is empty or too long");
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * lines.c - lines of a file or pipe, one at a time. The descriptor is never made non-blocking: it may be shared with other programs.
+ * lines.c - lines of a file or pipe, one at a time. The descriptor is never made non-blocking: it may be shared with other
+ * programs.
  */
 #include "lines.h"
 
@@ -83,7 +84,8 @@ static int make_room(struct lines *l, struct err *e)
         l->start = 0;
     }
     if (l->end >= LINES_MAX)
-        return err_set(e, BFORK_ETOOBIG, "%s has a line longer than 1 MiB; put such arguments into files and pass their names", l->name);
+        return err_set(e, BFORK_ETOOBIG, "%s has a line longer than 1 MiB; put such arguments into files and pass their names",
+                       l->name);
     if (l->room - l->end > PIECE / 2)
         return 0;
     size_t room = l->room ? 2 * l->room : PIECE;

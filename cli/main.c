@@ -9,8 +9,8 @@
 #include <string.h>
 
 static const struct cli_command *const commands[] = {
-    &cli_map, &cli_run, &cli_status, &cli_workers, &cli_jobs, &cli_ping, &cli_bench, &cli_keygen, &cli_allow, &cli_revoke, &cli_version,
-    &cli_help,
+    &cli_map, &cli_run, &cli_status, &cli_workers, &cli_jobs, &cli_ping, &cli_bench, &cli_keygen, &cli_allow, &cli_revoke,
+    &cli_version, &cli_help,
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
@@ -69,7 +69,8 @@ static int wrong_usage(const struct cli_call *call, const struct err *e)
 }
 
 /* Reads the flags of one level; *ret_index: the first word behind them. 0 or an exit status. */
-static int read_flags(const struct cli_call *call, const struct conf_option *table, size_t n, int argc, char **argv, bool stop_at_word,
+static int read_flags(const struct cli_call *call, const struct conf_option *table, size_t n, int argc, char **argv,
+                      bool stop_at_word,
                       struct conf **ret, int *ret_index)
 {
     struct err e = { 0 };
@@ -160,7 +161,8 @@ static const struct conf_option version_options[] = {
 
 const struct cli_command cli_version = {
     .name = "version", .arguments = "[--json]", .summary = "show the version of this program and of its library",
-    .options = version_options, .n_options = sizeof(version_options) / sizeof(version_options[0]), .options_size = sizeof(struct options),
+    .options = version_options, .n_options = sizeof(version_options) / sizeof(version_options[0]),
+    .options_size = sizeof(struct options),
     .run = version_run,
 };
 

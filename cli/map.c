@@ -100,7 +100,8 @@ static int with_session(struct map *m, int jobs)
         return cli_report(m->call, CLI_MAP_ERROR, e);
     m->stream = bfork_stream_new();
     if (!o->arg_file && isatty(STDIN_FILENO) && !m->counts.total_known)
-        cli_error(m->call, 0, "reading arguments from the terminal, one a line; Ctrl-D ends them, ::: gives them on the command line");
+        cli_error(m->call, 0, "reading arguments from the terminal, one a line; Ctrl-D ends them, ::: gives them on the command "
+                  "line");
     status = map_work(m);
     return status;
 }
@@ -114,7 +115,8 @@ static int prepare(struct map *m, struct err *e)
     if (rc < 0)
         return rc;
     if (o->arg_file && split.n_sources > 0)
-        return err_set(e, BFORK_EINVAL, "arguments come from --arg-file or from behind :::, not from both; put the file behind ::::");
+        return err_set(e, BFORK_EINVAL, "arguments come from --arg-file or from behind :::, not from both; put the file behind "
+                       "::::");
     if (o->halt && (rc = halt_parse(o->halt, &m->halt, e)) < 0)
         return rc;
     size_t width = split.n_sources ? split.n_sources : 1;

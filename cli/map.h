@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0
  * map.h - the state of one bfork map: map.c reads options, map_tasks.c submits and collects, map_output.c writes.
  *
- * Invariants: at most `window` tasks are in flight; with --keep-order at most MAP_SPAN tasks lie between the next one to print and the
- * newest; finished output that waits for its turn is at most MAP_HELD bytes before no more is submitted. So memory does not depend on
- * how long the input is.
+ * Invariants: at most `window` tasks are in flight; with --keep-order at most MAP_SPAN tasks lie between the next one to print and
+ * the newest; finished output that waits for its turn is at most MAP_HELD bytes before no more is submitted. So memory does not
+ * depend on how long the input is.
  */
 #ifndef CLI_MAP_H
 #define CLI_MAP_H

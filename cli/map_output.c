@@ -44,7 +44,8 @@ static int put_json(const struct map *m, const struct map_task *t)
 {
     char **argv = command_fill(m->command, t->args, t->number);
     struct record r = {
-        .number = t->number, .args = t->args, .n_args = tuples_width(m->tuples), .argv = argv, .status = t->status, .signal = t->signal,
+        .number = t->number, .args = t->args, .n_args = tuples_width(m->tuples), .argv = argv, .status = t->status,
+        .signal = t->signal,
         .tries = t->tries, .out = t->out, .err = t->err, .error = t->error,
     };
     int rc = argv ? record_print(&r, stdout) : BFORK_ENOMEM;

@@ -244,7 +244,8 @@ static int interrupted(struct map *m)
 {
     char what[128], x[BAR_TEXT], y[BAR_TEXT], z[BAR_TEXT];
 
-    snprintf(what, sizeof(what), "%s done, %s of them failed, %s cancelled", bar_number(m->counts.done, x), bar_number(m->counts.failed, y),
+    snprintf(what, sizeof(what), "%s done, %s of them failed, %s cancelled", bar_number(m->counts.done, x),
+             bar_number(m->counts.failed, y),
              bar_number(m->in_flight, z));
     bfork_pool_terminate(m->pool);
     return cli_interrupted(m->call, what);

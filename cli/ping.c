@@ -3,7 +3,7 @@
  */
 #include "cli.h"
 #include "core/bar.h"
-#include "../libclient/internal.h"
+#include "internal.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -16,7 +16,7 @@ struct options { struct cli_common common; int64_t count; bool json; };
 static const struct conf_option options[] = {
     CLI_PROFILE(options),
     { .name = "count", .letter = 'c', .type = CONF_INT, .offset = offsetof(struct options, count), .fallback = "4", .min = 1,
-      .max = 1000000000, .argument = "N", .help = "so many round trips; default: 4", .flags = CLI_ONLY_FLAG },
+      .max = 1000000000, .argument = "N", .help = "so many round trips", .flags = CLI_ONLY_FLAG },
     CLI_OPTION("json", 0, CONF_FLAG, options, json, NULL, "for programs"),
     CLI_HELP(options),
 };
@@ -67,14 +67,17 @@ static int run(const struct cli_call *call)
     }
     cli_session_close(&session);
     if (s.n > 0 && o->json)
-        printf("{\"count\":%llu,\"min_ns\":%llu,\"mean_ns\":%llu,\"max_ns\":%llu}\n", (unsigned long long)s.n, (unsigned long long)s.least,
+        printf("{\"count\":%llu,\"min_ns\":%llu,\"mean_ns\":%llu,\"max_ns\":%llu}\n", (unsigned long long)s.n,
+               (unsigned long long)s.least,
                (unsigned long long)(s.sum / s.n), (unsigned long long)s.most);
     else if (s.n > 1)
-        printf("least %s, mean %s, most %s\n", bar_nanoseconds(s.least, a), bar_nanoseconds(s.sum / s.n, b), bar_nanoseconds(s.most, c));
+        printf("least %s, mean %s, most %s\n", bar_nanoseconds(s.least, a), bar_nanoseconds(s.sum / s.n, b),
+               bar_nanoseconds(s.most, c));
     return status;
 }
 
 const struct cli_command cli_ping = {
-    .name = "ping", .arguments = "[OPTIONS]", .summary = "measure the round trip to the broker", .details = details, .options = options,
+    .name = "ping", .arguments = "[OPTIONS]", .summary = "measure the round trip to the broker", .details = details,
+    .options = options,
     .n_options = sizeof(options) / sizeof(options[0]), .options_size = sizeof(struct options), .run = run,
 };

@@ -89,6 +89,7 @@ static int run(const struct cli_call *call)
 
 const struct cli_command cli_run = {
     .name = "run", .arguments = "[OPTIONS] [--] COMMAND [WORD]...", .summary = "run one command as a task",
-    .details = details, .options = options, .n_options = sizeof(options) / sizeof(options[0]), .options_size = sizeof(struct options),
+    .details = details, .options = options, .n_options = sizeof(options) / sizeof(options[0]),
+    .options_size = sizeof(struct options),
     .stop_at_word = true, .usage_status = CLI_CLUSTER, .run = run,
 };

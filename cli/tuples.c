@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * tuples.c - the arguments of one task after the other. One source of lines is read as it comes, in constant memory; several are read
- * to their ends first, and their combinations counted through like the digits of a number, the last one fastest.
+ * tuples.c - the arguments of one task after the other. One source of lines is read as it comes, in constant memory; several are
+ * read to their ends first, and their combinations counted through like the digits of a number, the last one fastest.
  */
 #include "tuples.h"
 
@@ -87,7 +87,8 @@ int tuples_new(const struct command_split *split, const char *file, char delimit
     *ret = NULL;
     if (!t)
         return err_set(e, BFORK_ENOMEM, "out of memory");
-    const struct command_source *only = split->n_sources == 1 && split->sources[0].is_file && split->sources[0].n == 1 ? split->sources : NULL;
+    const struct command_source *only = split->n_sources == 1 && split->sources[0].is_file && split->sources[0].n == 1 ?
+        split->sources : NULL;
     if (split->n_sources == 0 || only) {
         t->width = 1;
         rc = lines_open(only ? only->words[0] : file, delimiter, &t->stream, e);

@@ -47,8 +47,8 @@ static int placeholder(const char *p, size_t sources, struct piece *ret, struct 
         return 3;
     }
     if (strncmp(p, "{%}", 3) == 0)
-        return err_set(e, BFORK_EINVAL, "{%%} (the job slot) is not known before a task runs; use {#}, the task's number, or -I to choose "
-                       "another placeholder");
+        return err_set(e, BFORK_EINVAL, "{%%} (the job slot) is not known before a task runs; use {#}, the task's number, or -I to "
+                       "choose another placeholder");
     bool positional = *q >= '0' && *q <= '9';
     while (*q >= '0' && *q <= '9')
         source = source * 10 + (size_t)(*q++ - '0');
@@ -56,8 +56,9 @@ static int placeholder(const char *p, size_t sources, struct piece *ret, struct 
         if (strlen(parts[i].name) != (size_t)(end - q) || strncmp(q, parts[i].name, (size_t)(end - q)) != 0)
             continue;
         if (positional && (source == 0 || source > sources))
-            return err_set(e, BFORK_EINVAL, "%.*s asks for argument %zu, but there %s %zu source%s of arguments; use -I to choose another "
-                           "placeholder if this is meant literally", (int)(end - p + 1), p, source, sources == 1 ? "is" : "are", sources,
+            return err_set(e, BFORK_EINVAL, "%.*s asks for argument %zu, but there %s %zu source%s of arguments; use -I to choose "
+                           "another placeholder if this is meant literally", (int)(end - p + 1), p, source,
+                           sources == 1 ? "is" : "are", sources,
                            sources == 1 ? "" : "s");
         *ret = (struct piece){ .part = parts[i].part, .source = source };
         return (int)(end - p + 1);
@@ -146,7 +147,8 @@ int command_new(char *const *words, size_t n, size_t sources, bool shell, const 
     if (replace && !*replace)
         return err_set(e, BFORK_EINVAL, "the placeholder is empty: give -I some text, such as -I FILE");
     if (n == 0 && !shell)
-        return err_set(e, BFORK_EINVAL, "there is no command to run; give one, or --shell if every line of input is a command by itself");
+        return err_set(e, BFORK_EINVAL, "there is no command to run; give one, or --shell if every line of input is a command by "
+                       "itself");
     for (size_t i = 0; i < n; i++)
         size += strlen(words[i]) + 1;
     if (!(c = calloc(1, sizeof(*c))))
@@ -298,7 +300,8 @@ int command_split(char **argv, size_t argc, struct command_split *ret, struct er
     for (size_t i = 0; i < argc; i++) {
         bool list = strcmp(argv[i], ":::") == 0, file = strcmp(argv[i], "::::") == 0;
         if (strcmp(argv[i], ":::+") == 0 || strcmp(argv[i], "::::+") == 0)
-            return err_set(e, BFORK_EINVAL, "%s (linked sources) is not supported: make the pairs in a file and use {} of its lines", argv[i]);
+            return err_set(e, BFORK_EINVAL, "%s (linked sources) is not supported: make the pairs in a file and use {} of its "
+                           "lines", argv[i]);
         if (list || file) {
             if (ret->n_sources == COMMAND_SOURCES_MAX)
                 return err_set(e, BFORK_EINVAL, "more than %u sources of arguments", COMMAND_SOURCES_MAX);

@@ -5,8 +5,8 @@
  *   {//} its directory           {/.}  without either            {#}   the number of the task, from 1
  *   {2}  {2.} {2/} {2//} {2/.}   the same of the argument from the second source
  *
- * With several sources a word that is just {} becomes one word for each argument; within a word they are joined by blanks. A command
- * without any placeholder gets {} as its last word. Anything else in braces is left as it is.
+ * With several sources a word that is just {} becomes one word for each argument; within a word they are joined by blanks. A
+ * command without any placeholder gets {} as its last word. Anything else in braces is left as it is.
  */
 #ifndef CLI_CORE_COMMAND_H
 #define CLI_CORE_COMMAND_H
@@ -19,8 +19,8 @@
 
 struct command;
 
-/* words: the command as typed (copied). sources: arguments in a tuple. shell: the words, joined by blanks, are a script for /bin/sh and
- * arguments are quoted in it. replace: the only placeholder, in place of all of the above; NULL: those.
+/* words: the command as typed (copied). sources: arguments in a tuple. shell: the words, joined by blanks, are a script for
+ * /bin/sh and arguments are quoted in it. replace: the only placeholder, in place of all of the above; NULL: those.
  * 0, BFORK_EINVAL with text, BFORK_ENOMEM. */
 int command_new(char *const *words, size_t n, size_t sources, bool shell, const char *replace, struct command **ret, struct err *e);
 void command_free(struct command **c);

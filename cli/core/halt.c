@@ -39,8 +39,8 @@ int halt_parse(const char *text, struct halt *ret, struct err *e)
         return 0;
 bad:
     *ret = (struct halt){ .when = HALT_NEVER };
-    return err_set(e, BFORK_EINVAL, "--halt %s is not understood: never, or soon or now, a comma, and fail=N, success=N or done=N, where N "
-                   "is a number or a percentage: --halt soon,fail=1", text);
+    return err_set(e, BFORK_EINVAL, "--halt %s is not understood: never, or soon or now, a comma, and fail=N, success=N or done=N, "
+                   "where N is a number or a percentage: --halt soon,fail=1", text);
 }
 
 bool halt_reached(const struct halt *h, const struct halt_counts *c)

@@ -15,14 +15,14 @@ enum form { FORM_TEXT, FORM_NUMBER, FORM_SECONDS };
 struct column { const char *key, *title; enum form form; };
 
 static const struct column worker_columns[] = {
-    { "name", "WORKER", FORM_TEXT }, { "host", "HOST", FORM_TEXT }, { "state", "STATE", FORM_TEXT }, { "slots", "SLOTS", FORM_NUMBER },
-    { "busy", "BUSY", FORM_NUMBER }, { "held", "HELD", FORM_NUMBER }, { "done", "DONE", FORM_NUMBER }, { "up_s", "UP", FORM_SECONDS },
-    { "resources", "RESOURCES", FORM_TEXT },
+    { "name", "WORKER", FORM_TEXT },   { "host", "HOST", FORM_TEXT },     { "state", "STATE", FORM_TEXT },
+    { "slots", "SLOTS", FORM_NUMBER }, { "busy", "BUSY", FORM_NUMBER },   { "held", "HELD", FORM_NUMBER },
+    { "done", "DONE", FORM_NUMBER },   { "up_s", "UP", FORM_SECONDS },    { "resources", "RESOURCES", FORM_TEXT },
 };
 static const struct column job_columns[] = {
-    { "name", "JOB", FORM_TEXT }, { "client", "CLIENT", FORM_TEXT }, { "host", "HOST", FORM_TEXT }, { "state", "STATE", FORM_TEXT },
-    { "queued", "QUEUED", FORM_NUMBER }, { "running", "RUNNING", FORM_NUMBER }, { "done", "DONE", FORM_NUMBER },
-    { "failed", "FAILED", FORM_NUMBER }, { "up_s", "AGE", FORM_SECONDS },
+    { "name", "JOB", FORM_TEXT },        { "client", "CLIENT", FORM_TEXT },     { "host", "HOST", FORM_TEXT },
+    { "state", "STATE", FORM_TEXT },     { "queued", "QUEUED", FORM_NUMBER },   { "running", "RUNNING", FORM_NUMBER },
+    { "done", "DONE", FORM_NUMBER },     { "failed", "FAILED", FORM_NUMBER },   { "up_s", "AGE", FORM_SECONDS },
 };
 
 static uint64_t number(const json_t *o, const char *key)

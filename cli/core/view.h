@@ -5,7 +5,8 @@
  *   workers  {"workers":[{"name","host","state","slots","busy","done","held","up_s","software","resources"}]}
  *   jobs     {"jobs":[{"id","name","client","host","state","queued","running","done","failed","total","up_s"}]}
  *
- * A field that is missing is left out of the text ("-" in a table); unknown ones are ignored, so an older command reads a newer broker.
+ * A field that is missing is left out of the text ("-" in a table); unknown ones are ignored, so an older command reads a newer
+ * broker.
  */
 #ifndef CLI_CORE_VIEW_H
 #define CLI_CORE_VIEW_H

@@ -8,7 +8,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* How many single-letter mistakes (insert, delete, change, swap neighbours) lie between a and b; words over 63 bytes are far apart. */
+/* How many single-letter mistakes (insert, delete, change, swap neighbours) lie between a and b; words over 63 bytes are far
+ * apart. */
 size_t words_distance(const char *a, const char *b);
 /* The one of n words that `word` was probably meant to be; NULL: none is near. */
 const char *words_nearest(const char *word, const char *const *list, size_t n);

@@ -89,7 +89,8 @@ static void tables_line_up(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(numbers), cmocka_unit_test(durations), cmocka_unit_test(the_bar), cmocka_unit_test(the_bar_fits_any_terminal),
+        cmocka_unit_test(numbers), cmocka_unit_test(durations), cmocka_unit_test(the_bar),
+            cmocka_unit_test(the_bar_fits_any_terminal),
         cmocka_unit_test(tables_line_up),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

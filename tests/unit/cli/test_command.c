@@ -65,7 +65,8 @@ static void unusual_names(void **state)
 static void braces_that_are_no_placeholder_stay(void **state)
 {
     (void)state;
-    assert_string_equal(fill(WORDS(W("awk"), W("{print $1}"), W("{}")), 1, false, NULL, (const char *const[]){ "f" }), "awk|{print $1}|f");
+    assert_string_equal(fill(WORDS(W("awk"), W("{print $1}"), W("{}")), 1, false, NULL, (const char *const[]){ "f" }), "awk|{print "
+                        "$1}|f");
     assert_string_equal(one("{x}{}", "f"), "{x}f");
     assert_string_equal(one("{ {}", "f"), "{ f");
     assert_string_equal(one("{}{", "f"), "f{");
@@ -171,7 +172,8 @@ int main(void)
         cmocka_unit_test(every_placeholder), cmocka_unit_test(unusual_names), cmocka_unit_test(braces_that_are_no_placeholder_stay),
         cmocka_unit_test(without_a_placeholder_the_argument_is_the_last_word), cmocka_unit_test(several_sources),
         cmocka_unit_test(in_a_shell_arguments_are_quoted), cmocka_unit_test(a_placeholder_of_ones_own),
-        cmocka_unit_test(what_cannot_be_is_refused), cmocka_unit_test(lines_as_commands), cmocka_unit_test(sources_behind_a_command),
+        cmocka_unit_test(what_cannot_be_is_refused), cmocka_unit_test(lines_as_commands),
+            cmocka_unit_test(sources_behind_a_command),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -32,7 +32,8 @@ static void words(void **state)
 
 static void nonsense_is_refused(void **state)
 {
-    static const char *const bad[] = { "", "soon", "now,", "later,fail=1", "now,fail", "now,fail=", "now,fail=0", "now,fail=x", "now,fail=1x",
+    static const char *const bad[] = { "", "soon", "now,", "later,fail=1", "now,fail", "now,fail=", "now,fail=0", "now,fail=x",
+                                       "now,fail=1x",
                                        "now,fail=101%", "never,fail=1", "now,fails=1", "now=fail,1", "now,fail=-1" };
 
     (void)state;

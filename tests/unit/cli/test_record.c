@@ -50,8 +50,9 @@ static void a_task_that_crashed(void **state)
 
     (void)state;
     char *text = line(&r);
-    assert_string_equal(text, "{\"task\":1,\"command\":[\"e\"],\"exit\":null,\"signal\":11,\"tries\":2,\"error\":{\"kind\":\"crashed\","
-                        "\"message\":\"it \\\"crashed\\\"\",\"code\":0,\"signal\":11,\"attempt\":2,\"pid\":991,\"host\":\"b\",\"output\":\"\"}}\n");
+    assert_string_equal(text, "{\"task\":1,\"command\":[\"e\"],\"exit\":null,\"signal\":11,\"tries\":2,\"error\":{\"kind\":"
+                        "\"crashed\",\"message\":\"it \\\"crashed\\\"\",\"code\":0,\"signal\":11,\"attempt\":2,"
+                        "\"pid\":991,\"host\":\"b\",\"output\":\"\"}}\n");
     free(text);
 }
 

@@ -38,14 +38,16 @@ static void the_summary(void **state)
     (void)state;
     check("summary", "{\"endpoint\":\"tcp://a:7700\",\"uptime_s\":274260,\"workers\":12,\"slots\":96,\"busy\":93,\"queued\":58767,"
           "\"running\":93,\"done\":41233,\"failed\":3,\"clients\":1}",
-          "broker   tcp://a:7700   up 3 d 04:11   12 workers, 96 slots (93 busy)   queued 58,767   running 93   done 41,233   failed 3\n");
+          "broker   tcp://a:7700   up 3 d 04:11   12 workers, 96 slots (93 busy)   queued 58,767   running 93   done 41,233   "
+              "failed 3\n");
     check("summary", "{}", "broker   in this process   0 workers, 0 slots (0 busy)   queued 0   running 0   done 0   failed 0\n");
 }
 
 static void workers(void **state)
 {
     (void)state;
-    check("workers", "{\"workers\":[{\"name\":\"w1\",\"host\":\"b\",\"state\":\"up\",\"slots\":8,\"busy\":2,\"held\":4,\"done\":12345,"
+    check("workers", "{\"workers\":[{\"name\":\"w1\",\"host\":\"b\",\"state\":\"up\",\"slots\":8,\"busy\":2,\"held\":4,"
+          "\"done\":12345,"
           "\"up_s\":61,\"resources\":\"cpus=8\",\"new\":[1]},{\"name\":\"w\\u001b2\",\"slots\":\"x\"}]}",
           "WORKER  HOST  STATE  SLOTS  BUSY  HELD    DONE    UP  RESOURCES\n"
           "w1      b     up         8     2     4  12,345  61 s  cpus=8\n"
@@ -59,7 +61,8 @@ static void jobs(void **state)
 {
     (void)state;
     check("jobs", "{\"jobs\":[]}", "no jobs\n");
-    check("jobs", "{\"jobs\":[{\"name\":\"render\",\"client\":\"bfork map\",\"host\":\"a\",\"state\":\"open\",\"queued\":1,\"running\":2,"
+    check("jobs", "{\"jobs\":[{\"name\":\"render\",\"client\":\"bfork "
+          "map\",\"host\":\"a\",\"state\":\"open\",\"queued\":1,\"running\":2,"
           "\"done\":3,\"failed\":0,\"up_s\":5}]}",
           "JOB     CLIENT     HOST  STATE  QUEUED  RUNNING  DONE  FAILED  AGE\n"
           "render  bfork map  a     open        1        2     3       0  5 s\n");

@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * keygen.c - bfork keygen: the keys of a new cluster, or one more key. Never overwrites a file; what a failed run has made is
+ * removed.
+ */
+#include "keys.h"
+
+#include "net/allow.h"
+#include "net/net.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define PORT "7700"
+
+struct options { struct cli_common common; const char *dir, *broker; };
+
+static const struct conf_option options[] = {
+    CLI_OPTION("dir", 'd', CONF_STR, options, dir, "DIR", "where to put them; default: $BFORK_DIR or ~/.config/broadfork"),
+    CLI_OPTION("profile", 'p', CONF_STR, options, common.profile, "NAME", "name of the cluster's profile; default: lab"),
+    CLI_OPTION("broker", 'b', CONF_STR, options, broker, "ENDPOINT", "where clients and workers find the broker; default: "
+               "tcp://HOST:" PORT " with this machine's host name"),
+    CLI_HELP(options),
+};
+
+static const char details[] =
+    "Without words: the keys of a new cluster. It makes broker.key, client.key, worker.key and admin.key, the lists of\n"
+    "allowed keys (allow/clients, allow/workers, allow/admins) and the profile NAME.conf, and says what to do next.\n"
+    "\n"
+    "With a role and a NAME: one more key, ROLE-NAME.key, which is allowed at once. Give every user and every group of\n"
+    "hosts a key of their own: then each can be revoked alone.\n"
+    "\n"
+    "Key files are secret: whoever has client.key runs commands on every worker.\n"
+    "\n"
+    "examples:\n"
+    "  bfork keygen --broker tcp://cluster.example.org:7700\n"
+    "  bfork keygen client alice\n"
+    "\n"
+    "exit status:\n"
+    "  0  made\n"
+    "  1  not made: a file exists already, or cannot be written; nothing was changed\n"
+    "  2  the command line is wrong\n";
+
+#define MADE_MAX 8u
+
+/* What this run has made and allowed: a failure takes it back. */
+struct keygen {
+    const struct cli_call *call;
+    char dir[PATH_MAX], broker[256];
+    const char *profile;
+    struct net_cert broker_cert;
+    char *made[MADE_MAX];
+    size_t n_made;
+    struct { const struct keys_role *role; uint8_t key[32]; } allowed[MADE_MAX];
+    size_t n_allowed;
+    bool is_default_dir;
+};
+
+static int made(struct keygen *k, const char *path, struct err *e)
+{
+    char *copy = strdup(path);
+
+    if (!copy || k->n_made == MADE_MAX) {
+        free(copy);
+        unlink(path);
+        return err_set(e, BFORK_ENOMEM, "out of memory");
+    }
+    k->made[k->n_made++] = copy;
+    return 0;
+}
+
+static void end(struct keygen *k, bool take_back)
+{
+    for (size_t i = 0; i < k->n_made; i++) {
+        if (take_back)
+            unlink(k->made[i]);
+        free(k->made[i]);
+    }
+    for (size_t i = 0; take_back && i < k->n_allowed; i++) {
+        char path[PATH_MAX];
+        if (keys_path(k->dir, k->allowed[i].role->allow_file, path, NULL) == 0)
+            allow_remove(path, k->allowed[i].key, NULL, NULL);
+    }
+    explicit_bzero(&k->broker_cert, sizeof(k->broker_cert));
+}
+
+/* mkdir -p, with mode 0700 for what is new. */
+static int make_directory(const char *dir, struct err *e)
+{
+    char path[PATH_MAX];
+
+    if (strlen(dir) >= sizeof(path))
+        return err_set(e, BFORK_EINVAL, "the name of the directory is too long");
+    strcpy(path, dir);
+    for (char *p = path + 1; *p; p++) {
+        if (*p != '/')
+            continue;
+        *p = '\0';
+        if (mkdir(path, 0700) < 0 && errno != EEXIST)
+            return err_errno(e, BFORK_EKEY, errno, "cannot make the directory %s", path);
+        *p = '/';
+    }
+    if (mkdir(path, 0700) < 0 && errno != EEXIST)
+        return err_errno(e, BFORK_EKEY, errno, "cannot make the directory %s", path);
+    return 0;
+}
+
+/* One key into DIR/file; its public part into the role's list of allowed keys (NULL: none). */
+static int make_key(struct keygen *k, const char *file, const char *name, const struct keys_role *role, struct net_cert *c,
+                    struct err *e)
+{
+    char path[PATH_MAX], allow[PATH_MAX];
+    int rc;
+
+    *c = (struct net_cert){ .has_secret = true, .has_broker_key = true };
+    if ((rc = net_keypair_new(&c->pair, e)) < 0)
+        return rc;
+    snprintf(c->name, sizeof(c->name), "%s", name);
+    snprintf(c->broker, sizeof(c->broker), "%s", k->broker);
+    memcpy(c->broker_key, role ? k->broker_cert.pair.public_key : c->pair.public_key, sizeof(c->broker_key));
+    if ((rc = keys_path(k->dir, file, path, e)) < 0 || (rc = net_cert_save(c, path, true, e)) < 0 || (rc = made(k, path, e)) < 0)
+        return rc;
+    if (!role || (rc = keys_path(k->dir, role->allow_file, allow, e)) < 0)
+        return rc;
+    if ((rc = allow_add(allow, c->pair.public_key, name, e)) < 0)
+        return rc;
+    k->allowed[k->n_allowed].role = role;
+    memcpy(k->allowed[k->n_allowed++].key, c->pair.public_key, 32);
+    return 0;
+}
+
+static int make_profile(struct keygen *k, struct err *e)
+{
+    char path[PATH_MAX], name[NAME_MAX + 1], admin[300], key[NET_KEY_TEXT];
+    FILE *f;
+    int fd, rc;
+
+    snprintf(name, sizeof(name), "%s.conf", k->profile);
+    if ((rc = keys_path(k->dir, name, path, e)) < 0 || (rc = net_endpoint_shift(k->broker, "127.0.0.1", 2, admin, sizeof(admin),
+                                                                                e)) < 0)
+        return rc;
+    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (fd < 0 || !(f = fdopen(fd, "w"))) {
+        rc = err_errno(e, BFORK_EKEY, errno, "cannot make the profile %s", path);
+        if (fd >= 0)
+            close(fd);
+        return rc;
+    }
+    net_key_text(k->broker_cert.pair.public_key, key);
+    fprintf(f, "# A cluster, as bfork keygen made it. Use it with --profile %s or BFORK_PROFILE=%s.\n", k->profile, k->profile);
+    fprintf(f, "broker     = %s\nbroker-key = %s\nkey        = client.key\nadmin      = %s\nadmin-key  = admin.key\n", k->broker,
+            key, admin);
+    rc = made(k, path, e);
+    if ((fflush(f) != 0 || ferror(f)) && rc == 0)
+        rc = err_errno(e, BFORK_EKEY, errno, "cannot write the profile %s", path);
+    fclose(f);
+    return rc;
+}
+
+/* None of the files may be there. */
+static int nothing_exists(const struct keygen *k, struct err *e)
+{
+    static const char *const files[] = { "broker.key", "client.key", "worker.key", "admin.key" };
+    char path[PATH_MAX], name[NAME_MAX + 1];
+    int rc = 0;
+
+    snprintf(name, sizeof(name), "%s.conf", k->profile);
+    for (size_t i = 0; i <= sizeof(files) / sizeof(files[0]) && rc == 0; i++) {
+        rc = keys_path(k->dir, i < sizeof(files) / sizeof(files[0]) ? files[i] : name, path, e);
+        if (rc == 0 && access(path, F_OK) == 0)
+            rc = err_set(e, BFORK_ESTATE, "%s exists already, and nothing is overwritten. One more key for this cluster: bfork "
+                         "keygen "
+                         "client NAME. Another cluster: --dir DIR", path);
+    }
+    return rc;
+}
+
+static void say_what_next(const struct keygen *k)
+{
+    const char *dir = k->dir;
+
+    printf("The keys of a new cluster are in %s.\n\n", dir);
+    if (k->is_default_dir)
+        printf("start the broker here:     bfork-broker\n");
+    else
+        printf("start the broker here:     bfork-broker --dir %s\n", dir);
+    printf("on every host that works:  copy %s/worker.key there, then\n"
+           "                           bfork-worker --key worker.key\n", dir);
+    if (k->is_default_dir)
+        printf("use the cluster:           export BFORK_PROFILE=%s\n", k->profile);
+    else
+        printf("use the cluster:           export BFORK_PROFILE=%s/%s.conf\n", dir, k->profile);
+    printf("                           bfork run -- uname -n\n\n"
+           "Workers and clients look for the broker at %s; keygen --broker says otherwise.\n"
+           "To use it from another host, copy %s.conf and client.key into ~/.config/broadfork there.\n"
+           "broker.key and admin.key stay here. Whoever has client.key can run commands on all workers.\n", k->broker, k->profile);
+}
+
+static int new_cluster(struct keygen *k, struct err *e)
+{
+    static const char *const names[] = { "client", "worker", "admin" };
+    int rc;
+
+    if ((rc = nothing_exists(k, e)) < 0 || (rc = make_directory(k->dir, e)) < 0 ||
+        (rc = make_key(k, "broker.key", "broker", NULL, &k->broker_cert, e)) < 0)
+        return rc;
+    for (size_t i = 0; i < 3 && rc == 0; i++) {
+        struct net_cert c;
+        char file[32];
+        snprintf(file, sizeof(file), "%s.key", names[i]);
+        rc = make_key(k, file, names[i], keys_role_find(k->call, names[i]), &c, e);
+        explicit_bzero(&c, sizeof(c));
+    }
+    return rc < 0 ? rc : make_profile(k, e);
+}
+
+static int more_key(struct keygen *k, const struct keys_role *role, const char *name, char file[NAME_MAX + 1], struct err *e)
+{
+    const struct options *o = k->call->options;
+    struct net_cert c;
+    char path[PATH_MAX];
+    int rc;
+
+    if (!*name || strlen(name) > 100 || strpbrk(name, "/\"' \t\n") || *name == '.')
+        return err_set(e, BFORK_EINVAL, "'%s' cannot be a key's name: up to 100 characters, no blanks, quotes or slashes", name);
+    if ((rc = keys_path(k->dir, "broker.key", path, e)) < 0)
+        return rc;
+    if (access(path, F_OK) != 0)
+        return err_set(e, BFORK_EKEY, "there is no cluster in %s: bfork keygen without a role makes one", k->dir);
+    if ((rc = net_cert_load(path, false, &k->broker_cert, e)) < 0)
+        return rc;
+    if (!o->broker && k->broker_cert.broker[0])
+        snprintf(k->broker, sizeof(k->broker), "%s", k->broker_cert.broker);
+    snprintf(file, NAME_MAX + 1, "%s-%s.key", role->name, name);
+    rc = make_key(k, file, name, role, &c, e);
+    explicit_bzero(&c, sizeof(c));
+    return rc;
+}
+
+static bool is_word_of_ours(const char *name)
+{
+    return strcmp(name, "broker") == 0 || strcmp(name, "local") == 0 || strcmp(name, "serial") == 0;
+}
+
+static int begin(struct keygen *k, struct err *e)
+{
+    const struct options *o = k->call->options;
+    char host[128] = "", check[300];
+    int rc;
+
+    k->is_default_dir = !o->dir && !getenv("BFORK_DIR");
+    if ((rc = cli_directory(o->dir, k->dir, sizeof(k->dir), e)) < 0)
+        return rc;
+    k->profile = k->call->profile ? k->call->profile : "lab";
+    if (!*k->profile || strlen(k->profile) > 100 || strpbrk(k->profile, "/: \t\n") || is_word_of_ours(k->profile))
+        return err_set(e, BFORK_EINVAL, "'%s' cannot be a profile's name: up to 100 characters, no blanks, colons or slashes, and "
+                       "not "
+                       "broker, local or serial, which mean something else", k->profile);
+    if (gethostname(host, sizeof(host) - 1) < 0 || !*host)
+        strcpy(host, "localhost");
+    if (o->broker && strlen(o->broker) >= sizeof(k->broker))
+        return err_set(e, BFORK_EINVAL, "the broker's endpoint is too long");
+    if (o->broker)
+        strcpy(k->broker, o->broker);
+    else
+        snprintf(k->broker, sizeof(k->broker), "tcp://%s:" PORT, host);
+    return net_endpoint_shift(k->broker, NULL, 2, check, sizeof(check), e);
+}
+
+static int run(const struct cli_call *call)
+{
+    struct keygen k = { .call = call };
+    const struct keys_role *role = NULL;
+    char file[NAME_MAX + 1] = "";
+    struct err e = { 0 };
+    int rc;
+
+    if (call->argc == 1 || call->argc > 2)
+        return cli_usage(call, "give no words, or a role and a name: bfork keygen client alice");
+    if (call->argc == 2 && !(role = keys_role_find(call, call->argv[0])))
+        return CLI_USAGE;
+    rc = begin(&k, &e);
+    if (rc == 0)
+        rc = role ? more_key(&k, role, call->argv[1], file, &e) : new_cluster(&k, &e);
+    end(&k, rc < 0);
+    if (rc == BFORK_EINVAL)
+        return cli_usage(call, "%s", e.text);
+    if (rc < 0)
+        return cli_error(call, CLI_FAILED, "%s", e.text);
+    if (!role) {
+        say_what_next(&k);
+        return CLI_OK;
+    }
+    printf("%s/%s: a key for %s %s, allowed from now on. It says where the broker is: %s\n", k.dir, file, role->name,
+           call->argv[1], k.broker);
+    if (strcmp(role->name, "worker") == 0)
+        printf("copy it to the host, then: bfork-worker --key %s\n", file);
+    keys_tell_broker(call, k.dir);
+    return CLI_OK;
+}
+
+const struct cli_command cli_keygen = {
+    .name = "keygen", .arguments = "[OPTIONS] [client|worker|admin NAME]", .summary = "make the keys of a cluster, or one more key",
+    .details = details, .options = options, .n_options = sizeof(options) / sizeof(options[0]),
+    .options_size = sizeof(struct options),
+    .run = run,
+};
