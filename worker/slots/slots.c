@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * slots.c - see slots.h. Never decides what runs where: that is the core's. Failures to start something are kept and told to the core
+ * by the next step, so the core's effects are never changed while they are performed.
+ */
+#include "slots.h"
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/map.h"
+#include "bfork.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CLAIM_NS 75000u             /* what a process takes at once */
+#define CLAIM_MAX 32768u
+#define LOST_MAX 64
+#define BULK_NS 1000000u            /* rings with more expected work than this are looked at when they are half empty */
+
+enum thing_kind { THING_LANE, THING_PROC };
+
+struct thing { enum thing_kind kind; };     /* first member of what exec gives back in its callbacks */
+
+struct job_info { uint64_t digest, mean_ns; bool one; };
+
+struct slot_lane {
+    struct thing thing;
+    worker_lane id;
+    struct buf *spec;               /* owned */
+    struct exec_template *t;        /* NULL: program not there yet, or failed */
+    struct job_info *jobs;          /* by the core's numbers */
+    uint32_t n_jobs;
+    struct err failure;             /* for the next step */
+    char stage[32];
+    struct list_node failed;
+};
+
+struct slot_proc {
+    struct thing thing;
+    worker_proc id;
+    struct slot_lane *lane;
+    struct exec_proc *p;            /* NULL: it could not be started */
+    uint64_t mean_ns;               /* of the job pushed last */
+    struct list_node busy;          /* while results are to come */
+    struct list_node failed;
+    struct err failure;
+};
+
+struct slots {
+    struct slots_config config;
+    struct exec *exec;
+    struct worker *worker;
+    struct map lanes, procs;
+    struct list busy, failed_lanes, failed_procs;
+    uint64_t now;
+    uint32_t n_lost;
+    struct { worker_lane lane; worker_proc proc; } lost[LOST_MAX];      /* no memory to start them: the next step says so */
+};
+
+/* ---- callbacks of exec ----------------------------------------------------------------------- */
+
+static struct slot_lane *lane_of(void *user)
+{
+    struct thing *t = user;
+
+    return t->kind == THING_LANE ? (struct slot_lane *)user : ((struct slot_proc *)user)->lane;
+}
+
+static void measure(struct slots *s, struct slot_proc *p, const struct wire_item *i)
+{
+    uint64_t mean = i->sum_ns / i->count;
+    struct job_info *j = i->job < p->lane->n_jobs ? &p->lane->jobs[i->job] : NULL;
+
+    (void)s;
+    if (!j || !i->sum_ns)
+        return;
+    j->mean_ns = j->mean_ns ? (3 * j->mean_ns + mean) / 4 : mean;
+    if (!j->mean_ns)
+        j->mean_ns = 1;
+    p->mean_ns = j->mean_ns;
+}
+
+static void pull(struct slots *s, struct slot_proc *p)
+{
+    struct wire_item i;
+
+    for (;;) {
+        memset(&i, 0, sizeof(i));
+        if (!exec_pull(p->p, &i))
+            break;
+        measure(s, p, &i);
+        worker_proc_results(s->worker, s->now, p->id, &i);
+    }
+    if (list_in(&p->busy) && exec_pending(p->p) == 0)
+        list_remove(&s->busy, &p->busy);
+}
+
+static void on_template_ready(void *ctx, void *user)
+{
+    struct slots *s = ctx;
+
+    worker_lane_ready(s->worker, s->now, lane_of(user)->id);
+}
+
+static void on_template_failed(void *ctx, void *user, int code, const char *stage, const char *text)
+{
+    struct slots *s = ctx;
+    struct slot_lane *l = lane_of(user);
+
+    uint64_t key;
+    void *value;
+
+    for (size_t i = 0; map_next(&s->procs, &i, &key, &value);) {     /* its processes go with it, and nobody reports them */
+        struct slot_proc *p = value;
+
+        if (p->lane != l || !p->p)
+            continue;
+        pull(s, p);
+        if (list_in(&p->busy))
+            list_remove(&s->busy, &p->busy);
+        p->p = NULL;
+    }
+    l->t = NULL;
+    worker_lane_failed(s->worker, s->now, l->id, code, stage, text);
+}
+
+static void on_proc_ready(void *ctx, void *user)
+{
+    struct slots *s = ctx;
+
+    worker_proc_ready(s->worker, s->now, ((struct slot_proc *)user)->id);
+}
+
+static void proc_drop(struct slots *s, struct slot_proc *p)
+{
+    if (list_in(&p->busy))
+        list_remove(&s->busy, &p->busy);
+    if (list_in(&p->failed))
+        list_remove(&s->failed_procs, &p->failed);
+    map_take(&s->procs, p->id);
+    free(p);
+}
+
+static struct wire_str str(const char *text)
+{
+    size_t n = strlen(text);
+
+    return (struct wire_str){ text, n < WIRE_TEXT_MAX ? (uint32_t)n : WIRE_TEXT_MAX };
+}
+
+static void on_proc_died(void *ctx, void *user, const struct exec_death *d)
+{
+    struct slots *s = ctx;
+    struct slot_proc *p = user;
+    struct worker_obituary o = { .kind = d->kind, .code = d->code, .signal = d->signal, .pid = (uint32_t)d->pid, .in_task = d->in_task,
+        .duration_us = d->duration_us, .message = str(d->message), .function = str(d->function), .where = str(d->where),
+        .backtrace = str(d->backtrace), .output = str(d->output), .stage = str(d->stage) };
+
+    pull(s, p);
+    worker_proc_died(s->worker, s->now, p->id, &o);
+    proc_drop(s, p);
+}
+
+static void on_output(void *ctx, void *user, int stream, const void *bytes, size_t size, bool cut)
+{
+    struct slots *s = ctx;
+    struct thing *t = user;
+    struct slots_output o = { .lane = lane_of(user)->id, .cut = cut, .stream = stream, .bytes = bytes, .size = size };
+
+    if (!s->config.output)
+        return;
+    if (t->kind == THING_PROC) {
+        struct slot_proc *p = user;
+
+        o.proc = p->id;
+        o.pid = (uint32_t)exec_proc_pid(p->p);
+        o.has_task = worker_proc_current(s->worker, p->id, &o.attempt, &o.job, &o.index);
+    }
+    s->config.output(s->config.ctx, &o);
+}
+
+/* ---- what the core asks at once -------------------------------------------------------------- */
+
+static uint32_t claim_for(const struct job_info *j, uint32_t count)
+{
+    uint64_t n = j && !j->one && j->mean_ns ? CLAIM_NS / j->mean_ns : 1;
+
+    if (n > CLAIM_MAX)
+        n = CLAIM_MAX;
+    if (n > count)
+        n = count;
+    return n ? (uint32_t)n : 1;
+}
+
+static uint32_t op_push(void *ctx, worker_proc proc, uint32_t job, const struct wire_item *item)
+{
+    struct slots *s = ctx;
+    struct slot_proc *p = map_get(&s->procs, proc);
+    const struct job_info *j;
+    uint32_t n;
+
+    if (!p || !p->p)
+        return 0;
+    j = job < p->lane->n_jobs ? &p->lane->jobs[job] : NULL;
+    p->mean_ns = j ? j->mean_ns : 0;
+    n = exec_push(p->p, job, item, claim_for(j, item->count), false);
+    if (n && !list_in(&p->busy))
+        list_push_back(&s->busy, &p->busy);
+    return n;
+}
+
+/* What is known about a job is forgotten when its number goes to another one. */
+static int note_job(struct slot_lane *l, uint32_t job, struct wire_bin spec)
+{
+    struct wire_job_spec decoded;
+    uint64_t digest = map_hash_bytes(spec.p, spec.n);
+
+    if (job >= l->n_jobs) {
+        uint32_t n = job + 16;
+        struct job_info *p = realloc(l->jobs, n * sizeof(*p));
+
+        if (!p)
+            return BASE_ENOMEM;
+        memset(p + l->n_jobs, 0, (n - l->n_jobs) * sizeof(*p));
+        l->jobs = p;
+        l->n_jobs = n;
+    }
+    if (l->jobs[job].digest == digest)
+        return 0;
+    if (wire_job_spec_decode(spec.p, spec.n, &decoded, NULL) < 0)
+        return BFORK_EPROTOCOL;
+    l->jobs[job] = (struct job_info){ digest, 0, decoded.retries < 0 };
+    return 0;
+}
+
+static int op_push_job(void *ctx, worker_proc proc, uint32_t job, struct wire_bin spec)
+{
+    struct slots *s = ctx;
+    struct slot_proc *p = map_get(&s->procs, proc);
+    int rc;
+
+    if (!p || !p->p)
+        return BFORK_EAGAIN;
+    if ((rc = note_job(p->lane, job, spec)) < 0)
+        return rc;
+    return exec_push_job(p->p, job, spec.p, spec.n);
+}
+
+static uint32_t op_retract(void *ctx, worker_proc proc, uint32_t max)
+{
+    struct slots *s = ctx;
+    struct slot_proc *p = map_get(&s->procs, proc);
+
+    return p && p->p ? exec_retract(p->p, max) : 0;
+}
+
+const struct worker_ops *slots_ops(void)
+{
+    static const struct worker_ops ops = { op_push, op_push_job, op_retract };
+
+    return &ops;
+}
+
+/* ---- creation -------------------------------------------------------------------------------- */
+
+int slots_new(const struct slots_config *c, struct slots **ret, struct err *e)
+{
+    static const struct exec_callbacks callbacks = { on_template_ready, on_template_failed, on_proc_ready, on_proc_died, on_output };
+    struct slots *s = calloc(1, sizeof(*s));
+    struct exec_config xc = { .callbacks = &callbacks, .ctx = s, .runner = c->runner, .symbols = c->symbols,
+        .output_limit = c->output_limit, .hide_secrets = c->hide_secrets, .work_dir = c->work_dir };
+    int rc;
+
+    *ret = NULL;
+    if (!s)
+        return err_set(e, BFORK_ENOMEM, "out of memory");
+    s->config = *c;
+    s->config.runner = s->config.symbols = s->config.work_dir = NULL;   /* exec has copies */
+    list_init(&s->busy);
+    list_init(&s->failed_lanes);
+    list_init(&s->failed_procs);
+    if ((rc = exec_new(&xc, &s->exec, e)) < 0) {
+        free(s);
+        return rc;
+    }
+    s->now = clock_now();
+    *ret = s;
+    return 0;
+}
+
+void slots_attach(struct slots *s, struct worker *w)
+{
+    s->worker = w;
+}
+
+static void lane_drop(struct slots *s, struct slot_lane *l)
+{
+    if (l->t)
+        exec_template_stop(l->t);
+    for (;;) {                      /* processes of the lane: exec says nothing more about them */
+        struct slot_proc *found = NULL;
+        uint64_t key;
+        void *value;
+
+        for (size_t i = 0; !found && map_next(&s->procs, &i, &key, &value);)
+            if (((struct slot_proc *)value)->lane == l)
+                found = value;
+        if (!found)
+            break;
+        proc_drop(s, found);
+    }
+    if (list_in(&l->failed))
+        list_remove(&s->failed_lanes, &l->failed);
+    map_take(&s->lanes, l->id);
+    buf_unref(&l->spec);
+    free(l->jobs);
+    free(l);
+}
+
+void slots_free(struct slots **ps)
+{
+    struct slots *s = *ps;
+    uint64_t key;
+    void *value;
+
+    if (!s)
+        return;
+    *ps = NULL;
+    for (size_t i = 0; map_next(&s->lanes, &i, &key, &value); i = 0)
+        lane_drop(s, value);
+    exec_free(&s->exec);
+    map_free(&s->lanes);
+    map_free(&s->procs);
+    free(s);
+}
+
+/* ---- effects --------------------------------------------------------------------------------- */
+
+static void lane_failed(struct slots *s, struct slot_lane *l, const char *stage)
+{
+    snprintf(l->stage, sizeof(l->stage), "%s", stage);
+    if (!list_in(&l->failed))
+        list_push_back(&s->failed_lanes, &l->failed);
+}
+
+void slots_program(struct slots *s, worker_lane lane, const char *path, int fd, const char *library_path)
+{
+    struct slot_lane *l = map_get(&s->lanes, lane);
+    struct exec_template_spec x = { .program_fd = path ? -1 : fd, .program_path = path, .library_path = library_path,
+                                    .start_limit_ms = s->config.start_limit_ms };
+
+    if (!l || l->t || list_in(&l->failed))
+        return;
+    if (wire_pool_spec_decode(l->spec->data, l->spec->size, &x.spec, &l->failure) < 0 ||
+        exec_template_start(s->exec, &x, &l->thing, &l->t, &l->failure) < 0) {
+        l->t = NULL;
+        lane_failed(s, l, "exec");
+    }
+}
+
+void slots_no_program(struct slots *s, worker_lane lane, int code, const char *stage, const char *text)
+{
+    struct slot_lane *l = map_get(&s->lanes, lane);
+
+    if (!l || l->t)
+        return;
+    err_set(&l->failure, code, "%s", text);
+    lane_failed(s, l, stage);
+}
+
+bool slots_lane_known(const struct slots *s, worker_lane lane)
+{
+    return map_get(&s->lanes, lane) != NULL;
+}
+
+static void lost(struct slots *s, worker_lane lane, worker_proc proc)
+{
+    if (s->n_lost == LOST_MAX)
+        return;
+    s->lost[s->n_lost].lane = lane;
+    s->lost[s->n_lost++].proc = proc;
+}
+
+static void lane_start(struct slots *s, const struct worker_effect *e)
+{
+    struct slot_lane *l = map_get(&s->lanes, e->lane);
+    struct wire_pool_spec spec = { 0 };
+
+    if (l)
+        lane_drop(s, l);            /* it had failed; the core tries again */
+    if (!(l = calloc(1, sizeof(*l))) || !(l->spec = buf_new(e->spec.n ? e->spec.n : 1)) || map_put(&s->lanes, e->lane, l) < 0) {
+        if (l)
+            buf_unref(&l->spec);
+        free(l);
+        lost(s, e->lane, 0);
+        return;
+    }
+    l->thing.kind = THING_LANE;
+    l->id = e->lane;
+    memcpy(l->spec->data, e->spec.p, e->spec.n);
+    l->spec->size = e->spec.n;
+    if (wire_pool_spec_decode(l->spec->data, l->spec->size, &spec, &l->failure) < 0)
+        lane_failed(s, l, "spec");
+    else if (spec.program.n == 0)
+        slots_program(s, l->id, NULL, -1, NULL);
+    else if (s->config.resolve)
+        s->config.resolve(s->config.ctx, l->id, &spec);
+    else
+        slots_no_program(s, l->id, BFORK_REFUSED, "fetch", "programs are not run here, only functions of shared objects and commands");
+}
+
+static void proc_start(struct slots *s, const struct worker_effect *e)
+{
+    struct slot_lane *l = map_get(&s->lanes, e->lane);
+    struct slot_proc *p = calloc(1, sizeof(*p));
+
+    if (!p || !l || map_put(&s->procs, e->proc, p) < 0) {
+        free(p);
+        lost(s, e->lane, e->proc);
+        return;
+    }
+    p->thing.kind = THING_PROC;
+    p->id = e->proc;
+    p->lane = l;
+    if (l->t ? exec_proc_start(l->t, &p->thing, &p->p, &p->failure) < 0
+             : err_set(&p->failure, BFORK_EXITED, "its template has ended") < 0) {
+        p->p = NULL;
+        list_push_back(&s->failed_procs, &p->failed);
+    }
+}
+
+bool slots_perform(struct slots *s, const struct worker_effect *e)
+{
+    struct slot_lane *l = map_get(&s->lanes, e->lane);
+    struct slot_proc *p = map_get(&s->procs, e->proc);
+
+    switch (e->type) {
+    case WORKER_LANE_START:
+        lane_start(s, e);
+        return true;
+    case WORKER_LANE_STOP:
+        if (l)
+            lane_drop(s, l);
+        return true;
+    case WORKER_PROC_START:
+        proc_start(s, e);
+        return true;
+    case WORKER_PROC_KILL:
+        if (p && p->p)
+            exec_proc_kill(p->p, BFORK_CANCELLED);
+        return true;
+    case WORKER_PROC_STOP:
+        if (p && p->p)
+            exec_proc_stop(p->p);
+        return true;
+    case WORKER_PROC_LIMIT:
+        if (p && p->p)
+            exec_proc_limit(p->p, e->run_limit_ms);
+        return true;
+    case WORKER_SEND:
+    case WORKER_RECONNECT:
+    case WORKER_LOG:
+    case WORKER_STOPPED:
+    case WORKER_REFUSED:
+        break;
+    }
+    return false;
+}
+
+/* ---- the turn -------------------------------------------------------------------------------- */
+
+static void tell_failures(struct slots *s)
+{
+    struct worker_obituary none = { .kind = BFORK_EXITED, .message = WIRE_STR("out of memory"), .stage = WIRE_STR("exec") };
+
+    for (; s->n_lost; s->n_lost--) {
+        worker_lane lane = s->lost[s->n_lost - 1].lane;
+        worker_proc proc = s->lost[s->n_lost - 1].proc;
+
+        if (proc)
+            worker_proc_died(s->worker, s->now, proc, &none);
+        else
+            worker_lane_failed(s->worker, s->now, lane, BFORK_ENOMEM, "exec", "out of memory");
+    }
+    for (struct list_node *n; (n = list_pop(&s->failed_lanes));) {
+        struct slot_lane *l = LIST_ENTRY(n, struct slot_lane, failed);
+
+        worker_lane_failed(s->worker, s->now, l->id, l->failure.code, l->stage, l->failure.text);
+    }
+    for (struct list_node *n; (n = list_first(&s->failed_procs));) {
+        struct slot_proc *p = LIST_ENTRY(n, struct slot_proc, failed);
+        struct worker_obituary o = { .kind = BFORK_EXITED, .message = str(p->failure.text), .stage = str("exec") };
+
+        worker_proc_died(s->worker, s->now, p->id, &o);
+        proc_drop(s, p);
+    }
+}
+
+void slots_step(struct slots *s, uint64_t now)
+{
+    s->now = now;
+    tell_failures(s);
+    exec_step(s->exec, now);
+    for (LIST_EACH_SAFE(&s->busy, n, after))
+        pull(s, LIST_ENTRY(n, struct slot_proc, busy));
+}
+
+int slots_fd(const struct slots *s)
+{
+    return exec_fd(s->exec);
+}
+
+uint64_t slots_deadline(const struct slots *s)
+{
+    if (s->n_lost || !list_empty(&s->failed_lanes) || !list_empty(&s->failed_procs))
+        return 0;
+    return exec_deadline(s->exec);
+}
+
+enum exec_want slots_want(const struct slots *s)
+{
+    if (list_empty(&s->busy))
+        return EXEC_NOTHING;
+    for (LIST_EACH(&s->busy, n)) {
+        const struct slot_proc *p = LIST_ENTRY(n, struct slot_proc, busy);
+
+        if (!p->mean_ns || p->mean_ns > BULK_NS / 8 || exec_pending(p->p) * p->mean_ns < BULK_NS)
+            return EXEC_NEXT;
+    }
+    return EXEC_LOW;
+}
+
+bool slots_arm(struct slots *s, enum exec_want want)
+{
+    return exec_arm(s->exec, want);
+}
