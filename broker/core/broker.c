@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * broker.c - the doors of the core: what comes in is checked for role and session here and handed to its file; flush goes out.
+ *
+ * Keeps no state of its own.
+ */
+#include "state.h"
+
+#include <stdio.h>
+
+static uint32_t or32(uint32_t v, uint32_t fallback) { return v ? v : fallback; }
+static uint64_t or64(uint64_t v, uint64_t fallback) { return v ? v : fallback; }
+
+int broker_new(const struct broker_config *config, struct broker **ret)
+{
+    struct broker *b = calloc(1, sizeof(*b));
+    struct list *lists[] = { &b->owners, &b->clients, &b->workers, &b->pools, &b->all_jobs, &b->cuts, &b->dirty_peers, &b->dirty_clients,
+        &b->dirty_workers, &b->work, &b->thirsty, &b->holders, &b->status };
+    struct broker_config *c;
+
+    if (!b || !(b->account = calloc(1, sizeof(*b->account)))) {
+        free(b);
+        return BFORK_ENOMEM;
+    }
+    atomic_init(&b->account->refs, 1);
+    b->c = *config;
+    c = &b->c;
+    c->heartbeat_ms = or32(c->heartbeat_ms, 1000);
+    c->lease_ms = or32(c->lease_ms, 5000);
+    c->hold_ms = or32(c->hold_ms, 3000);
+    c->detach_ms = or32(c->detach_ms, 60000);
+    c->quota_bytes = or64(c->quota_bytes, 1ull << 30);
+    c->quota_tasks = or64(c->quota_tasks, 16ull << 20);
+    c->window_bytes = or64(c->window_bytes, 8ull << 20);
+    c->lost_limit = or32(c->lost_limit, 3);
+    c->crash_limit = or32(c->crash_limit, 1);
+    c->worker_window_bytes = or64(c->worker_window_bytes, 4ull << 20);
+    c->target_us = or32(c->target_us, 1000);
+    for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+        list_init(lists[i]);
+    map_init(&b->peers);
+    map_init(&b->attempts);
+    map_init(&b->jobs);
+    b->next_attempt = c->seed;
+    b->next_number = ((uint32_t)(c->epoch << 12) & 0x3fffffffu) + 1;
+    b->ranges.size = sizeof(struct range);
+    b->attempt_cache.size = sizeof(struct attempt);
+    b->outcomes.size = sizeof(struct outcome);
+    b->building = &b->batch[0];
+    b->current = &b->batch[1];
+    b->tick_at = b->regrant_at = CLOCK_NEVER;
+    *ret = b;
+    return 0;
+}
+
+void broker_free(struct broker **bp)
+{
+    struct broker *b = *bp;
+    struct list_node *n;
+    uint64_t key;
+    void *p;
+
+    if (!b)
+        return;
+    *bp = NULL;
+    while ((n = list_first(&b->clients)))
+        client_end(b, LIST_ENTRY(n, struct client, node));
+    while ((n = list_first(&b->all_jobs)))
+        job_free(b, LIST_ENTRY(n, struct job, in_all));
+    while ((n = list_first(&b->workers)))
+        worker_end(b, LIST_ENTRY(n, struct worker, node), "the broker ends");
+    for (size_t i = 0; map_next(&b->peers, &i, &key, &p);)
+        mem_free(b, p, sizeof(struct peer));
+    while ((n = list_pop(&b->status)))
+        mem_free(b, LIST_ENTRY(n, struct status_request, node), sizeof(struct status_request));
+    effects_free(b, &b->batch[0]);
+    effects_free(b, &b->batch[1]);
+    cache_free(b, &b->ranges);
+    cache_free(b, &b->attempt_cache);
+    cache_free(b, &b->outcomes);
+    map_free(&b->peers);
+    map_free(&b->attempts);
+    map_free(&b->jobs);
+    for (size_t i = 0; i < sizeof(b->generic) / sizeof(b->generic[0]); i++)
+        buf_unref(&b->generic[i]);
+    account_unref(b->account);
+    free(b);
+}
+
+static void turn(struct broker *b, uint64_t now)
+{
+    if (!b->started) {
+        b->started = now ? now : 1;
+        b->granted_at = now;
+        b->hold_end = now + b->c.hold_ms * CLOCK_MS;
+    }
+    if (now > b->now)
+        b->now = now;
+}
+
+static void reset(struct broker *b, broker_peer id)
+{
+    struct peer p = { .id = id };
+    struct wire_msg *m = effect_send(b, &p, WIRE_RESET);
+
+    if (m)
+        m->u.error = (struct wire_error_head){ .code = BFORK_ESTATE, .text = WIRE_STR("this broker does not know the connection; say HELLO") };
+}
+
+static struct peer *peer_of(struct broker *b, broker_peer id, enum wire_role role, const uint8_t *key, const struct wire_msg *m)
+{
+    struct peer *p = map_get(&b->peers, id);
+
+    if (p)
+        return p;
+    if (m->type != WIRE_HELLO) {
+        if (m->type != WIRE_BYE && m->type != WIRE_ERROR)
+            reset(b, id);
+        return NULL;
+    }
+    if (map_reserve(&b->peers, 1) < 0 || !(p = mem_new(b, sizeof(*p))))
+        return NULL;
+    p->id = id;
+    p->role = role;
+    memcpy(p->key, key, WIRE_KEY);
+    map_put(&b->peers, id, p);
+    return p;
+}
+
+static void peer_dirty(struct broker *b, struct peer *p)
+{
+    if (!list_in(&p->dirty))
+        list_push_back(&b->dirty_peers, &p->dirty);
+}
+
+/* The envelope's window in both directions, and the lease. */
+static void envelope(struct broker *b, struct peer *p, const struct wire_msg *m)
+{
+    uint64_t bytes = m->body.size;
+    struct worker *w = p->worker;
+
+    for (uint32_t i = 0; i < m->n_items; i++)
+        bytes += wire_item_bytes(&m->items[i]);
+    p->consumed += bytes;
+    if (p->consumed - p->told >= b->c.window_bytes / 4)
+        peer_dirty(b, p);
+    if (m->ack > p->acked && m->ack <= p->sent)
+        p->acked = m->ack;
+    if (!w)
+        return;
+    w->lease_end = b->now + b->c.lease_ms * CLOCK_MS;
+    if (w->window_full && p->sent - p->acked <= p->window) {
+        w->window_full = false;
+        for (LIST_EACH(&w->lanes, n))
+            lane_open(b, LIST_ENTRY(n, struct lane, in_worker));
+    }
+}
+
+static void from_client(struct broker *b, struct peer *p, const struct wire_msg *m)
+{
+    struct client *c = p->client;
+    void *found;
+
+    switch (m->type) {
+    case WIRE_POOL_OPEN: pool_open(b, c, m); break;
+    case WIRE_POOL_CLOSE:
+        if ((found = map_get(&c->pools, m->u.pool_ref.pool)))
+            pool_close(b, found);
+        break;
+    case WIRE_JOB_OPEN: job_open(b, c, m); break;
+    case WIRE_JOB_CLOSE:
+        if ((found = map_get(&c->jobs, m->u.job_ref.job))) {
+            ((struct job *)found)->closed = true;
+            job_maybe_end(b, found);
+        }
+        break;
+    case WIRE_TASKS: job_tasks(b, c, m); break;
+    case WIRE_CANCEL: job_cancel(b, c, m); break;
+    case WIRE_OUTCOMES_ACK: outcome_acks(b, c, m); break;
+    case WIRE_ASSIGNED_OK: attempt_assigned(b, c, m); break;
+    default: break;     /* blobs and output are the shell's */
+    }
+}
+
+static void worker_said(struct broker *b, struct worker *w, const struct wire_worker_state *s)
+{
+    w->busy = s->busy;
+    if (s->draining && w->state == WORKER_READY) {
+        w->state = WORKER_DRAINING;
+        for (LIST_EACH(&w->lanes, n))
+            if (LIST_ENTRY(n, struct lane, in_worker)->pool)
+                lane_slots(b, LIST_ENTRY(n, struct lane, in_worker), 0);
+        for (LIST_EACH_SAFE(&w->attempts, n, after)) {
+            struct attempt *a = LIST_ENTRY(n, struct attempt, in_worker);
+            if (a->state != ATTEMPT_FINISHED)
+                attempt_recall(b, a, a->next, WIRE_WHY_DRAIN);
+        }
+        b->grants_dirty = true;
+    } else if (w->state == WORKER_READY && s->slots && s->slots != w->slots) {
+        for (LIST_EACH(&w->lanes, n)) {
+            struct lane *l = LIST_ENTRY(n, struct lane, in_worker);
+            if (w->granted > s->slots && l->pool)
+                lane_slots(b, l, l->slots > w->granted - s->slots ? l->slots - (w->granted - s->slots) : 0);
+        }
+        w->slots = s->slots;
+        b->grants_dirty = true;
+    }
+}
+
+static void from_worker(struct broker *b, struct peer *p, const struct wire_msg *m)
+{
+    struct worker *w = p->worker;
+
+    switch (m->type) {
+    case WIRE_HOLDING: adopt_holding(b, w, m); break;
+    case WIRE_RESULTS: attempt_results(b, w, m); break;
+    case WIRE_WORKER_STATE: worker_said(b, w, &m->u.worker_state); break;
+    case WIRE_POOL_FAILED: pool_failed(b, w, &m->u.pool_failed); break;
+    default: break;
+    }
+}
+
+void broker_recv(struct broker *b, uint64_t now, broker_peer peer, enum wire_role role, const uint8_t key[WIRE_KEY],
+                 const struct wire_msg *m)
+{
+    struct peer *p;
+
+    turn(b, now);
+    if (!(p = peer_of(b, peer, role, key, m)) || p->state == PEER_CUT)
+        return;
+    if (p->state == PEER_NEW) {
+        session_hello(b, p, m);
+        return;
+    }
+    if (m->type == WIRE_HELLO || !wire_may_send(p->role, m->type, true)) {
+        session_fail(b, p, BFORK_EPROTOCOL, "%s is not for this peer to send now", wire_type_name(m->type));
+        return;
+    }
+    envelope(b, p, m);
+    if (m->type == WIRE_PING) {
+        p->pong = true;
+        p->stamp = m->u.ping.stamp;
+        peer_dirty(b, p);
+    } else if (m->type == WIRE_BYE || m->type == WIRE_ERROR) {
+        session_bye(b, p);
+    } else if (m->type == WIRE_STATUS_GET) {
+        status_get(b, p, m);
+    } else if (p->client) {
+        from_client(b, p, m);
+    } else if (p->worker) {
+        from_worker(b, p, m);
+    }
+}
+
+void broker_lost(struct broker *b, uint64_t now, broker_peer peer)
+{
+    struct peer *p;
+
+    turn(b, now);
+    if (!(p = map_get(&b->peers, peer)))
+        return;
+    session_lost(b, p);
+    peer_free(b, p);
+}
+
+void broker_revoke(struct broker *b, uint64_t now, const uint8_t key[WIRE_KEY])
+{
+    uint64_t id;
+    void *v;
+
+    turn(b, now);
+    for (size_t i = 0; map_next(&b->peers, &i, &id, &v);) {
+        struct peer *p = v;
+        if (!memcmp(p->key, key, WIRE_KEY))
+            session_fail(b, p, BFORK_EDENIED, "the key of this session was revoked");
+    }
+    for (LIST_EACH_SAFE(&b->clients, n, after))
+        if (!memcmp(LIST_ENTRY(n, struct client, node)->owner->key, key, WIRE_KEY))
+            client_end(b, LIST_ENTRY(n, struct client, node));
+    for (LIST_EACH_SAFE(&b->workers, n, after))
+        if (!memcmp(LIST_ENTRY(n, struct worker, node)->key, key, WIRE_KEY))
+            worker_end(b, LIST_ENTRY(n, struct worker, node), "its key was revoked");
+}
+
+void broker_stalled(struct broker *b, uint64_t from, uint64_t to)
+{
+    uint64_t gap = to > from ? to - from : 0;
+
+    for (LIST_EACH(&b->workers, n))
+        LIST_ENTRY(n, struct worker, node)->lease_end += gap;
+    for (LIST_EACH(&b->clients, n))
+        LIST_ENTRY(n, struct client, node)->detached_at += gap;
+    for (LIST_EACH(&b->all_jobs, n)) {
+        struct job *j = LIST_ENTRY(n, struct job, in_all);
+        j->parked_until += gap;
+        for (LIST_EACH(&j->held, k))
+            LIST_ENTRY(k, struct range, node)->due += gap;
+    }
+    b->hold_end += gap;
+}
+
+void broker_tick(struct broker *b, uint64_t now)
+{
+    uint64_t next = CLOCK_NEVER;
+
+    turn(b, now);
+    if (b->now < b->tick_at)
+        return;
+    b->tick_at = CLOCK_NEVER;
+    job_release_held(b, &next);
+    session_tick(b, &next);
+    if (b->regrant_at <= b->now)
+        b->grants_dirty = true;
+    else if (b->regrant_at < next)
+        next = b->regrant_at;
+    if (next < b->tick_at)
+        b->tick_at = next;
+}
+
+void broker_drain(struct broker *b, uint64_t now)
+{
+    turn(b, now);
+    b->draining = true;
+}
+
+bool broker_idle(const struct broker *b)
+{
+    for (LIST_EACH(&b->all_jobs, n)) {
+        const struct job *j = LIST_ENTRY(n, struct job, in_all);
+        if (job_tasks_pending(j) || !list_empty(&j->outcomes))
+            return false;
+    }
+    return true;
+}
+
+void broker_flush(struct broker *b, uint64_t now)
+{
+    struct batch *t = b->building;
+
+    turn(b, now);
+    assert(!b->current->n);     /* broker_effects_done comes between two flushes */
+    b->again = false;
+    for (LIST_EACH_SAFE(&b->cuts, n, after)) {
+        struct peer *p = LIST_ENTRY(n, struct peer, cut);
+        peer_cut(b, p, p->why);
+    }
+    if (b->grants_dirty)
+        grant_run(b);
+    if (b->work.count || b->thirsty.count)
+        dispatch_run(b);
+    compose_run(b);
+    b->building = b->current;
+    b->current = t;
+}
+
+const struct broker_effect *broker_effects(const struct broker *b, size_t *n)
+{
+    *n = b->current->n;
+    return b->current->effects;
+}
+
+void broker_effects_done(struct broker *b) { effects_clear(b, b->current); }
+
+uint64_t broker_deadline(const struct broker *b)
+{
+    return b->again || b->grants_dirty || b->building->n || b->status.count ? b->now : b->tick_at;
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * dispatch.c - cutting chunks from the queues of jobs and giving them to lanes with room; asking work back when lanes run dry.
+ *
+ * A chunk is cut when it is handed out, where duration, queue, slots and windows are known. Jobs of a pool and lanes of a pool take
+ * turns. Nothing is walked but pools with both tasks and room.
+ */
+#include "state.h"
+
+#define PROBE_TINY 32u              /* tasks of the first chunks of a map over elements this small … */
+#define TINY 64u
+#define LEAST_NS 30000u             /* the tail of a job is not cut finer than this */
+
+static uint64_t ahead_ns(const struct broker *b, const struct job *j)
+{
+    uint64_t chunk = b->c.target_us * 1000ull;
+
+    if (j->spec.chunk)
+        chunk = j->spec.chunk * j->mean_ns;
+    if (chunk < j->mean_ns)
+        chunk = j->mean_ns;
+    return 2 * chunk > AHEAD_NS ? 2 * chunk : AHEAD_NS;
+}
+
+static bool is_long(const struct job *j) { return !j->mean_ns || j->mean_ns >= LONG_NS; }
+
+/* A worker's window is shared by its lanes as its slots are. */
+static uint64_t lane_window(const struct broker *b, const struct lane *l)
+{
+    const struct worker *w = l->worker;
+    uint64_t all = w->granted ? w->granted : 1;
+
+    return b->c.worker_window_bytes / all * l->slots;
+}
+
+static bool lane_room(struct broker *b, struct lane *l, const struct job *j)
+{
+    struct worker *w = l->worker;
+
+    if (!l->slots || l->failed || w->state != WORKER_READY || !w->peer)
+        return false;
+    if (l->out_bytes && (l->out_bytes >= lane_window(b, l) || w->out_bytes >= b->c.worker_window_bytes))
+        return false;
+    if (w->peer->sent - w->peer->acked + w->message_bytes > w->peer->window) {
+        w->window_full = true;
+        return false;
+    }
+    if (w->message_bytes >= WIRE_BODY_MAX - WIRE_BATCH || w->to_send.count >= WIRE_ITEMS_MAX) {
+        b->again = true;
+        w->window_full = true;
+        return false;
+    }
+    if (l->n_long >= l->slots)
+        return false;
+    return l->short_ns < l->slots * (is_long(j) ? AHEAD_NS : ahead_ns(b, j));
+}
+
+static uint32_t chunk_size(const struct broker *b, const struct job *j, const struct pool *p, const struct span *s)
+{
+    uint64_t n, tail, least;
+
+    if (j->spec.chunk) {
+        n = j->spec.chunk;
+    } else {
+        if (j->mean_ns)
+            n = b->c.target_us * 1000ull / j->mean_ns;
+        else
+            n = j->spec.kind == WIRE_JOB_MAP && s->flags & WIRE_FIXED && s->size <= TINY ? PROBE_TINY : 1;
+        tail = j->n_queued / (2ull * (p->slots ? p->slots : 1));
+        least = j->mean_ns ? LEAST_NS / j->mean_ns : 1;
+        if (tail < least)
+            tail = least;
+        n = n < tail ? n : tail;
+    }
+    n = n > WIRE_BATCH_TASKS ? WIRE_BATCH_TASKS : n;
+    return span_fit(s, n ? (uint32_t)n : 1, WIRE_BATCH);
+}
+
+static bool dispatch_one(struct broker *b, struct pool *p, struct job *j, struct lane *l)
+{
+    struct range *r = LIST_ENTRY(list_first(&j->queue), struct range, node);
+    struct attempt *a = attempt_new(b, j, l->worker, l);
+    int64_t bytes;
+
+    if (!a)
+        return false;
+    span_cut(&r->s, chunk_size(b, j, p, &r->s), &a->s);
+    do
+        a->id = b->next_attempt++;
+    while (!a->id || map_get(&b->attempts, a->id));
+    map_put(&b->attempts, a->id, a);
+    a->next = a->s.first;
+    a->end = a->s.first + a->s.count;
+    a->mean_ns = j->mean_ns;
+    a->is_long = is_long(j);
+    a->sent_at = b->now;
+    bytes = (int64_t)span_bytes(&a->s);
+    attempt_bytes(a, bytes);
+    if (a->is_long)
+        l->n_long++;
+    else
+        l->short_ns += a->s.count * a->mean_ns;
+    if (job_once(j)) {
+        a->state = ATTEMPT_ASSIGNING;
+        list_push_back(&j->client->assigning, &a->out);
+        client_dirty(b, j->client);
+    } else {
+        list_push_back(&l->worker->to_send, &a->out);
+        l->worker->message_bytes += (uint64_t)bytes;
+        worker_dirty(b, l->worker);
+    }
+    if (!r->s.count) {
+        list_remove(&j->queue, &r->node);
+        range_free(b, r);
+    }
+    job_pending(b, j, -(int64_t)a->s.count, 0, a->s.count, 0);
+    return true;
+}
+
+/* The next job by turn that this lane has room for. */
+static struct job *next_job(struct broker *b, struct pool *p, struct lane *l)
+{
+    size_t tries = p->ready.count < 16 ? p->ready.count : 16;
+
+    while (tries--) {
+        struct list_node *n = list_pop(&p->ready);
+        struct job *j = LIST_ENTRY(n, struct job, ready);
+        list_push_back(&p->ready, n);
+        if (job_once(j) && !j->client->peer)
+            continue;
+        if (lane_room(b, l, j))
+            return j;
+    }
+    return NULL;
+}
+
+static void dispatch_pool(struct broker *b, struct pool *p)
+{
+    struct list_node *n;
+
+    if (p->client->paused)
+        return;
+    while (!list_empty(&p->ready) && (n = list_pop(&p->open))) {
+        struct lane *l = LIST_ENTRY(n, struct lane, open);
+        struct job *j = next_job(b, p, l);
+        if (!j)
+            continue;
+        list_push_back(&p->open, n);
+        if (!dispatch_one(b, p, j, l)) {
+            b->again = true;
+            return;
+        }
+        if (list_empty(&j->queue) && list_in(&j->ready))
+            list_remove(&p->ready, &j->ready);
+    }
+}
+
+static uint64_t backlog_ns(const struct lane *l)
+{
+    uint64_t sum = l->short_ns;
+
+    if (!l->n_long)
+        return l->slots ? sum / l->slots : sum;
+    for (LIST_EACH(&l->live, n)) {
+        const struct attempt *a = LIST_ENTRY(n, struct attempt, in_lane);
+        uint64_t mean = a->job->mean_ns;
+        if (a->is_long)
+            sum += (a->end - a->next - 1) * (mean ? mean : BALANCE_NS);
+    }
+    return l->slots ? sum / l->slots : sum;
+}
+
+/* Half of what this lane has not begun is asked back, from its end. */
+static void recall_half(struct broker *b, struct lane *l)
+{
+    uint64_t left = 0;
+
+    for (LIST_EACH(&l->live, n)) {
+        const struct attempt *a = LIST_ENTRY(n, struct attempt, in_lane);
+        left += a->end - a->next;
+    }
+    left /= 2;
+    for (struct list_node *n = l->live.head.prev, *before = n->prev; left && n != &l->live.head; n = before, before = n->prev) {
+        struct attempt *a = LIST_ENTRY(n, struct attempt, in_lane);
+        uint64_t count = a->end - a->next;
+        if (a->recalled || !a->sent)
+            return;
+        if (count > left)
+            count = left;
+        left -= count;
+        attempt_recall(b, a, a->end - count, WIRE_WHY_BALANCE);
+    }
+}
+
+/* The queue is empty and a lane has idle slots: the lane with the longest backlog gives some back. */
+static void balance(struct broker *b, struct pool *p)
+{
+    struct lane *worst = NULL;
+    uint64_t most = BALANCE_NS;
+    bool idle = false;
+
+    if (p->lanes.count < 2 && p->slots < 2)
+        return;
+    for (LIST_EACH(&p->lanes, n)) {
+        struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
+        uint64_t wait;
+        if (l->n_recalled)
+            return;
+        idle = idle || (l->slots > l->live.count && !l->failed && l->worker->state == WORKER_READY);
+        wait = backlog_ns(l);
+        if (wait > most && l->worker->state == WORKER_READY) {
+            most = wait;
+            worst = l;
+        }
+    }
+    if (idle && worst)
+        recall_half(b, worst);
+}
+
+void dispatch_run(struct broker *b)
+{
+    struct list_node *n;
+    size_t turns = b->work.count;
+
+    while (turns-- && (n = list_pop(&b->work)))
+        dispatch_pool(b, LIST_ENTRY(n, struct pool, work));
+    while ((n = list_pop(&b->thirsty))) {
+        struct pool *p = LIST_ENTRY(n, struct pool, thirst);
+        if (list_empty(&p->ready) && p->n_tasks)
+            balance(b, p);
+    }
+}
