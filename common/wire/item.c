@@ -77,7 +77,7 @@ const char *item_wrong(const struct wire_message *d, const struct wire_item *i)
         return NULL;
     if (i->count == 0)
         return "count is 0";
-    if (i->count > WIRE_BATCH_TASKS)
+    if (i->count > WIRE_BATCH_TASKS && i->kind == WIRE_OK)      /* one document, or none, can stand for any number */
         return "count is above the limit of 32768 tasks in an item";
     if (i->flags & ~d->flags)
         return "a flag is set that this message does not have";

@@ -179,7 +179,7 @@ static const struct wire_column tasks_columns[] = {
     C(20, size, T_SIZE), C(24, tries, T_TRIES), C(26, crashes, T_CRASHES),
 };
 static const struct wire_column cancel_columns[] = {
-    C(0, job, "handle"), C(4, count, "tasks; 0: all the job's tasks"), C(8, first, T_FIRST), C(16, why, T_WHY),
+    C(0, job, "handle"), C(4, count, "tasks; 0: all from first on"), C(8, first, T_FIRST), C(16, why, T_WHY),
 };
 static const struct wire_column outcomes_columns[] = {
     C2(0, id, "seq", "number of the outcome in its job and epoch, from 1"), C(8, job, "handle"), C(12, count, T_COUNT),
@@ -202,8 +202,8 @@ static const struct wire_column chunks_columns[] = {
     C(36, ticket, "to be shown in HOLDING"),
 };
 static const struct wire_column recall_columns[] = {
-    C2(0, id, "attempt", "to give back from"), C(8, job, "handle"), C(12, count, "tasks wanted back, from the attempt's end; 0: all not begun"),
-    C(16, first, "no task below this index is wanted back"), C(24, why, T_WHY),
+    C2(0, id, "attempt", "to give back from"), C(8, job, "handle"), C(12, count, "why = cancel: so many of them, if they run, are ended; 0: all"),
+    C(16, first, "tasks from this index to the attempt's end are wanted back, if they have not begun"), C(24, why, T_WHY),
 };
 static const struct wire_column close_columns[] = {
     C2(0, id, "attempt", "that is over"), C(8, job, "handle"), C(12, why, T_WHY),

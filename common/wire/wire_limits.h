@@ -10,7 +10,7 @@
 #define WIRE_BODY_MAX WIRE_TASK_MAX         /* bytes of the body of one frame */
 #define WIRE_FRAME_MAX (WIRE_BODY_MAX + 262144u)    /* what a socket accepts */
 #define WIRE_BATCH 262144u                  /* bytes of body after which a batch is closed; one task may be larger */
-#define WIRE_BATCH_TASKS 32768u             /* tasks in one item */
+#define WIRE_BATCH_TASKS 32768u             /* tasks in one item that carries their bytes */
 #define WIRE_ITEMS_MAX 2048u                /* records in one frame */
 #define WIRE_PIECE_MAX 1048576u             /* bytes of one piece of a blob */
 #define WIRE_SPEC_MAX 262144u               /* bytes of an encoded pool or job specification, context included */
