@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * example.c - the example service of compose.yaml: waits until workers are there, spreads tasks over them, checks every result, and says
- * which hosts took part.
+ * example.c - the example service of compose.yaml: waits until workers are there, spreads tasks over them, checks every result, and
+ * says which hosts took part.
  *
  *     bfork-example [TASKS [MILLISECONDS]]        1000 tasks of 5 ms each
  *

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * abi.c - what programs compiled earlier rely on: sizes and places of members of the public structs, and numbers of the public enums.
+ * abi.c - what programs compiled earlier rely on: sizes and places of members of the public structs, and numbers of the public
+ * enums.
  *
  * A change here breaks programs that are already out: it needs a new soname. The numbers are those of 64-bit systems.
  */

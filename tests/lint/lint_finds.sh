@@ -51,7 +51,7 @@ found "unfinished work is finished"
 fresh; echo "/* see /ro""ot/notes */" >>tree/broker/main.c
 found "no path of one machine"
 fresh; printf '/* %0140d */\n' 0 >>tree/broker/main.c
-found "lines end before column 133"
+found "lines of C end before column 133"
 fresh; printf '\textern int tab;\n' >>tree/broker/main.c
 found "no tabs in C"
 fresh; printf 'extern int blank; \n' >>tree/broker/main.c

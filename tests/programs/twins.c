@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
-static int bind_call(const char *object, const char *symbol, const void *args, size_t size, void *out, size_t room, size_t *ret_size,
-                     char *text, size_t text_size)
+static int bind_call(const char *object, const char *symbol, const void *args, size_t size, void *out, size_t room,
+                     size_t *ret_size, char *text, size_t text_size)
 {
     bfork_session *s = bfork_session_new(NULL, NULL);
     bfork_pool *p = bfork_pool_new(s, BFORK_ALL, NULL);
