@@ -4,31 +4,19 @@
  *
  *     slots_new(&config, &s); worker_new(&wc, slots_ops(), s, &w); slots_attach(s, w);
  *     turn:   slots_step(s, now); worker_tick(w, now); worker_flush(w, now);
- *             for each effect: if (!slots_perform(s, e)) perform it yourself;     worker_effects_done(w);
+ *             for each effect: if (!slots_perform(s, now, e)) perform it yourself;     worker_effects_done(w);
  *     sleep:  if (!slots_arm(s, slots_want(s))) poll slots_fd until the least of slots_deadline, worker_deadline, …
  *
  * The core is called only from slots_step, never from slots_perform, slots_program or the ops. Free the slots before the core.
  */
-#ifndef WORKER_SLOTS_SLOTS_H
-#define WORKER_SLOTS_SLOTS_H
+#ifndef WORKER_SLOTS_H
+#define WORKER_SLOTS_H
 
 #include "base/err.h"
 #include "exec/exec.h"
-#include "worker.h"
+#include "core/worker.h"
 
 struct slots;
-
-struct slots_output {           /* what a task process, or a template (proc 0), has written */
-    worker_lane lane;
-    worker_proc proc;
-    uint64_t attempt, index;    /* of the task that runs, if has_task */
-    uint32_t job;               /* the broker's handle */
-    uint32_t pid;
-    bool has_task, cut;         /* cut: over the limit, the rest is dropped */
-    int stream;                 /* 1, 2 */
-    const void *bytes;
-    size_t size;
-};
 
 struct slots_config {
     const char *runner, *symbols, *work_dir;    /* as in exec_config; copied */
@@ -38,7 +26,10 @@ struct slots_config {
     /* Find the program of a lane: answer with slots_program, from inside or later. Not asked for pools without a program (the runner).
      * NULL: such pools are refused. spec is valid during the call. */
     void (*resolve)(void *ctx, worker_lane lane, const struct wire_pool_spec *spec);
-    void (*output)(void *ctx, const struct slots_output *o);    /* may be NULL */
+    /* What a task process has written while it ran that task (attempt 0: between tasks, or a template); job: the broker's handle.
+     * cut: over the limit, the rest is dropped. May be NULL. */
+    void (*output)(void *ctx, uint64_t attempt, uint32_t job, uint64_t index, uint32_t pid, int stream, const void *bytes, size_t size,
+                   bool cut);
     void *ctx;
 };
 
@@ -48,14 +39,14 @@ const struct worker_ops *slots_ops(void);       /* ctx: the slots */
 void slots_attach(struct slots *s, struct worker *w);
 
 /* true: done; false: not a process effect (SEND, RECONNECT, LOG, STOPPED, REFUSED). */
-bool slots_perform(struct slots *s, const struct worker_effect *e);
+bool slots_perform(struct slots *s, uint64_t now, const struct worker_effect *e);
 /* The answer to resolve: a path, or else an open descriptor (duplicated), or else an error with its stage ("fetch", "arch", …).
  * library_path: put in front of LD_LIBRARY_PATH; NULL: not. Unknown lanes are ignored: they were stopped meanwhile. */
 void slots_program(struct slots *s, worker_lane lane, const char *path, int fd, const char *library_path);
 void slots_no_program(struct slots *s, worker_lane lane, int code, const char *stage, const char *text);
 bool slots_lane_known(const struct slots *s, worker_lane lane);
 
-void slots_step(struct slots *s, uint64_t now);
+bool slots_step(struct slots *s, uint64_t now);         /* true: something was told to the core */
 int slots_fd(const struct slots *s);
 uint64_t slots_deadline(const struct slots *s);
 /* What is worth waking up for: every result, or rings half empty when they are full of short tasks. */

@@ -54,6 +54,7 @@ struct slots {
     struct map lanes, procs;
     struct list busy, failed_lanes, failed_procs;
     uint64_t now;
+    bool told;
     uint32_t n_lost;
     struct { worker_lane lane; worker_proc proc; } lost[LOST_MAX];      /* no memory to start them: the next step says so */
 };
@@ -67,12 +68,11 @@ static struct slot_lane *lane_of(void *user)
     return t->kind == THING_LANE ? (struct slot_lane *)user : ((struct slot_proc *)user)->lane;
 }
 
-static void measure(struct slots *s, struct slot_proc *p, const struct wire_item *i)
+static void measure(struct slot_proc *p, const struct wire_item *i)
 {
     uint64_t mean = i->sum_ns / i->count;
     struct job_info *j = i->job < p->lane->n_jobs ? &p->lane->jobs[i->job] : NULL;
 
-    (void)s;
     if (!j || !i->sum_ns)
         return;
     j->mean_ns = j->mean_ns ? (3 * j->mean_ns + mean) / 4 : mean;
@@ -89,7 +89,8 @@ static void pull(struct slots *s, struct slot_proc *p)
         memset(&i, 0, sizeof(i));
         if (!exec_pull(p->p, &i))
             break;
-        measure(s, p, &i);
+        measure(p, &i);
+        s->told = true;
         worker_proc_results(s->worker, s->now, p->id, &i);
     }
     if (list_in(&p->busy) && exec_pending(p->p) == 0)
@@ -100,6 +101,7 @@ static void on_template_ready(void *ctx, void *user)
 {
     struct slots *s = ctx;
 
+    s->told = true;
     worker_lane_ready(s->worker, s->now, lane_of(user)->id);
 }
 
@@ -122,6 +124,7 @@ static void on_template_failed(void *ctx, void *user, int code, const char *stag
         p->p = NULL;
     }
     l->t = NULL;
+    s->told = true;
     worker_lane_failed(s->worker, s->now, l->id, code, stage, text);
 }
 
@@ -129,6 +132,7 @@ static void on_proc_ready(void *ctx, void *user)
 {
     struct slots *s = ctx;
 
+    s->told = true;
     worker_proc_ready(s->worker, s->now, ((struct slot_proc *)user)->id);
 }
 
@@ -158,6 +162,7 @@ static void on_proc_died(void *ctx, void *user, const struct exec_death *d)
         .backtrace = str(d->backtrace), .output = str(d->output), .stage = str(d->stage) };
 
     pull(s, p);
+    s->told = true;
     worker_proc_died(s->worker, s->now, p->id, &o);
     proc_drop(s, p);
 }
@@ -166,18 +171,18 @@ static void on_output(void *ctx, void *user, int stream, const void *bytes, size
 {
     struct slots *s = ctx;
     struct thing *t = user;
-    struct slots_output o = { .lane = lane_of(user)->id, .cut = cut, .stream = stream, .bytes = bytes, .size = size };
+    uint64_t attempt = 0, index = 0;
+    uint32_t job = 0, pid = 0;
 
     if (!s->config.output)
         return;
     if (t->kind == THING_PROC) {
         struct slot_proc *p = user;
 
-        o.proc = p->id;
-        o.pid = (uint32_t)exec_proc_pid(p->p);
-        o.has_task = worker_proc_current(s->worker, p->id, &o.attempt, &o.job, &o.index);
+        pid = (uint32_t)exec_proc_pid(p->p);
+        worker_proc_current(s->worker, p->id, &attempt, &job, &index);
     }
-    s->config.output(s->config.ctx, &o);
+    s->config.output(s->config.ctx, attempt, job, index, pid, stream, bytes, size, cut);
 }
 
 /* ---- what the core asks at once -------------------------------------------------------------- */
@@ -430,11 +435,12 @@ static void proc_start(struct slots *s, const struct worker_effect *e)
     }
 }
 
-bool slots_perform(struct slots *s, const struct worker_effect *e)
+bool slots_perform(struct slots *s, uint64_t now, const struct worker_effect *e)
 {
     struct slot_lane *l = map_get(&s->lanes, e->lane);
     struct slot_proc *p = map_get(&s->procs, e->proc);
 
+    s->now = now;
     switch (e->type) {
     case WORKER_LANE_START:
         lane_start(s, e);
@@ -497,13 +503,15 @@ static void tell_failures(struct slots *s)
     }
 }
 
-void slots_step(struct slots *s, uint64_t now)
+bool slots_step(struct slots *s, uint64_t now)
 {
     s->now = now;
+    s->told = slots_deadline(s) == 0;
     tell_failures(s);
     exec_step(s->exec, now);
     for (LIST_EACH_SAFE(&s->busy, n, after))
         pull(s, LIST_ENTRY(n, struct slot_proc, busy));
+    return s->told;
 }
 
 int slots_fd(const struct slots *s)
