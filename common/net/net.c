@@ -34,7 +34,7 @@ int net_source_add(struct net *n, struct net_source *s, void *socket, struct err
 
 void net_source_close(struct net *n, struct net_source *s)
 {
-    int fd;
+    int fd = -1;
     size_t size = sizeof(fd);
 
     if (!s->socket)
