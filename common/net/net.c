@@ -21,26 +21,23 @@ int net_set_int(void *socket, int option, int value)
 
 int net_source_add(struct net *n, struct net_source *s, void *socket, struct err *e)
 {
-    int fd;
+    int fd = -1;
     size_t size = sizeof(fd);
     struct epoll_event ev = { .events = EPOLLIN, .data.ptr = s };
 
     if (zmq_getsockopt(socket, ZMQ_FD, &fd, &size) != 0 || epoll_ctl(n->epoll_fd, EPOLL_CTL_ADD, fd, &ev) != 0)
         return err_errno(e, BFORK_ENOMEM, errno, "cannot watch a socket");
     s->socket = socket;
+    s->fd = fd;
     s->hot = true;
     return 0;
 }
 
 void net_source_close(struct net *n, struct net_source *s)
 {
-    int fd = -1;
-    size_t size = sizeof(fd);
-
     if (!s->socket)
         return;
-    if (zmq_getsockopt(s->socket, ZMQ_FD, &fd, &size) == 0)
-        epoll_ctl(n->epoll_fd, EPOLL_CTL_DEL, fd, NULL);
+    epoll_ctl(n->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
     zmq_close(s->socket);
     s->socket = NULL;
     s->hot = false;
