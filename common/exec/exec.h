@@ -50,6 +50,7 @@ struct exec_config {
     const struct exec_callbacks *callbacks;
     void *ctx;
     const char *runner;         /* path of the installed runner; NULL: its configured place */
+    const char *symbols;        /* path of bfork-symbols; NULL: its configured place */
     uint64_t output_limit;      /* bytes on stdout and stderr of one process between two tasks' ends; 0: 16 MiB */
     bool hide_secrets;          /* worker: no_new_privs, own session, no inherited environment but PATH, HOME, LANG, TZ … */
     const char *work_dir;       /* task processes start here; NULL: the owner's */

@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * exec.c - the owner's loop: one epoll set with the templates' sockets, everybody's output and the event counter that task processes
+ * ring. Reads output through fixed buffers: what is over the limit is read and dropped. Decides nothing about tasks.
+ */
+#include "exec/exec_i.h"
+#include "base/clock.h"
+#include "bfork.h"
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#ifndef BF_LIBEXECDIR
+#error "BF_LIBEXECDIR must say where bfork-runner is installed"
+#endif
+
+int exec_watch(struct exec *x, struct source *s)
+{
+    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = s };
+    return epoll_ctl(x->epoll, EPOLL_CTL_ADD, s->fd, &ev) < 0 ? -errno : 0;
+}
+
+void exec_unwatch(struct exec *x, struct source *s)
+{
+    if (s->fd < 0)
+        return;
+    epoll_ctl(x->epoll, EPOLL_CTL_DEL, s->fd, NULL);
+    close(s->fd);
+    s->fd = -1;
+}
+
+/* A helper of ours: in the build tree if this code lies in it, else where it is installed. */
+const char *exec_find(const char *name, char *path, size_t size)
+{
+#ifdef BF_BUILD_DIR
+    static const char *const folders[] = { "libclient/runner", "common/exec", "bin" };
+    Dl_info self;
+    char real[4096];
+
+    if (dladdr((void *)(uintptr_t)&exec_new, &self) && self.dli_fname) {
+        if (!strchr(self.dli_fname, '/') || !realpath(self.dli_fname, real)) {
+            ssize_t n = readlink("/proc/self/exe", real, sizeof(real) - 1);
+            real[n > 0 ? n : 0] = '\0';
+        }
+        if (strncmp(real, BF_BUILD_DIR "/", strlen(BF_BUILD_DIR "/")) == 0)
+            for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+                snprintf(path, size, "%s/%s/%s", BF_BUILD_DIR, folders[i], name);
+                if (access(path, X_OK) == 0)
+                    return path;
+            }
+    }
+#endif
+    snprintf(path, size, "%s/%s", BF_LIBEXECDIR, name);
+    return path;
+}
+
+int exec_new(const struct exec_config *c, struct exec **ret, struct err *e)
+{
+    char path[4096];
+    struct exec *x = calloc(1, sizeof(*x));
+
+    if (!x)
+        return err_set(e, BFORK_ENOMEM, "out of memory");
+    x->config = *c;
+    x->epoll = x->event = -1;
+    list_init(&x->templates);
+    list_init(&x->graves_t);
+    list_init(&x->graves_p);
+    x->runner = strdup(c->runner ? c->runner : exec_find("bfork-runner", path, sizeof(path)));
+    x->symbols = strdup(c->symbols ? c->symbols : exec_find("bfork-symbols", path, sizeof(path)));
+    x->work_dir = c->work_dir ? strdup(c->work_dir) : NULL;
+    if (!x->runner || !x->symbols || (c->work_dir && !x->work_dir)) {
+        exec_free(&x);
+        return err_set(e, BFORK_ENOMEM, "out of memory");
+    }
+    if (!x->config.output_limit)
+        x->config.output_limit = 16u << 20;
+    x->epoll = epoll_create1(EPOLL_CLOEXEC);
+    x->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    x->event_source = (struct source){ .fd = x->event, .kind = SOURCE_EVENT };
+    if (x->epoll < 0 || x->event < 0 || exec_watch(x, &x->event_source) < 0) {
+        err_errno(e, BFORK_ENOMEM, errno, "cannot get descriptors for task processes");
+        exec_free(&x);
+        return BFORK_ENOMEM;
+    }
+    x->oom_kills = death_oom_count();
+    x->now = clock_now();
+    *ret = x;
+    return 0;
+}
+
+static void exec_sweep(struct exec *x)
+{
+    struct list_node *n;
+
+    while ((n = list_pop(&x->graves_p)))
+        proc_free(LIST_ENTRY(n, struct exec_proc, node));
+    while ((n = list_pop(&x->graves_t))) {
+        struct exec_template *t = LIST_ENTRY(n, struct exec_template, node);
+        buf_unref(&t->spec);
+        free(t->program_path);
+        free(t->library_path);
+        free(t);
+    }
+}
+
+void exec_free(struct exec **xx)
+{
+    struct exec *x = *xx;
+    int keep = errno;
+
+    if (!x)
+        return;
+    while (!list_empty(&x->templates))
+        exec_template_stop(LIST_ENTRY(list_first(&x->templates), struct exec_template, node));
+    exec_sweep(x);
+    if (x->event >= 0)
+        close(x->event);
+    if (x->epoll >= 0)
+        close(x->epoll);
+    free(x->runner);
+    free(x->symbols);
+    free(x->work_dir);
+    free(x);
+    *xx = NULL;
+    errno = keep;
+}
+
+int exec_fd(const struct exec *x) { return x->epoll; }
+
+uint64_t exec_deadline(const struct exec *x)
+{
+    uint64_t least = CLOCK_NEVER;
+
+    for (LIST_EACH(&x->templates, n)) {
+        const struct exec_template *t = LIST_ENTRY(n, struct exec_template, node);
+        if (t->failure.code)
+            return x->now;
+        if (t->state == TEMPLATE_STARTING && t->deadline < least)
+            least = t->deadline;
+        for (LIST_EACH(&t->procs, m)) {
+            const struct exec_proc *p = LIST_ENTRY(m, struct exec_proc, node);
+            if (p->violated && p->state != PROC_DEAD)
+                return x->now;
+            if (p->limited && p->sample_at < least)
+                least = p->sample_at;
+        }
+    }
+    return least;
+}
+
+/* ---- output ---- */
+
+void output_init(struct output *o, struct exec_template *t, struct exec_proc *p)
+{
+    memset(o, 0, sizeof(*o));
+    o->out = (struct source){ -1, SOURCE_OUT, t, p };
+    o->err = (struct source){ -1, SOURCE_ERR, t, p };
+}
+
+int output_pipe(struct exec *x, struct source *s, int *ret_write, struct err *e)
+{
+    int fds[2];
+
+    if (pipe2(fds, O_CLOEXEC) < 0)
+        return err_errno(e, BFORK_ENOMEM, errno, "cannot make a pipe for a task process's output");
+    fcntl(fds[0], F_SETFL, O_NONBLOCK);
+    s->fd = fds[0];
+    int rc = exec_watch(x, s);
+    if (rc < 0) {
+        close(fds[0]);
+        close(fds[1]);
+        s->fd = -1;
+        return err_errno(e, BFORK_ENOMEM, -rc, "cannot watch a task process's output");
+    }
+    *ret_write = fds[1];
+    return 0;
+}
+
+static void tail_add(struct output *o, const char *p, size_t n)
+{
+    if (n >= TAIL_SIZE) {
+        p += n - TAIL_SIZE;
+        n = TAIL_SIZE;
+    }
+    if (o->tail_used + n > TAIL_SIZE) {
+        uint32_t drop = (uint32_t)(o->tail_used + n - TAIL_SIZE);
+        memmove(o->tail, o->tail + drop, o->tail_used - drop);
+        o->tail_used -= drop;
+    }
+    memcpy(o->tail + o->tail_used, p, n);
+    o->tail_used += (uint32_t)n;
+}
+
+static void output_emit(struct exec *x, struct output *o, struct source *s, const char *bytes, size_t n)
+{
+    const struct exec_callbacks *cb = x->config.callbacks;
+    void *user = s->p ? s->p->user : s->t->user;
+    uint64_t left = o->bytes < x->config.output_limit ? x->config.output_limit - o->bytes : 0;
+    bool cut = n > left;
+
+    if (s->kind == SOURCE_ERR)
+        tail_add(o, bytes, n);
+    o->bytes += n;
+    if (o->cut || (s->p ? s->p->t->silent : s->t->silent) || !cb->output)
+        return;
+    if (cut)
+        o->cut = true;
+    if (!s->p && s->t->solo)
+        user = s->t->solo->user;
+    cb->output(x->config.ctx, user, s->kind == SOURCE_ERR ? 2 : 1, bytes, cut ? (size_t)left : n, cut);
+}
+
+/* At most 1 MiB a turn, so that one flooding process does not hold up the others. */
+void output_read(struct exec *x, struct output *o, struct source *s)
+{
+    char bytes[65536];
+
+    for (int i = 0; i < 16 && s->fd >= 0; i++) {
+        ssize_t n = read(s->fd, bytes, sizeof(bytes));
+        if (n > 0) {
+            output_emit(x, o, s, bytes, (size_t)n);
+            continue;
+        }
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n == 0 || errno != EAGAIN)
+            exec_unwatch(x, s);
+        return;
+    }
+}
+
+void output_close(struct exec *x, struct output *o)
+{
+    exec_unwatch(x, &o->out);
+    exec_unwatch(x, &o->err);
+}
+
+/* ---- step ---- */
+
+static void source_ready(struct exec *x, struct source *s)
+{
+    uint64_t count;
+
+    switch (s->kind) {
+    case SOURCE_EVENT:
+        while (read(x->event, &count, sizeof(count)) < 0 && errno == EINTR)
+            continue;
+        return;
+    case SOURCE_SOCKET:
+        if (s->t->state != TEMPLATE_GONE)
+            template_packet(s->t);
+        return;
+    case SOURCE_OUT:
+    case SOURCE_ERR:
+        if (s->fd >= 0)
+            output_read(x, s->p ? &s->p->output : &s->t->output, s);
+        return;
+    }
+}
+
+/* false: a callback has changed the lists, start again. */
+static bool step_template(struct exec_template *t, uint64_t now)
+{
+    struct exec *x = t->x;
+    uint32_t changes = x->changes;
+
+    template_step(t);
+    for (struct list_node *m = x->changes == changes ? t->procs.head.next : NULL; m && m != &t->procs.head; m = m->next) {
+        struct exec_proc *p = LIST_ENTRY(m, struct exec_proc, node);
+        proc_step(p);
+        if (x->changes != changes)
+            return false;
+        watchdog_step(p, now);
+    }
+    return x->changes == changes;
+}
+
+void exec_step(struct exec *x, uint64_t now)
+{
+    struct epoll_event ev[64];
+
+    x->now = now;
+    int n = epoll_wait(x->epoll, ev, 64, 0);
+    for (int i = 0; i < n; i++) {
+        struct source *s = ev[i].data.ptr;      /* objects live until the sweep below */
+        if (s->fd >= 0)
+            source_ready(x, s);
+    }
+again:
+    for (LIST_EACH(&x->templates, node))
+        if (!step_template(LIST_ENTRY(node, struct exec_template, node), now))
+            goto again;
+    exec_sweep(x);
+}
+
+bool exec_arm(struct exec *x, enum exec_want want)
+{
+    bool something = false;
+
+    for (LIST_EACH(&x->templates, n))
+        for (LIST_EACH(&LIST_ENTRY(n, struct exec_template, node)->procs, m)) {
+            struct exec_proc *p = LIST_ENTRY(m, struct exec_proc, node);
+            struct ring_control *c = p->ring.control;
+            if (p->state == PROC_DEAD || !exec_pending(p)) {
+                atomic_store_explicit(&c->want, RING_QUIET, memory_order_relaxed);
+                continue;
+            }
+            uint64_t word = atomic_load_explicit(&c->word, memory_order_relaxed);
+            uint32_t left = (uint32_t)(word >> 32) - (uint32_t)word;
+            atomic_store_explicit(&c->low, left / 2, memory_order_relaxed);
+            atomic_store(&c->want, want == EXEC_NEXT ? RING_NEXT : want == EXEC_LOW ? RING_LOW : RING_QUIET);
+            if (want == EXEC_NEXT)
+                something |= proc_has_result(p);
+            else if (want == EXEC_LOW && (left == 0 || atomic_load(&c->sleeping) == RING_NO_ROOM))
+                something |= proc_has_result(p);
+        }
+    return something;
+}

@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * exec_i.h - what the files of this folder share: the structs behind exec.h. Nobody else includes it.
+ *
+ * Lifetimes: everything that a callback may end is only marked `gone` and freed at the end of the step (exec_sweep), or by the next
+ * one. Descriptors in the epoll set carry a struct source inside the object they belong to.
+ */
+#ifndef EXEC_EXEC_I_H
+#define EXEC_EXEC_I_H
+
+#include "base/list.h"
+#include "base/map.h"
+#include "exec/exec.h"
+#include "exec/packets.h"
+#include "exec/ring.h"
+
+#define TAIL_SIZE 4096u                 /* of stderr, for death reports */
+#define PULL_MERGE 262144u              /* bytes of results merged into one item */
+#define PULL_TASKS 8192u
+
+enum source_kind { SOURCE_EVENT, SOURCE_SOCKET, SOURCE_OUT, SOURCE_ERR };
+
+struct source { int fd; enum source_kind kind; struct exec_template *t; struct exec_proc *p; };
+
+struct output {                         /* one process's stdout and stderr */
+    struct source out, err;
+    uint64_t bytes;                     /* since the last task's end */
+    bool cut;
+    char tail[TAIL_SIZE];
+    uint32_t tail_used;
+};
+
+enum template_state { TEMPLATE_STARTING, TEMPLATE_READY, TEMPLATE_FAILED, TEMPLATE_GONE };
+
+struct exec_template {
+    struct list_node node;
+    struct exec *x;
+    void *user;
+    enum template_state state;
+    pid_t pid;
+    struct source socket;
+    struct output output;
+    struct list procs;
+    uint64_t deadline;                  /* of the start */
+    bool hello, silent, reaped;         /* silent: stopped by the caller, no callbacks */
+    int wait_status;
+    int program_fd;                     /* owned; -1 */
+    char *program_path, *library_path;  /* owned */
+    struct buf *spec;                   /* owned: encoded pool specification */
+    struct wire_pool_spec decoded;      /* points into spec */
+    uint64_t start_limit_ms;
+    char name[256];                     /* for texts */
+    struct err failure;                 /* decided before the next step: reported by it */
+    char failure_stage[16];
+    bool threads;                       /* preload started threads: one exec for each process */
+    struct exec_proc *solo;             /* this template is the process of that slot; hidden from the caller */
+};
+
+enum proc_state { PROC_FORKING, PROC_STARTING, PROC_READY, PROC_STOPPING, PROC_DEAD, PROC_GONE };
+
+struct pushed {                         /* a record in the task ring, as the owner wrote it */
+    uint32_t first, count, done, job, bytes, off;
+    uint64_t run_limit_ns;
+};
+
+struct proc_job { bool map; uint32_t out_size; };
+
+struct exec_proc {
+    struct list_node node;
+    struct exec *x;
+    struct exec_template *t;
+    struct exec_template *solo;         /* owned through x's list; NULL: forked from t */
+    void *user;
+    enum proc_state state;
+    uint32_t id;
+    pid_t pid;
+    struct ring ring;
+    struct output output;
+    struct ring_cursor task, job, result;   /* where the owner writes, writes, reads */
+    uint64_t job_tail_seen, task_freed;
+    uint32_t held;                      /* bytes of the last record finished: not free yet */
+    uint32_t limit, expected;           /* one past the last pushed; next one whose result will come */
+    struct pushed *pushed;              /* ring buffer of records, power of two */
+    uint32_t pushed_first, pushed_n, pushed_cap;
+    struct map jobs;                    /* handle -> struct proc_job */
+    uint64_t run_limit_ns;
+    uint32_t limited;                   /* pushed records with a limit */
+    uint64_t seen_current, seen_at, sample_at;  /* watchdog */
+    int kill_kind;                      /* why we killed it */
+    bool violated;                      /* it wrote what it must not */
+    struct err violation;
+    bool harvested;                     /* the unfinished record has been read */
+    uint8_t *pull;                      /* private copy of what exec_pull returned */
+    size_t pull_cap;
+    uint8_t *lens;                      /* PULL_TASKS * 4 */
+    uint32_t armed_low;
+};
+
+struct exec {
+    struct exec_config config;
+    char *runner, *symbols, *work_dir;  /* owned */
+    struct list templates;
+    int epoll, event;
+    struct source event_source;
+    uint32_t next_id;
+    uint64_t oom_kills;
+    uint32_t changes;                   /* of the lists of templates and processes: loops start again */
+    struct list graves_t, graves_p;
+    uint64_t now;
+};
+
+/* exec.c */
+int exec_watch(struct exec *x, struct source *s);
+void exec_unwatch(struct exec *x, struct source *s);
+void output_init(struct output *o, struct exec_template *t, struct exec_proc *p);
+int output_pipe(struct exec *x, struct source *s, int *ret_write, struct err *e);
+void output_read(struct exec *x, struct output *o, struct source *s);
+void output_close(struct exec *x, struct output *o);
+const char *exec_find(const char *name, char *path, size_t size);     /* an installed helper, or the build tree's */
+
+/* spawn_linux.c */
+struct spawn { const char *path; int program_fd; char *const *argv, *const *env; int socket, out, err; bool session, die_with_us; };
+int spawn_process(const struct spawn *s, pid_t *ret_pid);           /* 0, or errno of what failed */
+
+/* template.c */
+void template_launch(struct exec_template *t);
+void template_packet(struct exec_template *t);
+void template_gone(struct exec_template *t);
+void template_step(struct exec_template *t);
+void template_kill(struct exec_template *t);
+int template_solo(struct exec_template *like, struct exec_proc *p, struct err *e);
+
+/* proc.c, push.c, pull.c */
+void proc_attach(struct exec_proc *p);                              /* sends SPAWN */
+void proc_step(struct exec_proc *p);                                /* its state, as the ring says it */
+void proc_dead(struct exec_proc *p, const struct packet *obituary); /* packet_type DIED */
+void proc_unlink(struct exec_proc *p);                              /* to the graves */
+void proc_free(struct exec_proc *p);
+void proc_violates(struct exec_proc *p, const char *what);
+void pushed_finished(struct exec_proc *p);                          /* the first record in `pushed` */
+bool proc_has_result(const struct exec_proc *p);
+
+/* death.c */
+void death_report(struct exec_proc *p, const struct packet *obituary);
+uint64_t death_oom_count(void);
+
+/* watchdog.c */
+void watchdog_step(struct exec_proc *p, uint64_t now);
+
+/* elf.c: see there */
+#endif

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * proc.c - the life of a task process as its owner sees it: forked, initialized, told to stop, dead. Its tasks are in push.c and pull.c.
+ */
+#include "exec/exec_i.h"
+#include "base/clock.h"
+#include "bfork.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+void proc_free(struct exec_proc *p)
+{
+    size_t i = 0;
+    uint64_t key;
+    void *value;
+
+    ring_close(&p->ring);
+    while (map_next(&p->jobs, &i, &key, &value))
+        free(value);
+    map_free(&p->jobs);
+    free(p->pushed);
+    free(p->pull);
+    free(p->lens);
+    free(p);
+}
+
+int exec_proc_start(struct exec_template *t, void *user, struct exec_proc **ret, struct err *e)
+{
+    struct exec_proc *p = calloc(1, sizeof(*p));
+    int rc;
+
+    if (!p)
+        return err_set(e, BFORK_ENOMEM, "out of memory");
+    p->x = t->x;
+    p->t = t;
+    p->user = user;
+    p->id = ++t->x->next_id;
+    p->ring.fd = -1;
+    p->pid = -1;
+    map_init(&p->jobs);
+    output_init(&p->output, NULL, p);
+    p->pushed_cap = 64;
+    p->pushed = malloc(p->pushed_cap * sizeof(*p->pushed));
+    p->pull_cap = PULL_MERGE + 65536;
+    p->pull = malloc(p->pull_cap);
+    p->lens = malloc(PULL_TASKS * 4);
+    if (!p->pushed || !p->pull || !p->lens) {
+        rc = err_set(e, BFORK_ENOMEM, "out of memory");
+        goto fail;
+    }
+    if ((rc = ring_new(&p->ring, e)) < 0)
+        goto fail;
+    p->task.size = RING_TASKS;
+    p->job.size = RING_JOBS;
+    p->result.size = RING_RESULTS;
+    p->sample_at = CLOCK_NEVER;
+    if (t->threads && (rc = template_solo(t, p, e)) < 0)
+        goto fail;
+    list_push_back(&t->procs, &p->node);
+    t->x->changes++;
+    if (t->state == TEMPLATE_READY && !t->threads)
+        proc_attach(p);
+    *ret = p;
+    return 0;
+fail:
+    proc_free(p);
+    return rc;
+}
+
+/* The process comes into being: four descriptors go to its template. Failures are deaths of the process. */
+void proc_attach(struct exec_proc *p)
+{
+    struct exec_template *t = p->solo ? p->solo : p->t;
+    struct packet k = { .type = PACKET_SPAWN, .id = p->id };
+    int fds[PACKET_FDS] = { p->ring.fd, p->x->event, -1, -1 };
+    struct err e = { 0 };
+    int rc;
+
+    if (output_pipe(p->x, &p->output.out, &fds[2], &e) < 0 || output_pipe(p->x, &p->output.err, &fds[3], &e) < 0)
+        rc = -EMFILE;
+    else
+        rc = packet_send(t->socket.fd, &k, fds, PACKET_FDS);
+    for (int i = 2; i < PACKET_FDS; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
+    if (rc == 0)
+        ring_forget_fd(&p->ring);
+    else if (rc != -EPIPE && rc != -ECONNRESET)     /* those: the socket's end is reported soon */
+        proc_violates(p, e.code ? e.text : strerror(-rc));
+}
+
+/* Out of every list; freed at the end of the step. */
+void proc_unlink(struct exec_proc *p)
+{
+    struct exec_template *solo = p->solo;
+
+    if (p->state == PROC_GONE)
+        return;
+    p->state = PROC_GONE;
+    p->x->changes++;
+    output_close(p->x, &p->output);
+    list_remove(&p->t->procs, &p->node);
+    list_push_back(&p->x->graves_p, &p->node);
+    p->solo = NULL;
+    if (solo) {
+        solo->solo = NULL;
+        solo->silent = true;
+        if (solo->state != TEMPLATE_GONE) {
+            template_kill(solo);
+            template_gone(solo);
+        }
+    }
+}
+
+void proc_violates(struct exec_proc *p, const char *what)
+{
+    if (p->violated)
+        return;
+    p->violated = true;
+    err_set(&p->violation, BFORK_CRASHED, "%s", what);
+}
+
+void exec_proc_kill(struct exec_proc *p, int kind)
+{
+    struct packet k = { .type = PACKET_KILL, .id = p->id };
+
+    if (p->state == PROC_DEAD || p->state == PROC_GONE)
+        return;
+    p->kill_kind = kind;
+    if (p->solo)
+        template_kill(p->solo);
+    else if (p->t->state == TEMPLATE_READY && p->ring.fd < 0)
+        packet_send(p->t->socket.fd, &k, NULL, 0);
+    else
+        proc_violates(p, "killed before it was forked");
+}
+
+void exec_proc_stop(struct exec_proc *p)
+{
+    struct ring_control *c = p->ring.control;
+
+    if (p->state == PROC_DEAD || p->state == PROC_GONE)
+        return;
+    if (p->state == PROC_READY)
+        p->state = PROC_STOPPING;
+    atomic_store(&c->stop, 1);
+    ring_wake(c);
+}
+
+void exec_proc_limit(struct exec_proc *p, uint64_t run_limit_ms) { p->run_limit_ns = run_limit_ms * CLOCK_MS; }
+
+pid_t exec_proc_pid(const struct exec_proc *p) { return p->pid; }
+
+void proc_step(struct exec_proc *p)
+{
+    const struct exec_callbacks *cb = p->x->config.callbacks;
+    struct ring_control *c = p->ring.control;
+
+    if (p->violated && p->state != PROC_DEAD) {
+        if (p->ring.fd >= 0) {                      /* it was never handed over */
+            struct packet died = { .type = PACKET_DIED, .code = BFORK_CRASHED };
+            snprintf(died.text, sizeof(died.text), "%s", p->violation.text);
+            proc_dead(p, &died);
+        } else if (!p->kill_kind) {
+            exec_proc_kill(p, BFORK_CRASHED);
+        }
+        return;
+    }
+    if (p->state == PROC_STARTING && atomic_load(&c->state) == RING_READY) {
+        p->state = atomic_load(&c->stop) ? PROC_STOPPING : PROC_READY;
+        if (cb->proc_ready)
+            cb->proc_ready(p->x->config.ctx, p->user);
+    }
+}
+
+void proc_dead(struct exec_proc *p, const struct packet *obituary)
+{
+
+    if (p->state == PROC_DEAD || p->state == PROC_GONE)
+        return;
+    output_read(p->x, &p->output, &p->output.out);
+    output_read(p->x, &p->output, &p->output.err);
+    p->state = PROC_DEAD;
+    death_report(p, obituary);
+    if (p->state != PROC_GONE)
+        proc_unlink(p);
+}

@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * pull.c - results on their way out of a process's ring: copied first, then checked against what the owner pushed. Anything that cannot
+ * be is the end of the process. Invariant: `expected` is the sequence number of the first task without a result.
+ */
+#include "exec/exec_i.h"
+#include "bfork.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct checked {                        /* a record's header, copied and found possible */
+    uint32_t bytes, done, size;
+    uint32_t kind;
+    bool fixed;
+    uint64_t ns, body;
+};
+
+static struct pushed *first_pushed(const struct exec_proc *p) { return &p->pushed[p->pushed_first & (p->pushed_cap - 1)]; }
+
+static uint64_t published(const struct exec_proc *p)
+{
+    return atomic_load_explicit(&p->ring.control->result_head, memory_order_acquire) - p->result.pos;
+}
+
+bool proc_has_result(const struct exec_proc *p) { return published(p) != 0; }
+
+void pushed_finished(struct exec_proc *p)
+{
+    struct pushed *e = first_pushed(p);
+
+    p->held = e->bytes;
+    if (e->run_limit_ns)
+        p->limited--;
+    p->pushed_first++;
+    p->pushed_n--;
+}
+
+/* A record's space is free again when a result of a later one is here: until then the process may still look at its header. */
+static void account(struct exec_proc *p, uint32_t done)
+{
+    struct pushed *e = first_pushed(p);
+
+    p->task_freed += p->held;
+    p->held = 0;
+    e->done += done;
+    p->expected += done;
+    p->output.bytes = 0;
+    p->output.cut = false;
+    if (e->done == e->count)
+        pushed_finished(p);
+}
+
+static bool check(struct exec_proc *p, uint64_t available, bool unfinished, struct checked *k)
+{
+    struct ring_result *shared = (struct ring_result *)(void *)(p->ring.results + p->result.off);
+    struct ring_result r;
+    const struct pushed *e = first_pushed(p);
+    const struct proc_job *job;
+
+    if (available < sizeof(r) || p->pushed_n == 0)
+        return false;
+    memcpy(&r, shared, sizeof(r));
+    k->bytes = r.bytes;
+    k->done = atomic_load_explicit(&shared->done, memory_order_acquire);
+    k->fixed = r.fixed != 0;
+    k->size = r.size;
+    k->kind = r.kind;
+    k->ns = r.ns;
+    k->body = k->fixed ? (uint64_t)k->size * k->done : k->size;
+    if (k->bytes < sizeof(r) || k->bytes % RING_ALIGN || k->bytes > available || k->body > k->bytes - sizeof(r))
+        return false;
+    if (r.first != p->expected || k->done > e->count - e->done || (k->done == 0 && !unfinished) || k->size > WIRE_TASK_MAX)
+        return false;
+    if (k->kind == WIRE_OUTCOME)
+        return !k->fixed && k->done == 1;
+    job = map_get(&p->jobs, e->job);
+    return k->kind == WIRE_OK && job && job->map == k->fixed && (k->fixed ? k->size == job->out_size : k->done == 1);
+}
+
+static bool room_for(struct exec_proc *p, size_t used, size_t more)
+{
+    uint8_t *bigger;
+
+    if (used + more <= p->pull_cap)
+        return true;
+    if (used || !(bigger = realloc(p->pull, more)))
+        return false;
+    p->pull = bigger;
+    p->pull_cap = more;
+    return true;
+}
+
+/* What the process had finished of the block it was in when it died. */
+static uint64_t unfinished_bytes(const struct exec_proc *p)
+{
+    const struct ring_result *r = (const struct ring_result *)(const void *)(p->ring.results + p->result.off);
+    uint32_t bytes = r->bytes;
+
+    return r->first == p->expected && bytes <= RING_RESULTS ? bytes : 0;
+}
+
+/* Takes one record into the private copy, behind `used`. */
+static bool take(struct exec_proc *p, const struct checked *k, size_t used)
+{
+    if (!room_for(p, used, k->body))
+        return false;
+    if (k->body)
+        memcpy(p->pull + used, p->ring.results + p->result.off + sizeof(struct ring_result), k->body);
+    ring_advance(&p->result, k->bytes);
+    account(p, k->done);
+    return true;
+}
+
+static void put_len(struct exec_proc *p, uint32_t i, uint32_t len)
+{
+    uint8_t b[4] = { (uint8_t)len, (uint8_t)(len >> 8), (uint8_t)(len >> 16), (uint8_t)(len >> 24) };
+    memcpy(p->lens + 4 * (size_t)i, b, 4);
+}
+
+/* Results with a length each: as many as are there, well and of the same job. */
+static void merge(struct exec_proc *p, struct wire_item *item, size_t used, uint64_t available, uint32_t job)
+{
+    struct checked k;
+
+    put_len(p, 0, (uint32_t)used);
+    while (item->count < PULL_TASKS && used < PULL_MERGE && available && p->pushed_n && first_pushed(p)->job == job) {
+        if (!check(p, available, false, &k)) {
+            proc_violates(p, "it wrote a result into its task ring that cannot be");
+            break;
+        }
+        if (k.kind != WIRE_OK || used + k.body > p->pull_cap || !take(p, &k, used))
+            break;
+        available -= k.bytes;
+        put_len(p, item->count++, k.size);
+        item->sum_ns += k.ns;
+        used += k.body;
+    }
+    item->size = (uint32_t)used;
+    item->body = slice_borrow(p->pull, used);
+    item->lens = slice_borrow(p->lens, 4 * (size_t)item->count);
+}
+
+static void release(struct exec_proc *p)
+{
+    struct ring_control *c = p->ring.control;
+
+    atomic_store(&c->result_tail, p->result.pos);
+    if (atomic_load_explicit(&c->sleeping, memory_order_relaxed) == RING_NO_ROOM)
+        ring_wake(c);
+}
+
+bool exec_pull(struct exec_proc *p, struct wire_item *item)
+{
+    uint64_t available = published(p);
+    bool unfinished = false;
+    struct checked k;
+
+    if (p->violated)
+        return false;
+    if (available == 0) {
+        if (p->state != PROC_DEAD || p->harvested)
+            return false;
+        p->harvested = true;
+        available = unfinished_bytes(p);
+        unfinished = true;
+        if (available == 0)
+            return false;
+    }
+    if (available > RING_RESULTS || !check(p, available, unfinished, &k)) {
+        if (!unfinished)
+            proc_violates(p, "it wrote a result into its task ring that cannot be");
+        return false;
+    }
+    if (k.done == 0)
+        return false;
+    uint32_t job = first_pushed(p)->job;
+    if (!take(p, &k, 0))
+        return false;
+    memset(item, 0, sizeof(*item));
+    item->job = job;
+    item->count = k.done;
+    item->kind = (uint8_t)k.kind;
+    item->pid = (uint32_t)p->pid;
+    item->sum_ns = k.ns;
+    item->size = k.size;
+    item->body = slice_borrow(p->pull, k.body);
+    if (k.fixed || k.kind == WIRE_OUTCOME)
+        item->flags = WIRE_FIXED;
+    else
+        merge(p, item, k.body, available - k.bytes, job);
+    release(p);
+    return true;
+}

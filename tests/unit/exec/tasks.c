@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * tasks.c - the tasks of the tests: well-behaved ones and all the ways to misbehave.
+ */
+#include "tasks.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+static int preloaded, initialized;
+
+int task_square(bfork_task *t)
+{
+    int x;
+    if (bfork_args(t, &x))
+        return -1;
+    return bfork_return(t, x * x);
+}
+
+int task_echo(bfork_task *t)
+{
+    size_t size;
+    const void *p = bfork_task_args_raw(t, &size);
+    return bfork_task_return_raw(t, p, size);
+}
+
+int task_nothing(bfork_task *t)
+{
+    (void)t;
+    return 0;
+}
+
+int task_raise(bfork_task *t) { return bfork_raise(t, 12, "cannot read %s", "the file"); }
+
+int task_return7(bfork_task *t)
+{
+    (void)t;
+    return 7;
+}
+
+static int *volatile nothing_there;
+
+static __attribute__((noinline)) void step_on_null(volatile int *p) { *p = 1; }
+
+int task_crash(bfork_task *t)
+{
+    (void)t;
+    step_on_null(nothing_there);
+    return 0;
+}
+
+int task_abort(bfork_task *t)
+{
+    (void)t;
+    abort();
+}
+
+static volatile int for_ever = 1;
+
+static __attribute__((noinline)) int dig(volatile char *above)
+{
+    volatile char here[4096];
+    here[0] = above ? above[0] : 1;
+    return (for_ever ? dig(here) : 0) + here[0];
+}
+
+int task_overflow(bfork_task *t)
+{
+    (void)t;
+    return dig(NULL);
+}
+
+int task_exit(bfork_task *t)
+{
+    int code;
+    if (bfork_args(t, &code))
+        return -1;
+    exit(code);
+}
+
+int task_loop(bfork_task *t)
+{
+    (void)t;
+    for (volatile unsigned long i = 0;; i++)
+        continue;
+}
+
+int task_flood(bfork_task *t)
+{
+    static char bytes[1 << 16];
+    int megabytes;
+
+    if (bfork_args(t, &megabytes))
+        return -1;
+    memset(bytes, 'x', sizeof(bytes));
+    for (long left = (long)megabytes << 20; left > 0;) {
+        ssize_t n = write(1, bytes, sizeof(bytes));
+        if (n <= 0)
+            return 1;
+        left -= n;
+    }
+    return 0;
+}
+
+int task_print(bfork_task *t)
+{
+    (void)t;
+    printf("to stdout\n");
+    fprintf(stderr, "to stderr\n");
+    return 0;
+}
+
+static int start_grandchild(void)
+{
+    int fds[2], pid = 0;
+
+    if (pipe(fds) < 0)
+        return -1;
+    if (fork() == 0) {
+        setsid();
+        signal(SIGTERM, SIG_IGN);
+        pid = fork();
+        if (pid == 0) {
+            setsid();
+            prctl(PR_SET_NAME, "grandchild");
+            for (;;)
+                pause();
+        }
+        if (write(fds[1], &pid, sizeof(pid)) < 0)
+            _exit(1);
+        _exit(0);
+    }
+    if (read(fds[0], &pid, sizeof(pid)) != (ssize_t)sizeof(pid))
+        pid = -1;
+    close(fds[0]);
+    close(fds[1]);
+    return pid;
+}
+
+int task_grandchild(bfork_task *t) { return bfork_return(t, start_grandchild()); }
+
+int task_grandchild_crash(bfork_task *t)
+{
+    fprintf(stderr, "%d\n", start_grandchild());
+    return task_crash(t);
+}
+
+int task_fork_returns(bfork_task *t)
+{
+    if (fork() == 0)
+        return 0;                       /* the child comes back too */
+    usleep(1000);
+    return bfork_return(t, 5);
+}
+
+int task_close_all(bfork_task *t)
+{
+    for (int i = 0; i < 1024; i++)
+        close(i);
+    return bfork_return(t, 6);
+}
+
+int task_too_big(bfork_task *t)
+{
+    size_t size = 2u << 20;
+    char *p = bfork_task_alloc(t, size);
+
+    if (!p)
+        return 1;
+    memset(p, 0, size);
+    return bfork_return(t, bfork_bytes_of(p, size));
+}
+
+int task_pid(bfork_task *t) { return bfork_return(t, (int)getpid()); }
+
+int task_sleep_ms(bfork_task *t)
+{
+    int ms;
+    if (bfork_args(t, &ms))
+        return -1;
+    usleep((useconds_t)ms * 1000);
+    return 0;
+}
+
+/* Finds the ring by its name in the memory map and overwrites all its control words. */
+int task_scribble(bfork_task *t)
+{
+    char line[512];
+    unsigned long from, to;
+    FILE *f = fopen("/proc/self/maps", "r");
+
+    (void)t;
+    while (f && fgets(line, sizeof(line), f))
+        if (strstr(line, "bfork-ring") && sscanf(line, "%lx-%lx", &from, &to) == 2) {
+            memset((char *)from + 64, 0x5a, 256);
+            break;
+        }
+    _exit(9);
+}
+
+int task_self(bfork_task *t)
+{
+    const bfork_task_info *i = bfork_task_self(t);
+    size_t n;
+    const char *context = bfork_task_context(t, &n);
+
+    return bfork_return(t, (unsigned long long)i->index, i->attempt, i->function, bfork_bytes_of(context, n));
+}
+
+int task_kill9(bfork_task *t)
+{
+    (void)t;
+    kill(getpid(), SIGKILL);
+    return 0;
+}
+
+int preload_well(bfork_task *t) { return bfork_args(t, &preloaded); }
+int preload_raises(bfork_task *t) { return bfork_raise(t, 3, "no table %s", "here"); }
+int preload_crashes(bfork_task *t) { return task_abort(t); }
+int preload_hangs(bfork_task *t) { return task_loop(t); }
+int initializer_well(bfork_task *t) { return bfork_args(t, &initialized); }
+int initializer_raises(bfork_task *t) { return bfork_raise(t, 4, "no connection"); }
+int initializer_exits(bfork_task *t)
+{
+    (void)t;
+    exit(5);
+}
+int task_initialized(bfork_task *t) { return bfork_return(t, preloaded, initialized); }
+
+int map_copy(const void *in, void *out, bfork_task *t)
+{
+    (void)t;
+    memcpy(out, in, 100);
+    return 0;
+}
+
+int map_square(const void *in, void *out, bfork_task *t)
+{
+    int x = *(const int *)in;
+    (void)t;
+    *(int *)out = x * x;
+    return 0;
+}
+
+int map_odd_fails(const void *in, void *out, bfork_task *t)
+{
+    int x = *(const int *)in;
+    if (x % 2)
+        return bfork_raise(t, x, "%d is odd", x);
+    *(int *)out = x;
+    return 0;
+}
+
+int map_crash_at_50(const void *in, void *out, bfork_task *t)
+{
+    int x = *(const int *)in;
+    if (x == 50)
+        return task_crash(t);
+    *(int *)out = x + 1;
+    return 0;
+}
