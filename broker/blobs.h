@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * blobs.h - programs on their way from clients to workers: pulled from a client once, checked against their SHA-256, kept in files, served.
+ *
+ * Nothing is served that was not verified, nothing to a worker whose pools do not name it. Bounds: one upload for a digest however many
+ * wait, few pieces in flight, disk space (oldest first), waiting requests of one worker. Knows no sockets: it talks through struct
+ * blobs_ops.
+ */
+#ifndef BROKER_BLOBS_H
+#define BROKER_BLOBS_H
+
+#include "base/err.h"
+#include "wire/wire.h"
+
+struct blobs;
+
+struct blobs_ops {
+    int (*send)(void *ctx, uint64_t peer, const struct wire_msg *m);
+    bool (*has_room)(void *ctx, uint64_t peer);         /* may a piece be sent to this worker now? */
+    bool (*may_pull)(void *ctx, uint64_t worker, const uint8_t digest[WIRE_DIGEST]);
+    uint64_t (*source)(void *ctx, const uint8_t digest[WIRE_DIGEST], uint64_t after);   /* a client that has it; 0: no more */
+    void *ctx;
+};
+
+/* Files lie in dir, which is made if missing and locked: one broker for one directory. Old files are removed. BFORK_ESTATE: in use. */
+int blobs_new(const char *dir, uint64_t bound, const struct blobs_ops *ops, struct blobs **ret, struct err *e);
+void blobs_free(struct blobs **b);
+
+void blobs_get(struct blobs *b, uint64_t now, uint64_t worker, const struct wire_msg *m);       /* BLOB_GET */
+void blobs_piece(struct blobs *b, uint64_t now, uint64_t client, const struct wire_msg *m);     /* BLOB_PIECE */
+void blobs_none(struct blobs *b, uint64_t now, uint64_t client, const struct wire_msg *m);      /* BLOB_NONE */
+void blobs_lost(struct blobs *b, uint64_t now, uint64_t peer);
+/* Once a turn, after everything else: asks for and serves pieces, a bounded number. */
+void blobs_step(struct blobs *b, uint64_t now);
+uint64_t blobs_deadline(const struct blobs *b, uint64_t now);             /* CLOCK_NEVER: nothing to do */
+
+struct blobs_counters { uint64_t files, bytes, fetching, uploads, pieces_served, refused, bad_pieces; };
+void blobs_counters(const struct blobs *b, struct blobs_counters *ret);
+
+#endif

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * loop.c - the turns of the broker, and its signals. A turn is bounded; nothing in it waits.
+ */
+#include "shell.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "bfork.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+int shell_send(struct shell *s, uint64_t peer, const struct wire_msg *m)
+{
+    struct flow_peer *p = flow_get(&s->flow, peer);
+    int rc = p ? net_listener_send(p->listener, peer, m) : BFORK_EUNREACHABLE;
+    char key[NET_KEY_TEXT];
+
+    if (rc == 0 || rc == BFORK_EUNREACHABLE)
+        return rc;                      /* gone: its loss is reported by itself */
+    s->counters.overrun++;
+    net_key_text(p->key, key);
+    log_limited(LOG_WARNING_, 'o', "event=cut role=%s key=%s text=\"%s\"", auth_role_names[p->role], key,
+                rc == BFORK_EAGAIN ? "it takes no messages, beyond its window" : "a message could not be made for it");
+    net_listener_cut(p->listener, peer);
+    return rc;
+}
+
+static void shell_perform(struct shell *s)
+{
+    size_t n;
+    const struct broker_effect *effects = broker_effects(s->core, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        const struct broker_effect *f = &effects[i];
+        struct flow_peer *p;
+        if (f->type == BROKER_SEND)
+            shell_send(s, f->peer, &f->msg);
+        else if (f->type == BROKER_LOG)
+            log_line((enum log_level)f->level, "%s", f->text ? f->text : "");
+        else if ((p = flow_get(&s->flow, f->peer))) {
+            log_limited(LOG_INFO_, 'c', "event=cut role=%s text=\"%s\"", auth_role_names[p->role], f->text ? f->text : "");
+            net_listener_cut(p->listener, f->peer);
+        }
+    }
+    broker_effects_done(s->core);
+}
+
+/* What came through one listener. True: there may be more. */
+static bool shell_drain_listener(struct shell *s, enum auth_role role, uint64_t now)
+{
+    struct net_listener *l = s->listeners[role];
+    struct net_received r;
+    struct err e = { 0, "" };
+    uint64_t lost;
+    int n = 0, rc = 0;
+
+    while (n < SHELL_TURN && (rc = net_listener_recv(l, &r, &e)) > 0) {
+        struct flow_peer *p = flow_get(&s->flow, r.peer);
+        if (!p)
+            p = flow_add(&s->flow, r.peer, role, l, r.key);
+        if (p)
+            shell_take(s, now, p, r.frame);
+        else
+            net_listener_cut(l, r.peer);
+        buf_unref(&r.frame);
+        n++;
+    }
+    if (rc == BFORK_ENOMEM) {
+        log_limited(LOG_ERROR_, 'e', "event=out_of_memory text=\"%s\"", e.text);
+    } else if (rc < 0) {
+        log_line(LOG_ERROR_, "event=listener_broken text=\"%s\"", e.text);
+        s->stop = true;
+        s->status = 1;
+    }
+    while (net_listener_lost(l, &lost)) {
+        broker_lost(s->core, now, lost);
+        blobs_lost(s->blobs, now, lost);
+        flow_remove(&s->flow, lost);
+    }
+    return n == SHELL_TURN;
+}
+
+static void shell_answer_status(struct shell *s, uint64_t now)
+{
+    broker_peer peer;
+    uint32_t request;
+    char what[16];
+
+    while (broker_status_wanted(s->core, &peer, &request, what)) {
+        struct flow_peer *p = flow_get(&s->flow, peer);
+        char *json = shell_status(s, now, what, p && p->role == AUTH_ADMIN ? NULL : p ? p->key : (const uint8_t[32]){ 0 });
+        broker_status_answer(s->core, peer, request, json ? json : "{}");
+        free(json);
+    }
+}
+
+struct shell_keys { const struct auth_set *set; uint8_t (*keys)[32]; uint64_t *peers; size_t n, room; bool failed; };
+
+static void shell_collect(void *ctx, uint64_t peer, const uint8_t key[32])
+{
+    struct shell_keys *k = ctx;
+
+    if (auth_allows((void *)(uintptr_t)k->set, key))
+        return;
+    if (k->n == k->room) {
+        size_t room = k->room ? k->room * 2 : 64;
+        void *keys = realloc(k->keys, room * sizeof(*k->keys));
+        if (keys)
+            k->keys = keys;
+        void *peers = keys ? realloc(k->peers, room * sizeof(*k->peers)) : NULL;
+        if (peers)
+            k->peers = peers;
+        k->failed = !keys || !peers;
+        if (k->failed)
+            return;
+        k->room = room;
+    }
+    memcpy(k->keys[k->n], key, 32);
+    k->peers[k->n++] = peer;
+}
+
+/* Ends the sessions of keys that are not allowed any more, at once. */
+static void shell_cut_revoked(struct shell *s, uint64_t now)
+{
+    for (int role = 0; role < AUTH_ROLES; role++) {
+        struct shell_keys k = { .set = &s->auth->sets[role] };
+        do {                            /* what was cut is not collected again, so running out of memory only costs rounds */
+            k.n = 0;
+            k.failed = false;
+            net_listener_each(s->listeners[role], shell_collect, &k);
+            for (size_t i = 0; i < k.n; i++) {
+                char text[NET_KEY_TEXT];
+                net_key_text(k.keys[i], text);
+                log_line(LOG_NOTICE_, "event=revoked role=%s key=%s", auth_role_names[role], text);
+                broker_revoke(s->core, now, k.keys[i]);
+                net_listener_cut(s->listeners[role], k.peers[i]);
+            }
+        } while (k.failed && k.n > 0);
+        free(k.keys);
+        free(k.peers);
+    }
+}
+
+int shell_reload_checked(struct shell *s, uint64_t now, struct err *e)
+{
+    int rc = auth_reload(s->auth, e);
+
+    if (rc < 0) {
+        log_line(LOG_ERROR_, "event=reload_failed text=\"%s\" what=\"ignoring the new files, the old keys stay in force\"", e->text);
+        return rc;
+    }
+    s->counters.reloads++;
+    log_line(LOG_NOTICE_, "event=reloaded clients=%zu workers=%zu admins=%zu", allow_count(s->auth->allow[AUTH_CLIENT]),
+             allow_count(s->auth->allow[AUTH_WORKER]), allow_count(s->auth->allow[AUTH_ADMIN]));
+    shell_cut_revoked(s, now);
+    return 0;
+}
+
+void shell_reload(struct shell *s, uint64_t now)
+{
+    struct err e = { 0, "" };
+
+    notify_reloading();
+    shell_reload_checked(s, now, &e);
+    notify_ready();
+}
+
+void shell_drain(struct shell *s, uint64_t now)
+{
+    if (s->drain_until)
+        return;
+    s->drain_until = now + (uint64_t)s->options->drain_ms * CLOCK_MS + 1;
+    log_line(LOG_NOTICE_, "event=draining text=\"no new connections; running work has %lld s\"", (long long)s->options->drain_ms / 1000);
+    notify_stopping();
+    net_listener_refuse(s->listeners[AUTH_CLIENT]);
+    net_listener_refuse(s->listeners[AUTH_WORKER]);
+    broker_drain(s->core, now);
+}
+
+static void shell_signals(struct shell *s, int signal_fd, uint64_t now)
+{
+    struct signalfd_siginfo si;
+
+    while (read(signal_fd, &si, sizeof(si)) == sizeof(si)) {
+        if (si.ssi_signo == SIGHUP) {
+            shell_reload(s, now);
+        } else if (s->drain_until) {
+            log_line(LOG_NOTICE_, "event=stopping text=\"second signal: leaving at once\"");
+            s->stop = true;
+        } else {
+            shell_drain(s, now);
+        }
+    }
+}
+
+/* We did not run for a while: nobody is charged for it. */
+static void shell_notice_stall(struct shell *s, uint64_t now)
+{
+    uint64_t half = (uint64_t)s->options->heartbeat_ms * CLOCK_MS / 2;
+
+    if (s->last_turn && now - s->last_turn > half) {
+        s->counters.stalls++;
+        broker_stalled(s->core, s->last_turn, now);
+        log_limited(LOG_INFO_, 's', "event=stalled ms=%llu", (unsigned long long)((now - s->last_turn) / CLOCK_MS));
+    }
+    s->last_turn = now;
+}
+
+/* One turn. True: there may be more to do at once. */
+static bool shell_turn(struct shell *s, int signal_fd)
+{
+    struct err e = { 0, "" };
+    uint64_t now = clock_now();
+    bool more = false;
+
+    shell_notice_stall(s, now);
+    if (net_step(s->net, &e) < 0) {
+        log_line(LOG_ERROR_, "event=authentication_lost text=\"%s\"", e.text);
+        s->stop = true;
+        s->status = EXIT_AUTHENTICATION;
+        return false;
+    }
+    more |= shell_drain_listener(s, AUTH_WORKER, now);
+    more |= shell_drain_listener(s, AUTH_CLIENT, now);
+    more |= shell_drain_listener(s, AUTH_ADMIN, now);
+    shell_signals(s, signal_fd, now);
+    if (broker_deadline(s->core) <= now)
+        broker_tick(s->core, now);
+    shell_answer_status(s, now);
+    broker_flush(s->core, now);
+    shell_perform(s);
+    blobs_step(s->blobs, now);
+    if (s->drain_until && (now >= s->drain_until || broker_idle(s->core))) {
+        log_line(LOG_NOTICE_, "event=drained text=\"%s\"", broker_idle(s->core) ? "all work is done" : "the limit has passed");
+        s->stop = true;
+    }
+    return more;
+}
+
+static void shell_sleep(struct shell *s, int signal_fd)
+{
+    struct pollfd p[2] = { { .fd = net_fd(s->net), .events = POLLIN }, { .fd = signal_fd, .events = POLLIN } };
+    uint64_t now = clock_now(), until = broker_deadline(s->core), other = blobs_deadline(s->blobs, now);
+    uint64_t pulse = now + (uint64_t)s->options->heartbeat_ms * CLOCK_MS / 4;     /* so that a longer gap is a stall */
+
+    if (other < until)
+        until = other;
+    if (s->drain_until && s->drain_until < until)
+        until = s->drain_until;
+    if (pulse < until)
+        until = pulse;
+    if (until > now)
+        poll(p, 2, clock_poll_ms(now, until));
+}
+
+/* What was sent last has a moment to leave: linger is 0. Ends as soon as every peer is gone. */
+static void shell_farewell(struct shell *s)
+{
+    struct wire_msg bye = { .type = WIRE_BYE };
+    uint64_t key, until = clock_now() + 300 * CLOCK_MS;
+    struct err e;
+    void *value;
+
+    bye.u.error.code = BFORK_ECLOSED;
+    bye.u.error.text = WIRE_STR("the broker is stopping");
+    for (size_t i = 0; map_next(&s->flow.peers, &i, &key, &value);) {
+        struct flow_peer *p = value;
+        if (p->greeted)
+            net_listener_send(p->listener, p->peer, &bye);
+        net_listener_cut(p->listener, p->peer);
+    }
+    while (clock_now() < until && s->flow.peers.count > 0 && net_step(s->net, &e) == 0) {
+        struct pollfd p = { .fd = net_fd(s->net), .events = POLLIN };
+        for (int role = 0; role < AUTH_ROLES; role++) {
+            struct net_received r;
+            uint64_t lost;
+            while (net_listener_recv(s->listeners[role], &r, &e) > 0)
+                buf_unref(&r.frame);
+            while (net_listener_lost(s->listeners[role], &lost))
+                flow_remove(&s->flow, lost);
+        }
+        if (s->flow.peers.count > 0 && !net_ready(s->net))
+            poll(&p, 1, clock_poll_ms(clock_now(), until));
+    }
+}
+
+int shell_run(struct shell *s, int signal_fd)
+{
+    while (!s->stop) {
+        bool more = shell_turn(s, signal_fd);
+        if (!s->stop && !more && !net_ready(s->net))
+            shell_sleep(s, signal_fd);
+    }
+    shell_farewell(s);
+    return s->status;
+}

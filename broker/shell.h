@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * shell.h - the running broker: sockets, files and signals around the core. Internal to bfork-broker.
+ *
+ * One thread. A turn: take in what came (bounded), tell the core, let it flush, perform its effects in order, then blobs; sleep only if
+ * nothing is left. The shell decides nothing about tasks.
+ */
+#ifndef BROKER_SHELL_H
+#define BROKER_SHELL_H
+
+#include "auth.h"
+#include "blobs.h"
+#include "core/broker.h"
+#include "flow.h"
+#include "options.h"
+
+#define SHELL_TURN 256                  /* messages of one listener in one turn */
+#define SHELL_PIECES_AHEAD 4194304u     /* bytes of blobs on the way to one worker */
+#define SHELL_OUTPUT_AHEAD 1048576u     /* bytes of live output on the way to one client; more is dropped */
+
+struct shell_counters { uint64_t messages, malformed, output_dropped, stalls, overrun, reloads; };
+
+struct shell {
+    const struct options *options;
+    const struct paths *paths;
+    struct auth *auth;
+    struct net *net;
+    struct net_listener *listeners[AUTH_ROLES];
+    struct broker *core;
+    struct blobs *blobs;
+    struct flow flow;
+    struct wire_item *items;            /* WIRE_ITEMS_MAX */
+    uint64_t epoch, started, last_turn, drain_until;    /* drain_until 0: not draining */
+    bool stop;
+    int status;                         /* exit code */
+    struct shell_counters counters;
+};
+
+/* loop.c */
+int shell_run(struct shell *s, int signal_fd);          /* until the end; the exit code */
+int shell_send(struct shell *s, uint64_t peer, const struct wire_msg *m);
+void shell_drain(struct shell *s, uint64_t now);
+void shell_reload(struct shell *s, uint64_t now);       /* allow files; cuts who is gone from them */
+int shell_reload_checked(struct shell *s, uint64_t now, struct err *e);
+
+/* input.c: one message of a peer. */
+void shell_take(struct shell *s, uint64_t now, struct flow_peer *p, struct buf *frame);
+
+/* admin.c: an ADMIN message. */
+void shell_admin(struct shell *s, uint64_t now, struct flow_peer *p, const struct wire_msg *m);
+
+/* status.c: a JSON text the caller frees; NULL: out of memory. what: "summary", "workers", "jobs"; owner NULL: all jobs. */
+char *shell_status(struct shell *s, uint64_t now, const char *what, const uint8_t *owner);
+
+/* notify.c: what a service manager is told; nothing without one. */
+void notify_ready(void);
+void notify_reloading(void);
+void notify_stopping(void);
+
+#endif

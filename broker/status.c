@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * status.c - what the broker says about itself, as JSON with stable names. It reads and changes nothing. A text never passes
+ * WIRE_STATUS_MAX: rows beyond that are left out and "truncated" says so.
+ */
+#include "shell.h"
+
+#include "base/clock.h"
+
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STATUS_ROOM (WIRE_STATUS_MAX - 65536u)
+
+static void put(json_t *o, const char *name, uint64_t value)
+{
+    json_object_set_new(o, name, json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value));
+}
+
+/* Peers chose these bytes: what is not UTF-8 is replaced. */
+static void put_text(json_t *o, const char *name, const char *text)
+{
+    json_t *j = json_string(text ? text : "");
+    char clean[256];
+    size_t n = 0;
+
+    if (!j) {
+        for (; text[n] && n < sizeof(clean) - 1; n++)
+            clean[n] = (unsigned char)text[n] < 0x80 ? text[n] : '?';
+        clean[n] = '\0';
+        j = json_string(clean);
+    }
+    json_object_set_new(o, name, j);
+}
+
+static void put_listener(json_t *o, const char *name, const struct net_listener *l)
+{
+    struct net_counters c;
+    json_t *j = json_object();
+
+    net_listener_counters(l, &c);
+    put_text(j, "endpoint", net_listener_endpoint(l));
+    put(j, "connections", c.connections);
+    put(j, "accepted", c.accepted);
+    put(j, "accept_failed", c.accept_failed);
+    put(j, "refused_keys", c.refused);
+    put(j, "failed_handshakes", c.handshake_failed);
+    put(j, "silent", c.silent);
+    put(j, "bad", c.bad);
+    put(j, "over_cap", c.over_cap);
+    put(j, "cut", c.cut);
+    json_object_set_new(o, name, j);
+}
+
+static json_t *status_counters(struct shell *s, const struct broker_counters *c)
+{
+    struct blobs_counters b;
+    json_t *o = json_object();
+
+    blobs_counters(s->blobs, &b);
+    put(o, "tasks_accepted", c->tasks_accepted);
+    put(o, "tasks_ok", c->tasks_ok);
+    put(o, "tasks_failed", c->tasks_failed);
+    put(o, "requeued", c->requeued);
+    put(o, "attempts", c->attempts);
+    put(o, "duplicates", c->duplicates);
+    put(o, "foreign", c->foreign);
+    put(o, "bad_messages", c->bad_messages + s->counters.malformed);
+    put(o, "refused", c->refused);
+    put(o, "adopted", c->adopted);
+    put(o, "fenced", c->fenced);
+    put(o, "bytes", c->bytes);
+    put(o, "messages", s->counters.messages);
+    put(o, "output_dropped", s->counters.output_dropped);
+    put(o, "stalls", s->counters.stalls);
+    put(o, "overrun", s->counters.overrun);
+    put(o, "reloads", s->counters.reloads);
+    put(o, "blob_files", b.files);
+    put(o, "blob_bytes", b.bytes);
+    put(o, "blob_uploads", b.uploads);
+    put(o, "blob_pieces_served", b.pieces_served);
+    put(o, "blob_refused", b.refused);
+    put(o, "blob_bad_pieces", b.bad_pieces);
+    return o;
+}
+
+static json_t *status_summary(struct shell *s, uint64_t now)
+{
+    struct broker_counters c;
+    json_t *o = json_object(), *ports = json_object();
+    char epoch[24];
+
+    broker_counters(s->core, &c);
+    snprintf(epoch, sizeof(epoch), "%016llx", (unsigned long long)s->epoch);
+    put_text(o, "software", "broadfork " BF_VERSION);
+    put_text(o, "endpoint", net_listener_endpoint(s->listeners[AUTH_CLIENT]));
+    put_text(o, "epoch", epoch);
+    put(o, "uptime_s", (now - s->started) / CLOCK_SEC);
+    json_object_set_new(o, "draining", json_boolean(s->drain_until != 0));
+    put(o, "workers", c.workers);
+    put(o, "slots", c.slots);
+    put(o, "busy", c.slots_busy);
+    put(o, "clients", c.clients);
+    put(o, "queued", c.queued);
+    put(o, "running", c.running);
+    put(o, "done", c.tasks_ok);
+    put(o, "failed", c.tasks_failed);
+    json_object_set_new(o, "counters", status_counters(s, &c));
+    put_listener(ports, "clients", s->listeners[AUTH_CLIENT]);
+    put_listener(ports, "workers", s->listeners[AUTH_WORKER]);
+    put_listener(ports, "admins", s->listeners[AUTH_ADMIN]);
+    json_object_set_new(o, "listeners", ports);
+    return o;
+}
+
+struct rows { json_t *list; uint64_t now; size_t room; bool truncated; };
+
+static bool rows_room(struct rows *r, size_t need)
+{
+    if (need > r->room)
+        r->truncated = true;
+    else
+        r->room -= need;
+    return !r->truncated;
+}
+
+static size_t text_room(const char *text)
+{
+    return text ? 6 * strlen(text) : 0;     /* every byte may become \u00xx */
+}
+
+static void worker_row(void *ctx, const struct broker_worker_row *w)
+{
+    struct rows *r = ctx;
+    json_t *o;
+
+    if (!rows_room(r, 256 + text_room(w->name) + text_room(w->host) + text_room(w->software) + text_room(w->resources)))
+        return;
+    o = json_object();
+    put_text(o, "name", w->name);
+    put_text(o, "host", w->host);
+    put_text(o, "state", w->state);
+    put(o, "slots", w->slots);
+    put(o, "busy", w->busy);
+    put(o, "done", w->tasks_done);
+    put(o, "held", w->held);
+    put(o, "up_s", r->now > w->since ? (r->now - w->since) / CLOCK_SEC : 0);
+    put_text(o, "software", w->software);
+    put_text(o, "resources", w->resources);
+    json_array_append_new(r->list, o);
+}
+
+static void job_row(void *ctx, const struct broker_job_row *j)
+{
+    struct rows *r = ctx;
+    json_t *o;
+    char id[2 * WIRE_ID + 1];
+
+    if (!rows_room(r, 320 + text_room(j->name) + text_room(j->pool) + text_room(j->client) + text_room(j->host)))
+        return;
+    for (size_t i = 0; i < WIRE_ID; i++)
+        snprintf(id + 2 * i, 3, "%02x", j->id[i]);
+    o = json_object();
+    put_text(o, "id", id);
+    put_text(o, "name", j->name);
+    put_text(o, "pool", j->pool);
+    put_text(o, "client", j->client);
+    put_text(o, "host", j->host);
+    put_text(o, "state", j->state);
+    put(o, "queued", j->queued);
+    put(o, "running", j->running);
+    put(o, "done", j->done);
+    put(o, "failed", j->failed);
+    put(o, "total", j->total);
+    put(o, "up_s", r->now > j->since ? (r->now - j->since) / CLOCK_SEC : 0);
+    json_array_append_new(r->list, o);
+}
+
+char *shell_status(struct shell *s, uint64_t now, const char *what, const uint8_t *owner)
+{
+    struct rows r = { json_array(), now, STATUS_ROOM, false };
+    json_t *o;
+    char *text;
+
+    if (strcmp(what, "workers") == 0 || strcmp(what, "jobs") == 0) {
+        if (what[0] == 'w')
+            broker_workers(s->core, now, worker_row, &r);
+        else
+            broker_jobs(s->core, now, owner, job_row, &r);
+        o = json_object();
+        json_object_set(o, what, r.list);
+        if (r.truncated)
+            json_object_set_new(o, "truncated", json_true());
+    } else {
+        o = status_summary(s, now);
+    }
+    text = json_dumps(o, JSON_COMPACT);
+    json_decref(o);
+    json_decref(r.list);
+    return text;
+}
