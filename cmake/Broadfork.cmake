@@ -40,6 +40,29 @@ function(bf_layer name)
   target_link_libraries(${name} PUBLIC bf_flags ${A_LINK})
 endfunction()
 
+# bf_core(name KEEP pattern LINK a b …): a layer whose inner names are its own: its objects become one, in which only functions that match
+# the pattern are visible. Three cores with a `job` each can so be in one program.
+function(bf_core name)
+  cmake_parse_arguments(A "" "KEEP" "LINK" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.c)
+  add_library(${name}_objects OBJECT ${sources})
+  target_link_libraries(${name}_objects PUBLIC bf_flags ${A_LINK})
+  set(object ${CMAKE_CURRENT_BINARY_DIR}/${name}.o)
+  set(archive ${CMAKE_CURRENT_BINARY_DIR}/lib${name}.a)
+  add_custom_command(OUTPUT ${archive}
+    COMMAND ${CMAKE_LINKER} -r -o ${object} $<TARGET_OBJECTS:${name}_objects>
+    COMMAND ${CMAKE_OBJCOPY} --wildcard --keep-global-symbol=${A_KEEP} ${object}
+    COMMAND ${CMAKE_COMMAND} -E rm -f ${archive}
+    COMMAND ${CMAKE_AR} rcs ${archive} ${object}
+    DEPENDS ${name}_objects $<TARGET_OBJECTS:${name}_objects> COMMAND_EXPAND_LISTS VERBATIM COMMENT "Joining ${name}")
+  add_custom_target(${name}_archive DEPENDS ${archive})
+  add_library(${name} STATIC IMPORTED GLOBAL)
+  set_target_properties(${name} PROPERTIES IMPORTED_LOCATION ${archive})
+  target_link_libraries(${name} INTERFACE bf_flags ${A_LINK})
+  target_include_directories(${name} INTERFACE ${CMAKE_CURRENT_SOURCE_DIR})
+  add_dependencies(${name} ${name}_archive)
+endfunction()
+
 # bf_test(name SOURCES … LINK … [LABELS …] [TIMEOUT s]): a cmocka program, one ctest entry, in a directory of its own.
 function(bf_test name)
   cmake_parse_arguments(A "" "TIMEOUT" "SOURCES;LINK;LABELS;ARGS" ${ARGN})

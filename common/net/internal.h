@@ -24,7 +24,11 @@
 #define NET_CUT_GRACE_MS 100
 #define NET_PENDING_MAX 64
 
-struct net_source { void *socket; bool hot; };
+struct net_source {
+    int fd;
+    void *socket;
+    bool hot;
+};
 
 struct net {
     void *context;

@@ -11,8 +11,8 @@
 #include "base/map.h"
 #include "bfork.h"
 #include "broker/core/broker.h"
-#include "worker/core/worker.h"
-#include "worker/slots.h"
+#include "exec/object.h"
+#include "slots.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -123,7 +123,7 @@ static uint64_t local_deadline(struct link *link)
 static bool local_arm(struct link *link, enum link_want want)
 {
     struct local *l = (struct local *)link;
-    return slots_arm(l->slots, want == LINK_LOW ? EXEC_LOW : want == LINK_NEXT ? EXEC_NEXT : EXEC_NOTHING);
+    return slots_arm(l->slots, want == LINK_LOW ? slots_want(l->slots) : EXEC_NEXT);
 }
 
 /* Tells documents of this process apart; not a cryptographic digest, and it never leaves the process. */
@@ -160,6 +160,22 @@ static void on_output(void *ctx, uint64_t attempt, uint32_t job, uint64_t index,
         session_recv(l->core, clock_now(), &m);
 }
 
+/* The one program there is: this one, by the very file that runs. */
+static void on_resolve(void *ctx, worker_lane lane, const struct wire_pool_spec *spec)
+{
+    struct local *l = ctx;
+    char path[4096];
+    struct err e;
+    int fd;
+    (void)spec;
+    if (object_program(&fd, path, sizeof(path), &e) != 0) {
+        slots_no_program(l->slots, lane, e.code, "exec", e.text);
+        return;
+    }
+    slots_program(l->slots, lane, path[0] ? path : NULL, fd, NULL);
+    close(fd);
+}
+
 static void local_close(struct link *link)
 {
     struct local *l = (struct local *)link;
@@ -186,5 +202,35 @@ static int make_cores(struct local *l, struct err *e)
     memcpy(wc.instance, &random[2], 8);
     if (broker_new(&bc, &l->broker) != 0)
         return err_set(e, BFORK_ENOMEM, "out of memory");
-    return slots_new_with_worker(&wc, l, e);
+    const struct slots_config sc = { .resolve = on_resolve, .output = on_output, .ctx = l };
+    int rc = slots_new(&sc, &l->slots, e);
+    if (rc == 0 && worker_new(&wc, slots_ops(), l->slots, &l->worker) != 0)
+        rc = err_set(e, BFORK_ENOMEM, "out of memory");
+    if (rc == 0)
+        slots_attach(l->slots, l->worker);
+    return rc;
+}
+
+int local_link_open(struct session *core, const struct link_events *events, struct link **ret, struct err *e)
+{
+    struct local *l = calloc(1, sizeof(*l));
+    uint64_t now = clock_now();
+    if (!l)
+        return err_set(e, BFORK_ENOMEM, "out of memory");
+    l->link.ops = &local_ops;
+    l->core = core;
+    l->events = *events;
+    memset(l->client_key, 'c', WIRE_KEY);
+    memset(l->worker_key, 'w', WIRE_KEY);
+    gethostname(l->host, sizeof(l->host) - 1);
+    int rc = make_cores(l, e);
+    if (rc != 0) {
+        local_close(&l->link);
+        return rc;
+    }
+    worker_connected(l->worker, now);
+    session_connected(core, now);
+    local_pump(&l->link, now);
+    *ret = &l->link;
+    return 0;
 }

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * sim.c - virtual time, random numbers, faults, and the verdict.
+ */
+#include "sim.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define END_OF_TIME (600 * CLOCK_SEC)   /* all must be settled so long after healing */
+#define EVENTS_MAX 4000000ull
+
+uint64_t sim_random(struct sim *s, uint64_t below)
+{
+    uint64_t z = (s->random += 0x9e3779b97f4a7c15ull);
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ull;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111ebull;
+    return (z ^ (z >> 31)) % below;
+}
+
+bool sim_chance(struct sim *s, unsigned per_thousand)
+{
+    return sim_random(s, 1000) < per_thousand;
+}
+
+void sim_fail(struct sim *s, const char *format, ...)
+{
+    va_list ap;
+    if (s->failure[0])
+        return;
+    va_start(ap, format);
+    vsnprintf(s->failure, sizeof(s->failure), format, ap);
+    va_end(ap);
+}
+
+void sim_trace(struct sim *s, const char *format, ...)
+{
+    va_list ap;
+    if (!s->trace)
+        return;
+    printf("[%10.3f] ", (double)s->now / 1e6);
+    va_start(ap, format);
+    vprintf(format, ap);
+    va_end(ap);
+    putchar('\n');
+}
+
+/* ---- events: a binary heap by time, then by order of creation ---------------------------------------------------------------------- */
+
+static bool before(const struct sim_event *a, const struct sim_event *b)
+{
+    return a->at < b->at || (a->at == b->at && a->order < b->order);
+}
+
+void sim_at(struct sim *s, uint64_t at, void (*run)(struct sim *, void *, uint64_t, uint64_t), void *what, uint64_t a, uint64_t b,
+            struct buf *frame)
+{
+    if (s->n_heap == s->heap_capacity) {
+        s->heap_capacity = s->heap_capacity ? s->heap_capacity * 2 : 1024;
+        s->heap = realloc(s->heap, s->heap_capacity * sizeof(*s->heap));
+        if (!s->heap)
+            abort();
+    }
+    struct sim_event e = { at < s->now ? s->now : at, s->order++, run, what, a, b, frame };
+    size_t i = s->n_heap++;
+    for (; i && before(&e, &s->heap[(i - 1) / 2]); i = (i - 1) / 2)
+        s->heap[i] = s->heap[(i - 1) / 2];
+    s->heap[i] = e;
+}
+
+static struct sim_event next_event(struct sim *s)
+{
+    struct sim_event top = s->heap[0], e = s->heap[--s->n_heap];
+    size_t i = 0;
+    for (size_t child; (child = 2 * i + 1) < s->n_heap; i = child) {
+        child += child + 1 < s->n_heap && before(&s->heap[child + 1], &s->heap[child]);
+        if (!before(&s->heap[child], &e))
+            break;
+        s->heap[i] = s->heap[child];
+    }
+    s->heap[i] = e;
+    return top;
+}
+
+/* ---- faults -------------------------------------------------------------------------------------------------------------------------- */
+
+static void heal(struct sim *s, void *what, uint64_t a, uint64_t b)
+{
+    (void)what, (void)a, (void)b;
+    s->healed = true;
+    sim_trace(s, "healed");
+}
+
+static void stall_worker(struct sim *s, struct sim_worker *w)
+{
+    w->stalled_until = s->now + 100 * CLOCK_MS + sim_random(s, 9000) * CLOCK_MS;
+    sim_trace(s, "w%d stalls for %llu ms", w->number, (unsigned long long)((w->stalled_until - s->now) / CLOCK_MS));
+}
+
+static void crash_process(struct sim *s, struct sim_worker *w);
+
+static void fault(struct sim *s, void *what, uint64_t a, uint64_t b)
+{
+    (void)what, (void)a, (void)b;
+    if (s->healed)
+        return;
+    unsigned one = 1u << sim_random(s, 6);
+    struct sim_worker *w = &s->workers[sim_random(s, (uint64_t)s->n_workers)];
+    struct sim_client *c = &s->clients[sim_random(s, (uint64_t)s->n_clients)];
+    if (!(s->faults & one)) {
+        /* not in this world */
+    } else if (one == FAULT_CUT && sim_chance(s, 500)) {
+        net_cut_worker(s, w);
+    } else if (one == FAULT_CUT) {
+        net_cut_client(s, c);
+    } else if (one == FAULT_BROKER) {
+        broker_crash(s);
+    } else if (one == FAULT_WORKER) {
+        worker_crash(s, w);
+    } else if (one == FAULT_STALL) {
+        stall_worker(s, w);
+    } else if (one == FAULT_PROCESS) {
+        crash_process(s, w);
+    } else if (one == FAULT_DRAIN && w->core && !w->draining) {
+        sim_trace(s, "w%d drains", w->number);
+        w->draining = true;
+        worker_drain(w->core, s->now);
+        worker_perform(s, w);
+    }
+    sim_at(s, s->now + sim_random(s, 400 * CLOCK_MS), fault, NULL, 0, 0, NULL);
+}
+
+/* A process dies of something that is not the task's doing: the operator, memory. */
+static void crash_process(struct sim *s, struct sim_worker *w)
+{
+    struct sim_proc *p = &w->procs[sim_random(s, SIM_PROCS)];
+    if (!w->core || !p->id || !p->ready || p->dead)
+        return;
+    const struct worker_obituary o = { .kind = BFORK_CRASHED, .signal = 9, .pid = 1, .in_task = p->busy,
+                                       .message = WIRE_STR("killed by a signal from outside") };
+    worker_proc id = p->id;
+    sim_trace(s, "w%d process %u dies", w->number, id);
+    memset(p, 0, sizeof(*p));
+    worker_proc_died(w->core, s->now, id, &o);
+    worker_perform(s, w);
+}
+
+/* ---- the verdict --------------------------------------------------------------------------------------------------------------------- */
+
+static bool all_settled(const struct sim *s)
+{
+    for (int c = 0; c < s->n_clients; c++)
+        for (int j = 0; j < s->clients[c].n_jobs; j++)
+            if (s->clients[c].jobs[j].settled < s->clients[c].jobs[j].n)
+                return false;
+    return true;
+}
+
+static void judge_task(struct sim *s, const struct sim_job *j, uint32_t i)
+{
+    struct sim_report *r = &s->report;
+    int kind = j->kinds[i];
+    r->attempted++;
+    r->delivered += j->outcomes[i];
+    r->started += j->starts[i] > 0;
+    r->started_again += j->starts[i] > 1;
+    r->ok += kind == BFORK_OK;
+    r->lost_outcome += kind == BFORK_LOST;
+    r->unknown += kind == BFORK_UNKNOWN;
+    r->failed += kind != BFORK_OK && kind != BFORK_LOST && kind != BFORK_UNKNOWN;
+    if (j->outcomes[i] != 1)
+        sim_fail(s, "job %u task %u has %u outcomes", j->tag, i, j->outcomes[i]);
+    if (j->at_most_once && j->starts[i] > 1)
+        sim_fail(s, "job %u task %u was to run at most once and began %u times", j->tag, i, j->starts[i]);
+    if (kind == BFORK_OK && j->starts[i] == 0)
+        sim_fail(s, "job %u task %u is well and never began", j->tag, i);
+    enum sim_task does = task_kind(j, i);
+    if (does == TASK_OK && kind != BFORK_OK && kind != BFORK_LOST && kind != BFORK_UNKNOWN &&
+        !(kind == BFORK_CRASHED && (s->faults & FAULT_PROCESS)))
+        sim_fail(s, "job %u task %u should be well and is %s", j->tag, i, bfork_status_name(kind));
+    if (does != TASK_OK && kind == BFORK_OK)
+        sim_fail(s, "job %u task %u should have failed", j->tag, i);
+    if (kind == BFORK_LOST && !(s->faults & (FAULT_WORKER | FAULT_STALL | FAULT_CUT | FAULT_BROKER | FAULT_DRAIN)))
+        sim_fail(s, "job %u task %u was lost though no worker was", j->tag, i);
+    /* With nothing but restarts of the broker, what a live worker holds never runs again. */
+    if (!(s->faults & ~(unsigned)FAULT_BROKER) && j->starts[i] > 1)
+        sim_fail(s, "job %u task %u ran %u times though only the broker was restarted", j->tag, i, j->starts[i]);
+}
+
+static void judge(struct sim *s)
+{
+    for (int c = 0; c < s->n_clients; c++)
+        for (int j = 0; j < s->clients[c].n_jobs; j++)
+            for (uint32_t i = 0; i < s->clients[c].jobs[j].n; i++)
+                judge_task(s, &s->clients[c].jobs[j], i);
+    for (int c = 0; c < s->n_clients; c++) {
+        struct session_counters counters;
+        session_counters(s->clients[c].core, &counters);
+        s->report.duplicates += counters.duplicates;
+        s->report.sent_again += counters.sent_again;
+    }
+}
+
+static void tear_down(struct sim *s)
+{
+    while (s->n_heap) {
+        struct sim_event e = next_event(s);
+        buf_unref(&e.frame);
+    }
+    for (int c = 0; c < s->n_clients; c++) {
+        session_free(&s->clients[c].core);
+        for (int j = 0; j < s->clients[c].n_jobs; j++) {
+            free(s->clients[c].jobs[j].outcomes);
+            free(s->clients[c].jobs[j].starts);
+            free(s->clients[c].jobs[j].kinds);
+            free(s->clients[c].jobs[j].in);
+        }
+    }
+    for (int w = 0; w < s->n_workers; w++)
+        worker_free(&s->workers[w].core);
+    broker_free(&s->broker);
+    free(s->heap);
+}
+
+static void run_events(struct sim *s)
+{
+    while (s->n_heap && !s->failure[0] && !(s->healed && all_settled(s))) {
+        struct sim_event e = next_event(s);
+        s->now = e.at;
+        s->report.events++;
+        e.run(s, e.what, e.a, e.frame ? (uint64_t)(uintptr_t)e.frame : e.b);
+        buf_unref(&e.frame);
+        if (s->now > s->faults_until + END_OF_TIME || s->report.events > EVENTS_MAX)
+            break;
+    }
+}
+
+int sim_run(uint64_t seed, unsigned faults, bool trace, struct sim_report *report, char failure[512])
+{
+    struct sim *s = calloc(1, sizeof(*s));
+    if (!s)
+        abort();
+    s->seed = seed;
+    s->random = seed * 2654435761u + 1;
+    s->now = CLOCK_SEC;
+    s->faults = faults;
+    s->trace = trace;
+    s->n_workers = 1 + (int)sim_random(s, SIM_WORKERS);
+    s->n_clients = 1 + (int)sim_random(s, SIM_CLIENTS);
+    s->faults_until = s->now + 500 * CLOCK_MS + sim_random(s, 8000) * CLOCK_MS;
+    broker_start(s);
+    for (int w = 0; w < s->n_workers; w++) {
+        s->workers[w] = (struct sim_worker){ .s = s, .number = w };
+        worker_start(s, &s->workers[w], false);
+    }
+    for (int c = 0; c < s->n_clients; c++) {
+        s->clients[c] = (struct sim_client){ .s = s, .number = c };
+        client_start(s, &s->clients[c]);
+    }
+    sim_at(s, s->now + sim_random(s, 300 * CLOCK_MS), fault, NULL, 0, 0, NULL);
+    sim_at(s, s->faults_until, heal, NULL, 0, 0, NULL);
+    run_events(s);
+    if (!s->failure[0] && !all_settled(s))
+        sim_fail(s, "not everything was settled %llu s after healing", (unsigned long long)((s->now - s->faults_until) / CLOCK_SEC));
+    if (!s->failure[0])
+        judge(s);
+    *report = s->report;
+    memcpy(failure, s->failure, sizeof(s->failure));
+    tear_down(s);
+    free(s);
+    return failure[0] ? 1 : 0;
+}

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * sim.h - a cluster in one process and virtual time: the real broker core, worker cores and client sessions over a simulated network,
+ * simulated task processes, all from one seed. A failure replays from its seed.
+ *
+ * Every message is encoded and decoded, so the codec is in the loop. After each event the invariants of the part that moved are checked;
+ * at the end every task must have had exactly one outcome, and the right one.
+ */
+#ifndef TESTS_SIMULATION_SIM_H
+#define TESTS_SIMULATION_SIM_H
+
+#include "base/clock.h"
+#include "base/list.h"
+#include "bfork.h"
+#include "broker/core/broker.h"
+#include "libclient/core/session.h"
+#include "wire/wire.h"
+#include "worker/core/worker.h"
+
+#define SIM_WORKERS 4
+#define SIM_CLIENTS 3
+#define SIM_JOBS 4
+#define SIM_PROCS 64
+#define SIM_RING 48                 /* tasks a process's ring takes */
+
+enum sim_fault { FAULT_CUT = 1, FAULT_BROKER = 2, FAULT_WORKER = 4, FAULT_STALL = 8, FAULT_PROCESS = 16, FAULT_DRAIN = 32 };
+
+/* What a task does is decided by its index: so every run of it does the same. */
+enum sim_task { TASK_OK, TASK_FAILS, TASK_CRASHES };
+
+struct sim;
+
+struct sim_event {
+    uint64_t at, order;
+    void (*run)(struct sim *s, void *what, uint64_t a, uint64_t b);
+    void *what;
+    uint64_t a, b;
+    struct buf *frame;
+};
+
+/* One end of a connection: messages towards it arrive in order. */
+struct sim_end { uint64_t conn; uint64_t last; };       /* conn 0: not connected; last: arrival of the newest message on its way here */
+
+struct sim_proc {
+    worker_proc id;                 /* 0: free */
+    worker_lane lane;
+    bool ready, stopping, dead, scheduled;
+    uint32_t head, count;           /* ring */
+    struct { uint32_t job; uint64_t index; uint64_t value; uint32_t tag; } ring[SIM_RING];
+    bool busy;                      /* ring[head] has begun */
+    uint64_t incarnation;           /* so that events for an earlier process are dropped */
+};
+
+struct sim_spec { uint32_t job; uint32_t tag; };
+
+struct sim_worker {
+    struct sim *s;
+    int number;
+    struct worker *core;
+    struct sim_end here, there;     /* messages to the worker; to the broker */
+    struct sim_proc procs[SIM_PROCS];
+    uint32_t job_tags[256];         /* number of push_job -> tag of our job */
+    uint8_t instance[WIRE_ID];
+    uint64_t life, tick_at, stalled_until;
+    bool reconnecting, draining;
+    uint32_t slots;
+    char name[16];
+};
+
+struct sim_job {
+    struct sim_client *client;
+    struct session_job *core;
+    uint32_t tag;                   /* unique in the world: client * SIM_JOBS + job */
+    bool map, at_most_once, closed;
+    uint32_t n, added, settled;
+    uint8_t *outcomes;              /* of each task: how many */
+    uint16_t *starts;
+    int8_t *kinds;
+    uint64_t *in;                   /* of a map */
+};
+
+struct sim_client {
+    struct sim *s;
+    int number;
+    struct session *core;
+    struct session_pool *pool;
+    struct sim_end here, there;
+    struct sim_job jobs[SIM_JOBS];
+    int n_jobs;
+    uint64_t life, tick_at;
+    bool reconnecting, failed;
+};
+
+struct sim_report { uint64_t attempted, delivered, ok, failed, lost_outcome, unknown, started, started_again, events, cuts, broker_restarts,
+                    worker_deaths, duplicates, sent_again; };
+
+struct sim {
+    uint64_t seed, random, now, order, next_conn;
+    struct sim_event *heap;
+    size_t n_heap, heap_capacity;
+    struct broker *broker;
+    uint64_t broker_life, broker_tick_at;
+    struct sim_worker workers[SIM_WORKERS];
+    struct sim_client clients[SIM_CLIENTS];
+    int n_workers, n_clients;
+    unsigned faults;
+    bool healed, trace;
+    uint64_t faults_until;
+    struct { uint64_t conn; bool is_worker; int number; } conns[4096];   /* the broker's peers */
+    size_t n_conns;
+    struct wire_item items[WIRE_ITEMS_MAX];
+    struct sim_report report;
+    char failure[512];              /* "" while all is well */
+};
+
+/* Runs the world of a seed to its end. 0; or 1 with s->failure and *report. */
+int sim_run(uint64_t seed, unsigned faults, bool trace, struct sim_report *report, char failure[512]);
+
+/* sim.c */
+uint64_t sim_random(struct sim *s, uint64_t below);     /* 0 … below - 1 */
+bool sim_chance(struct sim *s, unsigned per_thousand);
+void sim_at(struct sim *s, uint64_t at, void (*run)(struct sim *, void *, uint64_t, uint64_t), void *what, uint64_t a, uint64_t b,
+            struct buf *frame);
+void sim_fail(struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void sim_trace(struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* net.c */
+void net_send(struct sim *s, uint64_t conn, struct sim_end *to, const struct wire_msg *m, void (*arrive)(struct sim *, void *, uint64_t, uint64_t),
+              void *what);
+struct wire_msg net_open(struct sim *s, struct buf *frame);
+void net_cut_client(struct sim *s, struct sim_client *c);
+void net_cut_worker(struct sim *s, struct sim_worker *w);
+
+/* the parts: each performs the effects of its core */
+void broker_start(struct sim *s);
+void broker_perform(struct sim *s);
+void broker_crash(struct sim *s);
+void broker_connection_lost(struct sim *s, uint64_t conn);
+void worker_start(struct sim *s, struct sim_worker *w, bool replaces);
+void worker_perform(struct sim *s, struct sim_worker *w);
+void worker_crash(struct sim *s, struct sim_worker *w);
+void worker_connection_lost(struct sim *s, struct sim_worker *w);
+void client_start(struct sim *s, struct sim_client *c);
+void client_perform(struct sim *s, struct sim_client *c);
+void client_connection_lost(struct sim *s, struct sim_client *c);
+struct sim_job *job_of_tag(struct sim *s, uint32_t tag);
+enum sim_task task_kind(const struct sim_job *j, uint64_t index);
+uint64_t task_value(uint32_t tag, uint64_t index);
+
+#endif

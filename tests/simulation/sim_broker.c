@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * sim_broker.c - the broker in the simulated world: its connections, its restarts. It keeps the ticket secret and nothing else.
+ */
+#include "sim.h"
+
+#include "base/map.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void mac(void *ctx, const void *in, size_t n, uint8_t out[WIRE_TICKET])
+{
+    uint64_t h[2] = { map_hash_bytes(in, n) ^ *(const uint64_t *)ctx, 0 };
+    h[1] = map_hash_bytes(h, sizeof(h));
+    memcpy(out, h, WIRE_TICKET);
+}
+
+static void tick(struct sim *s, void *what, uint64_t life, uint64_t b);
+
+static void schedule(struct sim *s)
+{
+    uint64_t at = broker_deadline(s->broker);
+    if (at == CLOCK_NEVER)
+        return;
+    if (at <= s->now)
+        at = s->now + 100000;
+    if (s->broker_tick_at > s->now && s->broker_tick_at <= at)
+        return;
+    s->broker_tick_at = at;
+    sim_at(s, at, tick, NULL, s->broker_life, 0, NULL);
+}
+
+static void tick(struct sim *s, void *what, uint64_t life, uint64_t b)
+{
+    (void)what, (void)b;
+    if (!s->broker || life != s->broker_life || s->now < s->broker_tick_at)
+        return;
+    s->broker_tick_at = 0;
+    broker_tick(s->broker, s->now);
+    broker_perform(s);
+}
+
+void broker_start(struct sim *s)
+{
+    const struct broker_config config = { .epoch = sim_random(s, UINT64_MAX - 1) + 1, .seed = sim_random(s, UINT64_MAX), .heartbeat_ms = 500,
+                                          .lease_ms = 2500, .hold_ms = 3000, .detach_ms = 60000, .mac = mac, .mac_ctx = &s->seed };
+    if (broker_new(&config, &s->broker) != 0)
+        abort();
+    s->broker_life++;
+    s->broker_tick_at = 0;
+    sim_trace(s, "broker starts, epoch %llx", (unsigned long long)config.epoch);
+}
+
+static void restart(struct sim *s, void *what, uint64_t a, uint64_t b)
+{
+    (void)what, (void)a, (void)b;
+    if (!s->broker)
+        broker_start(s);
+}
+
+void broker_crash(struct sim *s)
+{
+    if (!s->broker)
+        return;
+    sim_trace(s, "broker is killed");
+    s->report.broker_restarts++;
+    for (int i = 0; i < s->n_workers; i++)
+        net_cut_worker(s, &s->workers[i]);
+    for (int i = 0; i < s->n_clients; i++)
+        net_cut_client(s, &s->clients[i]);
+    broker_free(&s->broker);
+    s->n_conns = 0;
+    sim_at(s, s->now + 1 + sim_random(s, 700 * CLOCK_MS), restart, NULL, 0, 0, NULL);
+}
+
+static struct sim_client *client_of(struct sim *s, uint64_t conn)
+{
+    for (int i = 0; i < s->n_clients; i++)
+        if (s->clients[i].there.conn == conn)
+            return &s->clients[i];
+    return NULL;
+}
+
+static struct sim_worker *worker_of(struct sim *s, uint64_t conn)
+{
+    for (int i = 0; i < s->n_workers; i++)
+        if (s->workers[i].there.conn == conn)
+            return &s->workers[i];
+    return NULL;
+}
+
+static void at_client(struct sim *s, void *what, uint64_t conn, uint64_t frame)
+{
+    struct sim_client *c = what;
+    if (c->here.conn != conn || c->there.conn != conn || c->failed)
+        return;
+    struct wire_msg m = net_open(s, (struct buf *)(uintptr_t)frame);
+    sim_trace(s, "c%d < broker  %s", c->number, wire_type_name(m.type));
+    session_recv(c->core, s->now, &m);
+    client_perform(s, c);
+}
+
+static void late_worker(struct sim *s, void *what, uint64_t conn, uint64_t frame)
+{
+    struct sim_worker *w = what;
+    if (!w->core || w->here.conn != conn || w->there.conn != conn)
+        return;
+    if (w->stalled_until > s->now) {        /* it does not look: the message waits, in order */
+        uint64_t at = w->stalled_until;
+        if (at <= w->here.last)
+            at = w->here.last + 1;
+        w->here.last = at;
+        sim_at(s, at, late_worker, w, conn, 0, buf_ref((struct buf *)(uintptr_t)frame));
+        return;
+    }
+    struct wire_msg m = net_open(s, (struct buf *)(uintptr_t)frame);
+    sim_trace(s, "w%d < broker  %s %u", w->number, wire_type_name(m.type), m.n_items);
+    worker_recv(w->core, s->now, &m);
+    worker_perform(s, w);
+}
+
+void broker_perform(struct sim *s)
+{
+    size_t n;
+    broker_flush(s->broker, s->now);
+    const char *broken = broker_check(s->broker);
+    if (broken)
+        sim_fail(s, "broker: %s", broken);
+    const struct broker_effect *e = broker_effects(s->broker, &n);
+    for (size_t i = 0; i < n; i++) {
+        struct sim_client *c = client_of(s, e[i].peer);
+        struct sim_worker *w = worker_of(s, e[i].peer);
+        if (e[i].type == BROKER_SEND && c)
+            net_send(s, e[i].peer, &c->here, &e[i].msg, at_client, c);
+        else if (e[i].type == BROKER_SEND && w)
+            net_send(s, e[i].peer, &w->here, &e[i].msg, late_worker, w);
+        else if (e[i].type == BROKER_CUT) {
+            sim_trace(s, "broker cuts %llu: %s", (unsigned long long)e[i].peer, e[i].text ? e[i].text : "");
+            if (c)
+                net_cut_client(s, c);
+            if (w)
+                net_cut_worker(s, w);
+        } else if (e[i].type == BROKER_LOG) {
+            sim_trace(s, "broker: %s", e[i].text);
+        }
+    }
+    broker_effects_done(s->broker);
+    schedule(s);
+}
+
+void broker_connection_lost(struct sim *s, uint64_t conn)
+{
+    bool known = false;
+    for (size_t i = 0; i < s->n_conns; i++)
+        if (s->conns[i].conn == conn) {
+            s->conns[i] = s->conns[--s->n_conns];
+            known = true;
+            break;
+        }
+    if (!s->broker || !known)
+        return;
+    sim_trace(s, "broker notices the end of connection %llu", (unsigned long long)conn);
+    broker_lost(s->broker, s->now, conn);
+    broker_perform(s);
+}

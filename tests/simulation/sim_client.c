@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * sim_client.c - clients in the simulated world: a session core each, a pool, some jobs; what comes back is counted and compared.
+ */
+#include "sim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct sim_job *job_of_tag(struct sim *s, uint32_t tag)
+{
+    struct sim_job *j = tag / SIM_JOBS < SIM_CLIENTS ? &s->clients[tag / SIM_JOBS].jobs[tag % SIM_JOBS] : NULL;
+    if (!j || !j->starts) {
+        sim_fail(s, "there is no job %u", tag);
+        return &s->clients[0].jobs[0];
+    }
+    return j;
+}
+
+uint64_t task_value(uint32_t tag, uint64_t index)
+{
+    return index * 0x9e3779b97f4a7c15ull + tag;
+}
+
+enum sim_task task_kind(const struct sim_job *j, uint64_t index)
+{
+    uint64_t h = task_value(j->tag, index) >> 13;
+    return h % 97 == 0 ? TASK_CRASHES : h % 31 == 0 ? TASK_FAILS : TASK_OK;
+}
+
+static void on_outcomes(void *ctx, void *user, const struct wire_item *item)
+{
+    struct sim_client *c = ctx;
+    struct sim_job *j = user;
+    struct wire_outcome o = { .kind = 0 };
+    struct err e;
+    if (item->kind != WIRE_OK && wire_outcome_decode(item->body.data, item->body.size, &o, &e) != 0)
+        sim_fail(c->s, "an outcome does not decode: %s", e.text);
+    for (uint32_t k = 0; k < item->count; k++) {
+        uint64_t i = item->first + k, result;
+        if (i >= j->n) {
+            sim_fail(c->s, "job %u: an outcome of task %llu, which there is not", j->tag, (unsigned long long)i);
+            return;
+        }
+        if (item->kind == WIRE_OK) {
+            memcpy(&result, item->body.data + 8 * (size_t)k, 8);
+            if (item->body.size != 8 * (size_t)item->count || result != task_value(j->tag, i) * 3 + 1)
+                sim_fail(c->s, "job %u: task %llu has another's result", j->tag, (unsigned long long)i);
+        }
+        j->outcomes[i]++;
+        j->kinds[i] = (int8_t)o.kind;
+        j->settled++;
+    }
+}
+
+static void on_pool_state(void *ctx, void *user, uint32_t slots, int32_t code, struct wire_str text)
+{
+    struct sim_client *c = ctx;
+    (void)user, (void)slots;
+    if (code < 0)
+        sim_fail(c->s, "c%d: its pool failed: %.*s", c->number, (int)text.n, text.p);
+}
+
+static void on_output(void *ctx, void *user, const struct wire_output *from, struct slice bytes)
+{
+    (void)ctx, (void)user, (void)from, (void)bytes;
+}
+
+static void on_answer(void *ctx, uint32_t request, int32_t code, struct wire_str text)
+{
+    (void)ctx, (void)request, (void)code, (void)text;
+}
+
+static void on_failed(void *ctx, int32_t code, struct wire_str text)
+{
+    struct sim_client *c = ctx;
+    sim_fail(c->s, "c%d: its session failed: %s: %.*s", c->number, bfork_status_name(code), (int)text.n, text.p);
+}
+
+static const struct session_ops ops = { on_outcomes, on_pool_state, on_output, on_answer, on_failed };
+
+static void add_some(struct sim *s, void *what, uint64_t number, uint64_t b)
+{
+    struct sim_client *c = what;
+    struct sim_job *j = &c->jobs[number];
+    uint32_t n = 1 + (uint32_t)sim_random(s, 40);
+    (void)b;
+    for (; n && j->added < j->n; n--, j->added++) {
+        uint64_t value = task_value(j->tag, j->added), index;
+        if (session_task_add(j->core, &value, 8, &index) != 0 || index != j->added)
+            sim_fail(s, "job %u: task %u got index %llu", j->tag, j->added, (unsigned long long)index);
+    }
+    if (j->added == j->n)
+        session_job_close(j->core);
+    else
+        sim_at(s, s->now + sim_random(s, 40 * CLOCK_MS), add_some, c, number, 0, NULL);
+    client_perform(s, c);
+}
+
+static void open_job(struct sim *s, struct sim_client *c, int number)
+{
+    struct sim_job *j = &c->jobs[number];
+    *j = (struct sim_job){ .client = c, .tag = (uint32_t)(c->number * SIM_JOBS + number), .map = sim_chance(s, 500),
+                           .at_most_once = sim_chance(s, 250), .n = 1 + (uint32_t)sim_random(s, sim_chance(s, 200) ? 3000 : 300) };
+    uint32_t name = j->tag + 0x20202020u;
+    const struct wire_fn fn = { .kind = WIRE_FN_OFFSET, .offset = 64 };
+    struct buf *fn_doc = wire_fn_encode(&fn);
+    const struct wire_job_spec spec = { .kind = j->map ? WIRE_JOB_MAP : WIRE_JOB_TASKS, .fn = wire_bin_of(fn_doc->data, fn_doc->size),
+                                        .in_size = 8, .out_size = 8, .retries = j->at_most_once ? -1 : 0,
+                                        .name = { (const char *)&name, 4 }, .total = j->map ? j->n : 0 };
+    j->outcomes = calloc(j->n, 1);
+    j->starts = calloc(j->n, sizeof(*j->starts));
+    j->kinds = calloc(j->n, 1);
+    j->in = calloc(j->n, 8);
+    if (!j->outcomes || !j->starts || !j->kinds || !j->in)
+        abort();
+    if (session_job_open(c->pool, wire_job_spec_encode(&spec), j->at_most_once, j, &j->core) != 0)
+        abort();
+    buf_unref(&fn_doc);
+    if (!j->map) {
+        sim_at(s, s->now + sim_random(s, 100 * CLOCK_MS), add_some, c, (uint64_t)number, 0, NULL);
+        return;
+    }
+    for (uint32_t i = 0; i < j->n; i++)
+        j->in[i] = task_value(j->tag, i);
+    struct buf *array = buf_wrap(j->in, 8 * (size_t)j->n, buf_free_struct, NULL);
+    if (session_map_add(j->core, slice_of(array, 0, 8 * (size_t)j->n), 8, j->n) != 0)
+        abort();
+    array->size = 8 * (size_t)j->n;
+    buf_unref(&array);
+    session_job_close(j->core);
+}
+
+static void reconnect(struct sim *s, void *what, uint64_t a, uint64_t b);
+
+static void disconnect(struct sim *s, struct sim_client *c, uint64_t wait)
+{
+    c->here.conn = c->there.conn = 0;
+    if (c->reconnecting)
+        return;
+    c->reconnecting = true;
+    sim_at(s, s->now + wait, reconnect, c, 0, 0, NULL);
+}
+
+static void at_broker(struct sim *s, void *what, uint64_t conn, uint64_t frame)
+{
+    struct sim_client *c = what;
+    uint8_t key[WIRE_KEY];
+    if (!s->broker || c->there.conn != conn)
+        return;
+    struct wire_msg m = net_open(s, (struct buf *)(uintptr_t)frame);
+    memset(key, 'a' + c->number % 2, sizeof(key));
+    sim_trace(s, "broker < c%d  %s %u", c->number, wire_type_name(m.type), m.n_items);
+    broker_recv(s->broker, s->now, conn, WIRE_CLIENT, key, &m);
+    broker_perform(s);
+}
+
+static void tick(struct sim *s, void *what, uint64_t a, uint64_t b)
+{
+    struct sim_client *c = what;
+    (void)a, (void)b;
+    if (s->now < c->tick_at)
+        return;
+    c->tick_at = 0;
+    session_tick(c->core, s->now);
+    client_perform(s, c);
+}
+
+void client_perform(struct sim *s, struct sim_client *c)
+{
+    bool more = true;
+    while (more) {
+        size_t n;
+        more = session_flush(c->core, s->now);
+        const char *broken = session_check(c->core);
+        if (broken)
+            sim_fail(s, "c%d: %s", c->number, broken);
+        const struct session_effect *e = session_effects(c->core, &n);
+        for (size_t i = 0; i < n; i++) {
+            if (e[i].type == SESSION_SEND && c->here.conn)
+                net_send(s, c->here.conn, &c->there, &e[i].msg, at_broker, c);
+            else if (e[i].type == SESSION_RECONNECT) {
+                sim_trace(s, "c%d gives its connection up: %s", c->number, e[i].text);
+                net_cut_client(s, c);
+                disconnect(s, c, sim_random(s, 200 * CLOCK_MS));
+                session_disconnected(c->core, s->now);
+                more = false;
+                break;
+            }
+        }
+        session_effects_done(c->core);
+    }
+    uint64_t at = session_deadline(c->core);
+    if (at == CLOCK_NEVER || (c->tick_at > s->now && c->tick_at <= at))
+        return;
+    c->tick_at = at > s->now ? at : s->now + 100000;
+    sim_at(s, c->tick_at, tick, c, 0, 0, NULL);
+}
+
+static void reconnect(struct sim *s, void *what, uint64_t a, uint64_t b)
+{
+    struct sim_client *c = what;
+    (void)a, (void)b;
+    c->reconnecting = false;
+    if (!s->broker) {
+        disconnect(s, c, 10 * CLOCK_MS + sim_random(s, 500 * CLOCK_MS));
+        return;
+    }
+    c->here.conn = c->there.conn = ++s->next_conn;
+    if (s->n_conns < 4096)
+        s->conns[s->n_conns++].conn = c->here.conn;
+    sim_trace(s, "c%d connects: %llu", c->number, (unsigned long long)c->here.conn);
+    session_connected(c->core, s->now);
+    client_perform(s, c);
+}
+
+void client_connection_lost(struct sim *s, struct sim_client *c)
+{
+    sim_trace(s, "c%d notices that its connection is cut", c->number);
+    disconnect(s, c, sim_random(s, 900 * CLOCK_MS));
+    session_disconnected(c->core, s->now);
+    client_perform(s, c);
+}
+
+void client_start(struct sim *s, struct sim_client *c)
+{
+    struct session_config config = { .seed = sim_random(s, UINT64_MAX), .name = "sim", .host = "sim", .software = "sim", .pid = 1,
+                                     .role = WIRE_CLIENT };
+    uint8_t digest[WIRE_DIGEST];
+    const struct wire_pool_spec spec = { .arch = WIRE_STR("sim"), .max_tasks = sim_chance(s, 300) ? 5 : 0 };
+    for (int i = 0; i < WIRE_ID; i++)
+        config.instance[i] = (uint8_t)sim_random(s, 256);
+    memset(digest, c->number, sizeof(digest));
+    if (session_new(&config, &ops, c, &c->core) != 0 ||
+        session_pool_open(c->core, sim_chance(s, 500) ? -1 : 1 + (int)sim_random(s, 6), wire_pool_spec_encode(&spec), digest, "p", c,
+                          &c->pool) != 0)
+        abort();
+    c->n_jobs = 1 + (int)sim_random(s, SIM_JOBS);
+    for (int i = 0; i < c->n_jobs; i++)
+        open_job(s, c, i);
+    disconnect(s, c, sim_random(s, 100 * CLOCK_MS));
+}

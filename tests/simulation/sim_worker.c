@@ -1,0 +1,405 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * sim_worker.c - workers in the simulated world: a worker core each, and task processes that take some time for each task.
+ */
+#include "sim.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static struct sim_proc *proc_of(struct sim_worker *w, worker_proc id)
+{
+    for (int i = 0; i < SIM_PROCS; i++)
+        if (w->procs[i].id == id)
+            return &w->procs[i];
+    return NULL;
+}
+
+/* ---- what a task process does ------------------------------------------------------------------------------------------------------- */
+
+static void step_proc(struct sim *s, struct sim_worker *w, struct sim_proc *p);
+
+/* Results may not be handed to a core that stalls: its shell does not run. */
+static bool later(struct sim *s, struct sim_worker *w, void (*run)(struct sim *, void *, uint64_t, uint64_t), uint64_t a, uint64_t b)
+{
+    if (w->stalled_until <= s->now)
+        return false;
+    sim_at(s, w->stalled_until + 1, run, w, a, b, NULL);
+    return true;
+}
+
+static void tell_result(struct sim *s, struct sim_worker *w, const struct sim_proc *p, const struct sim_job *j, uint64_t index, uint64_t value)
+{
+    uint64_t result = value * 3 + 1;
+    struct wire_item item = { .kind = WIRE_OK, .count = 1, .flags = WIRE_FIXED, .size = 8, .sum_ns = 100000, .pid = 7,
+                              .body = slice_borrow(&result, 8) };
+    const struct wire_outcome o = { .kind = BFORK_FAILED, .code = 3, .message = WIRE_STR("as it was told to") };
+    struct buf *doc = NULL;
+    if (task_kind(j, index) == TASK_FAILS) {
+        doc = wire_outcome_encode(&o);
+        item.kind = WIRE_OUTCOME;
+        item.flags = 0;
+        item.size = (uint32_t)doc->size;
+        item.body = slice_of(doc, 0, doc->size);
+    }
+    worker_proc_results(w->core, s->now, p->id, &item);
+    buf_unref(&doc);
+}
+
+static void task_ends(struct sim *s, void *what, uint64_t incarnation, uint64_t slot)
+{
+    struct sim_worker *w = what;
+    struct sim_proc *p = &w->procs[slot];
+    if (!w->core || p->incarnation != incarnation || !p->id || !p->busy || later(s, w, task_ends, incarnation, slot))
+        return;
+    uint32_t at = p->head;
+    const struct sim_job *j = job_of_tag(s, p->ring[at].tag);
+    uint64_t index = p->ring[at].index, value = p->ring[at].value;
+    worker_proc id = p->id;
+    if (task_kind(j, index) == TASK_CRASHES) {
+        const struct worker_obituary o = { .kind = BFORK_CRASHED, .signal = 11, .pid = 7, .in_task = true, .message = WIRE_STR("SIGSEGV") };
+        memset(p, 0, sizeof(*p));
+        worker_proc_died(w->core, s->now, id, &o);
+    } else {
+        p->head = (p->head + 1) % SIM_RING;
+        p->count--;
+        p->busy = false;
+        tell_result(s, w, p, j, index, value);
+        step_proc(s, w, p);
+        if (p->id == id && p->count == SIM_RING / 2)
+            worker_proc_room(w->core, s->now, id);
+    }
+    worker_perform(s, w);
+}
+
+static void stop_ends(struct sim *s, void *what, uint64_t incarnation, uint64_t slot)
+{
+    struct sim_worker *w = what;
+    struct sim_proc *p = &w->procs[slot];
+    const struct worker_obituary o = { .kind = 0 };
+    if (!w->core || p->incarnation != incarnation || !p->id || p->count || later(s, w, stop_ends, incarnation, slot))
+        return;
+    worker_proc id = p->id;
+    memset(p, 0, sizeof(*p));
+    worker_proc_died(w->core, s->now, id, &o);
+    worker_perform(s, w);
+}
+
+static void step_proc(struct sim *s, struct sim_worker *w, struct sim_proc *p)
+{
+    uint64_t slot = (uint64_t)(p - w->procs);
+    if (!p->ready || p->busy)
+        return;
+    if (p->count == 0) {
+        if (p->stopping)
+            sim_at(s, s->now + sim_random(s, CLOCK_MS), stop_ends, w, p->incarnation, slot, NULL);
+        return;
+    }
+    struct sim_job *j = job_of_tag(s, p->ring[p->head].tag);
+    uint64_t index = p->ring[p->head].index;
+    p->busy = true;
+    j->starts[index]++;
+    uint64_t takes = sim_chance(s, 10) ? sim_random(s, 300 * CLOCK_MS) : sim_random(s, CLOCK_MS);
+    sim_at(s, s->now + takes, task_ends, w, p->incarnation, slot, NULL);
+}
+
+/* ---- worker_ops ---------------------------------------------------------------------------------------------------------------------- */
+
+static uint32_t op_push(void *ctx, worker_proc id, uint32_t job, const struct wire_item *item)
+{
+    struct sim_worker *w = ctx;
+    struct sim_proc *p = proc_of(w, id);
+    uint32_t n = 0;
+    if (!p || !p->ready || p->stopping || p->dead) {
+        sim_fail(w->s, "w%d: tasks for process %u, which takes none", w->number, id);
+        return 0;
+    }
+    for (; n < item->count && p->count < SIM_RING; n++) {
+        uint32_t at = (p->head + p->count++) % SIM_RING;
+        p->ring[at].job = job;
+        p->ring[at].tag = w->job_tags[job % 256];
+        p->ring[at].index = item->first + n;
+        memcpy(&p->ring[at].value, item->body.data + 8 * (size_t)n, 8);
+        if (p->ring[at].value != task_value(p->ring[at].tag, item->first + n))
+            sim_fail(w->s, "w%d: task %llu of job %u came with another's arguments", w->number, (unsigned long long)(item->first + n),
+                     p->ring[at].tag);
+    }
+    step_proc(w->s, w, p);
+    return n;
+}
+
+static int op_push_job(void *ctx, worker_proc id, uint32_t job, const struct wire_bin spec)
+{
+    struct sim_worker *w = ctx;
+    struct wire_job_spec d;
+    struct err e;
+    (void)id;
+    if (wire_job_spec_decode(spec.p, spec.n, &d, &e) != 0 || d.name.n != 4)
+        sim_fail(w->s, "w%d: a job's specification was changed on its way", w->number);
+    else
+        memcpy(&w->job_tags[job % 256], d.name.p, 4);
+    w->job_tags[job % 256] -= 0x20202020u;  /* names are printable */
+    return 0;
+}
+
+static uint32_t op_retract(void *ctx, worker_proc id, uint32_t max)
+{
+    struct sim_worker *w = ctx;
+    struct sim_proc *p = proc_of(w, id);
+    uint32_t n = p ? p->count - p->busy : 0;
+    n = n < max ? n : max;
+    if (p)
+        p->count -= n;
+    return n;
+}
+
+static const struct worker_ops ops = { op_push, op_push_job, op_retract };
+
+/* ---- effects ---------------------------------------------------------------------------------------------------------------------------- */
+
+static void lane_ready(struct sim *s, void *what, uint64_t lane, uint64_t life)
+{
+    struct sim_worker *w = what;
+    if (w->core && w->life == life && !later(s, w, lane_ready, lane, life)) {
+        worker_lane_ready(w->core, s->now, (worker_lane)lane);
+        worker_perform(s, w);
+    }
+}
+
+static void proc_ready(struct sim *s, void *what, uint64_t incarnation, uint64_t slot)
+{
+    struct sim_worker *w = what;
+    struct sim_proc *p = &w->procs[slot];
+    if (!w->core || p->incarnation != incarnation || !p->id || later(s, w, proc_ready, incarnation, slot))
+        return;
+    p->ready = true;
+    worker_proc_ready(w->core, s->now, p->id);
+    worker_perform(s, w);
+    if (p->incarnation == incarnation)
+        step_proc(s, w, p);
+}
+
+static void proc_start(struct sim *s, struct sim_worker *w, worker_lane lane, worker_proc id)
+{
+    struct sim_proc *p = proc_of(w, 0);
+    if (!p || proc_of(w, id)) {
+        sim_fail(s, "w%d: process %u is started, but there are %s", w->number, id, p ? "two of it" : "too many");
+        return;
+    }
+    uint32_t slot = (uint32_t)(p - w->procs);
+    *p = (struct sim_proc){ .id = id, .lane = lane, .incarnation = ++s->order };
+    sim_at(s, s->now + 100000 + sim_random(s, 3 * CLOCK_MS), proc_ready, w, p->incarnation, slot, NULL);
+}
+
+static void proc_killed(struct sim *s, void *what, uint64_t incarnation, uint64_t slot)
+{
+    struct sim_worker *w = what;
+    struct sim_proc *p = &w->procs[slot];
+    if (!w->core || p->incarnation != incarnation || !p->id || later(s, w, proc_killed, incarnation, slot))
+        return;
+    const struct worker_obituary o = { .kind = BFORK_CANCELLED, .signal = 9, .pid = 7, .in_task = p->busy, .message = WIRE_STR("killed") };
+    worker_proc id = p->id;
+    memset(p, 0, sizeof(*p));
+    worker_proc_died(w->core, s->now, id, &o);
+    worker_perform(s, w);
+}
+
+static void reconnect(struct sim *s, void *what, uint64_t life, uint64_t b);
+
+static void disconnect(struct sim *s, struct sim_worker *w, uint64_t wait)
+{
+    w->here.conn = w->there.conn = 0;
+    if (w->reconnecting)
+        return;
+    w->reconnecting = true;
+    sim_at(s, s->now + wait, reconnect, w, w->life, 0, NULL);
+}
+
+static void perform_process(struct sim *s, struct sim_worker *w, const struct worker_effect *e)
+{
+    struct sim_proc *p = e->proc ? proc_of(w, e->proc) : NULL;
+    switch (e->type) {
+    case WORKER_LANE_START:
+        sim_at(s, s->now + 200000 + sim_random(s, 5 * CLOCK_MS), lane_ready, w, e->lane, w->life, NULL);
+        break;
+    case WORKER_LANE_STOP:
+        for (int i = 0; i < SIM_PROCS; i++)
+            if (w->procs[i].id && w->procs[i].lane == e->lane)
+                memset(&w->procs[i], 0, sizeof(w->procs[i]));
+        break;
+    case WORKER_PROC_START:
+        proc_start(s, w, e->lane, e->proc);
+        break;
+    case WORKER_PROC_KILL:
+        if (p && !p->dead) {
+            p->dead = true;
+            p->ready = false;
+            sim_at(s, s->now + sim_random(s, CLOCK_MS), proc_killed, w, p->incarnation, (uint64_t)(p - w->procs), NULL);
+        }
+        break;
+    case WORKER_PROC_STOP:
+        if (p && !p->stopping) {
+            p->stopping = true;
+            step_proc(s, w, p);
+        }
+        break;
+    default:
+        break;
+    }
+}
+
+static void at_broker(struct sim *s, void *what, uint64_t conn, uint64_t frame)
+{
+    struct sim_worker *w = what;
+    uint8_t key[WIRE_KEY];
+    if (!s->broker || w->there.conn != conn)
+        return;
+    struct wire_msg m = net_open(s, (struct buf *)(uintptr_t)frame);
+    memset(key, 'W', sizeof(key));          /* scaled containers share a key */
+    sim_trace(s, "broker < w%d  %s %u", w->number, wire_type_name(m.type), m.n_items);
+    broker_recv(s->broker, s->now, conn, WIRE_WORKER, key, &m);
+    broker_perform(s);
+}
+
+static void tick(struct sim *s, void *what, uint64_t life, uint64_t b);
+
+static void schedule(struct sim *s, struct sim_worker *w)
+{
+    uint64_t at = worker_deadline(w->core);
+    if (at == CLOCK_NEVER)
+        return;
+    if (at <= s->now)
+        at = s->now + 100000;
+    if (at < w->stalled_until)
+        at = w->stalled_until;
+    if (w->tick_at > s->now && w->tick_at <= at)
+        return;
+    w->tick_at = at;
+    sim_at(s, at, tick, w, w->life, 0, NULL);
+}
+
+static void tick(struct sim *s, void *what, uint64_t life, uint64_t b)
+{
+    struct sim_worker *w = what;
+    (void)b;
+    if (!w->core || w->life != life || s->now < w->tick_at)
+        return;
+    w->tick_at = 0;
+    if (w->stalled_until > s->now) {
+        schedule(s, w);
+        return;
+    }
+    worker_tick(w->core, s->now);
+    worker_perform(s, w);
+}
+
+static void start_again(struct sim *s, void *what, uint64_t life, uint64_t b)
+{
+    struct sim_worker *w = what;
+    (void)b;
+    if (!w->core && w->life == life)
+        worker_start(s, w, sim_chance(s, 500));
+}
+
+static void gone(struct sim *s, struct sim_worker *w)
+{
+    w->life++;
+    worker_free(&w->core);
+    memset(w->procs, 0, sizeof(w->procs));
+    sim_at(s, s->now + 1 + sim_random(s, 1500 * CLOCK_MS), start_again, w, w->life, 0, NULL);
+}
+
+void worker_perform(struct sim *s, struct sim_worker *w)
+{
+    size_t n;
+    bool stopped = false;
+    if (!w->core || w->stalled_until > s->now)
+        return;
+    worker_flush(w->core, s->now);
+    const char *broken = worker_check(w->core);
+    if (broken)
+        sim_fail(s, "w%d: %s", w->number, broken);
+    const struct worker_effect *e = worker_effects(w->core, &n);
+    for (size_t i = 0; i < n; i++) {
+        if (e[i].type == WORKER_SEND && w->here.conn)
+            net_send(s, w->here.conn, &w->there, &e[i].msg, at_broker, w);
+        else if (e[i].type == WORKER_RECONNECT) {
+            net_cut_worker(s, w);
+            disconnect(s, w, sim_random(s, 200 * CLOCK_MS));
+        } else if (e[i].type == WORKER_LOG)
+            sim_trace(s, "w%d: %s", w->number, e[i].text);
+        else if (e[i].type == WORKER_REFUSED)
+            sim_fail(s, "w%d was refused: %s", w->number, e[i].text);
+        else if (e[i].type == WORKER_STOPPED)
+            stopped = true;
+        else
+            perform_process(s, w, &e[i]);
+    }
+    worker_effects_done(w->core);
+    if (stopped) {
+        sim_trace(s, "w%d has drained", w->number);
+        net_cut_worker(s, w);
+        gone(s, w);
+        return;
+    }
+    schedule(s, w);
+}
+
+static void reconnect(struct sim *s, void *what, uint64_t life, uint64_t b)
+{
+    struct sim_worker *w = what;
+    (void)b;
+    if (!w->core || w->life != life)
+        return;
+    w->reconnecting = false;
+    if (!s->broker || w->stalled_until > s->now) {
+        disconnect(s, w, 10 * CLOCK_MS + sim_random(s, 500 * CLOCK_MS));
+        return;
+    }
+    w->here.conn = w->there.conn = ++s->next_conn;
+    if (s->n_conns < 4096)
+        s->conns[s->n_conns++].conn = w->here.conn;
+    sim_trace(s, "w%d connects: %llu", w->number, (unsigned long long)w->here.conn);
+    worker_connected(w->core, s->now);
+    worker_perform(s, w);
+}
+
+void worker_connection_lost(struct sim *s, struct sim_worker *w)
+{
+    if (!w->core)
+        return;
+    sim_trace(s, "w%d notices that its connection is cut", w->number);
+    disconnect(s, w, sim_random(s, 900 * CLOCK_MS));
+    worker_disconnected(w->core, s->now, "cut");
+    worker_perform(s, w);
+}
+
+void worker_start(struct sim *s, struct sim_worker *w, bool replaces)
+{
+    struct worker_config config = { .name = w->name, .host = w->name, .software = "sim", .arch = "sim", .resources = "cpus=2", .pid = 7 };
+    strcpy(w->name, "w0");
+    w->name[1] = (char)('0' + w->number);
+    config.slots = w->slots = 1 + (uint32_t)sim_random(s, 4);
+    memcpy(config.replaces, w->instance, WIRE_ID);
+    config.has_replaces = replaces;
+    for (int i = 0; i < WIRE_ID; i++)
+        w->instance[i] = (uint8_t)sim_random(s, 256);
+    memcpy(config.instance, w->instance, WIRE_ID);
+    if (worker_new(&config, &ops, w, &w->core) != 0)
+        abort();
+    w->life++;
+    w->tick_at = w->stalled_until = 0;
+    w->reconnecting = w->draining = false;
+    sim_trace(s, "w%d starts with %u slots%s", w->number, w->slots, replaces ? ", replacing its predecessor" : "");
+    disconnect(s, w, sim_random(s, 100 * CLOCK_MS));
+}
+
+void worker_crash(struct sim *s, struct sim_worker *w)
+{
+    if (!w->core)
+        return;
+    sim_trace(s, "w%d is killed", w->number);
+    s->report.worker_deaths++;
+    net_cut_worker(s, w);
+    w->here.conn = 0;
+    gone(s, w);
+}
