@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #define RELOAD_MS 2000
 
@@ -86,6 +86,13 @@ void keys_tell_broker(const struct cli_call *call, const char *dir)
                e.text);
 }
 
+static bool is_file(const char *path)
+{
+    struct stat st;
+
+    return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
 /* A key as text, or the key in a file. 0, or an exit status after a message. */
 static int key_of(const struct cli_call *call, const char *word, uint8_t key[32])
 {
@@ -93,7 +100,7 @@ static int key_of(const struct cli_call *call, const char *word, uint8_t key[32]
 
     if (net_key_parse(word, key) == 0)
         return 0;
-    if (access(word, F_OK) != 0)
+    if (!is_file(word))
         return cli_error(call, CLI_FAILED, "'%s' is neither a public key (40 characters, in single quotes) nor a key file", word);
     return net_public_load(word, key, &e) < 0 ? cli_error(call, CLI_FAILED, "%s", e.text) : 0;
 }
@@ -145,7 +152,7 @@ static int run_revoke(const struct cli_call *call)
         return status;
     const char *word = call->argv[1];
     bool by_key = net_key_parse(word, key) == 0;
-    if (!by_key && access(word, F_OK) == 0) {
+    if (!by_key && is_file(word)) {
         if ((status = key_of(call, word, key)) != 0)
             return status;
         by_key = true;

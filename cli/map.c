@@ -79,7 +79,7 @@ static int dry_run(struct map *m)
     int rc;
 
     while ((rc = tuples_next(m->tuples, -1, &args, &e)) == 0)
-        map_dry_run(m, args, ++m->submitted);
+        mapcmd_dry_run(m, args, ++m->submitted);
     if (rc == BFORK_END)
         return CLI_OK;
     return cli_error(m->call, CLI_MAP_ERROR, "%s", rc == BFORK_EINTR ? "interrupted" : e.text);
@@ -102,7 +102,7 @@ static int with_session(struct map *m, int jobs)
     if (!o->arg_file && isatty(STDIN_FILENO) && !m->counts.total_known)
         cli_error(m->call, 0, "reading arguments from the terminal, one a line; Ctrl-D ends them, ::: gives them on the command "
                   "line");
-    status = map_work(m);
+    status = mapcmd_work(m);
     return status;
 }
 

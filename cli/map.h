@@ -65,15 +65,15 @@ struct map {
 };
 
 /* Runs everything; the exit status. */
-int map_work(struct map *m);
+int mapcmd_work(struct map *m);
 
 /* One finished task to stdout and stderr, or as JSON. 0, or BFORK_ENOMEM. */
-int map_put(struct map *m, const struct map_task *t);
-void map_note_failure(struct map *m, const struct map_task *t);
-void map_summary(struct map *m);
-void map_dry_run(const struct map *m, const char *const *args, uint64_t number);
-void map_progress_start(struct map *m);
-void map_progress_draw(struct map *m, bool now);
-void map_progress_clear(struct map *m);
+int mapcmd_put(struct map *m, const struct map_task *t);
+void mapcmd_note_failure(struct map *m, const struct map_task *t);
+void mapcmd_summary(struct map *m);
+void mapcmd_dry_run(const struct map *m, const char *const *args, uint64_t number);
+void mapcmd_progress_start(struct map *m);
+void mapcmd_progress_draw(struct map *m, bool now);
+void mapcmd_progress_clear(struct map *m);
 
 #endif

@@ -54,17 +54,17 @@ static int put_json(const struct map *m, const struct map_task *t)
     return rc;
 }
 
-int map_put(struct map *m, const struct map_task *t)
+int mapcmd_put(struct map *m, const struct map_task *t)
 {
     char text[4096];
 
     if (m->options->json) {
         if (isatty(STDOUT_FILENO))
-            map_progress_clear(m);
+            mapcmd_progress_clear(m);
         return put_json(m, t);
     }
     if (t->out.size > 0 || t->err.size > 0 || t->error)
-        map_progress_clear(m);
+        mapcmd_progress_clear(m);
     put_bytes(m, t, t->out, stdout);
     if (t->err.size > 0) {
         fflush(stdout);
@@ -91,13 +91,13 @@ static void put_command(const struct map *m, const char *const *args, uint64_t n
     command_argv_free(argv);
 }
 
-void map_dry_run(const struct map *m, const char *const *args, uint64_t number)
+void mapcmd_dry_run(const struct map *m, const char *const *args, uint64_t number)
 {
     put_command(m, args, number, stdout);
     putchar('\n');
 }
 
-void map_note_failure(struct map *m, const struct map_task *t)
+void mapcmd_note_failure(struct map *m, const struct map_task *t)
 {
     FILE *to;
 
@@ -113,7 +113,7 @@ void map_note_failure(struct map *m, const struct map_task *t)
     fclose(to);
 }
 
-void map_summary(struct map *m)
+void mapcmd_summary(struct map *m)
 {
     char x[BAR_TEXT], y[BAR_TEXT];
 
@@ -123,7 +123,7 @@ void map_summary(struct map *m)
               m->first_failure);
 }
 
-void map_progress_start(struct map *m)
+void mapcmd_progress_start(struct map *m)
 {
     m->progress.on = !m->options->no_bar && isatty(STDERR_FILENO);
     m->progress.started = m->progress.sampled = m->progress.drawn = clock_now();
@@ -149,7 +149,7 @@ static double rate(struct map *m, uint64_t now)
     return value;
 }
 
-void map_progress_draw(struct map *m, bool now)
+void mapcmd_progress_draw(struct map *m, bool now)
 {
     struct map_progress *p = &m->progress;
     struct winsize size = { 0 };
@@ -170,7 +170,7 @@ void map_progress_draw(struct map *m, bool now)
     p->shown = true;
 }
 
-void map_progress_clear(struct map *m)
+void mapcmd_progress_clear(struct map *m)
 {
     if (!m->progress.shown)
         return;

@@ -137,7 +137,7 @@ static void halt(struct map *m)
 
 static int put_and_free(struct map *m, struct map_task *t)
 {
-    int rc = map_put(m, t);
+    int rc = mapcmd_put(m, t);
 
     task_free(t);
     return rc;
@@ -152,7 +152,7 @@ static int finish(struct map *m, struct map_task *t)
     if (t->status != 0) {
         m->counts.failed++;
         m->counts.last_failed_status = t->status;
-        map_note_failure(m, t);
+        mapcmd_note_failure(m, t);
     }
     if (!m->halted && halt_reached(&m->halt, &m->counts))
         halt(m);
@@ -214,7 +214,7 @@ static int turn(struct map *m, struct err *e)
     bfork_future *f;
     int rc = feed(m, e);
 
-    map_progress_draw(m, false);
+    mapcmd_progress_draw(m, false);
     if (rc < 0)
         return rc;
     if (m->in_flight == 0) {
@@ -251,16 +251,16 @@ static int interrupted(struct map *m)
     return cli_interrupted(m->call, what);
 }
 
-int map_work(struct map *m)
+int mapcmd_work(struct map *m)
 {
     struct err e = { 0 };
     int rc = 0, status;
 
-    map_progress_start(m);
+    mapcmd_progress_start(m);
     while (!cli_signal && (rc = turn(m, &e)) == 0)
         ;
     put_held(m);
-    map_progress_draw(m, true);
+    mapcmd_progress_draw(m, true);
     fflush(stdout);
     if (m->progress.shown)
         fputc('\n', stderr);
@@ -271,7 +271,7 @@ int map_work(struct map *m)
         bfork_pool_terminate(m->pool);
         status = cli_error(m->call, CLI_MAP_ERROR, "%s", e.text);
     } else {
-        map_summary(m);
+        mapcmd_summary(m);
         status = halt_exit_status(&m->halt, &m->counts);
     }
     while (m->tasks.next != &m->tasks)

@@ -47,8 +47,8 @@ static int run_status(const struct cli_call *call) { return show(call, "summary"
 static int run_workers(const struct cli_call *call) { return show(call, "workers"); }
 static int run_jobs(const struct cli_call *call) { return show(call, "jobs"); }
 
-#define STATUSES "exit status:\n  0    shown\n  2    the command line is wrong\n  125  the cluster could not be asked: the report " \
-    "is on standard error\n"
+#define STATUSES "exit status:\n  0    shown\n  2    the command line is wrong\n  125  the cluster could not be asked: the " \
+    "report is on standard error\n"
 
 const struct cli_command cli_status = {
     .name = "status", .arguments = "[OPTIONS]", .summary = "show the cluster in one line: workers, slots, tasks",

@@ -1,0 +1,82 @@
+#!/bin/sh
+# SPDX-License-Identifier: MPL-2.0
+# keys.sh - bfork keygen, allow, revoke on files: nothing is overwritten, nothing is readable by others, lists change as said.
+# shellcheck disable=SC1091
+. "$(dirname "$0")/lib.sh" </dev/null
+
+expect 0 "$bfork" keygen --dir keys --broker tcp://127.0.0.1:45991
+for word in bfork-broker 'bfork-worker --key worker.key' 'BFORK_PROFILE=keys/lab.conf' tcp://127.0.0.1:45991; do
+    out_has "$word"
+done
+for file in broker client worker admin; do
+    [ "$(stat -c %a "keys/$file.key")" = 600 ] || fail "others may read $file.key"
+    grep -q 'broker = "tcp://127.0.0.1:45991"' "keys/$file.key" || fail "$file.key does not say where the broker is"
+done
+public_of() { sed -n 's/.*public-key = "\(.*\)".*/\1/p' "$1"; }
+broker_of() { sed -n 's/.*broker-key = "\(.*\)".*/\1/p' "$1"; }
+for role in client worker admin; do
+    grep -qF "$(public_of keys/$role.key)" "keys/allow/${role}s" || fail "the $role is not allowed"
+    [ "$(wc -l <"keys/allow/${role}s")" -eq 1 ] || fail "more than one $role is allowed"
+    [ "$(broker_of keys/$role.key)" = "$(public_of keys/broker.key)" ] || fail "$role.key has another broker's key"
+done
+grep -qxF "broker-key = $(public_of keys/broker.key)" keys/lab.conf || fail "the profile has another broker's key"
+
+# Again: refused, nothing changed. The same if only one file is there.
+cp -a keys before
+expect 1 "$bfork" keygen --dir keys
+err_has 'exists already'
+diff -r keys before || fail 'a second keygen changes something'
+mkdir one && echo mine >one/admin.key
+expect 1 "$bfork" keygen --dir one
+[ "$(ls one)" = admin.key ] || fail "a refused keygen leaves $(ls one)"
+[ "$(cat one/admin.key)" = mine ] || fail 'a key file is overwritten'
+if [ "$(id -u)" -ne 0 ]; then
+    mkdir -m 500 closed
+    expect 1 "$bfork" keygen --dir closed
+    err_has closed
+fi
+
+# Where: --dir, then BFORK_DIR, then HOME.
+expect 0 env BFORK_DIR=from-env "$bfork" keygen --profile prod
+[ -f from-env/prod.conf ] || fail BFORK_DIR
+expect 0 env HOME="$PWD/home" "$bfork" keygen
+[ -f home/.config/broadfork/lab.conf ] || fail HOME
+out_has 'export BFORK_PROFILE=lab'
+[ "$(stat -c %a home/.config/broadfork)" = 700 ] || fail 'others may look into the directory'
+
+# One more key.
+expect 0 "$bfork" keygen --dir keys worker rack-7
+grep -qxF "$(public_of keys/worker-rack-7.key)  rack-7" keys/allow/workers || fail 'the new worker is not allowed'
+[ "$(broker_of keys/worker-rack-7.key)" = "$(public_of keys/broker.key)" ] || fail "another broker's key"
+out_has 'kill -HUP'
+expect 1 "$bfork" keygen --dir keys worker rack-7
+expect 1 "$bfork" keygen --dir nowhere client alice
+err_has 'no cluster'
+expect 2 "$bfork" keygen --dir keys robot alice
+expect 2 "$bfork" keygen --dir keys client '../x'
+expect 2 "$bfork" keygen --dir other --broker nonsense
+[ ! -e other ] || fail 'a refused keygen makes a directory'
+expect 2 "$bfork" keygen --dir other --profile broker
+
+# allow: by key and by file; once.
+key='rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7'
+expect 0 "$bfork" allow --dir keys client "$key" alice
+grep -qxF "$key  alice" keys/allow/clients || fail "allow: $(cat keys/allow/clients)"
+expect 0 "$bfork" allow --dir keys client "$key" bob
+out_has 'already'
+expect 0 "$bfork" allow --dir keys client home/.config/broadfork/client.key home
+[ "$(wc -l <keys/allow/clients)" -eq 3 ] || fail "allow: $(cat keys/allow/clients)"
+expect 1 "$bfork" allow --dir keys client not-a-key
+err_has 'not-a-key'
+expect 2 "$bfork" allow --dir keys robot "$key"
+expect 2 "$bfork" allow --dir keys client
+
+# revoke: by key, name, file; what is not there is an error.
+expect 0 "$bfork" revoke --dir keys client "$key"
+expect 1 "$bfork" revoke --dir keys client "$key"
+err_has 'nothing was changed'
+expect 0 "$bfork" revoke --dir keys client home
+[ "$(wc -l <keys/allow/clients)" -eq 1 ] || fail "revoke: $(cat keys/allow/clients)"
+expect 0 "$bfork" revoke --dir keys worker keys/worker-rack-7.key
+grep -qF "$(public_of keys/worker.key)" keys/allow/workers || fail 'revoke takes too many'
+expect 1 "$bfork" revoke --dir keys worker nobody

@@ -1,0 +1,35 @@
+#!/bin/sh
+# SPDX-License-Identifier: MPL-2.0
+# man.sh - the manual pages: every subcommand has one or is in one, every option of --help is there, mandoc has no warning.
+# shellcheck disable=SC1091,SC2013
+. "$(dirname "$0")/lib.sh" </dev/null
+man=$BF_SOURCE/docs/man
+
+# page_of COMMAND: the page that describes it.
+page_of() {
+    case $1 in
+    version | help) echo "$man/bfork.1" ;;
+    workers | jobs) echo "$man/bfork-status.1" ;;
+    revoke) echo "$man/bfork-allow.1" ;;
+    *) echo "$man/bfork-$1.1" ;;
+    esac
+}
+
+"$bfork" help >top
+for command in $(sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' top); do
+    page=$(page_of "$command")
+    [ -f "$page" ] || fail "$command has no page $page"
+    grep -q "$command" "$man/bfork.1" || fail "bfork.1 does not name $command"
+    "$bfork" help "$command" >options
+    for option in $(sed -n 's/^  \(-., \|    \)--\([a-z-]*\).*/\2/p' options); do
+        [ "$option" = help ] || grep -Eq "Fl (. , )?Fl -$option|Fl -$option" "$page" || fail "$page does not have --$option"
+    done
+done
+
+if command -v mandoc >/dev/null 2>&1; then
+    for page in "$man"/*.[1-8]; do
+        mandoc -Tlint -W warning "$page" || fail "$page has warnings"
+    done
+else
+    echo 'mandoc is not installed: pages are not checked for syntax'
+fi

@@ -1,0 +1,91 @@
+#!/bin/sh
+# SPDX-License-Identifier: MPL-2.0
+# map.sh - bfork map on this machine: placeholders, order, exit statuses, limits, JSON.
+# shellcheck disable=SC1091,SC2016
+. "$(dirname "$0")/lib.sh" </dev/null
+
+# Every argument once; in order with -k, whatever takes how long.
+expect 0 "$bfork" map echo ::: b a c
+[ "$(sort out | tr '\n' ' ')" = 'a b c ' ] || fail "map echo: $(cat out)"
+expect 0 "$bfork" map -k -j 2 sh -c 'case $1 in 1) until [ -e two ]; do :; done ;; 2) : >two ;; esac; echo $1' sh ::: 1 2 3
+out_is '1
+2
+3'
+expect 0 "$bfork" map -j 2 sh -c 'case $1 in 1) until [ -e four ]; do :; done ;; 4) : >four ;; esac; echo $1' sh ::: 1 2 3 4
+[ "$(tail -n 1 out)" = 1 ] || [ "$(tail -n 2 out | sort | tr '\n' ' ')" = '1 4 ' ] || fail "not as they finish: $(cat out)"
+seq 1 500 >numbers
+expect 0 "$bfork" map -k echo {} <numbers
+cmp -s out numbers || fail '500 lines in order'
+
+# Placeholders, combinations, scripts.
+expect 0 "$bfork" map -k echo '{.}' '{/}' '{//}' '{/.}' '{#}' ::: a/b.c d.e
+out_is 'a/b b.c a b 1
+d d.e . d 2'
+cp out without
+expect 0 "$bfork" map -k -- echo '{.}' '{/}' '{//}' '{/.}' '{#}' ::: a/b.c d.e
+cmp -s out without || fail '-- changes something'
+expect 0 "$bfork" map -k echo '{1}-{2}' ::: a b ::: 1 2
+out_is 'a-1
+a-2
+b-1
+b-2'
+expect 0 "$bfork" map -k --shell 'echo {} | tr a-z A-Z' ::: 'it'"'"'s' 'a  b'
+out_is "IT'S
+A  B"
+expect 0 "$bfork" map -k -I @ echo '{}@' ::: x
+out_is '{}x'
+expect 0 "$bfork" map -k --tag printf 'one\ntwo' ::: x
+out_is 'x	one
+x	two'
+
+# No shell is in between.
+expect 0 "$bfork" map echo '$HOME;' ::: '`id`'
+out_is '$HOME; `id`'
+
+# Exit statuses: the number of failed tasks, 101 for more than 100, as GNU parallel has it.
+expect 0 "$bfork" map true ::: a b
+expect 2 "$bfork" map sh -c 'exit $1' sh ::: 0 1 0 7
+err_has '2 of 4 tasks failed; the first:'
+expect 2 "$bfork" map -q sh -c 'exit $1' sh ::: 0 1 0 7
+[ ! -s err ] || fail "--quiet says: $(cat err)"
+expect 100 sh -c 'seq 100 | "$0" map -q false' "$bfork"
+expect 101 sh -c 'seq 150 | "$0" map -q false' "$bfork"
+expect 1 "$bfork" map /no/such/command ::: x
+err_has '/no/such/command'
+expect 1 "$bfork" map -q sh -c 'kill -SEGV $$' ::: x
+
+# What tasks write to stderr comes to stderr; to stdout, to stdout.
+expect 0 "$bfork" map sh -c 'echo out; echo err >&2' ::: x
+out_is out
+err_has err
+
+# --halt, --retries, --time-limit.
+expect 7 "$bfork" map -q -j 1 --halt now,fail=1 sh -c 'exit $1' sh ::: 0 7 0 0
+expect 7 "$bfork" map -q -j 1 --halt soon,fail=1 sh -c 'exit $1' sh ::: 7 7 7
+expect 0 "$bfork" map -q -j 1 --halt now,success=1 sh -c 'exit $1' sh ::: 1 0 1 1
+expect 0 "$bfork" map -q --retries 2 sh -c 'echo >>tries; [ "$(wc -l <tries)" -eq 3 ]' ::: x
+[ "$(wc -l <tries)" -eq 3 ] || fail 'two retries are three runs'
+expect 1 "$bfork" map --time-limit 200ms sleep ::: 600
+err_has 'task 1'
+
+# --dry-run runs nothing; --json says everything.
+expect 0 "$bfork" map -n touch {} '{.} x' ::: 'new file.c'
+out_is "touch 'new file.c' 'new file x'"
+[ ! -e 'new file.c' ] || fail '--dry-run runs'
+expect 1 "$bfork" map -k -q --json sh -c 'echo $1; exit $1' sh ::: 0 3
+[ "$(wc -l <out)" -eq 2 ] || fail 'one line of JSON a task'
+sed -n 2p out >second
+grep -q '"task":2,.*"args":\["3"\],.*"exit":3,"signal":0,"tries":1,"stdout":"3\\n","stderr":""' second || fail "JSON: $(cat second)"
+
+# Wrong command lines are 255, say what is wrong, and run nothing.
+for wrong in '--halt never,x echo' '-j 0 echo' '-j x echo' '--retries -1 echo' '--no-such echo' '--time-limit x echo' 'echo {2}' 'echo {%}' ''; do
+    # shellcheck disable=SC2086
+    expect 255 "$bfork" map $wrong ::: a
+    [ ! -s out ] || fail "bfork map $wrong: runs"
+    err_has 'bfork map: '
+done
+expect 255 "$bfork" map -a numbers echo ::: a
+expect 255 "$bfork" map -a no-such-file echo
+err_has 'no-such-file'
+expect 255 "$bfork" --profile no-such-profile map echo ::: a
+err_has 'no-such-profile'
