@@ -58,6 +58,13 @@ static uint64_t worker_busy(const struct worker *w)
     return tasks < w->slots ? tasks : w->slots;
 }
 
+/* What is referred to, not copied: frames of the shell. Slabs are counted when they are made. */
+static uint64_t foreign_bytes(const struct broker *b, const struct span *s)
+{
+    return (s->body.buf && s->body.buf->owner != b->account ? s->body.size : 0) +
+           (s->lens.buf && s->lens.buf->owner != b->account ? s->lens.size : 0);
+}
+
 void broker_counters(const struct broker *b, struct broker_counters *ret)
 {
     *ret = b->n;
@@ -80,10 +87,12 @@ void broker_counters(const struct broker *b, struct broker_counters *ret)
     }
     for (LIST_EACH(&b->all_jobs, n)) {
         const struct job *j = LIST_ENTRY(n, struct job, in_all);
-        for (LIST_EACH(&j->queue, k)) {
-            const struct range *r = LIST_ENTRY(k, struct range, node);
-            ret->bytes += span_bytes(&r->s) >= SMALL_BODY ? span_bytes(&r->s) : 0;
-        }
+        for (LIST_EACH(&j->queue, k))
+            ret->bytes += foreign_bytes(b, &LIST_ENTRY(k, struct range, node)->s);
+        for (LIST_EACH(&j->held, k))
+            ret->bytes += foreign_bytes(b, &LIST_ENTRY(k, struct range, node)->s);
+        for (LIST_EACH(&j->live, k))
+            ret->bytes += foreign_bytes(b, &LIST_ENTRY(k, struct attempt, in_job)->s);
         for (LIST_EACH(&j->outcomes, k)) {
             const struct outcome *o = LIST_ENTRY(k, struct outcome, node);
             ret->bytes += o->lens.size + o->body.size;
