@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * buf.c - reference-counted bytes. A buf made by buf_new is one allocation: the struct, then its data, 16-byte aligned. Never shrinks,
- * never copies but in buf_append and buf_reserve. Invariant: size <= capacity; whoever sees refs fall to 0 releases.
+ * buf.c - reference-counted bytes. A buf made by buf_new is one allocation: the struct, then its data, 16-byte aligned. Never
+ * shrinks, never copies but in buf_append and buf_reserve. Invariant: size <= capacity; whoever sees refs fall to 0 releases.
  */
 #include "base/buf.h"
 

@@ -47,7 +47,10 @@ static inline struct slice slice_none(void) { return (struct slice){ NULL, NULL,
 static inline struct slice slice_of(struct buf *b, size_t from, size_t size) { return (struct slice){ b, b->data + from, size }; }
 static inline struct slice slice_borrow(const void *p, size_t n) { return (struct slice){ NULL, (const uint8_t *)p, n }; }
 static inline struct slice slice_ref(struct slice s) { buf_ref(s.buf); return s; }
-static inline struct slice slice_part(struct slice s, size_t from, size_t size) { return (struct slice){ s.buf, from ? s.data + from : s.data, size }; }
+static inline struct slice slice_part(struct slice s, size_t from, size_t size)
+{
+    return (struct slice){ s.buf, from ? s.data + from : s.data, size };
+}
 static inline void slice_unref(struct slice *s) { buf_unref(&s->buf); *s = slice_none(); }
 
 #endif

@@ -75,7 +75,8 @@ static int add(struct conf *c, size_t i, enum source s, const char *text, size_t
     int rc;
 
     if (from->n && c->table[i].type != CONF_LIST)
-        return err_set(e, BFORK_EINVAL, "%s: %s is given twice (first: %s): give it once", origin, c->table[i].name, from->e[0].origin);
+        return err_set(e, BFORK_EINVAL, "%s: %s is given twice (first: %s): give it once", origin, c->table[i].name,
+                       from->e[0].origin);
     if (!(more = realloc(from->e, (from->n + 1) * sizeof(*more))))
         return err_set(e, BFORK_ENOMEM, "out of memory for options");
     from->e = more;
@@ -100,7 +101,7 @@ static size_t find(const struct conf *c, const char *name, size_t size, unsigned
     return c->n;
 }
 
-/* ---- flags ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- flags ------------------------------------------------------------------------------------------------------------------- */
 
 struct words { int argc, at; char **argv; };
 
@@ -111,7 +112,8 @@ static int flag_value(struct conf *c, size_t i, struct words *w, const char *att
         attached = "yes";
     if (!attached) {
         if (w->at + 1 >= w->argc)
-            return err_set(e, BFORK_EINVAL, "%s needs a value: %s %s", origin, origin + strlen("flag "), c->table[i].argument ? c->table[i].argument : "VALUE");
+            return err_set(e, BFORK_EINVAL, "%s needs a value: %s %s", origin, origin + strlen("flag "),
+                           c->table[i].argument ? c->table[i].argument : "VALUE");
         attached = w->argv[++w->at];
     }
     return add(c, i, FROM_FLAGS, attached, strlen(attached), origin, e);
@@ -191,7 +193,7 @@ int conf_flags(struct conf *c, int argc, char **argv, bool stop_at_word, int *re
     return 0;
 }
 
-/* ---- environment and file --------------------------------------------------------------------------------------------------------------- */
+/* ---- environment and file ---------------------------------------------------------------------------------------------------- */
 
 /* A list in one variable: parts between commas. */
 static int add_parts(struct conf *c, size_t i, const char *value, const char *origin, struct err *e)
@@ -276,7 +278,8 @@ int conf_file(struct conf *c, const char *path, bool may_be_missing, struct err 
     int rc = 0;
 
     if (!f)
-        return errno == ENOENT && may_be_missing ? 0 : err_errno(e, BFORK_EKEY, errno, "cannot read the configuration file %s", path);
+        return errno == ENOENT && may_be_missing ? 0
+                                                 : err_errno(e, BFORK_EKEY, errno, "cannot read the configuration file %s", path);
     errno = 0;
     for (unsigned number = 1; rc == 0 && getline(&line, &room, f) >= 0; number++) {
         snprintf(origin, sizeof(origin), "%s:%u", path, number);
@@ -289,7 +292,7 @@ int conf_file(struct conf *c, const char *path, bool may_be_missing, struct err 
     return rc;
 }
 
-/* ---- the result ------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the result -------------------------------------------------------------------------------------------------------------- */
 
 static void store(void *options, const struct conf_option *o, const char *text, const struct setting *s)
 {
@@ -303,7 +306,9 @@ static void store(void *options, const struct conf_option *o, const char *text, 
     case CONF_INT: case CONF_MS: *(int64_t *)at = v.number; break;
     case CONF_SIZE: *(uint64_t *)at = v.size; break;
     case CONF_STR: *(const char **)at = text; break;
-    case CONF_LIST: *(struct conf_list *)at = (struct conf_list){ s->list, s->used == FROM_FALLBACK ? text != NULL : s->from[s->used].n }; break;
+    case CONF_LIST:
+        *(struct conf_list *)at = (struct conf_list){ s->list, s->used == FROM_FALLBACK ? text != NULL : s->from[s->used].n };
+        break;
     }
 }
 
@@ -317,7 +322,8 @@ static int settle(struct conf *c, size_t i, struct err *e)
 
     for (s->used = FROM_FLAGS; s->used < FROM_FALLBACK && s->from[s->used].n == 0;)
         s->used++;
-    if (s->used == FROM_FALLBACK && c->table[i].fallback && (rc = conf_value_parse(&c->table[i], c->table[i].fallback, &ignored, e)) < 0)
+    if (s->used == FROM_FALLBACK && c->table[i].fallback &&
+        (rc = conf_value_parse(&c->table[i], c->table[i].fallback, &ignored, e)) < 0)
         return err_prefix(e, "default of %s", c->table[i].name);
     if (c->table[i].type != CONF_LIST)
         return 0;
@@ -359,9 +365,10 @@ void conf_print(const struct conf *c, FILE *to)
     for (size_t i = 0; i < c->n; i++) {
         const struct setting *s = &c->settings[i];
         const struct entries *from = &s->from[s->used];
+        const char *fallback = c->table[i].fallback;
 
         if (s->used == FROM_FALLBACK)
-            fprintf(to, "%s = %s   # default\n", c->table[i].name, c->table[i].fallback ? c->table[i].fallback : c->table[i].type == CONF_FLAG ? "no" : "");
+            fprintf(to, "%s = %s   # default\n", c->table[i].name, fallback ? fallback : c->table[i].type == CONF_FLAG ? "no" : "");
         for (size_t k = 0; k < from->n; k++)
             fprintf(to, "%s = %s   # %s\n", c->table[i].name, from->e[k].text, from->e[k].origin);
     }

@@ -2,8 +2,8 @@
  * conf.h - options of a program by one table: from flags, from environment variables, from a file; and the help text made from it.
  *
  * A file is lines of "name = value", "#" starts a comment. A flag wins over the environment, that over the file, that over the
- * default. An unknown or repeated name, a value out of range or with rubbish behind it is an error that names file and line, flag or
- * variable, and what would be right.
+ * default. An unknown or repeated name, a value out of range or with rubbish behind it is an error that names file and line, flag
+ * or variable, and what would be right.
  */
 #ifndef BASE_CONF_H
 #define BASE_CONF_H
@@ -47,8 +47,8 @@ struct conf;            /* keeps the strings */
  * 0 or BFORK_EINVAL (for files also BFORK_EKEY if it cannot be read). */
 int conf_new(const struct conf_option *table, size_t n, void *options, struct conf **ret);
 void conf_free(struct conf **c);
-/* Parses flags up to the first word that is none (or behind "--"); *ret_index: that word. stop_at_word false: words may be mixed with
- * flags and are moved to the end. */
+/* Parses flags up to the first word that is none (or behind "--"); *ret_index: that word. stop_at_word false: words may be mixed
+ * with flags and are moved to the end. */
 int conf_flags(struct conf *c, int argc, char **argv, bool stop_at_word, int *ret_index, struct err *e);
 int conf_environment(struct conf *c, const char *prefix, struct err *e);
 int conf_file(struct conf *c, const char *path, bool may_be_missing, struct err *e);

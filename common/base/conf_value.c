@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * conf_value.c - texts to numbers, sizes, durations, yes or no. Never allocates; nothing may stand behind a value, nothing overflows.
+ * conf_value.c - texts to numbers, sizes, durations, yes or no. Never allocates; nothing may stand behind a value, nothing
+ * overflows.
  */
 #include "base/conf_value.h"
 
@@ -76,7 +77,8 @@ static int check_range(const struct conf_option *o, const char *text, int64_t v,
 
     if ((o->min == 0 && o->max == 0) || (v >= o->min && v <= o->max))
         return 0;
-    return err_set(e, BFORK_EINVAL, "'%s' is out of range: give a value from %" PRId64 " to %" PRId64 "%s", text, o->min, o->max, unit[o->type]);
+    return err_set(e, BFORK_EINVAL, "'%s' is out of range: give a value from %" PRId64 " to %" PRId64 "%s", text, o->min, o->max,
+                   unit[o->type]);
 }
 
 int conf_value_parse(const struct conf_option *o, const char *text, union conf_value *ret, struct err *e)

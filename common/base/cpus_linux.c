@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * cpus_linux.c - usable cores on Linux: affinity mask, and the CPU quota of every control group on the way up. Only reads /proc and /sys;
- * whatever cannot be read sets no limit.
+ * cpus_linux.c - usable cores on Linux: affinity mask, and the CPU quota of every control group on the way up. Only reads /proc and
+ * /sys; whatever cannot be read sets no limit.
  */
 #include "base/cpus.h"
 

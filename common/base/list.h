@@ -13,7 +13,10 @@ struct list { struct list_node head; size_t count; };
 #define LIST_ENTRY(node, type, member) ((type *)(void *)((char *)(node) - offsetof(type, member)))
 /* for (LIST_EACH(l, n)) …; the node may be removed inside the body only with LIST_EACH_SAFE. */
 #define LIST_EACH(l, n) struct list_node *n = (l)->head.next; n != &(l)->head; n = n->next
-#define LIST_EACH_SAFE(l, n, after) struct list_node *n = (l)->head.next, *after = n->next; n != &(l)->head; n = after, after = n->next
+#define LIST_EACH_SAFE(l, n, after)                         \
+    struct list_node *n = (l)->head.next, *after = n->next; \
+    n != &(l)->head;                                        \
+    n = after, after = n->next
 
 static inline void list_init(struct list *l) { l->head.next = l->head.prev = &l->head; l->count = 0; }
 static inline bool list_empty(const struct list *l) { return l->head.next == &l->head; }

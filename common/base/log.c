@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * log.c - one write() for each line on stderr. The daemons' threads share it: log_open comes before the threads, the limiter is behind
- * a lock. Never allocates, never fails; a line is cut at 2 KiB and control characters in it become '?'.
+ * log.c - one write() for each line on stderr. The daemons' threads share it: log_open comes before the threads, the limiter is
+ * behind a lock. Never allocates, never fails; a line is cut at 2 KiB and control characters in it become '?'.
  */
 #include "base/log.h"
 

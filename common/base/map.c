@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * map.c - hash map from u64 to pointer: linear probing, backward-shift removal, capacity a power of two, at most 3/4 full. Never keeps
- * tombstones, never owns a value. Invariant: no empty cell lies between a key's home and its cell.
+ * map.c - hash map from u64 to pointer: linear probing, backward-shift removal, capacity a power of two, at most 3/4 full. Never
+ * keeps tombstones, never owns a value. Invariant: no empty cell lies between a key's home and its cell.
  */
 #include "base/map.h"
 

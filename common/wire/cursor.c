@@ -87,6 +87,14 @@ static bool next_numbered(struct cursor *c, struct cursor_value *v, uint8_t b, u
     return true;
 }
 
+/* Bytes of the length behind bin 8 to ext 32, and str 8 to map 32. */
+static unsigned length_width(uint8_t b)
+{
+    static const uint8_t low[] = { 1, 2, 4, 1, 2, 4 }, high[] = { 1, 2, 4, 2, 4, 2, 4 };
+
+    return b <= 0xc9 ? low[b - 0xc4] : high[b - 0xd9];
+}
+
 bool cursor_next(struct cursor *c, struct cursor_value *v)
 {
     size_t left = (size_t)(c->end - c->p);
@@ -121,7 +129,7 @@ bool cursor_next(struct cursor *c, struct cursor_value *v)
         return next_numbered(c, v, b, b <= 0xcb ? 4u << (b - 0xca) : 1u << ((b - 0xcc) & 3u));
     if (b >= 0xd4 && b <= 0xd8)
         return take_bytes(c, v, CURSOR_EXT, 2, (uint64_t)1 << (b - 0xd4));
-    width = b <= 0xc6 ? 1u << (b - 0xc4) : b <= 0xc9 ? 1u << (b - 0xc7) : b <= 0xdb ? 1u << (b - 0xd9) : b <= 0xdd ? 2u << (b - 0xdc) : 2u << (b - 0xde);
+    width = length_width(b);
     if (left < 1u + width)
         return false;
     if (b <= 0xc6)

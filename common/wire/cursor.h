@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * cursor.h - reading MessagePack from bytes of a peer: never reads past the end, allocates nothing, trusts no length. And the few lines
- * that write it. Integers are written in their shortest form and read in any.
+ * cursor.h - reading MessagePack from bytes of a peer: never reads past the end, allocates nothing, trusts no length. And the few
+ * lines that write it. Integers are written in their shortest form and read in any.
  */
 #ifndef WIRE_CURSOR_H
 #define WIRE_CURSOR_H
@@ -52,7 +52,7 @@ static inline bool cursor_bin(struct cursor *c, const uint8_t **p, uint32_t *n)
     return true;
 }
 
-/* ---- writing: pack_X_size says how many bytes pack_X writes; pack_X returns what is behind --------------------------------------------- */
+/* ---- writing: pack_X_size says how many bytes pack_X writes; pack_X returns what is behind ----------------------------------- */
 
 static inline uint8_t *pack_be16(uint8_t *o, uint8_t tag, uint16_t v)
 {
@@ -186,7 +186,7 @@ static inline uint8_t *pack_bytes(uint8_t *o, const void *p, size_t n)
     return o + n;
 }
 
-/* ---- little-endian, as in records and lengths ------------------------------------------------------------------------------------------- */
+/* ---- little-endian, as in records and lengths -------------------------------------------------------------------------------- */
 
 static inline uint16_t le16(uint16_t v)
 {

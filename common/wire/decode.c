@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * decode.c - one frame of a peer to a message. Allocates nothing, copies no body, asserts nothing: whatever the bytes are, the answer
- * is a message that keeps every limit, or a text. Cost is bounded by the frame.
+ * decode.c - one frame of a peer to a message. Allocates nothing, copies no body, asserts nothing: whatever the bytes are, the
+ * answer is a message that keeps every limit, or a text. Cost is bounded by the frame.
  */
 #include "wire/item.h"
 
@@ -48,7 +48,8 @@ static int take_parts(const struct wire_message *d, uint32_t k, struct wire_item
         if (!sum_lengths(rest->lens.data, i->count, &sum))
             return wrong(d, k, e, "one task is larger than the limit of 1052672 bytes");
         if (sum != i->size)
-            return err_set(e, BFORK_EPROTOCOL, "%s: record %" PRIu32 ": size is %" PRIu32 ", its lengths add up to %" PRIu64, d->name, k, i->size, sum);
+            return err_set(e, BFORK_EPROTOCOL, "%s: record %" PRIu32 ": size is %" PRIu32 ", its lengths add up to %" PRIu64,
+                           d->name, k, i->size, sum);
         i->lens = slice_part(rest->lens, 0, lens);
     }
     if (body)
@@ -58,16 +59,18 @@ static int take_parts(const struct wire_message *d, uint32_t k, struct wire_item
     return 0;
 }
 
-static int decode_items(const struct wire_message *d, struct slice records, struct rest rest, struct wire_item *items, struct wire_msg *m,
-                        struct err *e)
+static int decode_items(const struct wire_message *d, struct slice records, struct rest rest, struct wire_item *items,
+                        struct wire_msg *m, struct err *e)
 {
     const char *why;
     int rc;
 
     if (records.size % d->record_size)
-        return err_set(e, BFORK_EPROTOCOL, "%s: records have %zu bytes, which is no multiple of %u", d->name, records.size, d->record_size);
+        return err_set(e, BFORK_EPROTOCOL, "%s: records have %zu bytes, which is no multiple of %u", d->name, records.size,
+                       d->record_size);
     if (records.size / d->record_size > WIRE_ITEMS_MAX)
-        return err_set(e, BFORK_EPROTOCOL, "%s: %zu records, the limit is %u", d->name, records.size / d->record_size, WIRE_ITEMS_MAX);
+        return err_set(e, BFORK_EPROTOCOL, "%s: %zu records, the limit is %u", d->name, records.size / d->record_size,
+                       WIRE_ITEMS_MAX);
     m->n_items = (uint32_t)(records.size / d->record_size);
     m->items = m->n_items ? items : NULL;
     for (uint32_t k = 0; k < m->n_items; k++) {
@@ -85,8 +88,8 @@ static int decode_items(const struct wire_message *d, struct slice records, stru
     return 0;
 }
 
-static int decode_columns(const struct wire_message *d, struct cursor *c, struct buf *owner, struct wire_item *items, struct wire_msg *m,
-                          struct err *e)
+static int decode_columns(const struct wire_message *d, struct cursor *c, struct buf *owner, struct wire_item *items,
+                          struct wire_msg *m, struct err *e)
 {
     static const char *const names[] = { "records", "lengths", "body" };
     struct slice part[3];
@@ -109,7 +112,8 @@ static int decode_columns(const struct wire_message *d, struct cursor *c, struct
     if (d->load == LOAD_BODY)
         m->body = part[2];
     if (m->type == WIRE_BLOB_PIECE && m->u.blob.size && m->u.blob.size != part[2].size)
-        return err_set(e, BFORK_EPROTOCOL, "%s: size is %" PRIu32 ", the body has %zu bytes", d->name, m->u.blob.size, part[2].size);
+        return err_set(e, BFORK_EPROTOCOL, "%s: size is %" PRIu32 ", the body has %zu bytes", d->name, m->u.blob.size,
+                       part[2].size);
     return 0;
 }
 

@@ -22,7 +22,8 @@ static const struct wire_field fn_fields[] = {
 };
 
 static const struct wire_field pool_spec_fields[] = {
-    F(1, BIN, wire_pool_spec, program, WIRE_DIGEST, FIELD_EXACT, "SHA-256 of the executable, a blob; none: the worker's own runner"),
+    F(1, BIN, wire_pool_spec, program, WIRE_DIGEST, FIELD_EXACT,
+      "SHA-256 of the executable, a blob; none: the worker's own runner"),
     F(2, U64, wire_pool_spec, program_size, 0, 0, "its bytes"),
     F(3, STR, wire_pool_spec, program_name, WIRE_TEXT_MAX, 0, "its file name"),
     F(4, STR, wire_pool_spec, arch, WIRE_NAME_MAX, 0, "what it runs on, as in HELLO"),
@@ -73,7 +74,8 @@ static const struct wire_field outcome_fields[] = {
     F(11, STR, wire_outcome, host, WIRE_NAME_MAX, FIELD_CUT, "where it ran"),
     F(12, STR, wire_outcome, backtrace, 32768, FIELD_CUT, "lines"),
     F(13, STR, wire_outcome, output, 32768, FIELD_CUT, "tail of standard error"),
-    F(14, STR, wire_outcome, stage, WIRE_NAME_MAX, FIELD_CUT, "when it never ran: fetch, arch, exec, load, init, preload, initializer"),
+    F(14, STR, wire_outcome, stage, WIRE_NAME_MAX, FIELD_CUT,
+      "when it never ran: fetch, arch, exec, load, init, preload, initializer"),
 };
 
 #define MAP(label, S, f) { label, f, COUNT(f), sizeof(struct S) }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * encode.c - a message to one frame: first its exact size, then the bytes. Allocates nothing; bodies are copied once, here. Invariant:
- * wire_encode writes exactly wire_size bytes.
+ * encode.c - a message to one frame: first its exact size, then the bytes. Allocates nothing; bodies are copied once, here.
+ * Invariant: wire_encode writes exactly wire_size bytes.
  */
 #include "wire/item.h"
 

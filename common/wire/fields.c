@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * fields.c - maps with small integer keys to and from structs, by table. Never allocates. Invariant: every bounds check of every field
- * of every message is in this file, once.
+ * fields.c - maps with small integer keys to and from structs, by table. Never allocates. Invariant: every bounds check of every
+ * field of every message is in this file, once.
  */
 #include "wire/fields.h"
 
@@ -134,7 +134,8 @@ static int number_read(const struct wire_map *map, const struct wire_field *f, c
     if (f->flags & FIELD_NONZERO && !v->v.u)
         return refuse(map, f, e, "must not be 0");
     if (f->limit && v->v.u > f->limit)
-        return err_set(e, BFORK_EPROTOCOL, "%s: field %s (key %u) is %" PRIu64 ", the limit is %" PRIu32, map->name, f->name, f->key, v->v.u, f->limit);
+        return err_set(e, BFORK_EPROTOCOL, "%s: field %s (key %u) is %" PRIu64 ", the limit is %" PRIu32, map->name, f->name,
+                       f->key, v->v.u, f->limit);
     if (f->type == FIELD_U64)
         PUT(s, f, uint64_t) = v->v.u;
     else if (v->v.u > UINT32_MAX)
@@ -157,8 +158,8 @@ static int value_read(const struct wire_map *map, const struct wire_field *f, co
         if (v->kind != (f->type == FIELD_STR ? CURSOR_STR : CURSOR_BIN))
             return refuse(map, f, e, f->type == FIELD_STR ? "is not a string" : "is not binary");
         if (v->n > f->limit || (f->flags & FIELD_EXACT && v->n != f->limit))
-            return err_set(e, BFORK_EPROTOCOL, "%s: field %s (key %u) has %" PRIu32 " bytes, %s %" PRIu32, map->name, f->name, f->key, v->n,
-                           f->flags & FIELD_EXACT ? "not" : "the limit is", f->limit);
+            return err_set(e, BFORK_EPROTOCOL, "%s: field %s (key %u) has %" PRIu32 " bytes, %s %" PRIu32, map->name, f->name,
+                           f->key, v->n, f->flags & FIELD_EXACT ? "not" : "the limit is", f->limit);
         if (f->type == FIELD_STR)
             PUT(s, f, struct wire_str) = (struct wire_str){ (const char *)v->v.p, v->n };
         else
@@ -208,7 +209,8 @@ int fields_decode(const struct wire_map *map, struct cursor *c, void *s, struct 
         const struct wire_field *f;
 
         if (!cursor_uint(c, &key) || key >= WIRE_KEYS_MAX)
-            return err_set(e, BFORK_EPROTOCOL, "%s: key number %" PRIu32 " is not an integer from 0 to %u", map->name, i, WIRE_KEYS_MAX - 1);
+            return err_set(e, BFORK_EPROTOCOL, "%s: key number %" PRIu32 " is not an integer from 0 to %u", map->name, i,
+                           WIRE_KEYS_MAX - 1);
         if (seen[key / 64] >> (key % 64) & 1)
             return err_set(e, BFORK_EPROTOCOL, "%s: key %" PRIu64 " is there twice", map->name, key);
         seen[key / 64] |= (uint64_t)1 << (key % 64);

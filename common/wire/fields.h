@@ -11,7 +11,8 @@
 enum field_type { FIELD_U32, FIELD_U64, FIELD_I32, FIELD_BOOL, FIELD_STR, FIELD_BIN };
 
 /* field.flags */
-#define FIELD_REQUIRED 1u       /* always written; a map without it is refused. Others are written unless 0 or empty, which is what absence means */
+#define FIELD_REQUIRED \
+    1u /* always written; a map without it is refused. Others are written unless 0 or empty, which is what absence means */
 #define FIELD_EXACT 2u          /* BIN: exactly `limit` bytes, if it is there */
 #define FIELD_CUT 4u            /* STR for people: the encoder cuts what is longer; the decoder refuses it */
 #define FIELD_NONZERO 8u

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * messages.c - the table of all messages: their fields, records, limits, and who may send them. Data only. Keys and record layouts are
- * never changed and never used again; fields are only added, with the protocol version they came with.
+ * messages.c - the table of all messages: their fields, records, limits, and who may send them. Data only. Keys and record layouts
+ * are never changed and never used again; fields are only added, with the protocol version they came with.
  */
 #include "wire/fields.h"
 
@@ -20,10 +20,12 @@ static const struct wire_field hello_fields[] = {
     F(5, STR, wire_hello, name, WIRE_NAME_MAX, FIELD_CUT, 0, "of the session, or of the worker, for people"),
     F(6, BIN, wire_hello, instance, WIRE_ID, REQ | FIELD_EXACT, 0, "random: this start of the worker, this session of the client"),
     F(7, BIN, wire_hello, replaces, WIRE_ID, FIELD_EXACT, FROM_WORKER, "the instance that ran in the same state directory before"),
-    F(8, U64, wire_hello, conn_no, 0, REQ | FIELD_NONZERO, 0, "counts the connections of this instance, from 1; a higher one ends a lower one"),
+    F(8, U64, wire_hello, conn_no, 0, REQ | FIELD_NONZERO, 0,
+      "counts the connections of this instance, from 1; a higher one ends a lower one"),
     F(9, U64, wire_hello, epoch, 0, 0, 0, "of the broker that the instance last spoke to; 0: none"),
     F(10, U32, wire_hello, slots, 65536, 0, FROM_WORKER, "tasks it runs at a time"),
-    F(11, U64, wire_hello, window_bytes, 0, 0, 0, "window of the sender: unacknowledged bytes that may be on the way to it; 0: the receiver's default"),
+    F(11, U64, wire_hello, window_bytes, 0, 0, 0,
+      "window of the sender: unacknowledged bytes that may be on the way to it; 0: the receiver's default"),
     F(12, STR, wire_hello, arch, WIRE_NAME_MAX, 0, FROM_WORKER, "machine, kernel and C library: \"x86_64-linux-gnu\""),
     F(13, STR, wire_hello, host, WIRE_NAME_MAX, FIELD_CUT, 0, "host name"),
     F(14, U32, wire_hello, pid, 0, 0, 0, "process id on that host"),
@@ -37,7 +39,8 @@ static const struct wire_field welcome_fields[] = {
     F(4, U32, wire_welcome, heartbeat_ms, 0, REQ | FIELD_NONZERO, 0, "send something at least this often"),
     F(5, U32, wire_welcome, lease_ms, 0, REQ | FIELD_NONZERO, 0, "silence after which the other side is given up"),
     F(6, U32, wire_welcome, hold_ms, 0, 0, 0, "how long replayed ranges are held after a start of the broker"),
-    F(7, U64, wire_welcome, window_bytes, 0, REQ | FIELD_NONZERO, 0, "window of the broker: unacknowledged bytes that may be on the way to it"),
+    F(7, U64, wire_welcome, window_bytes, 0, REQ | FIELD_NONZERO, 0,
+      "window of the broker: unacknowledged bytes that may be on the way to it"),
     F(8, U64, wire_welcome, quota_bytes, 0, 0, TO_CLIENT, "bytes of tasks sent and not settled"),
     F(9, U64, wire_welcome, quota_tasks, 0, 0, TO_CLIENT, "tasks sent and not settled"),
     F(10, BIN, wire_welcome, owner, WIRE_KEY, FIELD_EXACT, 0, "the public key by which the broker knows the receiver"),
@@ -165,7 +168,7 @@ static const struct wire_field admin_fields[] = {
     F(2, STR, wire_admin, argument, WIRE_TEXT_MAX, 0, 0, "to what"),
 };
 
-/* ---- records ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- records ----------------------------------------------------------------------------------------------------------------- */
 
 #define T_FIRST "index of the first task"
 #define T_COUNT "tasks in the item"
@@ -202,61 +205,94 @@ static const struct wire_column chunks_columns[] = {
     C(36, ticket, "to be shown in HOLDING"),
 };
 static const struct wire_column recall_columns[] = {
-    C2(0, id, "attempt", "to give back from"), C(8, job, "handle"), C(12, count, "why = cancel: so many of them, if they run, are ended; 0: all"),
-    C(16, first, "tasks from this index to the attempt's end are wanted back, if they have not begun"), C(24, why, T_WHY),
+    C2(0, id, "attempt", "to give back from"),
+    C(8, job, "handle"),
+    C(12, count, "why = cancel: so many of them, if they run, are ended; 0: all"),
+    C(16, first, "tasks from this index to the attempt's end are wanted back, if they have not begun"),
+    C(24, why, T_WHY),
 };
 static const struct wire_column close_columns[] = {
     C2(0, id, "attempt", "that is over"), C(8, job, "handle"), C(12, why, T_WHY),
 };
 static const struct wire_column holding_columns[] = {
-    C2(0, id, "attempt", "that is held"), C(8, job, "handle of the worker's last session, or 0"),
-    C(12, count, "tasks it still answers for, from first on: those given back are not among them"), C(16, first, "first index of the attempt as it was handed out"),
-    C(24, end, "one past the last index of the attempt as it was handed out"), C(32, tries, T_TRIES), C(34, crashes, T_CRASHES),
-    C(36, ticket, "as it came with the chunk"), C(52, job_id, "the job's name for ever"), C(68, owner, "public key of the job's client"),
+    C2(0, id, "attempt", "that is held"),
+    C(8, job, "handle of the worker's last session, or 0"),
+    C(12, count, "tasks it still answers for, from first on: those given back are not among them"),
+    C(16, first, "first index of the attempt as it was handed out"),
+    C(24, end, "one past the last index of the attempt as it was handed out"),
+    C(32, tries, T_TRIES),
+    C(34, crashes, T_CRASHES),
+    C(36, ticket, "as it came with the chunk"),
+    C(52, job_id, "the job's name for ever"),
+    C(68, owner, "public key of the job's client"),
 };
 static const struct wire_column results_columns[] = {
-    C2(0, id, "attempt", "that the tasks belong to"), C(8, job, "handle"), C(12, count, T_COUNT), C(16, first, T_FIRST),
-    C(24, flags, "1 FIXED, 8 SEALED"), C(28, size, T_SIZE), C(32, sum_ns, "time the functions took, all tasks together; 0: not measured"),
-    C(40, pid, "process that ran them"), C(44, kind, "0 OK, 1 OUTCOME, 2 RETURNED"),
+    C2(0, id, "attempt", "that the tasks belong to"),
+    C(8, job, "handle"),
+    C(12, count, T_COUNT),
+    C(16, first, T_FIRST),
+    C(24, flags, "1 FIXED, 8 SEALED"),
+    C(28, size, T_SIZE),
+    C(32, sum_ns, "time the functions took, all tasks together; 0: not measured"),
+    C(40, pid, "process that ran them"),
+    C(44, kind, "0 OK, 1 OUTCOME, 2 RETURNED"),
 };
 
-/* ---- the table -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the table --------------------------------------------------------------------------------------------------------------- */
 
 #define HEAD(label, S, f) { label, f, COUNT(f), sizeof(struct S) }
 #define NO_HEAD(label) { label, NULL, 0, 0 }
-#define PLAIN(label, who, S, f, text) { .name = label, .ways = who, .load = LOAD_NONE, .since = 1, .head = HEAD(label, S, f), .help = text }
-#define RECORDS(label, who, cols, bytes, text) { .name = label, .ways = who, .load = LOAD_RECORDS, .since = 1, .record_size = bytes, \
-    .n_columns = COUNT(cols), .head = NO_HEAD(label), .columns = cols, .help = text }
-#define ITEMS(label, who, cols, bytes, fl, k, text) { .name = label, .ways = who, .load = LOAD_ITEMS, .since = 1, .record_size = bytes, \
-    .n_columns = COUNT(cols), .flags = fl, .kinds = k, .body_max = WIRE_BODY_MAX, .head = NO_HEAD(label), .columns = cols, .help = text }
+#define PLAIN(label, who, S, f, text)                                                                      \
+    {                                                                                                      \
+        .name = label, .ways = who, .load = LOAD_NONE, .since = 1, .head = HEAD(label, S, f), .help = text \
+    }
+#define RECORDS(label, who, cols, bytes, text)                                                                        \
+    {                                                                                                                 \
+        .name = label, .ways = who, .load = LOAD_RECORDS, .since = 1, .record_size = bytes, .n_columns = COUNT(cols), \
+        .head = NO_HEAD(label), .columns = cols, .help = text                                                         \
+    }
+#define ITEMS(label, who, cols, bytes, fl, k, text)                                                                              \
+    {                                                                                                                            \
+        .name = label, .ways = who, .load = LOAD_ITEMS, .since = 1, .record_size = bytes, .n_columns = COUNT(cols), .flags = fl, \
+        .kinds = k, .body_max = WIRE_BODY_MAX, .head = NO_HEAD(label), .columns = cols, .help = text                             \
+    }
 #define BODY(label, who, S, f, text) { .name = label, .ways = who, .load = LOAD_BODY, .since = 1, .body_max = WIRE_PIECE_MAX, \
     .head = HEAD(label, S, f), .help = text }
 #define KIND(k) (1u << (k))
 
 const struct wire_message wire_messages[128] = {
-    [WIRE_HELLO] = PLAIN("HELLO", FROM_ANY, wire_hello, hello_fields, "First message of a connection. Its layout is frozen for ever."),
+    [WIRE_HELLO] =
+        PLAIN("HELLO", FROM_ANY, wire_hello, hello_fields, "First message of a connection. Its layout is frozen for ever."),
     [WIRE_WELCOME] = PLAIN("WELCOME", TO_ANY, wire_welcome, welcome_fields, "Answer to HELLO: the session exists."),
-    [WIRE_RESET] = PLAIN("RESET", TO_ANY, wire_error_head, error_fields, "The broker does not know this connection: say HELLO again."),
+    [WIRE_RESET] =
+        PLAIN("RESET", TO_ANY, wire_error_head, error_fields, "The broker does not know this connection: say HELLO again."),
     [WIRE_PING] = PLAIN("PING", FROM_ANY | TO_ANY, wire_ping, ping_fields, "Is anybody there? Renews the lease; carries ack."),
     [WIRE_PONG] = PLAIN("PONG", FROM_ANY | TO_ANY, wire_ping, ping_fields, "Answer to PING."),
-    [WIRE_BYE] = PLAIN("BYE", FROM_ANY | TO_ANY, wire_error_head, error_fields, "The sender leaves in an orderly way and expects nothing more."),
+    [WIRE_BYE] = PLAIN("BYE", FROM_ANY | TO_ANY, wire_error_head, error_fields,
+                       "The sender leaves in an orderly way and expects nothing more."),
     [WIRE_ERROR] = PLAIN("ERROR", FROM_ANY | TO_ANY, wire_error_head, error_fields,
                          "With request: that request failed. Without: the session is over, and why."),
-    [WIRE_POOL_OPEN] = PLAIN("POOL_OPEN", FROM_CLIENT, wire_pool_open, pool_open_fields, "Opens a pool, or changes its processes. Idempotent."),
-    [WIRE_POOL_CLOSE] = PLAIN("POOL_CLOSE", FROM_CLIENT, wire_pool_ref, pool_ref_fields, "Its jobs are cancelled, its slots given back."),
-    [WIRE_JOB_OPEN] = PLAIN("JOB_OPEN", FROM_CLIENT, wire_job_open, job_open_fields, "Opens a job, or takes it up again. Idempotent."),
+    [WIRE_POOL_OPEN] =
+        PLAIN("POOL_OPEN", FROM_CLIENT, wire_pool_open, pool_open_fields, "Opens a pool, or changes its processes. Idempotent."),
+    [WIRE_POOL_CLOSE] =
+        PLAIN("POOL_CLOSE", FROM_CLIENT, wire_pool_ref, pool_ref_fields, "Its jobs are cancelled, its slots given back."),
+    [WIRE_JOB_OPEN] =
+        PLAIN("JOB_OPEN", FROM_CLIENT, wire_job_open, job_open_fields, "Opens a job, or takes it up again. Idempotent."),
     [WIRE_JOB_CLOSE] = PLAIN("JOB_CLOSE", FROM_CLIENT, wire_job_ref, job_ref_fields,
                              "No more tasks will come; forgotten when all is settled and acknowledged."),
-    [WIRE_TASKS] = ITEMS("TASKS", FROM_CLIENT, tasks_columns, 28, WIRE_FIXED | WIRE_REPLAY | WIRE_MAYBE_STARTED | WIRE_SEALED, KIND(WIRE_OK),
-                         "Tasks to run. Body: their arguments."),
+    [WIRE_TASKS] = ITEMS("TASKS", FROM_CLIENT, tasks_columns, 28, WIRE_FIXED | WIRE_REPLAY | WIRE_MAYBE_STARTED | WIRE_SEALED,
+                         KIND(WIRE_OK), "Tasks to run. Body: their arguments."),
     [WIRE_CANCEL] = RECORDS("CANCEL", FROM_CLIENT, cancel_columns, 17, "These tasks are not wanted any more."),
     [WIRE_OUTCOMES_ACK] = RECORDS("OUTCOMES_ACK", FROM_CLIENT, ack_columns, 12, "Outcomes received, cumulative for each job."),
     [WIRE_ASSIGNED_OK] = RECORDS("ASSIGNED_OK", FROM_CLIENT, assigned_ok_columns, 24, "Noted: the attempts may be handed out."),
     [WIRE_STATUS_GET] = PLAIN("STATUS_GET", FROM_CLIENT | FROM_ADMIN, wire_status_get, status_get_fields, "Asks for a STATUS."),
-    [WIRE_POOL_STATE] = PLAIN("POOL_STATE", TO_CLIENT, wire_pool_state, pool_state_fields, "Slots of a pool have changed, or it cannot run."),
-    [WIRE_JOB_STATE] = PLAIN("JOB_STATE", TO_CLIENT, wire_job_state, job_state_fields, "Answer to JOB_OPEN: how far the job was received."),
-    [WIRE_OUTCOMES] = ITEMS("OUTCOMES", TO_CLIENT, outcomes_columns, 41, WIRE_FIXED | WIRE_SEALED, KIND(WIRE_OK) | KIND(WIRE_OUTCOME),
-                            "How tasks ended. Body: results (OK) or one document outcome (OUTCOME)."),
+    [WIRE_POOL_STATE] =
+        PLAIN("POOL_STATE", TO_CLIENT, wire_pool_state, pool_state_fields, "Slots of a pool have changed, or it cannot run."),
+    [WIRE_JOB_STATE] =
+        PLAIN("JOB_STATE", TO_CLIENT, wire_job_state, job_state_fields, "Answer to JOB_OPEN: how far the job was received."),
+    [WIRE_OUTCOMES] =
+        ITEMS("OUTCOMES", TO_CLIENT, outcomes_columns, 41, WIRE_FIXED | WIRE_SEALED, KIND(WIRE_OK) | KIND(WIRE_OUTCOME),
+              "How tasks ended. Body: results (OK) or one document outcome (OUTCOME)."),
     [WIRE_ASSIGNED] = RECORDS("ASSIGNED", TO_CLIENT, assigned_columns, 28, "At most once: may these be handed out?"),
     [WIRE_STATUS] = PLAIN("STATUS", TO_CLIENT | TO_ADMIN, wire_status, status_fields, "Answer to STATUS_GET or ADMIN."),
     [WIRE_GRANT] = PLAIN("GRANT", TO_WORKER, wire_grant, grant_fields, "Slots of the worker for a pool."),
@@ -265,18 +301,30 @@ const struct wire_message wire_messages[128] = {
     [WIRE_CHUNKS] = ITEMS("CHUNKS", TO_WORKER, chunks_columns, 52, WIRE_FIXED | WIRE_SEALED, KIND(WIRE_OK),
                           "Tasks to run, each item an attempt. Body: their arguments."),
     [WIRE_RECALL] = RECORDS("RECALL", TO_WORKER, recall_columns, 25, "Give back what has not begun."),
-    [WIRE_ATTEMPTS_CLOSE] = RECORDS("ATTEMPTS_CLOSE", TO_WORKER, close_columns, 13, "These attempts are over: forget them and their results."),
-    [WIRE_HOLDING] = { .name = "HOLDING", .ways = FROM_WORKER, .load = LOAD_RECORDS, .since = 1, .record_size = 100,
-                       .n_columns = COUNT(holding_columns), .head = HEAD("HOLDING", wire_holding, holding_fields), .columns = holding_columns,
+    [WIRE_ATTEMPTS_CLOSE] =
+        RECORDS("ATTEMPTS_CLOSE", TO_WORKER, close_columns, 13, "These attempts are over: forget them and their results."),
+    [WIRE_HOLDING] = { .name = "HOLDING",
+                       .ways = FROM_WORKER,
+                       .load = LOAD_RECORDS,
+                       .since = 1,
+                       .record_size = 100,
+                       .n_columns = COUNT(holding_columns),
+                       .head = HEAD("HOLDING", wire_holding, holding_fields),
+                       .columns = holding_columns,
                        .help = "What the worker still holds from before: sent after WELCOME." },
-    [WIRE_RESULTS] = ITEMS("RESULTS", FROM_WORKER, results_columns, 45, WIRE_FIXED | WIRE_SEALED,
-                           KIND(WIRE_OK) | KIND(WIRE_OUTCOME) | KIND(WIRE_RETURNED),
-                           "How tasks ended, or that they are given back. Body: results (OK), one document outcome (OUTCOME), nothing (RETURNED)."),
-    [WIRE_WORKER_STATE] = PLAIN("WORKER_STATE", FROM_WORKER, wire_worker_state, worker_state_fields, "Slots have changed, or the worker drains."),
-    [WIRE_POOL_FAILED] = PLAIN("POOL_FAILED", FROM_WORKER, wire_pool_failed, pool_failed_fields, "A granted pool cannot run on this host."),
+    [WIRE_RESULTS] = ITEMS(
+        "RESULTS", FROM_WORKER, results_columns, 45, WIRE_FIXED | WIRE_SEALED,
+        KIND(WIRE_OK) | KIND(WIRE_OUTCOME) | KIND(WIRE_RETURNED),
+        "How tasks ended, or that they are given back. Body: results (OK), one document outcome (OUTCOME), nothing (RETURNED)."),
+    [WIRE_WORKER_STATE] =
+        PLAIN("WORKER_STATE", FROM_WORKER, wire_worker_state, worker_state_fields, "Slots have changed, or the worker drains."),
+    [WIRE_POOL_FAILED] =
+        PLAIN("POOL_FAILED", FROM_WORKER, wire_pool_failed, pool_failed_fields, "A granted pool cannot run on this host."),
     [WIRE_BLOB_GET] = PLAIN("BLOB_GET", FROM_WORKER | TO_CLIENT, wire_blob, blob_get_fields, "Asks for one piece of a blob."),
     [WIRE_BLOB_PIECE] = BODY("BLOB_PIECE", FROM_CLIENT | TO_WORKER, wire_blob, blob_piece_fields, "Body: the piece."),
     [WIRE_BLOB_NONE] = PLAIN("BLOB_NONE", FROM_CLIENT | TO_WORKER, wire_blob, blob_none_fields, "The blob cannot be had here."),
-    [WIRE_OUTPUT] = BODY("OUTPUT", FROM_WORKER | TO_CLIENT, wire_output, output_fields, "Body: what a task has printed. May be dropped anywhere."),
-    [WIRE_ADMIN] = PLAIN("ADMIN", FROM_ADMIN, wire_admin, admin_fields, "An order of an administrator; answered with STATUS or ERROR."),
+    [WIRE_OUTPUT] = BODY("OUTPUT", FROM_WORKER | TO_CLIENT, wire_output, output_fields,
+                         "Body: what a task has printed. May be dropped anywhere."),
+    [WIRE_ADMIN] =
+        PLAIN("ADMIN", FROM_ADMIN, wire_admin, admin_fields, "An order of an administrator; answered with STATUS or ERROR."),
 };

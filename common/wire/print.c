@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * print.c - messages and values for people, by the tables. Never allocates; long strings and bytes are shortened; control characters
- * are escaped, so a peer cannot write into a terminal.
+ * print.c - messages and values for people, by the tables. Never allocates; long strings and bytes are shortened; control
+ * characters are escaped, so a peer cannot write into a terminal.
  */
 #include "wire/fields.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * value.c - values to and from MessagePack. Never truncates: a number that does not fit its place is a mismatch. Invariant: value_pack
- * writes exactly value_size bytes; after any failure of value_unpack all places are zero.
+ * value.c - values to and from MessagePack. Never truncates: a number that does not fit its place is a mismatch. Invariant:
+ * value_pack writes exactly value_size bytes; after any failure of value_unpack all places are zero.
  */
 #include "wire/value.h"
 
@@ -10,7 +10,7 @@
 #include <inttypes.h>
 #include <math.h>
 
-/* ---- packing ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- packing ----------------------------------------------------------------------------------------------------------------- */
 
 static size_t text_size(const bfork_arg *a)
 {
@@ -35,7 +35,8 @@ static size_t arg_size(const bfork_arg *a, size_t at, struct err *e)
     case BFORK_STR:
     case BFORK_BIN:
         if (!a->v.p && a->size) {
-            err_set(e, BFORK_EINVAL, "value %zu is %s at address NULL: pass valid memory, or size 0", at, a->type == BFORK_STR ? "a string" : "bytes");
+            err_set(e, BFORK_EINVAL, "value %zu is %s at address NULL: pass valid memory, or size 0", at,
+                    a->type == BFORK_STR ? "a string" : "bytes");
             return 0;
         }
         n = a->type == BFORK_STR ? text_size(a) : a->size;
@@ -94,7 +95,7 @@ void value_pack(const bfork_arg *args, size_t n, uint8_t *out)
     }
 }
 
-/* ---- unpacking -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- unpacking --------------------------------------------------------------------------------------------------------------- */
 
 struct unpack { void *(*alloc)(void *ctx, size_t size); void *ctx; bool no_memory; };
 
@@ -253,7 +254,7 @@ static bool put_value(struct unpack *u, const bfork_ref *r, const struct cursor_
     }
 }
 
-/* ---- the text of a mismatch ------------------------------------------------------------------------------------------------------------ */
+/* ---- the text of a mismatch -------------------------------------------------------------------------------------------------- */
 
 #define SHOWN_VALUES 16u
 
@@ -264,7 +265,9 @@ static void print_sent(struct print *p, const struct cursor_value *v)
     print_text(p, "%s", names[v->kind]);
     switch (v->kind) {
     case CURSOR_BOOL: print_text(p, v->v.u ? "true" : "false"); break;
-    case CURSOR_UINT: print_text(p, "%s %" PRIu64, v->v.u <= INT32_MAX ? "int" : v->v.u <= INT64_MAX ? "long" : "unsigned long", v->v.u); break;
+    case CURSOR_UINT:
+        print_text(p, "%s %" PRIu64, v->v.u <= INT32_MAX ? "int" : v->v.u <= INT64_MAX ? "long" : "unsigned long", v->v.u);
+        break;
     case CURSOR_NEGATIVE: print_text(p, "%s %" PRId64, v->v.i >= INT32_MIN ? "int" : "long", v->v.i); break;
     case CURSOR_REAL: print_text(p, "%g", v->v.f); break;
     case CURSOR_STR: print_quoted_part(p, (const char *)v->v.p, v->n, 24); break;
@@ -276,15 +279,20 @@ static void print_sent(struct print *p, const struct cursor_value *v)
 
 static void print_asked(struct print *p, const bfork_ref *r)
 {
-    static const char *const names[] = { "short *", "unsigned short *", "int *", "unsigned *", "long *", "unsigned long *", "float *", "double *" };
+    static const char *const names[] = { "short *", "unsigned short *", "int *",   "unsigned *",
+                                         "long *",  "unsigned long *",  "float *", "double *" };
 
     if (r->type >= BFORK_I16 && r->type <= BFORK_F64)
         print_text(p, "%s", names[r->type - BFORK_I16]);
     else if (r->type == BFORK_FIXED)
         print_text(p, "object of %zu bytes *", r->size);
     else
-        print_text(p, "%s", r->type == BFORK_BOOL ? "bool *" : r->type == BFORK_STR ? "const char * *" : r->type == BFORK_BIN ? "bfork_bytes *" :
-                   r->type == BFORK_ANY ? "bfork_arg *" : "a type that is none");
+        print_text(p, "%s",
+                   r->type == BFORK_BOOL  ? "bool *"
+                   : r->type == BFORK_STR ? "const char * *"
+                   : r->type == BFORK_BIN ? "bfork_bytes *"
+                   : r->type == BFORK_ANY ? "bfork_arg *"
+                                          : "a type that is none");
 }
 
 /* p is sound. */

@@ -5,10 +5,10 @@
  *
  *     [type, channel, request, ack, head, records, lengths, body]
  *
- * head is a map with small integer keys; records is a bin of packed little-endian records of a fixed size for each type; lengths a bin
- * of u32, little-endian; body a bin nobody between the two ends looks into. TASKS, CHUNKS, RESULTS and OUTCOMES carry *items*: an item
- * is a range of consecutive tasks of one job. Item k is record k, its part of lengths (none if all its tasks have the same size) and
- * its part of body, end to end in the order of the records.
+ * head is a map with small integer keys; records is a bin of packed little-endian records of a fixed size for each type; lengths a
+ * bin of u32, little-endian; body a bin nobody between the two ends looks into. TASKS, CHUNKS, RESULTS and OUTCOMES carry *items*:
+ * an item is a range of consecutive tasks of one job. Item k is record k, its part of lengths (none if all its tasks have the same
+ * size) and its part of body, end to end in the order of the records.
  *
  * In memory a message is a struct wire_msg, whether it came in a frame or from another core in the same process. Decoding allocates
  * nothing but the caller's item array; strings and slices point into the frame. Every limit is in wire_limits.h or the field table.
@@ -25,18 +25,45 @@
 
 enum wire_type {
     /* any direction */
-    WIRE_HELLO = 1, WIRE_WELCOME, WIRE_RESET, WIRE_PING, WIRE_PONG, WIRE_BYE, WIRE_ERROR,
+    WIRE_HELLO = 1,
+    WIRE_WELCOME,
+    WIRE_RESET,
+    WIRE_PING,
+    WIRE_PONG,
+    WIRE_BYE,
+    WIRE_ERROR,
     /* client to broker */
-    WIRE_POOL_OPEN = 16, WIRE_POOL_CLOSE, WIRE_JOB_OPEN, WIRE_JOB_CLOSE, WIRE_TASKS, WIRE_CANCEL, WIRE_OUTCOMES_ACK, WIRE_ASSIGNED_OK,
+    WIRE_POOL_OPEN = 16,
+    WIRE_POOL_CLOSE,
+    WIRE_JOB_OPEN,
+    WIRE_JOB_CLOSE,
+    WIRE_TASKS,
+    WIRE_CANCEL,
+    WIRE_OUTCOMES_ACK,
+    WIRE_ASSIGNED_OK,
     WIRE_STATUS_GET,
     /* broker to client */
-    WIRE_POOL_STATE = 32, WIRE_JOB_STATE, WIRE_OUTCOMES, WIRE_ASSIGNED, WIRE_STATUS,
+    WIRE_POOL_STATE = 32,
+    WIRE_JOB_STATE,
+    WIRE_OUTCOMES,
+    WIRE_ASSIGNED,
+    WIRE_STATUS,
     /* broker to worker */
-    WIRE_GRANT = 48, WIRE_JOB_SPEC, WIRE_JOB_FORGET, WIRE_CHUNKS, WIRE_RECALL, WIRE_ATTEMPTS_CLOSE,
+    WIRE_GRANT = 48,
+    WIRE_JOB_SPEC,
+    WIRE_JOB_FORGET,
+    WIRE_CHUNKS,
+    WIRE_RECALL,
+    WIRE_ATTEMPTS_CLOSE,
     /* worker to broker */
-    WIRE_HOLDING = 64, WIRE_RESULTS, WIRE_WORKER_STATE, WIRE_POOL_FAILED,
+    WIRE_HOLDING = 64,
+    WIRE_RESULTS,
+    WIRE_WORKER_STATE,
+    WIRE_POOL_FAILED,
     /* blobs, either direction between client and broker, broker and worker */
-    WIRE_BLOB_GET = 80, WIRE_BLOB_PIECE, WIRE_BLOB_NONE,
+    WIRE_BLOB_GET = 80,
+    WIRE_BLOB_PIECE,
+    WIRE_BLOB_NONE,
     /* worker to broker to client, lossy */
     WIRE_OUTPUT = 96,
     /* administrator to broker */
@@ -83,7 +110,7 @@ enum wire_why { WIRE_WHY_CANCEL = 1, WIRE_WHY_DRAIN, WIRE_WHY_BALANCE, WIRE_WHY_
 struct wire_str { const char *p; uint32_t n; };     /* not NUL-ended */
 struct wire_bin { const uint8_t *p; uint32_t n; };
 
-/* ---- heads: one struct a type; the field tables in messages.c say key, limit, since, who may send it --------------------------------- */
+/* ---- heads: one struct a type; the field tables in messages.c say key, limit, since, who may send it ------------------------- */
 
 struct wire_hello {             /* layout frozen */
     uint32_t protocol_min, protocol_max, role;
@@ -136,10 +163,16 @@ struct wire_job_open {          /* idempotent; after a reconnect the client open
     uint64_t acked;             /* seq up to which outcomes were received in this epoch */
     struct wire_bin spec;       /* struct wire_job_spec, encoded */
 };
-struct wire_job_ref { uint32_t job; };      /* JOB_CLOSE: no more tasks; forgotten when all is settled and acknowledged. JOB_FORGET */
+struct wire_job_ref {
+    uint32_t job;
+}; /* JOB_CLOSE: no more tasks; forgotten when all is settled and acknowledged. JOB_FORGET */
 struct wire_job_state { uint32_t job; uint64_t next; };    /* next: indexes below it have been received in this epoch; 0: none */
 
-struct wire_grant { uint32_t pool; uint32_t slots; struct wire_bin digest, spec, owner; };   /* slots 0 and no spec: forget the pool */
+struct wire_grant {
+    uint32_t pool;
+    uint32_t slots;
+    struct wire_bin digest, spec, owner;
+}; /* slots 0 and no spec: forget the pool */
 struct wire_job_to_worker { uint32_t job, pool; struct wire_bin id, spec; };
 
 struct wire_worker_state { uint32_t slots, busy; bool draining; };
@@ -149,7 +182,15 @@ struct wire_holding { bool last; };         /* items: every attempt held; last: 
 
 struct wire_blob { struct wire_bin digest; uint64_t offset, total; uint32_t size; struct wire_str text; };   /* body: the piece */
 
-struct wire_output { uint32_t job; uint64_t attempt, index; uint32_t stream; uint64_t offset; uint32_t pid; bool cut; struct wire_str host; };
+struct wire_output {
+    uint32_t job;
+    uint64_t attempt, index;
+    uint32_t stream;
+    uint64_t offset;
+    uint32_t pid;
+    bool cut;
+    struct wire_str host;
+};
 
 struct wire_status_get { struct wire_str what; };   /* "summary", "workers", "jobs" */
 struct wire_status { struct wire_str json; };       /* head carries JSON: one place makes it, any tool reads it */
@@ -182,12 +223,13 @@ struct wire_msg {
         struct wire_status status;
         struct wire_admin admin;
     } u;
-    struct wire_item *items;    /* TASKS, CANCEL, OUTCOMES, OUTCOMES_ACK, ASSIGNED, ASSIGNED_OK, CHUNKS, RECALL, ATTEMPTS_CLOSE, HOLDING, RESULTS */
+    struct wire_item
+        *items; /* TASKS, CANCEL, OUTCOMES, OUTCOMES_ACK, ASSIGNED, ASSIGNED_OK, CHUNKS, RECALL, ATTEMPTS_CLOSE, HOLDING, RESULTS */
     uint32_t n_items;
     struct slice body;          /* of types without items: BLOB_PIECE, OUTPUT */
 };
 
-/* ---- nested documents: maps with small integer keys from the same kind of table ------------------------------------------------------- */
+/* ---- nested documents: maps with small integer keys from the same kind of table ---------------------------------------------- */
 
 enum wire_fn_kind { WIRE_FN_NONE, WIRE_FN_OFFSET, WIRE_FN_SYMBOL, WIRE_FN_COMMAND };
 
@@ -238,16 +280,16 @@ struct wire_outcome {           /* how a task ended that did not end well: what 
     struct wire_str message, function, where, host, backtrace, output, stage;
 };
 
-/* ---- encode, decode -------------------------------------------------------------------------------------------------------------------- */
+/* ---- encode, decode ---------------------------------------------------------------------------------------------------------- */
 
-/* Exact size of the frame for m; 0: m breaks a limit or contradicts itself (a bug of the caller). Texts for people that are too long are
- * cut, not refused. An item's `size` is taken from its body unless it is WIRE_FIXED. */
+/* Exact size of the frame for m; 0: m breaks a limit or contradicts itself (a bug of the caller). Texts for people that are too
+ * long are cut, not refused. An item's `size` is taken from its body unless it is WIRE_FIXED. */
 size_t wire_size(const struct wire_msg *m);
 /* Writes exactly wire_size(m) bytes. */
 void wire_encode(const struct wire_msg *m, uint8_t *out);
 
-/* Decodes one frame. items: caller's array of WIRE_ITEMS_MAX. Slices in m refer to `owner` without taking a reference (NULL: borrowed).
- * 0, or BFORK_EPROTOCOL with e saying what and where; m is then undefined. Cost is bounded by the frame's size. */
+/* Decodes one frame. items: caller's array of WIRE_ITEMS_MAX. Slices in m refer to `owner` without taking a reference (NULL:
+ * borrowed). 0, or BFORK_EPROTOCOL with e saying what and where; m is then undefined. Cost is bounded by the frame's size. */
 int wire_decode(const void *frame, size_t size, struct buf *owner, struct wire_item *items, struct wire_msg *m, struct err *e);
 
 /* May `role` send this type to the broker (to_broker), or be sent it by the broker? */
@@ -258,8 +300,9 @@ size_t wire_print(const struct wire_msg *m, char *out, size_t size);
 
 /* Sum of an item's payload, lengths and body: what windows and quotas count. */
 static inline uint64_t wire_item_bytes(const struct wire_item *i) { return i->lens.size + i->body.size; }
-/* The first n (<= count) tasks of an item become *head, what is behind *rest; either may be i itself. No references are taken. Costs a walk
- * over the n lengths (none if WIRE_FIXED). The document of a WIRE_OUTCOME is in both parts; sum_ns is divided by the counts. */
+/* The first n (<= count) tasks of an item become *head, what is behind *rest; either may be i itself. No references are taken.
+ * Costs a walk over the n lengths (none if WIRE_FIXED). The document of a WIRE_OUTCOME is in both parts; sum_ns is divided by the
+ * counts. */
 void wire_item_cut(const struct wire_item *i, uint32_t n, struct wire_item *head, struct wire_item *rest);
 static inline uint32_t wire_len_at(const struct wire_item *i, uint32_t k)
 {

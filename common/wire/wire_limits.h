@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * wire_limits.h - every limit of the protocol that is not one field's own (those stand in the tables of messages.c and documents.c).
+ * wire_limits.h - every limit of the protocol that is not one field's own (those stand in the tables of messages.c and
+ * documents.c).
  */
 #ifndef WIRE_WIRE_LIMITS_H
 #define WIRE_WIRE_LIMITS_H

@@ -81,8 +81,10 @@ static void the_corpus_and_what_is_near_it(void **state)
 
 static void values_and_what_is_near_them(void **state)
 {
-    static const char sample[] = "\x0d\x80\x9d\xc3\x01\xcc\x80\xd0\x80\xce\x80\x00\x00\x00\xd3\x80\x00\x00\x00\x00\x00\x00\x00\xff\xca\x3f\x80\x00\x00"
-                                 "\xcb\x3f\xf0\x00\x00\x00\x00\x00\x00\xa3""abc\xc4\x02xy\xc0\xc2";
+    static const char sample[] =
+        "\x0d\x80\x9d\xc3\x01\xcc\x80\xd0\x80\xce\x80\x00\x00\x00\xd3\x80\x00\x00\x00\x00\x00\x00\x00\xff\xca\x3f\x80\x00\x00"
+        "\xcb\x3f\xf0\x00\x00\x00\x00\x00\x00\xa3"
+        "abc\xc4\x02xy\xc0\xc2";
     uint8_t changed[sizeof(sample) + 16];
     uint64_t seed = 2;
 
@@ -96,7 +98,8 @@ static void values_and_what_is_near_them(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(the_corpus_and_what_is_near_it), cmocka_unit_test(values_and_what_is_near_them) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(the_corpus_and_what_is_near_it),
+                                        cmocka_unit_test(values_and_what_is_near_them) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -86,7 +86,8 @@ static void fuzz_values(const uint8_t *p, size_t n)
     if (count == 15)
         count = 0;
     for (size_t i = 0; i < count; i++)
-        refs[i] = (bfork_ref){ any ? BFORK_ANY : types[(from + i) % (sizeof(types) / sizeof(types[0]))], 0, &places[i], sizeof(places[i].fixed) };
+        refs[i] = (bfork_ref){ any ? BFORK_ANY : types[(from + i) % (sizeof(types) / sizeof(types[0]))], 0, &places[i],
+                               sizeof(places[i].fixed) };
     if (value_unpack(p + 2, n - 2, refs, count, strings_alloc, &strings, &e) < 0)
         must(e.code < 0 && e.text[0]);
     else {
@@ -132,7 +133,8 @@ FUZZ_DOCUMENT(outcome)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    static void (*const readers[])(const uint8_t *p, size_t n) = { fuzz_frame, fuzz_values, fuzz_fn, fuzz_pool_spec, fuzz_job_spec, fuzz_outcome };
+    static void (*const readers[])(const uint8_t *p, size_t n) = { fuzz_frame,     fuzz_values,   fuzz_fn,
+                                                                   fuzz_pool_spec, fuzz_job_spec, fuzz_outcome };
 
     if (size > 0)
         readers[data[0] % (sizeof(readers) / sizeof(readers[0]))](data + 1, size - 1);

@@ -132,7 +132,8 @@ static void every_item_comes_back(void **state)
                 assert_memory_equal(a.lens.data, b.lens.data, a.lens.size);
             if (a.body.size)
                 assert_memory_equal(a.body.data, b.body.data, a.body.size);
-            assert_true(a.id == b.id && a.job == b.job && a.first == b.first && a.count == b.count && a.flags == b.flags && a.size == b.size);
+            assert_true(a.id == b.id && a.job == b.job && a.first == b.first && a.count == b.count && a.flags == b.flags &&
+                        a.size == b.size);
             assert_true(a.tries == b.tries && a.crashes == b.crashes && a.kind == b.kind && a.why == b.why && a.pid == b.pid);
             assert_true(a.sum_ns == b.sum_ns && a.end == b.end);
             assert_memory_equal(a.ticket, b.ticket, sizeof(a.ticket));
@@ -176,8 +177,11 @@ static void write_all(void)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_message_has_the_golden_bytes), cmocka_unit_test(every_document_has_the_golden_bytes),
-        cmocka_unit_test(every_type_has_a_sample), cmocka_unit_test(every_message_comes_back), cmocka_unit_test(every_item_comes_back),
+        cmocka_unit_test(every_message_has_the_golden_bytes),
+        cmocka_unit_test(every_document_has_the_golden_bytes),
+        cmocka_unit_test(every_type_has_a_sample),
+        cmocka_unit_test(every_message_comes_back),
+        cmocka_unit_test(every_item_comes_back),
     };
 
     n_samples = samples_make(samples);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
- * mutation_test.c - the decoder against every truncation, every single-byte change and some insertions of every golden frame. The frame
- * lies at the end of its own allocation, so a sanitizer sees a read of one byte too many. What decodes keeps every limit: it can be
- * encoded again, and that decodes.
+ * mutation_test.c - the decoder against every truncation, every single-byte change and some insertions of every golden frame. The
+ * frame lies at the end of its own allocation, so a sanitizer sees a read of one byte too many. What decodes keeps every limit: it
+ * can be encoded again, and that decodes.
  */
 #include "golden.h"
 #include "samples.h"

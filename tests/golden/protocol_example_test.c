@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * protocol_example_test.c - the worked example of docs/protocol.md: its frames are what the encoder makes of the same messages, and they
- * decode. With the argument "print" it prints the example's frames as the document has them.
+ * protocol_example_test.c - the worked example of docs/protocol.md: its frames are what the encoder makes of the same messages, and
+ * they decode. With the argument "print" it prints the example's frames as the document has them.
  */
 #include "bfork.h"
 #include "wire/value.h"
@@ -63,14 +63,27 @@ static void make_messages(void)
     make_specs();
     make_items();
     messages[0] = (struct wire_msg){ .type = WIRE_HELLO };
-    messages[0].u.hello = (struct wire_hello){ .protocol_min = 1, .protocol_max = 1, .role = WIRE_CLIENT, .software = WIRE_STR("example 1"),
-                                               .instance = wire_bin_of(instance, 16), .conn_no = 1, .window_bytes = 1 << 20 };
+    messages[0].u.hello = (struct wire_hello){ .protocol_min = 1,
+                                               .protocol_max = 1,
+                                               .role = WIRE_CLIENT,
+                                               .software = WIRE_STR("example 1"),
+                                               .instance = wire_bin_of(instance, 16),
+                                               .conn_no = 1,
+                                               .window_bytes = 1 << 20 };
     messages[1] = (struct wire_msg){ .type = WIRE_WELCOME };
-    messages[1].u.welcome = (struct wire_welcome){ .protocol = 1, .software = WIRE_STR("broadfork 0.1.0"), .epoch = 0x1122334455667788,
-        .heartbeat_ms = 1000, .lease_ms = 5000, .hold_ms = 3000, .window_bytes = 8 << 20, .quota_bytes = 1 << 30, .quota_tasks = 16 << 20,
-        .owner = wire_bin_of(owner, 32) };
+    messages[1].u.welcome = (struct wire_welcome){ .protocol = 1,
+                                                   .software = WIRE_STR("broadfork 0.1.0"),
+                                                   .epoch = 0x1122334455667788,
+                                                   .heartbeat_ms = 1000,
+                                                   .lease_ms = 5000,
+                                                   .hold_ms = 3000,
+                                                   .window_bytes = 8 << 20,
+                                                   .quota_bytes = 1 << 30,
+                                                   .quota_tasks = 16 << 20,
+                                                   .owner = wire_bin_of(owner, 32) };
     messages[2] = (struct wire_msg){ .type = WIRE_POOL_OPEN };
-    messages[2].u.pool_open = (struct wire_pool_open){ 1, 4, wire_bin_of(digest, 32), wire_bin_of(pool->data, pool->size), WIRE_STR("main") };
+    messages[2].u.pool_open =
+        (struct wire_pool_open){ 1, 4, wire_bin_of(digest, 32), wire_bin_of(pool->data, pool->size), WIRE_STR("main") };
     messages[3] = (struct wire_msg){ .type = WIRE_JOB_OPEN };
     messages[3].u.job_open = (struct wire_job_open){ 1, 1, wire_bin_of(job_id, 16), 0, wire_bin_of(job->data, job->size) };
     messages[4] = (struct wire_msg){ .type = WIRE_JOB_STATE };
@@ -92,7 +105,8 @@ static void format(const struct wire_msg *m, char *out, size_t size)
     at += wire_print(m, out + at, size - at);
     at += (size_t)snprintf(out + at, size - at, "\n");
     for (size_t i = 0; i < n; i++)
-        at += (size_t)snprintf(out + at, size - at, "%s%02x%s", i % 16 ? " " : "        ", frame[i], i % 16 == 15 || i + 1 == n ? "\n" : "");
+        at += (size_t)snprintf(out + at, size - at, "%s%02x%s", i % 16 ? " " : "        ", frame[i],
+                               i % 16 == 15 || i + 1 == n ? "\n" : "");
 }
 
 static void every_frame_stands_in_the_document(void **state)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * protocol_tables.c - prints the tables of docs/protocol.md, as Markdown, from the field tables of common/wire. A table begins with a
- * line "<!-- table NAME -->" and ends with "<!-- end -->"; what is between belongs to this tool.
+ * protocol_tables.c - prints the tables of docs/protocol.md, as Markdown, from the field tables of common/wire. A table begins with
+ * a line "<!-- table NAME -->" and ends with "<!-- end -->"; what is between belongs to this tool.
  */
 #include "wire/fields.h"
 
@@ -22,7 +22,10 @@ static void print_field(const struct wire_field *f)
         printf("%s%u", f->flags & FIELD_NONZERO ? "1 to " : "≤ ", f->limit);
     else if (f->flags & FIELD_NONZERO)
         printf("≠ 0");
-    printf(" | %s | %s%s | %u |\n", f->flags & FIELD_REQUIRED ? "yes" : "", f->from == FROM_WORKER ? "Workers: " : f->from == TO_CLIENT ? "To clients: " : "",
+    printf(" | %s | %s%s | %u |\n", f->flags & FIELD_REQUIRED ? "yes" : "",
+           f->from == FROM_WORKER ? "Workers: "
+           : f->from == TO_CLIENT ? "To clients: "
+                                  : "",
            f->help, f->since);
 }
 
@@ -91,15 +94,21 @@ static void print_message(unsigned type, const struct wire_message *d)
 
 static void print_limits(void)
 {
-    static const struct { const char *what; unsigned value; } limits[] = {
-        { "one frame", WIRE_FRAME_MAX }, { "the body of one frame", WIRE_BODY_MAX }, { "arguments of one task, or one result", WIRE_TASK_MAX },
-        { "one piece of a blob", WIRE_PIECE_MAX }, { "a pool or job specification", WIRE_SPEC_MAX }, { "a function", WIRE_FN_MAX },
+    static const struct { const char *what; unsigned value;
+    } limits[] = {
+        { "one frame", WIRE_FRAME_MAX },
+        { "the body of one frame", WIRE_BODY_MAX },
+        { "arguments of one task, or one result", WIRE_TASK_MAX },
+        { "one piece of a blob", WIRE_PIECE_MAX },
+        { "a pool or job specification", WIRE_SPEC_MAX },
+        { "a function", WIRE_FN_MAX },
     };
 
     printf("<!-- table limits -->\n| what | at most |\n|---|--:|\n");
     for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++)
         printf("| %s | %u bytes |\n", limits[i].what, limits[i].value);
-    printf("| records in one frame | %u |\n| tasks in one item of kind OK | %u |\n| nesting of values that are skipped or unpacked | %u |\n"
+    printf("| records in one frame | %u |\n| tasks in one item of kind OK | %u |\n| nesting of values that are skipped or unpacked "
+           "| %u |\n"
            "| keys of maps | 0 to %u |\n| protocol versions spoken | %u to %u |\n<!-- end -->\n\n",
            WIRE_ITEMS_MAX, WIRE_BATCH_TASKS, WIRE_DEPTH_MAX, WIRE_KEYS_MAX - 1, WIRE_PROTOCOL_MIN, WIRE_PROTOCOL);
 }

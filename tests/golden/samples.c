@@ -7,8 +7,9 @@
 
 #include <string.h>
 
-static const uint8_t bytes[64] = { 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d, 0x1e, 0x1f, 0x20, 0x21,
-    0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29, 0x2a, 0x2b, 0x2c, 0x2d, 0x2e, 0x2f, 0xf0, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8, 0xf9 };
+static const uint8_t bytes[64] = { 0x10, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18, 0x19, 0x1a, 0x1b, 0x1c, 0x1d,
+                                   0x1e, 0x1f, 0x20, 0x21, 0x22, 0x23, 0x24, 0x25, 0x26, 0x27, 0x28, 0x29, 0x2a, 0x2b,
+                                   0x2c, 0x2d, 0x2e, 0x2f, 0xf0, 0xf1, 0xf2, 0xf3, 0xf4, 0xf5, 0xf6, 0xf7, 0xf8, 0xf9 };
 static const uint8_t lengths[] = { 3, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 0 };    /* 3, 0, 5 */
 static uint8_t outcome_bytes[SAMPLE_ROOM], pool_bytes[SAMPLE_ROOM], job_bytes[SAMPLE_ROOM];
 static struct wire_item items[SAMPLES_MAX][3];
@@ -31,8 +32,12 @@ static size_t take(struct buf *b, uint8_t *out)
 
 size_t sample_document(enum sample_document which, uint8_t out[SAMPLE_ROOM])
 {
-    struct wire_fn fn = { .kind = WIRE_FN_OFFSET, .offset = 0x1139, .object = WIRE_STR("libtasks.so.1"), .build_id = wire_bin_of(bytes, 20),
-                          .layout = DIGEST, .symbol = WIRE_STR("square") };
+    struct wire_fn fn = { .kind = WIRE_FN_OFFSET,
+                          .offset = 0x1139,
+                          .object = WIRE_STR("libtasks.so.1"),
+                          .build_id = wire_bin_of(bytes, 20),
+                          .layout = DIGEST,
+                          .symbol = WIRE_STR("square") };
     uint8_t nested[SAMPLE_ROOM];
     size_t n;
 
@@ -40,22 +45,57 @@ size_t sample_document(enum sample_document which, uint8_t out[SAMPLE_ROOM])
         return take(wire_fn_encode(&fn), out);
     n = sample_document(SAMPLE_FN, nested);
     if (which == SAMPLE_POOL_SPEC) {
-        struct wire_pool_spec s = { .program = DIGEST, .program_size = 123456, .program_name = WIRE_STR("prog"), .arch = WIRE_STR("x86_64-linux-gnu"),
-                                    .argv = wire_bin_of("prog\0-v", 8), .env = wire_bin_of("A=1\0B=2", 8), .preload = wire_bin_of(nested, n),
-                                    .initializer = wire_bin_of(nested, n), .finalizer = wire_bin_of(nested, n), .args = wire_bin_of("\x91\x07", 2),
-                                    .max_tasks = 1000, .max_growth = 1 << 30, .output_limit = 65536, .resources = WIRE_STR("cpus=1") };
+        struct wire_pool_spec s = { .program = DIGEST,
+                                    .program_size = 123456,
+                                    .program_name = WIRE_STR("prog"),
+                                    .arch = WIRE_STR("x86_64-linux-gnu"),
+                                    .argv = wire_bin_of("prog\0-v", 8),
+                                    .env = wire_bin_of("A=1\0B=2", 8),
+                                    .preload = wire_bin_of(nested, n),
+                                    .initializer = wire_bin_of(nested, n),
+                                    .finalizer = wire_bin_of(nested, n),
+                                    .args = wire_bin_of("\x91\x07", 2),
+                                    .max_tasks = 1000,
+                                    .max_growth = 1 << 30,
+                                    .output_limit = 65536,
+                                    .resources = WIRE_STR("cpus=1") };
         return take(wire_pool_spec_encode(&s), out);
     }
     if (which == SAMPLE_JOB_SPEC) {
-        struct wire_job_spec s = { .kind = WIRE_JOB_MAP, .fn = wire_bin_of(nested, n), .in_size = 8, .out_size = 4, .run_limit_ms = 60000,
-                                   .queue_limit_ms = 70000, .total_limit_ms = 80000, .retries = -1, .retry_on = 6, .backoff_ms = 100, .chunk = 64,
-                                   .seed = 0x123456789abcdef0, .priority = -3, .context = wire_bin_of("context", 7), .name = WIRE_STR("thumbs"),
-                                   .client_host = WIRE_STR("hosta"), .client_pid = 4321, .total = 1000000 };
+        struct wire_job_spec s = { .kind = WIRE_JOB_MAP,
+                                   .fn = wire_bin_of(nested, n),
+                                   .in_size = 8,
+                                   .out_size = 4,
+                                   .run_limit_ms = 60000,
+                                   .queue_limit_ms = 70000,
+                                   .total_limit_ms = 80000,
+                                   .retries = -1,
+                                   .retry_on = 6,
+                                   .backoff_ms = 100,
+                                   .chunk = 64,
+                                   .seed = 0x123456789abcdef0,
+                                   .priority = -3,
+                                   .context = wire_bin_of("context", 7),
+                                   .name = WIRE_STR("thumbs"),
+                                   .client_host = WIRE_STR("hosta"),
+                                   .client_pid = 4321,
+                                   .total = 1000000 };
         return take(wire_job_spec_encode(&s), out);
     }
-    struct wire_outcome o = { .kind = BFORK_CRASHED, .code = -7, .signal = 11, .attempt = 2, .pid = 77, .index = 41, .duration_us = 1500,
-                              .message = WIRE_STR("crashed with SIGSEGV at address 0x8"), .function = WIRE_STR("blur"), .where = WIRE_STR("blur.c:17"),
-                              .host = WIRE_STR("hostb"), .backtrace = WIRE_STR("blur\nrun\nmain\n"), .output = WIRE_STR("row 17\n"), .stage = WIRE_STR("load") };
+    struct wire_outcome o = { .kind = BFORK_CRASHED,
+                              .code = -7,
+                              .signal = 11,
+                              .attempt = 2,
+                              .pid = 77,
+                              .index = 41,
+                              .duration_us = 1500,
+                              .message = WIRE_STR("crashed with SIGSEGV at address 0x8"),
+                              .function = WIRE_STR("blur"),
+                              .where = WIRE_STR("blur.c:17"),
+                              .host = WIRE_STR("hostb"),
+                              .backtrace = WIRE_STR("blur\nrun\nmain\n"),
+                              .output = WIRE_STR("row 17\n"),
+                              .stage = WIRE_STR("load") };
     return take(wire_outcome_encode(&o), out);
 }
 
@@ -110,10 +150,25 @@ static void make_connection(struct sample *samples, size_t *n)
     struct wire_msg *m = &next(samples, n, "hello", WIRE_HELLO)->msg;
 
     m->ack = 0;
-    m->u.hello = (struct wire_hello){ 1, 1, WIRE_WORKER, WIRE_STR("broadfork 0.1.0"), WIRE_STR("hostb"), ID, wire_bin_of(bytes + 16, WIRE_ID), 3,
-        0x1122334455667788, 8, 8 << 20, WIRE_STR("x86_64-linux-gnu"), WIRE_STR("hostb.example"), 4242, WIRE_STR("cpus=8") };
+    m->u.hello = (struct wire_hello){ 1,
+                                      1,
+                                      WIRE_WORKER,
+                                      WIRE_STR("broadfork 0.1.0"),
+                                      WIRE_STR("hostb"),
+                                      ID,
+                                      wire_bin_of(bytes + 16, WIRE_ID),
+                                      3,
+                                      0x1122334455667788,
+                                      8,
+                                      8 << 20,
+                                      WIRE_STR("x86_64-linux-gnu"),
+                                      WIRE_STR("hostb.example"),
+                                      4242,
+                                      WIRE_STR("cpus=8") };
     m = &next(samples, n, "welcome", WIRE_WELCOME)->msg;
-    m->u.welcome = (struct wire_welcome){ 1, WIRE_STR("broadfork 0.1.0"), 0x1122334455667788, 1000, 5000, 3000, 8 << 20, 1 << 30, 16 << 20, KEY, true };
+    m->u.welcome = (struct wire_welcome){
+        1, WIRE_STR("broadfork 0.1.0"), 0x1122334455667788, 1000, 5000, 3000, 8 << 20, 1 << 30, 16 << 20, KEY, true
+    };
     next(samples, n, "reset", WIRE_RESET)->msg.u.error = error;
     next(samples, n, "ping", WIRE_PING)->msg.u.ping.stamp = UINT64_MAX;
     next(samples, n, "pong", WIRE_PONG)->msg.u.ping.stamp = 200;
@@ -130,7 +185,8 @@ static void make_pools(struct sample *samples, size_t *n)
     struct wire_bin job = wire_bin_of(job_bytes, sample_document(SAMPLE_JOB_SPEC, job_bytes));
     struct wire_str why = WIRE_STR("missing library libpng16.so.16");
 
-    next(samples, n, "pool_open", WIRE_POOL_OPEN)->msg.u.pool_open = (struct wire_pool_open){ 7, -1, DIGEST, pool, WIRE_STR("main") };
+    next(samples, n, "pool_open", WIRE_POOL_OPEN)->msg.u.pool_open =
+        (struct wire_pool_open){ 7, -1, DIGEST, pool, WIRE_STR("main") };
     next(samples, n, "pool_close", WIRE_POOL_CLOSE)->msg.u.pool_ref.pool = 7;
     next(samples, n, "pool_state", WIRE_POOL_STATE)->msg.u.pool_state = (struct wire_pool_state){ 7, 4, BFORK_REFUSED, why };
     next(samples, n, "job_open", WIRE_JOB_OPEN)->msg.u.job_open = (struct wire_job_open){ 300, 7, ID, 90000, job };
@@ -140,7 +196,8 @@ static void make_pools(struct sample *samples, size_t *n)
     next(samples, n, "job_spec", WIRE_JOB_SPEC)->msg.u.job_spec = (struct wire_job_to_worker){ 5, 9, ID, job };
     next(samples, n, "job_forget", WIRE_JOB_FORGET)->msg.u.job_ref.job = 5;
     next(samples, n, "worker_state", WIRE_WORKER_STATE)->msg.u.worker_state = (struct wire_worker_state){ 8, 3, true };
-    next(samples, n, "pool_failed", WIRE_POOL_FAILED)->msg.u.pool_failed = (struct wire_pool_failed){ 9, BFORK_REFUSED, WIRE_STR("load"), why };
+    next(samples, n, "pool_failed", WIRE_POOL_FAILED)->msg.u.pool_failed =
+        (struct wire_pool_failed){ 9, BFORK_REFUSED, WIRE_STR("load"), why };
     next(samples, n, "status_get", WIRE_STATUS_GET)->msg.u.status_get.what = WIRE_STR("workers");
     next(samples, n, "status", WIRE_STATUS)->msg.u.status.json = WIRE_STR("{\"workers\":[]}");
     next(samples, n, "admin", WIRE_ADMIN)->msg.u.admin = (struct wire_admin){ WIRE_STR("drain"), WIRE_STR("hostb") };
@@ -148,7 +205,9 @@ static void make_pools(struct sample *samples, size_t *n)
 
 static void make_records(struct sample *samples, size_t *n)
 {
-    const struct wire_item range = { .id = 0x0102030405060708, .job = 300, .first = 1 << 20, .count = 100, .tries = 1, .crashes = 2 };
+    const struct wire_item range = {
+        .id = 0x0102030405060708, .job = 300, .first = 1 << 20, .count = 100, .tries = 1, .crashes = 2
+    };
     struct wire_msg *m = &next(samples, n, "cancel", WIRE_CANCEL)->msg;
 
     m->n_items = 1;
@@ -184,8 +243,12 @@ static void make_records(struct sample *samples, size_t *n)
 /* Three items: lengths, a fixed size, and what is particular to the message. */
 static void make_items(struct sample *samples, size_t *n)
 {
-    const struct wire_item uneven = { .job = 300, .first = 10, .count = 3, .size = 8, .lens = slice_borrow(lengths, 12), .body = slice_borrow(bytes, 8) };
-    const struct wire_item fixed = { .job = 300, .first = 1 << 20, .count = 4, .size = 8, .flags = WIRE_FIXED, .body = slice_borrow(bytes, 32) };
+    const struct wire_item uneven = {
+        .job = 300, .first = 10, .count = 3, .size = 8, .lens = slice_borrow(lengths, 12), .body = slice_borrow(bytes, 8)
+    };
+    const struct wire_item fixed = {
+        .job = 300, .first = 1 << 20, .count = 4, .size = 8, .flags = WIRE_FIXED, .body = slice_borrow(bytes, 32)
+    };
     size_t size = sample_document(SAMPLE_OUTCOME, outcome_bytes);
     const struct wire_item outcome = { .job = 300, .first = 41, .count = 1, .size = (uint32_t)size, .kind = WIRE_OUTCOME,
                                        .body = slice_borrow(outcome_bytes, size) };
@@ -229,11 +292,13 @@ static void make_blobs(struct sample *samples, size_t *n)
 {
     struct wire_msg *m;
 
-    next(samples, n, "blob_get", WIRE_BLOB_GET)->msg.u.blob = (struct wire_blob){ .digest = DIGEST, .offset = 1 << 20, .size = 65536 };
+    next(samples, n, "blob_get", WIRE_BLOB_GET)->msg.u.blob =
+        (struct wire_blob){ .digest = DIGEST, .offset = 1 << 20, .size = 65536 };
     m = &next(samples, n, "blob_piece", WIRE_BLOB_PIECE)->msg;
     m->u.blob = (struct wire_blob){ .digest = DIGEST, .offset = 1 << 20, .total = (1 << 20) + 42, .size = 42 };
     m->body = slice_borrow(bytes, 42);
-    next(samples, n, "blob_none", WIRE_BLOB_NONE)->msg.u.blob = (struct wire_blob){ .digest = DIGEST, .text = WIRE_STR("the file has changed") };
+    next(samples, n, "blob_none", WIRE_BLOB_NONE)->msg.u.blob =
+        (struct wire_blob){ .digest = DIGEST, .text = WIRE_STR("the file has changed") };
     m = &next(samples, n, "output", WIRE_OUTPUT)->msg;
     m->u.output = (struct wire_output){ 300, 0x0102030405060708, 41, 2, 4096, 77, true, WIRE_STR("hostb") };
     m->body = slice_borrow("row 17\n", 7);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * samples.h - one message of every type, with every field set, and one of every document: what golden files, mutations and fuzzing start
- * from. Fixed for ever, as the golden files are; new samples go to the end.
+ * samples.h - one message of every type, with every field set, and one of every document: what golden files, mutations and fuzzing
+ * start from. Fixed for ever, as the golden files are; new samples go to the end.
  */
 #ifndef TESTS_SAMPLES_H
 #define TESTS_SAMPLES_H

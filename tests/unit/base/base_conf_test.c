@@ -18,9 +18,11 @@
 struct options { bool verbose; int64_t slots, lease_ms; uint64_t window; const char *endpoint; struct conf_list allow; };
 
 static const struct conf_option table[] = {
-    { "endpoint", 'e', CONF_STR, offsetof(struct options, endpoint), "tcp://127.0.0.1:7700", 0, 0, "ENDPOINT", "Where to listen.", 0 },
+    { "endpoint", 'e', CONF_STR, offsetof(struct options, endpoint), "tcp://127.0.0.1:7700", 0, 0, "ENDPOINT", "Where to listen.",
+      0 },
     { "slots", 's', CONF_INT, offsetof(struct options, slots), NULL, -4, 100, "N", "Tasks at a time.", 0 },
-    { "lease", 0, CONF_MS, offsetof(struct options, lease_ms), "5s", 100, 3600000, "TIME", "Silence after which a worker is given up, told in a line that is far too long for eighty columns.", 0 },
+    { "lease", 0, CONF_MS, offsetof(struct options, lease_ms), "5s", 100, 3600000, "TIME",
+      "Silence after which a worker is given up, told in a line that is far too long for eighty columns.", 0 },
     { "window-size", 'w', CONF_SIZE, offsetof(struct options, window), "8MiB", 0, 0, "SIZE", "Bytes on the way.", 0 },
     { "verbose", 'v', CONF_FLAG, offsetof(struct options, verbose), NULL, 0, 0, NULL, "Say more.", 0 },
     { "allow", 'a', CONF_LIST, offsetof(struct options, allow), NULL, 0, 0, "KEY", "Who may come in.", 0 },
@@ -76,8 +78,19 @@ static void defaults_apply(void **state)
 
 static void all_forms_of_flags(void **state)
 {
-    char *argv[] = { (char *)"prog", (char *)"-vs", (char *)"-4", (char *)"word", (char *)"--lease=250ms", (char *)"-w1 GiB", (char *)"more",
-                     (char *)"--allow", (char *)"k1", (char *)"-ak2", (char *)"--", (char *)"-x", NULL };
+    char *argv[] = { (char *)"prog",
+                     (char *)"-vs",
+                     (char *)"-4",
+                     (char *)"word",
+                     (char *)"--lease=250ms",
+                     (char *)"-w1 GiB",
+                     (char *)"more",
+                     (char *)"--allow",
+                     (char *)"k1",
+                     (char *)"-ak2",
+                     (char *)"--",
+                     (char *)"-x",
+                     NULL };
     int index;
 
     (void)state;
@@ -205,7 +218,8 @@ static void values_with_their_origin(void **state)
     (void)state;
     assert_int_equal(FLAGS(true, &index, (char *)"-s7", (char *)"-aA", (char *)"-aB"), 0);
     assert_int_equal(conf_finish(c, &e), 0);
-    assert_string_equal(capture(values), "endpoint = tcp://127.0.0.1:7700   # default\nslots = 7   # flag -s\nlease = 5s   # default\n"
+    assert_string_equal(capture(values),
+                        "endpoint = tcp://127.0.0.1:7700   # default\nslots = 7   # flag -s\nlease = 5s   # default\n"
                         "window-size = 8MiB   # default\nverbose = no   # default\nallow = A   # flag -a\nallow = B   # flag -a\n");
 }
 

@@ -19,8 +19,8 @@ static struct err e;
 /* A frame from its parts. */
 struct frame { uint8_t b[4096]; size_t n; };
 
-static struct frame frame_of(unsigned type, const char *head, size_t head_size, const void *records, size_t records_size, const void *lens,
-                             size_t lens_size, const void *body, size_t body_size)
+static struct frame frame_of(unsigned type, const char *head, size_t head_size, const void *records, size_t records_size,
+                             const void *lens, size_t lens_size, const void *body, size_t body_size)
 {
     struct frame f;
     uint8_t *o = pack_array_head(f.b, 8);
@@ -58,7 +58,8 @@ static void heads(void **state)
     assert_int_equal(decode(HEAD_FRAME(WIRE_PING, "\x81\x01\x07")), 0);
     assert_int_equal(m.u.ping.stamp, 7);
     /* any width of an integer, and keys of a later version with anything behind them */
-    assert_int_equal(decode(HEAD_FRAME(WIRE_PING, "\x83\x7f\x92\xc0\x81\x01\xc4\x01\x00\x01\xcd\x00\x07\x40\xca\x00\x00\x00\x00")), 0);
+    assert_int_equal(decode(HEAD_FRAME(WIRE_PING, "\x83\x7f\x92\xc0\x81\x01\xc4\x01\x00\x01\xcd\x00\x07\x40\xca\x00\x00\x00\x00")),
+                     0);
     assert_int_equal(m.u.ping.stamp, 7);
     assert_int_equal(decode(HEAD_FRAME(WIRE_PING, "\xde\x00\x01\x01\x07")), 0);
     refused(HEAD_FRAME(WIRE_PING, "\x82\x01\x07\x01\x07"), "PING: key 1 is there twice");
@@ -76,7 +77,9 @@ static void heads(void **state)
     assert_int_equal(decode(HEAD_FRAME(WIRE_ERROR, "\x81\x01\xd2\x80\x00\x00\x00")), 0);
     assert_int_equal(m.u.error.code, INT32_MIN);
     refused(HEAD_FRAME(WIRE_ERROR, "\x82\x01\x00\x02\xc4\x01x"), "ERROR: field text (key 2) is not a string");
-    refused(HEAD_FRAME(WIRE_STATUS_GET, "\x81\x01\xb0""0123456789abcdef"), "STATUS_GET: field what (key 1) has 16 bytes, the limit is 15");
+    refused(HEAD_FRAME(WIRE_STATUS_GET, "\x81\x01\xb0"
+                                        "0123456789abcdef"),
+            "STATUS_GET: field what (key 1) has 16 bytes, the limit is 15");
     refused(HEAD_FRAME(WIRE_OUTPUT, "\x81\x04\x03"), "OUTPUT: field stream (key 4) is 3, the limit is 2");
     refused(HEAD_FRAME(WIRE_HOLDING, "\x81\x01\x01"), "HOLDING: field last (key 1) is not a boolean");
     refused(HEAD_FRAME(WIRE_BLOB_NONE, "\x81\x01\xc4\x01x"), "BLOB_NONE: field digest (key 1) has 1 bytes, not 32");
@@ -169,7 +172,8 @@ static void items_that_do_not_add_up(void **state)
     r = even;
     r.size = WIRE_TASK_MAX + 1;
     refused(tasks(r, NULL, 0, 8), "one task is larger than the limit");
-    refused(frame_of(WIRE_TASKS, "\x80", 1, &r, sizeof(r) - 1, NULL, 0, NULL, 0), "TASKS: records have 27 bytes, which is no multiple of 28");
+    refused(frame_of(WIRE_TASKS, "\x80", 1, &r, sizeof(r) - 1, NULL, 0, NULL, 0),
+            "TASKS: records have 27 bytes, which is no multiple of 28");
 }
 
 static void too_many_records(void **state)
@@ -234,7 +238,9 @@ static void the_encoder_keeps_limits(void **state)
     assert_true(wire_size(&out) > 0);
     i.body.size = 7;
     assert_int_equal(wire_size(&out), 0);
-    i = (struct wire_item){ .job = 1, .count = 1, .size = WIRE_TASK_MAX, .flags = WIRE_FIXED, .body = slice_borrow(bytes, WIRE_TASK_MAX) };
+    i = (struct wire_item){
+        .job = 1, .count = 1, .size = WIRE_TASK_MAX, .flags = WIRE_FIXED, .body = slice_borrow(bytes, WIRE_TASK_MAX)
+    };
     assert_true(wire_size(&out) > WIRE_TASK_MAX && wire_size(&out) <= WIRE_FRAME_MAX);
     i.body.size++;
     i.size++;
@@ -339,10 +345,18 @@ static void printing_is_bounded_and_tame(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(heads), cmocka_unit_test(frames), cmocka_unit_test(deep_nesting), cmocka_unit_test(items_that_do_not_add_up),
-        cmocka_unit_test(too_many_records), cmocka_unit_test(kinds_of_results), cmocka_unit_test(holding_must_be_a_range),
-        cmocka_unit_test(the_encoder_keeps_limits), cmocka_unit_test(documents), cmocka_unit_test(who_may_send),
-        cmocka_unit_test(tables_are_sound), cmocka_unit_test(printing_is_bounded_and_tame),
+        cmocka_unit_test(heads),
+        cmocka_unit_test(frames),
+        cmocka_unit_test(deep_nesting),
+        cmocka_unit_test(items_that_do_not_add_up),
+        cmocka_unit_test(too_many_records),
+        cmocka_unit_test(kinds_of_results),
+        cmocka_unit_test(holding_must_be_a_range),
+        cmocka_unit_test(the_encoder_keeps_limits),
+        cmocka_unit_test(documents),
+        cmocka_unit_test(who_may_send),
+        cmocka_unit_test(tables_are_sound),
+        cmocka_unit_test(printing_is_bounded_and_tame),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

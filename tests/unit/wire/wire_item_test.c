@@ -31,7 +31,8 @@ static void cut_everywhere(const struct wire_item *i)
         for (uint32_t k = 0; k < i->count; k++)
             assert_int_equal(k < n ? wire_len_at(&head, k) : wire_len_at(&rest, k - n), wire_len_at(i, k));
         if (!(i->flags & WIRE_FIXED))
-            assert_true(head.size == bytes && rest.size == i->size - bytes && head.lens.size == 4 * n && rest.lens.size == 4 * rest.count);
+            assert_true(head.size == bytes && rest.size == i->size - bytes && head.lens.size == 4 * n &&
+                        rest.lens.size == 4 * rest.count);
         wire_item_cut(&self, n, &head, &self);      /* in place */
         assert_true(self.first == rest.first && self.body.data == rest.body.data && self.count == rest.count);
     }
@@ -39,7 +40,13 @@ static void cut_everywhere(const struct wire_item *i)
 
 static void every_cut_of_plain_items(void **state)
 {
-    struct wire_item uneven = { .id = 9, .first = 100, .count = 4, .size = 9, .tries = 2, .sum_ns = 1001, .lens = slice_borrow(lens, 16),
+    struct wire_item uneven = { .id = 9,
+                                .first = 100,
+                                .count = 4,
+                                .size = 9,
+                                .tries = 2,
+                                .sum_ns = 1001,
+                                .lens = slice_borrow(lens, 16),
                                 .body = slice_borrow(body, 9) };
     struct wire_item fixed = { .id = 9, .first = UINT64_MAX - 6, .count = 6, .size = 4, .flags = WIRE_FIXED, .sum_ns = UINT64_MAX,
                                .body = slice_borrow(body, 24) };
@@ -69,7 +76,8 @@ static void a_range_without_bytes(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(every_cut_of_plain_items), cmocka_unit_test(the_document_of_an_outcome_stays_whole),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(every_cut_of_plain_items),
+                                        cmocka_unit_test(the_document_of_an_outcome_stays_whole),
                                         cmocka_unit_test(a_range_without_bytes) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

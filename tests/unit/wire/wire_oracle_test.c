@@ -92,7 +92,8 @@ static void strings_bytes_and_the_rest(void **state)
     msgpack_sbuffer_destroy(&buffer);
 }
 
-/* Random bytes: whether they are one sound value, and how long it is, is judged alike (but for msgpack-c's own limit of nesting). */
+/* Random bytes: whether they are one sound value, and how long it is, is judged alike (but for msgpack-c's own limit of nesting).
+ */
 static void soundness(void **state)
 {
     uint32_t random = 99;

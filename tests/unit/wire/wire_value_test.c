@@ -78,9 +78,11 @@ static void one_of_each(void **state)
     bfork_bytes bytes;
 
     (void)state;
-    PACK((bool)true, (short)-7, 4000000000u, -5000000000ll, 18446744073709551615ull, 1.5f, 0.1, "häuser", (const char *)NULL, bfork_bytes_of("\0x", 2));
+    PACK((bool)true, (short)-7, 4000000000u, -5000000000ll, 18446744073709551615ull, 1.5f, 0.1, "häuser", (const char *)NULL,
+         bfork_bytes_of("\0x", 2));
     arena_used = 0;                 /* bytes are lent from packed, so it must stay */
-    assert_int_equal(value_unpack(packed, packed_size, BFORK_REFS_(0, &b, &s, &u, &ll, &ull, &f, &d, &text, &none, &bytes), alloc, NULL, &e), 0);
+    assert_int_equal(
+        value_unpack(packed, packed_size, BFORK_REFS_(0, &b, &s, &u, &ll, &ull, &f, &d, &text, &none, &bytes), alloc, NULL, &e), 0);
     assert_true(b && s == -7 && u == 4000000000u && ll == -5000000000ll && ull == UINT64_MAX && f == 1.5f && d == 0.1 && !none);
     assert_string_equal(text, "häuser");
     assert_int_equal(bytes.size, 2);
@@ -123,7 +125,8 @@ static void integer(long long v)
 
 static void integers_at_every_border(void **state)
 {
-    static const long long around[] = { 0, 31, 32, 127, 128, 255, 256, 32767, 32768, 65535, 65536, 2147483647, 2147483648, 4294967295, 4294967296, LLONG_MAX };
+    static const long long around[] = { 0,     31,    32,    127,        128,        255,        256,        32767,
+                                        32768, 65535, 65536, 2147483647, 2147483648, 4294967295, 4294967296, LLONG_MAX };
 
     (void)state;
     for (size_t k = 0; k < sizeof(around) / sizeof(around[0]); k++)
@@ -244,7 +247,8 @@ static void mismatches_show_both_sides(void **state)
     refuses(UNPACK(&s), "sent (str \"a.jpg\", int 256), asked for (const char * *)");
     assert_null(s);
     PACK(-1, (bool)true, "a text that is longer than what is shown of it", bfork_bytes_of("12345", 5), -3000000000ll, 1);
-    refuses(UNPACK(&u, &yes, &s, &b, &i, &j), "sent (int -1, bool true, str \"a text that is longer th…\", bytes [5], long -3000000000, int 1), "
+    refuses(UNPACK(&u, &yes, &s, &b, &i, &j),
+            "sent (int -1, bool true, str \"a text that is longer th…\", bytes [5], long -3000000000, int 1), "
             "asked for (unsigned *, bool *, const char * *, bfork_bytes *, int *, int *)");
     assert_true(!yes && !s && !b.data);
     PACK(2);
@@ -273,7 +277,9 @@ static void many_values_in_a_mismatch(void **state)
 
 static void malformed_bytes(void **state)
 {
-    static const char *const bad[] = { "\xc1", "\x92\x01", "\x91\xa5xyz", "\x91\x01\x01", "\x91\xdd\xff\xff\xff\xff", "\x91\xc6\x7f\xff\xff\xff" };
+    static const char *const bad[] = {
+        "\xc1", "\x92\x01", "\x91\xa5xyz", "\x91\x01\x01", "\x91\xdd\xff\xff\xff\xff", "\x91\xc6\x7f\xff\xff\xff"
+    };
     static const size_t sizes[] = { 1, 2, 5, 3, 6, 6 };
     int i = 5;
 
@@ -349,10 +355,20 @@ static void strings_of_every_width(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_of_each), cmocka_unit_test(no_values), cmocka_unit_test(integers_at_every_border), cmocka_unit_test(beyond_signed),
-        cmocka_unit_test(real_numbers), cmocka_unit_test(fixed_objects), cmocka_unit_test(true_and_false_as_c_has_them), cmocka_unit_test(any_value),
-        cmocka_unit_test(mismatches_show_both_sides), cmocka_unit_test(many_values_in_a_mismatch), cmocka_unit_test(malformed_bytes),
-        cmocka_unit_test(no_memory_for_strings), cmocka_unit_test(what_cannot_travel), cmocka_unit_test(strings_of_every_width),
+        cmocka_unit_test(one_of_each),
+        cmocka_unit_test(no_values),
+        cmocka_unit_test(integers_at_every_border),
+        cmocka_unit_test(beyond_signed),
+        cmocka_unit_test(real_numbers),
+        cmocka_unit_test(fixed_objects),
+        cmocka_unit_test(true_and_false_as_c_has_them),
+        cmocka_unit_test(any_value),
+        cmocka_unit_test(mismatches_show_both_sides),
+        cmocka_unit_test(many_values_in_a_mismatch),
+        cmocka_unit_test(malformed_bytes),
+        cmocka_unit_test(no_memory_for_strings),
+        cmocka_unit_test(what_cannot_travel),
+        cmocka_unit_test(strings_of_every_width),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
