@@ -178,7 +178,7 @@ static void judge_task(struct sim *s, const struct sim_job *j, uint32_t i)
     enum sim_task does = task_kind(j, i);
     if (does == TASK_OK && kind != BFORK_OK && kind != BFORK_LOST && kind != BFORK_UNKNOWN &&
         !(kind == BFORK_CRASHED && (s->faults & FAULT_PROCESS)))
-        sim_fail(s, "job %u task %u should be well and is %s", j->tag, i, bfork_status_name(kind));
+        sim_fail(s, "job %u task %u should be well and ended as %d", j->tag, i, kind);
     if (does != TASK_OK && kind == BFORK_OK)
         sim_fail(s, "job %u task %u should have failed", j->tag, i);
     if (kind == BFORK_LOST && !(s->faults & (FAULT_WORKER | FAULT_STALL | FAULT_CUT | FAULT_BROKER | FAULT_DRAIN)))

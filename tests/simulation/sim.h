@@ -14,7 +14,7 @@
 #include "broker/core/broker.h"
 #include "libclient/core/session.h"
 #include "wire/wire.h"
-#include "worker/core/worker.h"
+#include "worker.h"
 
 #define SIM_WORKERS 4
 #define SIM_CLIENTS 3
@@ -47,10 +47,9 @@ struct sim_proc {
     uint32_t head, count;           /* ring */
     struct { uint32_t job; uint64_t index; uint64_t value; uint32_t tag; } ring[SIM_RING];
     bool busy;                      /* ring[head] has begun */
+    uint32_t job_tags[256];         /* number of push_job -> tag of our job */
     uint64_t incarnation;           /* so that events for an earlier process are dropped */
 };
-
-struct sim_spec { uint32_t job; uint32_t tag; };
 
 struct sim_worker {
     struct sim *s;
@@ -58,7 +57,6 @@ struct sim_worker {
     struct worker *core;
     struct sim_end here, there;     /* messages to the worker; to the broker */
     struct sim_proc procs[SIM_PROCS];
-    uint32_t job_tags[256];         /* number of push_job -> tag of our job */
     uint8_t instance[WIRE_ID];
     uint64_t life, tick_at, stalled_until;
     bool reconnecting, draining;

@@ -73,7 +73,7 @@ static void on_answer(void *ctx, uint32_t request, int32_t code, struct wire_str
 static void on_failed(void *ctx, int32_t code, struct wire_str text)
 {
     struct sim_client *c = ctx;
-    sim_fail(c->s, "c%d: its session failed: %s: %.*s", c->number, bfork_status_name(code), (int)text.n, text.p);
+    sim_fail(c->s, "c%d: its session failed: %d: %.*s", c->number, (int)code, (int)text.n, text.p);
 }
 
 static const struct session_ops ops = { on_outcomes, on_pool_state, on_output, on_answer, on_failed };
@@ -227,7 +227,7 @@ void client_start(struct sim *s, struct sim_client *c)
                                      .role = WIRE_CLIENT };
     uint8_t digest[WIRE_DIGEST];
     const struct wire_pool_spec spec = { .arch = WIRE_STR("sim"), .max_tasks = sim_chance(s, 300) ? 5 : 0 };
-    for (int i = 0; i < WIRE_ID; i++)
+    for (size_t i = 0; i < WIRE_ID; i++)
         config.instance[i] = (uint8_t)sim_random(s, 256);
     memset(digest, c->number, sizeof(digest));
     if (session_new(&config, &ops, c, &c->core) != 0 ||

@@ -116,12 +116,12 @@ static uint32_t op_push(void *ctx, worker_proc id, uint32_t job, const struct wi
     for (; n < item->count && p->count < SIM_RING; n++) {
         uint32_t at = (p->head + p->count++) % SIM_RING;
         p->ring[at].job = job;
-        p->ring[at].tag = w->job_tags[job % 256];
+        p->ring[at].tag = p->job_tags[job % 256];
         p->ring[at].index = item->first + n;
         memcpy(&p->ring[at].value, item->body.data + 8 * (size_t)n, 8);
         if (p->ring[at].value != task_value(p->ring[at].tag, item->first + n))
-            sim_fail(w->s, "w%d: task %llu of job %u came with another's arguments", w->number, (unsigned long long)(item->first + n),
-                     p->ring[at].tag);
+            sim_fail(w->s, "w%d: task %llu of job %u came with arguments of %lld", w->number, (unsigned long long)(item->first + n),
+                     p->ring[at].tag, (long long)((p->ring[at].value - p->ring[at].tag) * 0xf1de83e19937733dull));
     }
     step_proc(w->s, w, p);
     return n;
@@ -132,12 +132,16 @@ static int op_push_job(void *ctx, worker_proc id, uint32_t job, const struct wir
     struct sim_worker *w = ctx;
     struct wire_job_spec d;
     struct err e;
-    (void)id;
+    struct sim_proc *p = proc_of(w, id);
+    if (!p || job >= 256) {
+        sim_fail(w->s, "w%d: job %u for process %u, which there is not", w->number, job, id);
+        return BFORK_EINVAL;
+    }
     if (wire_job_spec_decode(spec.p, spec.n, &d, &e) != 0 || d.name.n != 4)
         sim_fail(w->s, "w%d: a job's specification was changed on its way", w->number);
     else
-        memcpy(&w->job_tags[job % 256], d.name.p, 4);
-    w->job_tags[job % 256] -= 0x20202020u;  /* names are printable */
+        memcpy(&p->job_tags[job], d.name.p, 4);
+    p->job_tags[job] -= 0x20202020u;  /* names are printable */
     return 0;
 }
 
@@ -381,7 +385,7 @@ void worker_start(struct sim *s, struct sim_worker *w, bool replaces)
     config.slots = w->slots = 1 + (uint32_t)sim_random(s, 4);
     memcpy(config.replaces, w->instance, WIRE_ID);
     config.has_replaces = replaces;
-    for (int i = 0; i < WIRE_ID; i++)
+    for (size_t i = 0; i < WIRE_ID; i++)
         w->instance[i] = (uint8_t)sim_random(s, 256);
     memcpy(config.instance, w->instance, WIRE_ID);
     if (worker_new(&config, &ops, w, &w->core) != 0)
