@@ -418,13 +418,17 @@ static int result(struct broker *b, struct worker *w, const struct wire_item *it
             attempt_foreign(b, w, it.id);
         return 0;
     }
-    handed = a->s.first + a->s.count;
-    if (a->state == ATTEMPT_FINISHED || end <= a->next || it.first >= a->end) {
+    if (a->state == ATTEMPT_FINISHED) {
         b->n.duplicates += it.count;
         return 0;
     }
+    handed = a->s.first + a->s.count;
     if (!it.count || end < it.first || it.first < a->s.first || end > handed || it.kind > WIRE_RETURNED)
         return BFORK_EPROTOCOL;
+    if (end <= a->next || it.first >= a->end) {
+        b->n.duplicates += it.count;
+        return 0;
+    }
     if (it.kind == WIRE_RETURNED) {
         if (it.first < a->next || end < a->end)
             return BFORK_EPROTOCOL;

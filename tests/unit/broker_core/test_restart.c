@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * test_restart.c - a broker that has forgotten everything: workers report what they hold, clients replay, nothing that still runs is run
+ * again, nobody answers for what he was not given.
+ */
+#include "world.h"
+
+#include <string.h>
+
+static const struct wire_job_spec tens = { .chunk = 10 }, once = { .chunk = 10, .retries = -1 };
+
+static struct broker_counters counters(struct world *w)
+{
+    struct broker_counters n;
+
+    broker_counters(w->b, &n);
+    return n;
+}
+
+/* One worker has tasks 0 to 9 as attempt 1; 30 were submitted; then the broker starts again. */
+static struct world *restarted(void)
+{
+    struct world *w = world_new(NULL);
+
+    worker_hello(w, "w1", 1);
+    client_start(w, "c1", 2, &tens);
+    client_tasks(w, "c1", 1, 0, 30, 100);
+    world_after(w, 100);
+    world_restart(w, EPOCH * 2);
+    world_forget(w);
+    return w;
+}
+
+static void client_again(struct world *w, const struct wire_job_spec *spec)
+{
+    world_peer(w, "c1")->acked = 0;
+    client_start(w, "c1", 2, spec);
+}
+
+static void adopted(void **state)
+{
+    struct world *w = restarted();
+
+    (void)state;
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);
+    assert_int_equal(counters(w).adopted, 1);
+    client_again(w, &tens);
+    client_replay(w, "c1", 1, 0, 30, 0);
+    EXPECT(w, "");     /* 0 to 9 run; the rest is held */
+    worker_done(w, "w1", 1, 0, 4, 100000);
+    EXPECT(w, "[ 100] > c1 OUTCOMES s1 j1 0+4\n");
+    world_after(w, 2500);
+    simple(w, "w1", WIRE_PING, 1);
+    world_forget(w);
+    world_after(w, 1000);
+    EXPECT(w, "");     /* hold_ms after the start the others are queued, but the only slot is busy with what was adopted */
+    assert_int_equal(counters(w).queued, 20);
+    simple(w, "w1", WIRE_BYE, 0);
+    worker_hello(w, "w2", 1);
+    EXPECT(w, "[3600] > w1 CUT\n"
+              "[3600] > w2 CHUNKS #1000 j1 4+6 tries 1,0\n");     /* the arguments of the adopted ones came with the replay */
+    world_free(w);
+}
+
+static void reported_after_the_replay(void **state)
+{
+    struct world *w = restarted();
+
+    (void)state;
+    client_again(w, &tens);
+    client_replay(w, "c1", 1, 0, 5, 0);
+    client_replay(w, "c1", 1, 5, 25, 0);
+    assert_int_equal(counters(w).queued, 30);
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);
+    assert_int_equal(counters(w).queued, 20);
+    assert_int_equal(counters(w).running, 10);
+    EXPECT(w, "");
+    world_free(w);
+}
+
+static void reported_too_late(void **state)
+{
+    struct world *w = restarted();
+
+    (void)state;
+    worker_hello(w, "w2", 1);
+    client_again(w, &tens);
+    client_replay(w, "c1", 1, 0, 30, 0);
+    for (int i = 0; i < 4; i++) {
+        world_after(w, 1000);
+        simple(w, "w2", WIRE_PING, 1);
+    }
+    world_forget(w);
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);
+    EXPECT(w, "[4100] > w1 ATTEMPTS_CLOSE #1 why 4\n"
+              "[4100] > w1 CHUNKS #1001 j2 10+10\n");     /* handed out again already */
+    assert_int_equal(counters(w).adopted, 0);
+    world_free(w);
+}
+
+static void forged(void **state)
+{
+    struct world *w = restarted();
+
+    (void)state;
+    w->seen[0].ticket[3] ^= 1;
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);
+    EXPECT(w, "[ 100] > w1 ATTEMPTS_CLOSE #1 why 4\n");
+    w->seen[0].ticket[3] ^= 1;
+    worker_hello_only(w, "w2", 1, NULL);        /* the ticket is another worker's */
+    worker_holding(w, "w2", (uint64_t[]){ 1 }, 1);
+    EXPECT(w, "[ 100] > w2 ATTEMPTS_CLOSE #1 why 4\n");
+    assert_int_equal(counters(w).adopted, 0);
+    assert_int_equal(counters(w).running, 0);
+    world_free(w);
+}
+
+static void finished_before_the_client_is_back(void **state)
+{
+    struct world *w = restarted();
+
+    (void)state;
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);
+    worker_done(w, "w1", 1, 0, 10, 1000);
+    world_forget(w);
+    client_again(w, &tens);
+    client_replay(w, "c1", 1, 0, 30, 0);
+    EXPECT(w, "[ 100] > c1 OUTCOMES s1 j1 0+10\n");
+    assert_int_equal(counters(w).queued, 20);
+    client_ack(w, "c1", 1, 1);
+    EXPECT(w, "[ 100] > w1 ATTEMPTS_CLOSE #1 why 5\n");
+    world_free(w);
+}
+
+static void client_never_back(void **state)
+{
+    struct world *w = restarted();
+
+    (void)state;
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);
+    for (int i = 0; i < 61; i++) {
+        world_after(w, 1000);
+        simple(w, "w1", WIRE_PING, 1);
+        if (i < 59)
+            world_forget(w);
+    }
+    EXPECT(w, "[60100] > w1 ATTEMPTS_CLOSE #1 why 6\n"
+              "[60100] > w1 PONG 1\n"
+              "[61100] > w1 PONG 1\n");
+    assert_int_equal(counters(w).running, 0);
+    assert_true(broker_idle(w->b));
+    world_free(w);
+}
+
+static void maybe_started(void **state)
+{
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    world_after(w, 100);
+    world_restart(w, EPOCH * 2);
+    worker_hello(w, "w1", 1);
+    client_again(w, &once);
+    client_replay(w, "c1", 1, 0, 10, WIRE_MAYBE_STARTED);
+    client_replay(w, "c1", 1, 10, 5, 0);
+    EXPECT(w, "");
+    world_after(w, 2900);
+    simple(w, "w1", WIRE_PING, 1);
+    world_forget(w);
+    world_after(w, 200);
+    EXPECT(w, "[3100] > c1 ASSIGNED #1000 j1 10+5\n"
+              "[3100] > c1 OUTCOMES s1 j1 0+10 unknown\n");     /* nobody reported the first ten: unknown, never again; the others were not begun */
+    world_free(w);
+}
+
+#define T(f) cmocka_unit_test(f)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { T(adopted), T(reported_after_the_replay), T(reported_too_late), T(forged),
+        T(finished_before_the_client_is_back), T(client_never_back), T(maybe_started) };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
