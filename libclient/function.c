@@ -60,7 +60,7 @@ static int by_name(struct bfork_session *s, const bfork_function *f, const struc
         if (!k)
             break;
         if (wire_fn_decode(k->doc->data, k->doc->size, &known, NULL) == 0 && known.kind == fn.kind && known.object.n == fn.object.n &&
-            memcmp(known.object.p, object, fn.object.n) == 0 && strcmp(k->symbol, symbol) == 0) {
+            (!fn.object.n || memcmp(known.object.p, object, fn.object.n) == 0) && strcmp(k->symbol, symbol) == 0) {
             *ret = k;
             return 0;
         }

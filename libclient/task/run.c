@@ -49,6 +49,12 @@ int task_job_new(const void *spec, size_t size, struct task_job **ret, struct er
         task_job_free(&j);
         return rc;
     }
+    if (j->spec.context.n && !(j->context = malloc(j->spec.context.n))) {
+        task_job_free(&j);
+        return err_set(e, BFORK_ENOMEM, "out of memory");
+    }
+    if (j->context)
+        j->spec.context.p = memcpy(j->context, j->spec.context.p, j->spec.context.n);
     copy_str(j->job_name, sizeof(j->job_name), j->spec.name);
     copy_str(j->client_host, sizeof(j->client_host), j->spec.client_host);
     find_function(j);
@@ -61,6 +67,7 @@ void task_job_free(struct task_job **j)
     if (!*j)
         return;
     buf_unref(&(*j)->doc);
+    free((*j)->context);
     free(*j);
     *j = NULL;
 }

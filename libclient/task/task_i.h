@@ -14,7 +14,8 @@
 struct task_job {
     uint32_t handle;
     struct buf *doc;                    /* owned: the encoded specification */
-    struct wire_job_spec spec;          /* points into doc */
+    struct wire_job_spec spec;          /* points into doc, but for its context */
+    void *context;                      /* owned: the context, at an address that any struct may have */
     struct wire_fn fn;                  /* likewise */
     union { bfork_task_fn *task; bfork_map_fn *map; void (*any)(void); } call;
     bool command;
