@@ -21,6 +21,8 @@ struct link_ops {
     uint64_t (*deadline)(struct link *l);
     bool (*arm)(struct link *l, enum link_want want);       /* before sleeping on fd; true: there is something already */
     void (*close)(struct link *l);
+    /* Why there is no connection now, for people; "": there is one. */
+    const char *(*trouble)(struct link *l);
     /* SHA-256, or on a link that leaves this machine never, any 32 bytes that tell two documents apart. */
     void (*digest)(struct link *l, const void *p, size_t n, uint8_t out[WIRE_DIGEST]);
     /* Digest and size of this process's executable, or of our runner (runner: zero bytes of digest). */

@@ -276,7 +276,16 @@ static void remote_close(struct link *l)
     free(r);                                /* the object stays loaded: its threads' last instructions may still run */
 }
 
-static const struct link_ops remote_ops = { .pump = remote_pump, .fd = remote_fd, .deadline = remote_deadline, .arm = remote_arm,
+static const char *remote_trouble(struct link *l)
+{
+    struct remote *r = (struct remote *)l;
+    if (session_is_up(r->core))
+        return "";
+    snprintf(r->text, sizeof(r->text), "broker %s: %s", r->table->endpoint(r->transport), r->why.code ? r->why.text : "no answer yet");
+    return r->text;
+}
+
+static const struct link_ops remote_ops = { .trouble = remote_trouble, .pump = remote_pump, .fd = remote_fd, .deadline = remote_deadline, .arm = remote_arm,
                                             .close = remote_close, .digest = remote_digest, .program = remote_program };
 
 static int load(struct remote *r, struct err *e)

@@ -291,6 +291,8 @@ static int wait_answer(struct bfork_session *s, uint32_t request, int timeout_ms
     int rc = drive_wait(s, is_answered, &a, LINK_NEXT, drive_deadline(timeout_ms), NULL, NULL);
     if (rc == 0 && s->error)
         return error_again(s->error);
+    if (rc == BFORK_ETIMEDOUT && *s->link->ops->trouble(s->link))
+        return error_set(BFORK_EUNREACHABLE, "%s (waited %d ms)", s->link->ops->trouble(s->link), timeout_ms);
     if (rc == 0 && s->answer_code < 0)
         return error_set(s->answer_code, "%s", s->answer_text ? s->answer_text : "");
     if (rc == 0 && ret_text) {

@@ -147,6 +147,8 @@ static void send_questions(struct session *s)
             e->msg.u.status_get.what = WIRE_STR(q->a);
         else if (q->type == WIRE_ADMIN)
             e->msg.u.admin = (struct wire_admin){ .verb = WIRE_STR(q->a), .argument = WIRE_STR(q->b) };
+        else if (q->type == WIRE_PING)
+            e->msg.u.ping.stamp = q->request;   /* small: the stamps of the lease's own pings are times */
         q->sent = true;
     }
 }

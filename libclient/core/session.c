@@ -200,7 +200,8 @@ void session_recv(struct session *s, uint64_t now, const struct wire_msg *m)
             e->msg.u.ping = m->u.ping;
         break;
     case WIRE_PONG:
-        answer(s, m->request, 0, (struct wire_str){ 0 });
+        if (m->u.ping.stamp <= UINT32_MAX)
+            answer(s, (uint32_t)m->u.ping.stamp, 0, (struct wire_str){ 0 });
         break;
     case WIRE_STATUS:
         answer(s, m->request, 0, m->u.status.json);

@@ -185,7 +185,13 @@ static void local_close(struct link *link)
     free(l);
 }
 
-static const struct link_ops local_ops = { .pump = local_pump, .fd = local_fd, .deadline = local_deadline, .arm = local_arm,
+static const char *local_trouble(struct link *link)
+{
+    (void)link;
+    return "";
+}
+
+static const struct link_ops local_ops = { .trouble = local_trouble, .pump = local_pump, .fd = local_fd, .deadline = local_deadline, .arm = local_arm,
                                            .close = local_close, .digest = local_digest, .program = local_program };
 
 static int make_cores(struct local *l, struct err *e)

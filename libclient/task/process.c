@@ -39,6 +39,7 @@ struct process {
 
 static void __attribute__((noreturn)) broken(struct process *p)
 {
+    atomic_store(&p->c->current, 0);    /* its task had ended well */
     atomic_store(&p->c->state, RING_BROKEN);
     fflush(NULL);
     _exit(3);
