@@ -2,6 +2,7 @@
  * error.c - errors as data: the last one of each thread, those owned by futures, their names and their text.
  */
 #include "error.h"
+#include "base/cpus.h"
 
 #include <stdio.h>
 
@@ -192,4 +193,9 @@ void bfork_die(const char *what)
 uint32_t bfork_version(void)
 {
     return BFORK_VERSION;
+}
+
+int bfork_cpu_count(void)
+{
+    return cpus_usable();
 }
