@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * connection.c - one connection after the other: back-off, what went wrong in words, messages in and out.
+ *
+ * A link lives for exactly one connection. Delays are random below a bound that doubles from 1 s to 10 s, so that a restarted broker is
+ * not run over by its workers.
+ */
+#include "shell.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "bfork.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define FIRST_MS 1000u
+#define MOST_MS 10000u
+
+static uint64_t random_below(struct shell *s, uint64_t n)
+{
+    s->seed ^= s->seed << 13;
+    s->seed ^= s->seed >> 7;
+    s->seed ^= s->seed << 17;
+    return s->seed % n;
+}
+
+void connection_close(struct shell *s, uint64_t now)
+{
+    uint64_t most = FIRST_MS;
+
+    if (s->link)
+        net_link_close(&s->link);
+    worker_disconnected(s->core, now, s->why);
+    blobs_online(s->blobs, false);
+    for (uint32_t k = 0; k < s->failures && most < MOST_MS; k++)
+        most *= 2;
+    if (most > MOST_MS)
+        most = MOST_MS;
+    s->connect_at = now + (10 + random_below(s, most)) * CLOCK_MS;
+    s->failures++;
+    s->link_up = s->online = s->broken = false;
+}
+
+void connection_break(struct shell *s, const char *why)
+{
+    if (!s->broken)
+        snprintf(s->why, sizeof(s->why), "%s", why);
+    s->broken = true;
+}
+
+/* The same trouble is said once. */
+static void say(struct shell *s, const struct err *e)
+{
+    bool again = strcmp(s->said, e->text) == 0;
+
+    log_line(again ? LOG_DEBUG_ : e->code == BFORK_EDENIED || e->code == BFORK_EPROTOCOL ? LOG_ERROR_ : LOG_WARNING_, "%s%s", e->text,
+             again ? "" : "; trying again");
+    snprintf(s->said, sizeof(s->said), "%s", e->text);
+}
+
+static void link_down(struct shell *s, uint64_t now, const struct err *e)
+{
+    say(s, e);
+    snprintf(s->why, sizeof(s->why), "%s", e->text);
+    connection_close(s, now);
+}
+
+void connection_step(struct shell *s, uint64_t now)
+{
+    struct err e = { 0 };
+
+    if (s->stop)
+        return;
+    if (!s->link) {
+        if (now < s->connect_at)
+            return;
+        if (net_connect(s->net, s->settings->endpoint, s->settings->broker_key, &s->settings->pair, &s->link, &e) < 0) {
+            link_down(s, now, &e);
+            return;
+        }
+    }
+    switch (net_link_state(s->link, &e)) {
+    case NET_LINK_CONNECTING:
+        return;
+    case NET_LINK_UP:
+        if (!s->link_up)
+            worker_connected(s->core, now);
+        s->link_up = true;
+        return;
+    case NET_LINK_DOWN:
+        connection_drain(s, now);       /* an ERROR that came before the end says more */
+        if (!s->broken) {
+            link_down(s, now, &e);
+        }
+    }
+}
+
+static void take(struct shell *s, uint64_t now, struct buf *frame)
+{
+    struct wire_msg m;
+    struct err e = { 0 };
+
+    if (wire_decode(frame->data, frame->size, frame, s->items, &m, &e) < 0) {
+        char why[600];
+
+        snprintf(why, sizeof(why), "the broker sent what is no message: %s", e.text);
+        log_line(LOG_ERROR_, "%s", why);
+        connection_break(s, why);
+        return;
+    }
+    worker_recv(s->core, now, &m);
+    if (m.type == WIRE_BLOB_PIECE || m.type == WIRE_BLOB_NONE)
+        blobs_message(s->blobs, &m);
+}
+
+bool connection_drain(struct shell *s, uint64_t now)
+{
+    int n = 0, rc = 0;
+
+    while (s->link && !s->broken && n < SHELL_TURN) {
+        struct buf *frame = NULL;
+
+        if ((rc = net_link_recv(s->link, &frame)) <= 0)
+            break;
+        take(s, now, frame);
+        buf_unref(&frame);
+        n++;
+    }
+    if (rc < 0 && s->link)
+        connection_break(s, "the connection is broken");
+    return n == SHELL_TURN;
+}
+
+void connection_send(struct shell *s, const struct wire_msg *m)
+{
+    int rc;
+
+    if (!s->link || s->broken)
+        return;
+    rc = net_link_send(s->link, m);
+    if (rc == BFORK_EAGAIN)
+        connection_break(s, "the broker takes no messages, within its window");
+    else if (rc < 0 && rc != BFORK_EUNREACHABLE)        /* that is said by the link's state, with its reason */
+        connection_break(s, "a message could not be made");
+}

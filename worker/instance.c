@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * instance.c - see instance.h. The broker requeues at once what the instance that is replaced has held; the lock makes sure that it is
+ * not running any more.
+ */
+#include "instance.h"
+
+#include "bfork.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+int instance_mkdir(const char *dir, struct err *e)
+{
+    char path[PATH_MAX];
+
+    if (snprintf(path, sizeof(path), "%s", dir) >= (int)sizeof(path))
+        return err_set(e, BFORK_EINVAL, "the path is too long: %s", dir);
+    for (char *p = path + 1; *p; p++) {
+        if (*p != '/')
+            continue;
+        *p = 0;
+        if (mkdir(path, 0700) != 0 && errno != EEXIST)
+            return err_errno(e, BFORK_EINVAL, errno, "cannot make the directory %s", path);
+        *p = '/';
+    }
+    if (mkdir(path, 0700) != 0 && errno != EEXIST)
+        return err_errno(e, BFORK_EINVAL, errno, "cannot make the directory %s", path);
+    return 0;
+}
+
+static bool parse(const char *hex, uint8_t id[WIRE_ID])
+{
+    for (size_t k = 0; k < WIRE_ID; k++) {
+        unsigned v;
+
+        if (sscanf(hex + 2 * k, "%2x", &v) != 1)
+            return false;
+        id[k] = (uint8_t)v;
+    }
+    return true;
+}
+
+int instance_open(const char *dir, struct instance *i, struct err *e)
+{
+    char path[PATH_MAX], hex[2 * WIRE_ID + 2] = "";
+    int rc = instance_mkdir(dir, e);
+    ssize_t n;
+
+    memset(i, 0, sizeof(*i));
+    i->fd = -1;
+    if (rc < 0)
+        return rc;
+    if (snprintf(path, sizeof(path), "%s/instance", dir) >= (int)sizeof(path))
+        return err_set(e, BFORK_EINVAL, "the path is too long: %s", dir);
+    if ((i->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) < 0)
+        return err_errno(e, BFORK_EINVAL, errno, "cannot write the state directory %s", dir);
+    if (flock(i->fd, LOCK_EX | LOCK_NB) != 0) {
+        rc = errno == EWOULDBLOCK ? err_set(e, BFORK_ESTATE, "another bfork-worker uses %s: give each its own --state-dir", dir)
+                                  : err_errno(e, BFORK_EINVAL, errno, "cannot lock %s", path);
+        instance_close(i);
+        return rc;
+    }
+    n = pread(i->fd, hex, 2 * WIRE_ID, 0);
+    i->has_replaces = n == 2 * WIRE_ID && parse(hex, i->replaces);
+    if (getrandom(i->id, sizeof(i->id), 0) != sizeof(i->id)) {
+        rc = err_errno(e, BFORK_ENOMEM, errno, "no random numbers");
+        instance_close(i);
+        return rc;
+    }
+    for (size_t k = 0; k < WIRE_ID; k++)
+        snprintf(hex + 2 * k, 3, "%02x", i->id[k]);
+    hex[2 * WIRE_ID] = '\n';
+    if (pwrite(i->fd, hex, 2 * WIRE_ID + 1, 0) != 2 * WIRE_ID + 1 || ftruncate(i->fd, 2 * WIRE_ID + 1) != 0) {
+        rc = err_errno(e, BFORK_EINVAL, errno, "cannot write %s", path);
+        instance_close(i);
+        return rc;
+    }
+    return 0;
+}
+
+void instance_close(struct instance *i)
+{
+    if (i->fd >= 0)
+        close(i->fd);
+    i->fd = -1;
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * main.c - bfork-worker: reads its configuration, makes its parts, runs, closes. Task processes end with it (common/exec sees to that).
+ */
+#include "shell.h"
+
+#include "base/arch.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "bfork.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int fail(int code, const struct err *e)
+{
+    fprintf(stderr, "bfork-worker: %s\n", e->text);
+    return code;
+}
+
+/* Blocked before any thread is made, so that only our descriptor gets them. */
+static int open_signals(void)
+{
+    sigset_t set;
+
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
+        return -1;
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+/* Each task process takes a few. */
+static void raise_descriptors(void)
+{
+    struct rlimit r;
+
+    if (getrlimit(RLIMIT_NOFILE, &r) == 0 && r.rlim_cur < r.rlim_max && r.rlim_max != RLIM_INFINITY) {
+        r.rlim_cur = r.rlim_max > 1048576 ? 1048576 : r.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &r);       /* if not: fewer processes at a time, with a text when it comes to that */
+    }
+}
+
+/* ---- programs -------------------------------------------------------------------------------- */
+
+static void resolve(void *ctx, worker_lane lane, const struct wire_pool_spec *spec)
+{
+    struct shell *s = ctx;
+    char name[256], text[600];
+
+    snprintf(name, sizeof(name), "%.*s", (int)spec->program_name.n, spec->program_name.n ? spec->program_name.p : "");
+    if (spec->arch.n != strlen(BASE_ARCH) || memcmp(spec->arch.p, BASE_ARCH, spec->arch.n) != 0) {
+        snprintf(text, sizeof(text), "%s is built for %.*s, and worker %s runs %s", name, (int)spec->arch.n,
+                 spec->arch.n ? spec->arch.p : "", s->settings->name, BASE_ARCH);
+        slots_no_program(s->slots, lane, BFORK_REFUSED, "arch", text);
+        return;
+    }
+    if (spec->program.n != WIRE_DIGEST)
+        slots_no_program(s->slots, lane, BFORK_EPROTOCOL, "fetch", "the program is not named by a SHA-256");
+    else
+        blobs_want(s->blobs, lane, spec->program.p, spec->program_size, name);
+}
+
+static void blob_send(void *ctx, const struct wire_msg *m)
+{
+    struct shell *s = ctx;
+    struct wire_msg copy = *m;
+
+    copy.ack = worker_ack(s->core);
+    connection_send(s, &copy);
+}
+
+static bool blob_wanted(void *ctx, uint32_t lane)
+{
+    return slots_lane_known(((struct shell *)ctx)->slots, lane);
+}
+
+static void blob_ready(void *ctx, uint32_t lane, const char *path)
+{
+    slots_program(((struct shell *)ctx)->slots, lane, path, -1, NULL);
+}
+
+static void blob_failed(void *ctx, uint32_t lane, int code, const char *stage, const char *text)
+{
+    slots_no_program(((struct shell *)ctx)->slots, lane, code, stage, text);
+}
+
+static void output(void *ctx, uint64_t attempt, uint32_t job, uint64_t index, uint32_t pid, int stream, const void *bytes, size_t size,
+                   bool cut)
+{
+    live_send(ctx, attempt, job, index, pid, stream, bytes, size, cut);
+}
+
+/* ---- parts ----------------------------------------------------------------------------------- */
+
+static int make_core(struct shell *s, struct err *e)
+{
+    struct worker_config c = { .slots = s->settings->slots, .has_replaces = s->instance.has_replaces, .name = s->settings->name,
+        .host = s->settings->host, .software = "broadfork " BF_VERSION, .arch = BASE_ARCH, .resources = s->settings->resources,
+        .pid = (uint32_t)getpid(), .window_bytes = s->options->window_bytes };
+
+    memcpy(c.instance, s->instance.id, WIRE_ID);
+    memcpy(c.replaces, s->instance.replaces, WIRE_ID);
+    if (worker_new(&c, slots_ops(), s->slots, &s->core) < 0)
+        return err_set(e, BFORK_ENOMEM, "out of memory");
+    slots_attach(s->slots, s->core);
+    return 0;
+}
+
+static int check_work_dir(const char *dir, struct err *e)
+{
+    struct stat st;
+
+    if (stat(dir, &st) != 0)
+        return err_errno(e, BFORK_EINVAL, errno, "the work directory %s", dir);
+    if (!S_ISDIR(st.st_mode) || access(dir, X_OK) != 0)
+        return err_set(e, BFORK_EINVAL, "the work directory %s is not a directory that can be entered", dir);
+    return 0;
+}
+
+static int make_parts(struct shell *s, struct err *e)
+{
+    const struct options *o = s->options;
+    struct blobs_ops ops = { blob_send, blob_wanted, blob_ready, blob_failed, s };
+    struct slots_config c = { .work_dir = s->settings->work, .output_limit = o->output_limit, .hide_secrets = true,
+        .start_limit_ms = (uint64_t)o->start_ms, .resolve = resolve, .output = output, .ctx = s };
+    int rc;
+
+    if ((rc = check_work_dir(s->settings->work, e)) < 0 || (rc = instance_open(s->settings->state, &s->instance, e)) < 0 ||
+        (rc = blobs_new(s->settings->cache, o->cache_size, &ops, &s->blobs, e)) < 0 || (rc = slots_new(&c, &s->slots, e)) < 0 ||
+        (rc = make_core(s, e)) < 0 || (rc = net_new(&s->net, e)) < 0)
+        return rc;
+    net_set_role(s->net, "worker");
+    live_init(&s->live, o->output_rate);
+    if (!(s->items = calloc(WIRE_ITEMS_MAX, sizeof(*s->items))))
+        return err_set(e, BFORK_ENOMEM, "out of memory");
+    if (getrandom(&s->seed, sizeof(s->seed), 0) != sizeof(s->seed))
+        return err_errno(e, BFORK_ENOMEM, errno, "no random numbers");
+    s->seed |= 1;
+    return 0;
+}
+
+static int serve(struct shell *s, int signal_fd)
+{
+    struct err e = { 0 };
+    int rc, code;
+
+    s->instance.fd = -1;
+    if ((rc = make_parts(s, &e)) < 0) {
+        code = fail(rc == BFORK_EINVAL || rc == BFORK_ESTATE ? EXIT_CONFIGURATION : 1, &e);
+    } else {
+        log_line(LOG_NOTICE_, "event=started broker=%s slots=%u state=%s", s->settings->endpoint, s->settings->slots, s->settings->state);
+        code = shell_run(s, signal_fd);
+    }
+    if (s->link)
+        net_link_close(&s->link);
+    slots_free(&s->slots);
+    worker_free(&s->core);
+    blobs_free(&s->blobs);
+    net_free(&s->net);
+    instance_close(&s->instance);
+    free(s->items);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    static struct settings settings;
+    static struct options options;
+    static struct shell shell = { .options = &options, .settings = &settings };
+    struct conf *conf = NULL;
+    struct err e = { 0, "" };
+    int code = 0, signal_fd;
+
+    prctl(PR_SET_DUMPABLE, 0);          /* task processes have our user id: they must not read our memory */
+    if (options_read(argc, argv, &options, &settings, &conf, &e) < 0)
+        return fail(EXIT_CONFIGURATION, &e);
+    if (options.help) {
+        options_help();
+    } else if (options.version) {
+        puts("bfork-worker " BF_VERSION);
+    } else if (log_level_parse(options.log_level) < 0) {
+        err_set(&e, BFORK_EINVAL, "the log level is one of error, warning, notice, info, debug, not %s", options.log_level);
+        code = fail(EXIT_CONFIGURATION, &e);
+    } else if (settings_keys(&options, &settings, &e) < 0 || (options.check_config && check_work_dir(settings.work, &e) < 0)) {
+        code = fail(EXIT_CONFIGURATION, &e);
+    } else if (options.check_config) {
+        options_print(&settings, conf);
+    } else {
+        log_open("bfork-worker", (enum log_level)log_level_parse(options.log_level));
+        raise_descriptors();
+        if ((signal_fd = open_signals()) < 0) {
+            err_errno(&e, BFORK_ENOMEM, errno, "cannot catch signals");
+            code = fail(1, &e);
+        } else {
+            code = serve(&shell, signal_fd);
+            close(signal_fd);
+        }
+    }
+    explicit_bzero(&settings.pair, sizeof(settings.pair));
+    conf_free(&conf);
+    return code;
+}
