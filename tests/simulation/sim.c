@@ -223,6 +223,33 @@ static void tear_down(struct sim *s)
     free(s->heap);
 }
 
+/* Names who waits for what. */
+static void stuck(struct sim *s)
+{
+    char text[400];
+    size_t at = 0;
+    for (int c = 0; c < s->n_clients; c++)
+        for (int j = 0; j < s->clients[c].n_jobs; j++) {
+            const struct sim_job *job = &s->clients[c].jobs[j];
+            uint32_t i = 0;
+            while (i < job->n && job->outcomes[i])
+                i++;
+            if (i < job->n && at < sizeof(text))
+                at += (size_t)snprintf(text + at, sizeof(text) - at, "; c%d job %u%s%s: %u of %u settled, %u added, first without is %u (began %u times)",
+                                       c, job->tag, job->map ? " map" : "", job->at_most_once ? " once" : "", job->settled, job->n, job->added, i, job->starts[i]);
+        }
+    for (int c = 0; c < s->n_clients && at < sizeof(text); c++)
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "; c%d %s unsettled %llu unsent %llu", c, session_is_up(s->clients[c].core) ? "up" : "down",
+                               (unsigned long long)session_unsettled(s->clients[c].core), (unsigned long long)session_unsent(s->clients[c].core));
+    if (s->broker && at < sizeof(text)) {
+        struct broker_counters n;
+        broker_counters(s->broker, &n);
+        snprintf(text + at, sizeof(text) - at, "; broker queued %llu running %llu clients %llu workers %llu slots %llu", (unsigned long long)n.queued,
+                 (unsigned long long)n.running, (unsigned long long)n.clients, (unsigned long long)n.workers, (unsigned long long)n.slots);
+    }
+    sim_fail(s, "not everything was settled %llu s after healing%s", (unsigned long long)((s->now - s->faults_until) / CLOCK_SEC), text);
+}
+
 static void run_events(struct sim *s)
 {
     while (s->n_heap && !s->failure[0] && !(s->healed && all_settled(s))) {
@@ -262,7 +289,7 @@ int sim_run(uint64_t seed, unsigned faults, bool trace, struct sim_report *repor
     sim_at(s, s->faults_until, heal, NULL, 0, 0, NULL);
     run_events(s);
     if (!s->failure[0] && !all_settled(s))
-        sim_fail(s, "not everything was settled %llu s after healing", (unsigned long long)((s->now - s->faults_until) / CLOCK_SEC));
+        stuck(s);
     if (!s->failure[0])
         judge(s);
     *report = s->report;
