@@ -211,7 +211,10 @@ static void back(struct broker *b, struct attempt *a, uint64_t from, uint64_t to
         r->s.crashes = (uint16_t)(r->s.crashes + crashes);
         r->s.fails = (uint16_t)(r->s.fails + fails);
         b->n.requeued += r->s.count;
-        range_return(b, a->job, r);
+        if (fails + crashes && a->job->spec.backoff_ms)
+            range_hold(b, a->job, r, b->now + a->job->spec.backoff_ms * CLOCK_MS);
+        else
+            range_return(b, a->job, r);
     }
 }
 

@@ -125,7 +125,7 @@ static bool check_job(struct broker *b, struct job *j)
     MUST(b, unsent == (j->unsent != NULL), "the unsent outcome is not in the list");
     MUST(b, list_in(&j->ready) == (j->pool && !list_empty(&j->queue)), "job in the list of ready ones: %d, queue %zu", list_in(&j->ready), j->queue.count);
     MUST(b, list_in(&j->holder) == !list_empty(&j->held), "job in the list of holders");
-    MUST(b, list_in(&j->sending) == (j->client && j->unsent), "job in the list of senders");
+    MUST(b, list_in(&j->sending) == (j->client && j->unsent && !j->mute), "job in the list of senders");
     for (LIST_EACH(&j->finished, n)) {
         const struct attempt *a = LIST_ENTRY(n, struct attempt, in_job);
         MUST(b, a->state == ATTEMPT_FINISHED && a->unacked, "a finished attempt waits for nothing");

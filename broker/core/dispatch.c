@@ -225,7 +225,9 @@ void dispatch_run(struct broker *b)
         dispatch_pool(b, LIST_ENTRY(n, struct pool, work));
     while ((n = list_pop(&b->thirsty))) {
         struct pool *p = LIST_ENTRY(n, struct pool, thirst);
-        if (list_empty(&p->ready) && p->n_tasks)
+        if (list_empty(&p->ready) && p->n_tasks && b->now >= p->balanced_at) {
+            p->balanced_at = b->now + BALANCE_NS / 8;
             balance(b, p);
+        }
     }
 }

@@ -232,6 +232,7 @@ static void reopen(struct broker *b, struct client *c, struct job *j, const stru
         uint64_t acked = o->acked;
         outcome_ack(b, j, acked);
     }
+    j->mute = false;
     outcome_resend(b, j);
     j->closed = false;
     tell_state(b, c, j);

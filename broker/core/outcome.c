@@ -20,7 +20,7 @@ static void client_pause(struct broker *b, struct client *c)
 
 static void job_sending(struct broker *b, struct job *j)
 {
-    if (!j->client || !j->unsent)
+    if (!j->client || !j->unsent || j->mute)
         return;
     if (!list_in(&j->sending))
         list_push_back(&j->client->sending, &j->sending);

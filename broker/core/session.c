@@ -106,6 +106,9 @@ static void client_detach(struct broker *b, struct client *c)
         list_remove(&b->dirty_clients, &c->dirty);
     for (LIST_EACH(&c->job_list, n)) {
         struct job *j = LIST_ENTRY(n, struct job, in_client);
+        j->mute = true;
+        if (list_in(&j->sending))
+            list_remove(&c->sending, &j->sending);
         for (LIST_EACH_SAFE(&j->live, k, after)) {
             struct attempt *a = LIST_ENTRY(k, struct attempt, in_job);
             if (a->state == ATTEMPT_ASSIGNING)

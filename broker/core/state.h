@@ -178,6 +178,7 @@ struct pool {
     struct list lanes, open;
     uint32_t slots;                 /* granted, all lanes */
     uint64_t n_tasks;               /* queued + live of its jobs */
+    uint64_t balanced_at;
     uint64_t used_ns, demand, target;
     bool failed;
     int32_t code;
@@ -208,6 +209,7 @@ struct job {
     struct buf *spec_bytes;         /* owned; spec points into it */
     struct wire_job_spec spec;
     bool closed;
+    bool mute;                      /* the client has reconnected, but not opened it again: outcomes would overtake those to be sent again */
     uint64_t next;                  /* indexes below it were received in this epoch */
     struct list queue, held;        /* ranges */
     struct list live;               /* attempts: assigning, live */

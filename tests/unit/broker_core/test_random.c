@@ -20,7 +20,7 @@ struct held { uint64_t id, first, next, end, given; uint32_t job, size; uint8_t 
 
 struct fake_worker {
     char name[8];
-    bool up, draining;
+    bool up, draining, deaf;    /* deaf: its connection is dead, but nobody has noticed yet */
     uint64_t epoch;
     struct held held[HELD];     /* chunks; done ones (next == end) too, until they are closed */
     size_t n;
@@ -31,7 +31,7 @@ struct fake_worker {
 
 struct fake_client {
     char name[8];
-    bool up;
+    bool up, deaf;
     uint64_t submitted, seq, next_known;
     uint64_t epoch;
     uint8_t outcome[TASKS_MAX];         /* received? */
@@ -141,12 +141,14 @@ static void hook(struct world *w, struct world_peer *p, const struct wire_msg *m
 {
     struct fake *f = w->ctx;
 
+    if (m->type == WIRE_ERROR)
+        fail_msg("%s got ERROR: %.*s", p->name, (int)m->u.error.text.n, m->u.error.text.p);
+    if (p->role == WIRE_WORKER ? worker_named(f, p->name)->deaf : client_named(f, p->name)->deaf)
+        return;
     if (p->role == WIRE_WORKER)
         take_worker(f, worker_named(f, p->name), m);
     else
         take_client(f, client_named(f, p->name), m);
-    if (m->type == WIRE_ERROR)
-        fail_msg("%s got ERROR: %.*s", p->name, (int)m->u.error.text.n, m->u.error.text.p);
 }
 
 /* ---- what clients do -------------------------------------------------------------------------------------------------------------------- */
@@ -184,6 +186,12 @@ static void client_step(struct fake *f, struct fake_client *c)
 {
     uint32_t what = roll(f, 20), n = roll(f, 4) ? 1 + roll(f, 5) : 1 + roll(f, 100);
 
+    if (c->deaf) {
+        if (what < 5)
+            world_lost(f->w, c->name);
+        c->deaf = c->up = what >= 5;
+        return;
+    }
     if (!c->up) {
         if (what < 10)
             client_up(f, c);
@@ -201,8 +209,7 @@ static void client_step(struct fake *f, struct fake_client *c)
     } else if (what == 18 && c->submitted) {
         client_cancel(f->w, c->name, 1, roll(f, (uint32_t)c->submitted), 1 + roll(f, 20));
     } else if (what == 19 && !roll(f, 3)) {
-        world_lost(f->w, c->name);
-        c->up = false;
+        c->deaf = true;
     }
 }
 
@@ -288,6 +295,12 @@ static void worker_step(struct fake *f, struct fake_worker *k)
     uint32_t what = roll(f, 40);
     struct held *h = k->n ? &k->held[roll(f, (uint32_t)k->n)] : NULL;
 
+    if (k->deaf) {
+        if (what < 10)
+            world_lost(f->w, k->name);
+        k->deaf = k->up = what >= 10;
+        return;
+    }
     if (!k->up) {
         if (what < 20)
             worker_up(f, k);
@@ -310,8 +323,7 @@ static void worker_step(struct fake *f, struct fake_worker *k)
     } else if (what == 34 && h && h->next > h->first) {
         worker_done(f->w, k->name, h->id, h->first, (uint32_t)(h->next - h->first), 5);     /* repeated */
     } else if (what == 35) {
-        world_lost(f->w, k->name);
-        k->up = false;
+        k->deaf = true;
     } else if (what == 36 && !roll(f, 4)) {
         worker_restart(f, k);
     } else if (what == 37 && !roll(f, 4)) {
@@ -327,15 +339,19 @@ static void broker_restarts(struct fake *f)
 {
     world_restart(f->w, f->w->config.epoch + (1ull << 32));
     for (size_t i = 0; i < WORKERS; i++)
-        f->workers[i].up = false;
+        f->workers[i].up = f->workers[i].deaf = false;
     for (size_t i = 0; i < CLIENTS; i++)
-        f->clients[i].up = false;
+        f->clients[i].up = f->clients[i].deaf = false;
 }
 
 /* Everybody behaves from here on: every task must come to its end. */
 static void settle(struct fake *f)
 {
     for (size_t i = 0; i < WORKERS; i++) {
+        if (f->workers[i].deaf) {
+            world_lost(f->w, f->workers[i].name);
+            f->workers[i].deaf = f->workers[i].up = false;
+        }
         if (f->workers[i].draining)
             worker_restart(f, &f->workers[i]);
         if (!f->workers[i].up)
@@ -345,8 +361,12 @@ static void settle(struct fake *f)
         bool open = false;
         for (size_t i = 0; i < CLIENTS; i++) {
             struct fake_client *c = &f->clients[i];
-            if (!c->up)
+            if (c->deaf)
+                world_lost(f->w, c->name);
+            if (!c->up || c->deaf) {
+                c->deaf = false;
                 client_up(f, c);
+            }
             while (c->n_oks) {
                 struct wire_item it = { .id = c->oks[--c->n_oks], .job = 1 };
                 struct wire_msg m = { .type = WIRE_ASSIGNED_OK, .items = &it, .n_items = 1 };
@@ -406,7 +426,7 @@ static void run(uint64_t seed)
         else if (seed % 2 && !roll(f, 3))
             broker_restarts(f);
         for (size_t i = 0; i < WORKERS; i++)
-            if (f->workers[i].up && what % 2)
+            if (f->workers[i].up && !f->workers[i].deaf && what % 2)
                 simple(f->w, f->workers[i].name, WIRE_PING, 1);
     }
     settle(f);
