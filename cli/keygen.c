@@ -243,7 +243,7 @@ static int more_key(struct keygen *k, const struct keys_role *role, const char *
 
 static bool is_word_of_ours(const char *name)
 {
-    return strcmp(name, "broker") == 0 || strcmp(name, "local") == 0 || strcmp(name, "serial") == 0;
+    return strcmp(name, "broker") == 0 || strcmp(name, "worker") == 0 || strcmp(name, "local") == 0 || strcmp(name, "serial") == 0;
 }
 
 static int begin(struct keygen *k, struct err *e)
@@ -259,7 +259,7 @@ static int begin(struct keygen *k, struct err *e)
     if (!*k->profile || strlen(k->profile) > 100 || strpbrk(k->profile, "/: \t\n") || is_word_of_ours(k->profile))
         return err_set(e, BFORK_EINVAL, "'%s' cannot be a profile's name: up to 100 characters, no blanks, colons or slashes, and "
                        "not "
-                       "broker, local or serial, which mean something else", k->profile);
+                       "broker, worker, local or serial, which mean something else", k->profile);
     if (gethostname(host, sizeof(host) - 1) < 0 || !*host)
         strcpy(host, "localhost");
     if (o->broker && strlen(o->broker) >= sizeof(k->broker))

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
 # help.sh - every subcommand explains itself; unknown words are told apart; the exit statuses are those documented.
-# shellcheck disable=SC1091
+# shellcheck disable=SC1091,SC2154
 . "$(dirname "$0")/lib.sh" </dev/null
 
 expect 0 "$bfork" --help

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
 # keys.sh - bfork keygen, allow, revoke on files: nothing is overwritten, nothing is readable by others, lists change as said.
-# shellcheck disable=SC1091
+# shellcheck disable=SC1091,SC2154
 . "$(dirname "$0")/lib.sh" </dev/null
 
 expect 0 "$bfork" keygen --dir keys --broker tcp://127.0.0.1:45991
@@ -15,11 +15,11 @@ done
 public_of() { sed -n 's/.*public-key = "\(.*\)".*/\1/p' "$1"; }
 broker_of() { sed -n 's/.*broker-key = "\(.*\)".*/\1/p' "$1"; }
 for role in client worker admin; do
-    grep -qF "$(public_of keys/$role.key)" "keys/allow/${role}s" || fail "the $role is not allowed"
+    grep -qF -e "$(public_of keys/$role.key)" "keys/allow/${role}s" || fail "the $role is not allowed"
     [ "$(wc -l <"keys/allow/${role}s")" -eq 1 ] || fail "more than one $role is allowed"
     [ "$(broker_of keys/$role.key)" = "$(public_of keys/broker.key)" ] || fail "$role.key has another broker's key"
 done
-grep -qxF "broker-key = $(public_of keys/broker.key)" keys/lab.conf || fail "the profile has another broker's key"
+grep -qxF -e "broker-key = $(public_of keys/broker.key)" keys/lab.conf || fail "the profile has another broker's key"
 
 # Again: refused, nothing changed. The same if only one file is there.
 cp -a keys before
@@ -46,7 +46,7 @@ out_has 'export BFORK_PROFILE=lab'
 
 # One more key.
 expect 0 "$bfork" keygen --dir keys worker rack-7
-grep -qxF "$(public_of keys/worker-rack-7.key)  rack-7" keys/allow/workers || fail 'the new worker is not allowed'
+grep -qxF -e "$(public_of keys/worker-rack-7.key)  rack-7" keys/allow/workers || fail 'the new worker is not allowed'
 [ "$(broker_of keys/worker-rack-7.key)" = "$(public_of keys/broker.key)" ] || fail "another broker's key"
 out_has 'kill -HUP'
 expect 1 "$bfork" keygen --dir keys worker rack-7
@@ -61,11 +61,15 @@ expect 2 "$bfork" keygen --dir other --profile broker
 # allow: by key and by file; once.
 key='rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7'
 expect 0 "$bfork" allow --dir keys client "$key" alice
-grep -qxF "$key  alice" keys/allow/clients || fail "allow: $(cat keys/allow/clients)"
+grep -qxF -e "$key  alice" keys/allow/clients || fail "allow: $(cat keys/allow/clients)"
 expect 0 "$bfork" allow --dir keys client "$key" bob
 out_has 'already'
 expect 0 "$bfork" allow --dir keys client home/.config/broadfork/client.key home
 [ "$(wc -l <keys/allow/clients)" -eq 3 ] || fail "allow: $(cat keys/allow/clients)"
+dash='-q:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7'
+expect 0 "$bfork" allow --dir keys admin "$dash"
+grep -qF -e "$dash" keys/allow/admins || fail "a key that begins with a dash: $(cat keys/allow/admins)"
+expect 0 "$bfork" revoke --dir keys admin "$dash"
 expect 1 "$bfork" allow --dir keys client not-a-key
 err_has 'not-a-key'
 expect 2 "$bfork" allow --dir keys robot "$key"
@@ -78,5 +82,5 @@ err_has 'nothing was changed'
 expect 0 "$bfork" revoke --dir keys client home
 [ "$(wc -l <keys/allow/clients)" -eq 1 ] || fail "revoke: $(cat keys/allow/clients)"
 expect 0 "$bfork" revoke --dir keys worker keys/worker-rack-7.key
-grep -qF "$(public_of keys/worker.key)" keys/allow/workers || fail 'revoke takes too many'
+grep -qF -e "$(public_of keys/worker.key)" keys/allow/workers || fail 'revoke takes too many'
 expect 1 "$bfork" revoke --dir keys worker nobody

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
 # man.sh - the manual pages: every subcommand has one or is in one, every option of --help is there, mandoc has no warning.
-# shellcheck disable=SC1091,SC2013
+# shellcheck disable=SC1091,SC2154,SC2013
 . "$(dirname "$0")/lib.sh" </dev/null
 man=$BF_SOURCE/docs/man
 
@@ -23,6 +23,15 @@ for command in $(sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' top); do
     "$bfork" help "$command" >options
     for option in $(sed -n 's/^  \(-., \|    \)--\([a-z-]*\).*/\2/p' options); do
         [ "$option" = help ] || grep -Eq "Fl (. , )?Fl -$option|Fl -$option" "$page" || fail "$page does not have --$option"
+    done
+done
+
+for daemon in broker worker; do
+    program=$BF_BUILD/$daemon/bfork-$daemon
+    [ -x "$program" ] || continue
+    "$program" --help >options
+    for option in $(sed -n 's/^  \(-., \|    \)--\([a-z-]*\).*/\2/p' options); do
+        [ "$option" = help ] || grep -q "Fl -$option" "$man/bfork-$daemon.8" || fail "bfork-$daemon.8 does not have --$option"
     done
 done
 

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
 # map.sh - bfork map on this machine: placeholders, order, exit statuses, limits, JSON.
-# shellcheck disable=SC1091,SC2016
+# shellcheck disable=SC1091,SC2154,SC2016
 . "$(dirname "$0")/lib.sh" </dev/null
 
 # Every argument once; in order with -k, whatever takes how long.

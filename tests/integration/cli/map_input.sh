@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
 # map_input.sh - where bfork map gets its arguments: files, NUL-ended names, slow and endless pipes; and what Ctrl-C does.
-# shellcheck disable=SC1091,SC2016
+# shellcheck disable=SC1091,SC2154,SC2016
 . "$(dirname "$0")/lib.sh" </dev/null
 
 printf 'one\ntwo words\n\nlast' >lines

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
 # run.sh - bfork run on this machine: output and exit status come back as they were.
-# shellcheck disable=SC1091,SC2016
+# shellcheck disable=SC1091,SC2154,SC2016
 . "$(dirname "$0")/lib.sh" </dev/null
 
 expect 0 "$bfork" run -- echo 'two words'

@@ -1,0 +1,73 @@
+#!/bin/sh
+# SPDX-License-Identifier: MPL-2.0
+# broker.sh - what bfork says to a real broker: status, workers, jobs, ping; keys that are made and revoked while it runs.
+# shellcheck disable=SC1091,SC2154
+. "$(dirname "$0")/lib.sh" </dev/null
+broker=$BF_BUILD/broker/bfork-broker
+[ -x "$broker" ] || fail "there is no $broker: build it first"
+
+expect 0 "$bfork" keygen --dir keys
+mkfifo log
+"$broker" --dir keys --endpoint tcp://127.0.0.1:0 --worker-endpoint tcp://127.0.0.1:0 --admin-endpoint tcp://127.0.0.1:0 \
+    --ports-file ports >log 2>&1 &
+pid=$!
+trap 'kill -KILL "$pid" 2>/dev/null || true' EXIT
+exec 3<log
+# Its log is the event to wait for: it says when it serves; afterwards somebody must go on reading.
+serving=
+while [ -z "$serving" ] && read -r line <&3; do
+    case $line in *event=serving*) serving=yes ;; esac
+done
+[ -n "$serving" ] || fail 'the broker does not serve'
+cat <&3 >log.text &
+
+port_of() { sed -n "s/^$1 = //p" ports; }
+sed "s|^broker  .*|broker = $(port_of endpoint)|; s|^admin  .*|admin = $(port_of admin-endpoint)|" keys/lab.conf >lab.new
+mv lab.new keys/lab.conf
+export BFORK_DIR="$PWD/keys" BFORK_PROFILE=lab
+
+expect 0 "$bfork" status
+out_has "broker   $(port_of endpoint)   up "
+out_has '0 workers, 0 slots (0 busy)   queued 0   running 0   done 0   failed 0'
+expect 0 "$bfork" status --json
+out_has '"slots"'
+expect 0 "$bfork" workers
+out_has 'no worker has joined'
+expect 0 "$bfork" jobs
+out_is 'no jobs'
+expect 0 "$bfork" ping -c 2
+[ "$(wc -l <out)" -eq 3 ] || fail "ping: $(cat out)"
+expect 0 "$bfork" ping -c 2 --json
+out_has '"count":2'
+
+# A key made while the broker runs is good at once; revoked, it is not any more.
+expect 0 "$bfork" keygen client alice
+out_has 'the running broker has taken it over'
+sed 's|^key  .*|key = client-alice.key|' keys/lab.conf >keys/alice.conf
+expect 0 "$bfork" --profile alice ping -c 1
+expect 0 "$bfork" revoke client alice
+out_has 'the running broker has taken it over'
+expect 125 "$bfork" --profile alice ping -c 1
+err_has 'bfork ping: '
+expect 0 "$bfork" ping -c 1
+
+# A live session of a revoked key ends: the map that waits for workers says so.
+expect 0 "$bfork" allow client keys/client-alice.key alice
+"$bfork" --profile alice map echo ::: a >map.out 2>map.err &
+map=$!
+tries=0
+until "$bfork" jobs --profile alice | grep -q 'bfork map'; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 500 ] || fail "the job of the map does not show: $(cat map.err)"
+done
+expect 0 "$bfork" revoke client alice
+status=0
+wait "$map" || status=$?
+[ "$status" -eq 255 ] || fail "a map whose key is revoked: exit status $status: $(cat map.err)"
+grep -q '^bfork map: ' map.err || fail "a map whose key is revoked says: $(cat map.err)"
+
+kill -TERM "$pid"
+status=0
+wait "$pid" || status=$?
+[ "$status" -eq 0 ] || fail "the broker ends with $status"
+trap - EXIT
