@@ -2,8 +2,8 @@
  * adopt.c - what workers say they hold: after a short cut it is compared with what we know; after our restart it is adopted by its
  * ticket, and the client's replay is cut against it.
  *
- * A range is adopted only if nothing else of this epoch answers for any part of it: whoever comes late is fenced. An adopted attempt has
- * no arguments until the client has replayed them (pieces).
+ * A range is adopted only if nothing else of this epoch answers for any part of it: whoever comes late is fenced. An adopted
+ * attempt has no arguments until the client has replayed them (pieces).
  */
 #include "state.h"
 
@@ -43,7 +43,8 @@ static void carve(struct broker *b, struct attempt *a, struct list *l, bool held
 
     for (LIST_EACH_SAFE(l, n, after)) {
         struct range *r = LIST_ENTRY(n, struct range, node), *piece;
-        uint64_t lo = r->s.first > a->next ? r->s.first : a->next, hi = r->s.first + r->s.count < a->end ? r->s.first + r->s.count : a->end;
+        uint64_t lo = r->s.first > a->next ? r->s.first : a->next,
+                 hi = r->s.first + r->s.count < a->end ? r->s.first + r->s.count : a->end;
         struct span head;
         if (lo >= hi)
             continue;
@@ -111,7 +112,8 @@ static int adopt(struct broker *b, struct worker *w, const struct wire_item *it)
     if (!(j = parked(b, it)))
         return BFORK_ENOMEM;
     known = end < j->next ? end : j->next;
-    if (taken(j, first, end) || (first < known && waiting(&j->held, first, known) + waiting(&j->queue, first, known) != known - first)) {
+    if (taken(j, first, end) ||
+        (first < known && waiting(&j->held, first, known) + waiting(&j->queue, first, known) != known - first)) {
         attempt_foreign(b, w, it->id);
         return 0;
     }
@@ -124,7 +126,7 @@ static int adopt(struct broker *b, struct worker *w, const struct wire_item *it)
     a->next = first;
     a->end = end;
     a->sent_at = b->now;
-    a->s = (struct span){ .first = first, .count = it->count, .tries = it->tries, .crashes = it->crashes };
+    a->s = (struct span){ .first = first, .count = (uint32_t)(it->end - first), .tries = it->tries, .crashes = it->crashes };
     map_put(&b->attempts, a->id, a);
     carve(b, a, &j->held, true);
     carve(b, a, &j->queue, false);

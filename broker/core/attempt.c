@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * attempt.c - attempts: made at dispatch, shrunk by what is returned, advanced by results, requeued when their worker is lost, kept until
- * the client has acknowledged all that came of them.
+ * attempt.c - attempts: made at dispatch, shrunk by what is returned, advanced by results, requeued when their worker is lost, kept
+ * until the client has acknowledged all that came of them.
  *
  * Results of an attempt come in the order of the indexes; what lies before `next` is a repetition. Invariant: a live attempt has
  * next < end; an attempt in b->attempts is assigning, live or finished.
@@ -312,7 +312,8 @@ static bool has_arguments(const struct attempt *a, const struct wire_item *it)
 }
 
 /* Shall the tasks of this outcome run again? Then what its counters grow by is set. */
-static bool retry(struct broker *b, struct attempt *a, const struct wire_item *it, const struct wire_outcome *d, int *crashes, int *fails)
+static bool retry(struct broker *b, struct attempt *a, const struct wire_item *it, const struct wire_outcome *d, int *crashes,
+                  int *fails)
 {
     const struct wire_job_spec *s = &a->job->spec;
     uint64_t until;
@@ -509,8 +510,8 @@ static uint8_t *put(uint8_t *p, const void *data, size_t n)
     return p + n;
 }
 
-void attempt_ticket(struct broker *b, const uint8_t *job_id, const uint8_t *owner, const struct worker *w, uint64_t first, uint64_t end,
-                    uint64_t id, uint8_t out[WIRE_TICKET])
+void attempt_ticket(struct broker *b, const uint8_t *job_id, const uint8_t *owner, const struct worker *w, uint64_t first,
+                    uint64_t end, uint64_t id, uint8_t out[WIRE_TICKET])
 {
     uint8_t in[WIRE_ID + WIRE_KEY + 24 + WIRE_KEY + WIRE_ID], *p = in;
 

@@ -13,8 +13,9 @@ static uint64_t or64(uint64_t v, uint64_t fallback) { return v ? v : fallback; }
 int broker_new(const struct broker_config *config, struct broker **ret)
 {
     struct broker *b = calloc(1, sizeof(*b));
-    struct list *lists[] = { &b->owners, &b->clients, &b->workers, &b->pools, &b->all_jobs, &b->cuts, &b->dirty_peers, &b->dirty_clients,
-        &b->dirty_workers, &b->work, &b->thirsty, &b->holders, &b->status };
+    struct list *lists[] = { &b->owners,  &b->clients,     &b->workers,       &b->pools,         &b->all_jobs,
+                             &b->cuts,    &b->dirty_peers, &b->dirty_clients, &b->dirty_workers, &b->work,
+                             &b->thirsty, &b->holders,     &b->status };
     struct broker_config *c;
 
     if (!b || !(b->account = calloc(1, sizeof(*b->account)))) {
@@ -103,7 +104,8 @@ static void reset(struct broker *b, broker_peer id)
     struct wire_msg *m = effect_send(b, &p, WIRE_RESET);
 
     if (m)
-        m->u.error = (struct wire_error_head){ .code = BFORK_ESTATE, .text = WIRE_STR("this broker does not know the connection; say HELLO") };
+        m->u.error = (struct wire_error_head){ .code = BFORK_ESTATE,
+                                               .text = WIRE_STR("this broker does not know the connection; say HELLO") };
 }
 
 static struct peer *peer_of(struct broker *b, broker_peer id, enum wire_role role, const uint8_t *key, const struct wire_msg *m)

@@ -5,8 +5,8 @@
  * loop turn; everything that is to happen comes out as effects. The same code runs in bfork-broker, in the local engine and in the
  * simulator.
  *
- * A loop turn is: any number of broker_recv / broker_lost / broker_tick, then one broker_flush, then perform the effects in order and
- * broker_effects_done. recv only takes in; flush dispatches and composes at most one data message (TASKS' descendants: CHUNKS,
+ * A loop turn is: any number of broker_recv / broker_lost / broker_tick, then one broker_flush, then perform the effects in order
+ * and broker_effects_done. recv only takes in; flush dispatches and composes at most one data message (TASKS' descendants: CHUNKS,
  * OUTCOMES) for each peer, so batches grow with the load and a lone task waits for nobody.
  */
 #ifndef BROKER_CORE_BROKER_H
@@ -48,8 +48,8 @@ int broker_new(const struct broker_config *config, struct broker **ret);
 void broker_free(struct broker **b);
 
 /* A message of an authenticated peer. The first from a peer must be HELLO, or it is answered with RESET. Slices of m are referenced
- * (slice_ref) or copied as the core sees fit; if body.buf is NULL they are copied. An error never comes back here: a bad message ends
- * the session through effects (ERROR, then CUT) and is counted. */
+ * (slice_ref) or copied as the core sees fit; if body.buf is NULL they are copied. An error never comes back here: a bad message
+ * ends the session through effects (ERROR, then CUT) and is counted. */
 void broker_recv(struct broker *b, uint64_t now, broker_peer peer, enum wire_role role, const uint8_t key[WIRE_KEY],
                  const struct wire_msg *m);
 void broker_lost(struct broker *b, uint64_t now, broker_peer peer);
@@ -74,17 +74,28 @@ broker_peer broker_blob_source(const struct broker *b, const uint8_t digest[WIRE
 broker_peer broker_output_target(const struct broker *b, broker_peer worker, uint64_t attempt, uint32_t *ret_job);
 
 struct broker_counters {
-    uint64_t tasks_accepted, tasks_ok, tasks_failed, requeued, attempts, duplicates, foreign, bad_messages, refused, adopted, fenced;
+    uint64_t tasks_accepted, tasks_ok, tasks_failed, requeued, attempts, duplicates, foreign, bad_messages, refused, adopted,
+        fenced;
     uint64_t queued, running, clients, workers, slots, slots_busy, bytes;
 };
 void broker_counters(const struct broker *b, struct broker_counters *ret);
 /* Rows for status; the shell makes JSON of them. Strings are valid until the next call into the core. owner: only this key's jobs;
  * NULL: all. Rows come in order of arrival. */
-struct broker_worker_row { const char *name, *host, *state, *software, *resources; uint32_t slots, busy; uint64_t tasks_done, held, since; };
-struct broker_job_row { uint8_t id[WIRE_ID]; const char *name, *pool, *client, *host, *state; uint64_t queued, running, done, failed, total, since; };
+struct broker_worker_row {
+    const char *name, *host, *state, *software, *resources;
+    uint32_t slots, busy;
+    uint64_t tasks_done, held, since;
+};
+struct broker_job_row {
+    uint8_t id[WIRE_ID];
+    const char *name, *pool, *client, *host, *state;
+    uint64_t queued, running, done, failed, total, since;
+};
 void broker_workers(const struct broker *b, uint64_t now, void (*row)(void *ctx, const struct broker_worker_row *r), void *ctx);
-void broker_jobs(const struct broker *b, uint64_t now, const uint8_t *owner, void (*row)(void *ctx, const struct broker_job_row *r), void *ctx);
-/* A STATUS_GET that broker_recv took in waits here for the shell, which answers through broker_status_answer (json: the whole text). */
+void broker_jobs(const struct broker *b, uint64_t now, const uint8_t *owner, void (*row)(void *ctx, const struct broker_job_row *r),
+                 void *ctx);
+/* A STATUS_GET that broker_recv took in waits here for the shell, which answers through broker_status_answer (json: the whole
+ * text). */
 bool broker_status_wanted(struct broker *b, broker_peer *ret_peer, uint32_t *ret_request, char what[16]);
 void broker_status_answer(struct broker *b, broker_peer peer, uint32_t request, const char *json);
 

@@ -5,7 +5,13 @@
 
 #include <stdio.h>
 
-#define MUST(b, what, ...) do { if (!(what)) { snprintf((b)->check_text, sizeof((b)->check_text), __VA_ARGS__); return false; } } while (0)
+#define MUST(b, what, ...)                                                   \
+    do {                                                                     \
+        if (!(what)) {                                                       \
+            snprintf((b)->check_text, sizeof((b)->check_text), __VA_ARGS__); \
+            return false;                                                    \
+        }                                                                    \
+    } while (0)
 
 static uint64_t sum_ranges(const struct list *l, uint64_t *bytes)
 {
@@ -25,7 +31,8 @@ static bool check_span(struct broker *b, const struct span *s)
 
     MUST(b, s->count, "a range is empty");
     if (s->flags & WIRE_FIXED) {
-        MUST(b, s->body.size == (uint64_t)s->count * s->size && !s->lens.size, "a fixed range of %u x %u has %zu bytes", s->count, s->size, s->body.size);
+        MUST(b, s->body.size == (uint64_t)s->count * s->size && !s->lens.size, "a fixed range of %u x %u has %zu bytes", s->count,
+             s->size, s->body.size);
         return true;
     }
     MUST(b, s->lens.size == 4 * (size_t)s->count, "a range of %u tasks has %zu bytes of lengths", s->count, s->lens.size);
@@ -86,7 +93,8 @@ static bool check_attempt(struct broker *b, struct attempt *a, struct job *j)
     MUST(b, map_get(&b->attempts, a->id) == a, "a live attempt is not in the map");
     MUST(b, a->worker && list_in(&a->in_worker), "a live attempt has no worker");
     MUST(b, a->state == ATTEMPT_LIVE || a->state == ATTEMPT_ASSIGNING, "a live attempt has state %d", a->state);
-    MUST(b, !a->lane || (a->lane->worker == a->worker && a->lane->pool == j->pool && list_in(&a->in_lane)), "an attempt is in a foreign lane");
+    MUST(b, !a->lane || (a->lane->worker == a->worker && a->lane->pool == j->pool && list_in(&a->in_lane)),
+         "an attempt is in a foreign lane");
     MUST(b, a->s.first <= a->next && a->end <= a->s.first + a->s.count, "an attempt is outside of what was handed out");
     MUST(b, a->sent || a->state == ATTEMPT_ASSIGNING || list_in(&a->out), "a chunk is not on its way");
     sum_ranges(&a->pieces, &pieces);
@@ -105,9 +113,10 @@ static bool check_job(struct broker *b, struct job *j)
         if (!check_attempt(b, a, j))
             return false;
     }
-    MUST(b, queued == j->n_queued && held == j->n_held && live == j->n_live, "sums of a job: queued %llu/%llu held %llu/%llu live %llu/%llu",
-         (unsigned long long)queued, (unsigned long long)j->n_queued, (unsigned long long)held, (unsigned long long)j->n_held,
-         (unsigned long long)live, (unsigned long long)j->n_live);
+    MUST(b, queued == j->n_queued && held == j->n_held && live == j->n_live,
+         "sums of a job: queued %llu/%llu held %llu/%llu live %llu/%llu", (unsigned long long)queued,
+         (unsigned long long)j->n_queued, (unsigned long long)held, (unsigned long long)j->n_held, (unsigned long long)live,
+         (unsigned long long)j->n_live);
     MUST(b, bytes == j->n_bytes, "bytes of a job: %llu/%llu", (unsigned long long)bytes, (unsigned long long)j->n_bytes);
     for (LIST_EACH(&j->queue, n))
         if (!check_span(b, &LIST_ENTRY(n, struct range, node)->s))
@@ -123,7 +132,8 @@ static bool check_job(struct broker *b, struct job *j)
     }
     MUST(b, !seq || seq == j->seq, "the last outcome has seq %llu of %llu", (unsigned long long)seq, (unsigned long long)j->seq);
     MUST(b, unsent == (j->unsent != NULL), "the unsent outcome is not in the list");
-    MUST(b, list_in(&j->ready) == (j->pool && !list_empty(&j->queue)), "job in the list of ready ones: %d, queue %zu", list_in(&j->ready), j->queue.count);
+    MUST(b, list_in(&j->ready) == (j->pool && !list_empty(&j->queue)), "job in the list of ready ones: %d, queue %zu",
+         list_in(&j->ready), j->queue.count);
     MUST(b, list_in(&j->holder) == !list_empty(&j->held), "job in the list of holders");
     MUST(b, list_in(&j->sending) == (j->client && j->unsent && !j->mute), "job in the list of senders");
     for (LIST_EACH(&j->finished, n)) {
@@ -143,7 +153,8 @@ static bool check_worker(struct broker *b, struct worker *w)
         MUST(b, a->worker == w, "an attempt is with another worker");
         out += a->state == ATTEMPT_FINISHED ? 0 : a->bytes_left;
     }
-    MUST(b, out == w->out_bytes, "bytes at worker %s: %llu/%llu", w->name, (unsigned long long)out, (unsigned long long)w->out_bytes);
+    MUST(b, out == w->out_bytes, "bytes at worker %s: %llu/%llu", w->name, (unsigned long long)out,
+         (unsigned long long)w->out_bytes);
     for (LIST_EACH(&w->lanes, n)) {
         const struct lane *l = LIST_ENTRY(n, struct lane, in_worker);
         uint64_t bytes = 0, short_ns = 0;
@@ -161,7 +172,8 @@ static bool check_worker(struct broker *b, struct worker *w)
         MUST(b, !list_in(&l->open) || (l->pool && l->slots), "a lane without slots is open");
         granted += l->slots;
     }
-    MUST(b, granted == w->granted && (granted <= w->slots), "worker %s: %u slots granted (%u), has %u", w->name, granted, w->granted, w->slots);
+    MUST(b, granted == w->granted && (granted <= w->slots), "worker %s: %u slots granted (%u), has %u", w->name, granted,
+         w->granted, w->slots);
     MUST(b, w->state == WORKER_READY || !granted, "worker %s has grants in state %d", w->name, w->state);
     MUST(b, !!w->peer == (w->state != WORKER_SILENT), "worker %s: peer and state differ", w->name);
     return true;
@@ -182,7 +194,8 @@ static bool check_pool(struct broker *b, struct pool *p)
     }
     MUST(b, slots == p->slots, "pool %s: slots %u/%u", p->name, slots, p->slots);
     MUST(b, tasks == p->n_tasks, "pool %s: tasks %llu/%llu", p->name, (unsigned long long)tasks, (unsigned long long)p->n_tasks);
-    MUST(b, b->grants_dirty || p->wanted < 0 || p->slots <= (uint32_t)p->wanted || !p->n_tasks, "pool %s has %u slots, wanted %d", p->name, p->slots, p->wanted);
+    MUST(b, b->grants_dirty || p->wanted < 0 || p->slots <= (uint32_t)p->wanted || !p->n_tasks, "pool %s has %u slots, wanted %d",
+         p->name, p->slots, p->wanted);
     return true;
 }
 
@@ -203,10 +216,11 @@ static bool check_client(struct broker *b, struct client *c)
             sent += before ? outcome_cost(o) : 0;
         }
     }
-    MUST(b, tasks == c->n_tasks && bytes == c->n_bytes, "client %s: tasks %llu/%llu bytes %llu/%llu", c->name, (unsigned long long)tasks,
-         (unsigned long long)c->n_tasks, (unsigned long long)bytes, (unsigned long long)c->n_bytes);
+    MUST(b, tasks == c->n_tasks && bytes == c->n_bytes, "client %s: tasks %llu/%llu bytes %llu/%llu", c->name,
+         (unsigned long long)tasks, (unsigned long long)c->n_tasks, (unsigned long long)bytes, (unsigned long long)c->n_bytes);
     MUST(b, unacked == c->unacked && sent == c->sent_unacked, "client %s: outcomes %llu/%llu sent %llu/%llu", c->name,
-         (unsigned long long)unacked, (unsigned long long)c->unacked, (unsigned long long)sent, (unsigned long long)c->sent_unacked);
+         (unsigned long long)unacked, (unsigned long long)c->unacked, (unsigned long long)sent,
+         (unsigned long long)c->sent_unacked);
     return true;
 }
 

@@ -34,7 +34,7 @@ static void hold_slices(struct broker *b, const struct wire_item *it)
 
 static size_t at_most(size_t n) { return n < WIRE_ITEMS_MAX ? n : WIRE_ITEMS_MAX; }
 
-/* ---- workers ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- workers ----------------------------------------------------------------------------------------------------------------- */
 
 static void closes(struct broker *b, struct worker *w)
 {
@@ -231,7 +231,7 @@ static void compose_worker(struct broker *b, struct worker *w)
     }
 }
 
-/* ---- clients ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- clients ----------------------------------------------------------------------------------------------------------------- */
 
 static void pool_states(struct broker *b, struct client *c)
 {

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0
  * grant.c - how many slots of which workers each pool has.
  *
- * While there is enough, every pool with work gets what it wants, and keeps it when it has none. When claims exceed the slots: pools
- * without work give theirs back, then owners share evenly, pools share their owner's part, and what cannot be divided rotates to whoever
- * has used least slot time. Invariants: the lanes' slots of a worker never exceed its slots; pool.slots is the sum of its lanes'.
+ * While there is enough, every pool with work gets what it wants, and keeps it when it has none. When claims exceed the slots:
+ * pools without work give theirs back, then owners share evenly, pools share their owner's part, and what cannot be divided rotates
+ * to whoever has used least slot time. Invariants: the lanes' slots of a worker never exceed its slots; pool.slots is the sum of
+ * its lanes'.
  */
 #include "state.h"
 
@@ -207,7 +208,8 @@ static void share_owners(struct broker *b, uint64_t slots)
         struct owner *best = NULL;
         for (LIST_EACH(&b->owners, n)) {
             struct owner *o = LIST_ENTRY(n, struct owner, node);
-            if (o->demand > o->target && (!best || o->target < best->target || (o->target == best->target && o->used_ns < best->used_ns)))
+            if (o->demand > o->target &&
+                (!best || o->target < best->target || (o->target == best->target && o->used_ns < best->used_ns)))
                 best = o;
         }
         if (!best)
@@ -244,7 +246,8 @@ static void share_pools(struct owner *o)
         struct pool *best = NULL;
         for (LIST_EACH(&o->pools, n)) {
             struct pool *p = LIST_ENTRY(n, struct pool, in_owner);
-            if (p->demand > p->target && (!best || p->target < best->target || (p->target == best->target && p->used_ns < best->used_ns)))
+            if (p->demand > p->target &&
+                (!best || p->target < best->target || (p->target == best->target && p->used_ns < best->used_ns)))
                 best = p;
         }
         if (!best)

@@ -163,6 +163,8 @@ void job_free(struct broker *b, struct job *j)
     }
     while ((n = list_first(&j->finished)))
         attempt_close(b, LIST_ENTRY(n, struct attempt, in_job), WIRE_WHY_GONE);
+    if (j->client)
+        outcome_freed(b, j->client);
     forget(b, j);
     unbind(j);
     unhash(b, j);
@@ -286,7 +288,8 @@ static bool over_quota(struct broker *b, struct client *c)
     if (c->n_tasks <= b->c.quota_tasks && c->n_bytes <= b->c.quota_bytes)
         return false;
     b->n.refused++;
-    session_fail(b, c->peer, BFORK_EQUOTA, "%llu tasks with %llu bytes are queued or running; this broker allows a session %llu and %llu",
+    session_fail(b, c->peer, BFORK_EQUOTA,
+                 "%llu tasks with %llu bytes are queued or running; this broker allows a session %llu and %llu",
                  (unsigned long long)c->n_tasks, (unsigned long long)c->n_bytes, (unsigned long long)b->c.quota_tasks,
                  (unsigned long long)b->c.quota_bytes);
     return true;
@@ -327,14 +330,16 @@ void job_tasks(struct broker *b, struct client *c, const struct wire_msg *m)
         struct job *j = map_get(&c->jobs, it->job);
         int rc;
         if (!j || !it->count || it->first + it->count < it->first || it->first + it->count > UINT64_MAX / 2) {
-            session_fail(b, c->peer, BFORK_EPROTOCOL, "TASKS for job %u: %s", it->job, j ? "no tasks, or indexes out of range" : "it is not open");
+            session_fail(b, c->peer, BFORK_EPROTOCOL, "TASKS for job %u: %s", it->job,
+                         j ? "no tasks, or indexes out of range" : "it is not open");
             return;
         }
         if (j->closed) {
             session_fail(b, c->peer, BFORK_EPROTOCOL, "TASKS for job %u, which was closed", it->job);
             return;
         }
-        if (reserve(b, 12 + 2 * j->live.count, 12 + j->queue.count * (j->pool && j->pool->failed)) < 0 || (rc = take(b, j, it)) < 0) {
+        if (reserve(b, 12 + 2 * j->live.count, 12 + j->queue.count * (j->pool && j->pool->failed)) < 0 ||
+            (rc = take(b, j, it)) < 0) {
             session_fail(b, c->peer, BFORK_ENOMEM, "the broker is out of memory");
             return;
         }

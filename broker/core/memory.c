@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * memory.c - all memory of the core: counted, with free lists for what comes and goes with every message, and slabs for small bodies.
+ * memory.c - all memory of the core: counted, with free lists for what comes and goes with every message, and slabs for small
+ * bodies.
  *
  * Never frees a slab that a slice still refers to: slabs are bufs, and the account they are counted in outlives the broker.
  */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  * outcome.c - outcomes: recorded once, numbered by job, kept until the client acknowledges them.
  *
- * The only place where a task's fate is fixed. Invariants: seq of job.outcomes rises by one; everything before job.unsent was sent on the
- * client's present connection; client.unacked is the cost of all its jobs' outcomes.
+ * The only place where a task's fate is fixed. Invariants: seq of job.outcomes rises by one; everything before job.unsent was sent
+ * on the client's present connection; client.unacked is the cost of all its jobs' outcomes.
  */
 #include "state.h"
 
@@ -25,6 +25,13 @@ static void job_sending(struct broker *b, struct job *j)
     if (!list_in(&j->sending))
         list_push_back(&j->client->sending, &j->sending);
     client_dirty(b, j->client);
+}
+
+void outcome_freed(struct broker *b, struct client *c)
+{
+    client_pause(b, c);
+    if (!list_empty(&c->sending))
+        client_dirty(b, c);
 }
 
 void outcome_record(struct broker *b, struct job *j, struct attempt *a, const struct wire_item *it)
@@ -149,10 +156,8 @@ void outcome_ack(struct broker *b, struct job *j, uint64_t seq)
         outcome_free(b, o);
     }
     if (j->client) {
-        client_pause(b, j->client);
         job_sending(b, j);
-        if (!list_empty(&j->client->sending))
-            client_dirty(b, j->client);
+        outcome_freed(b, j->client);
     }
 }
 

@@ -81,7 +81,8 @@ void pool_open(struct broker *b, struct client *c, const struct wire_msg *m)
     struct err e = { 0 };
 
     if (!o->pool || !o->processes || o->digest.n != WIRE_DIGEST || (p && memcmp(p->digest, o->digest.p, WIRE_DIGEST))) {
-        session_fail(b, c->peer, BFORK_EPROTOCOL, "POOL_OPEN %u: %s", o->pool, p ? "the handle is another pool's" : "no handle, processes or digest");
+        session_fail(b, c->peer, BFORK_EPROTOCOL, "POOL_OPEN %u: %s", o->pool,
+                     p ? "the handle is another pool's" : "no handle, processes or digest");
         return;
     }
     if (!p && !(p = pool_new(b, c, o, &e))) {
@@ -196,8 +197,8 @@ void pool_failed(struct broker *b, struct worker *w, const struct wire_pool_fail
         return;
     l->failed = true;
     p->code = f->code < 0 ? f->code : BFORK_REFUSED;
-    snprintf(p->text, sizeof(p->text), "%s%s%.*s (worker %s)", "", "", (int)(f->text.n < 200 ? f->text.n : 200), f->text.n ? f->text.p : "",
-             w->name);
+    snprintf(p->text, sizeof(p->text), "%s%s%.*s (worker %s)", "", "", (int)(f->text.n < 200 ? f->text.n : 200),
+             f->text.n ? f->text.p : "", w->name);
     effect_log(b, LOG_WARNING_, "pool %s of %s failed on worker %s: %s", p->name, p->client->name, w->name, p->text);
     lane_slots(b, l, 0);
     for (LIST_EACH_SAFE(&l->live, n, after)) {

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MPL-2.0
  * range.c - ranges of tasks that wait: taking them in (small bodies into slabs, neighbours merged), cutting, queueing, holding.
  *
- * Never looks into a body. Invariants: job.queue holds no empty range; sums of the job follow every move; a span holds references of its
- * own to both its slices.
+ * Never looks into a body. Invariants: job.queue holds no empty range; sums of the job follow every move; a span holds references
+ * of its own to both its slices.
  */
 #include "state.h"
 
-static uint32_t get32(const uint8_t *p) { return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24; }
+static uint32_t get32(const uint8_t *p)
+{
+    return (uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
+}
 
 static void put32(uint8_t *p, uint32_t v)
 {
@@ -217,7 +220,9 @@ int range_make(struct broker *b, struct job *j, const struct wire_item *it, stru
     if (!r)
         return BFORK_ENOMEM;
     s = &r->s;
-    *s = (struct span){ .first = it->first, .count = it->count, .flags = it->flags, .size = it->size, .tries = it->tries, .crashes = it->crashes };
+    *s = (struct span){
+        .first = it->first, .count = it->count, .flags = it->flags, .size = it->size, .tries = it->tries, .crashes = it->crashes
+    };
     if (it->count == 1 && !(it->flags & WIRE_FIXED)) {
         s->flags |= WIRE_FIXED;
         s->size = (uint32_t)it->body.size;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  * session.c - connections and the sessions behind them: HELLO, fencing, loss, leases, ends.
  *
- * A session is named by (key, instance) and has at most one connection; conn_no only rises. Never charges a peer for a connection that
- * was cut: that is decided when the lease or detach_ms has passed.
+ * A session is named by (key, instance) and has at most one connection; conn_no only rises. Never charges a peer for a connection
+ * that was cut: that is decided when the lease or detach_ms has passed.
  */
 #include "state.h"
 
@@ -74,7 +74,7 @@ void peer_free(struct broker *b, struct peer *p)
     mem_free(b, p, sizeof(*p));
 }
 
-/* ---- clients ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- clients ----------------------------------------------------------------------------------------------------------------- */
 
 void client_end(struct broker *b, struct client *c)
 {
@@ -149,7 +149,7 @@ static struct client *client_new(struct broker *b, struct peer *p, const struct 
     return c;
 }
 
-/* ---- workers ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- workers ----------------------------------------------------------------------------------------------------------------- */
 
 /* What only means something on the present connection. */
 static void worker_unsent(struct broker *b, struct worker *w)
@@ -289,7 +289,7 @@ void worker_ready(struct broker *b, struct worker *w)
     b->grants_dirty = true;
 }
 
-/* ---- HELLO ------------------------------------------------------------------------------------------------------------------------------ */
+/* ---- HELLO ------------------------------------------------------------------------------------------------------------------- */
 
 static void welcome(struct broker *b, struct peer *p, const struct wire_hello *h, bool resumed)
 {
@@ -300,8 +300,13 @@ static void welcome(struct broker *b, struct peer *p, const struct wire_hello *h
         return;
     }
     m->u.welcome = (struct wire_welcome){ .protocol = h->protocol_max < WIRE_PROTOCOL ? h->protocol_max : WIRE_PROTOCOL,
-        .software = WIRE_STR("broadfork " BF_VERSION), .epoch = b->c.epoch, .heartbeat_ms = b->c.heartbeat_ms, .lease_ms = b->c.lease_ms,
-        .hold_ms = b->c.hold_ms, .window_bytes = b->c.window_bytes, .resumed = resumed };
+                                          .software = WIRE_STR("broadfork " BF_VERSION),
+                                          .epoch = b->c.epoch,
+                                          .heartbeat_ms = b->c.heartbeat_ms,
+                                          .lease_ms = b->c.lease_ms,
+                                          .hold_ms = b->c.hold_ms,
+                                          .window_bytes = b->c.window_bytes,
+                                          .resumed = resumed };
     if (p->role == WIRE_CLIENT) {
         m->u.welcome.quota_bytes = b->c.quota_bytes;
         m->u.welcome.quota_tasks = b->c.quota_tasks;
@@ -313,8 +318,8 @@ static void welcome(struct broker *b, struct peer *p, const struct wire_hello *h
 static bool fence(struct broker *b, struct peer *p, uint64_t *conn_no, struct peer *old, const struct wire_hello *h)
 {
     if (h->conn_no <= *conn_no) {
-        session_fail(b, p, BFORK_ESTATE, "connection %llu of this session is older than the present one (%llu)", (unsigned long long)h->conn_no,
-                     (unsigned long long)*conn_no);
+        session_fail(b, p, BFORK_ESTATE, "connection %llu of this session is older than the present one (%llu)",
+                     (unsigned long long)h->conn_no, (unsigned long long)*conn_no);
         return false;
     }
     *conn_no = h->conn_no;
@@ -343,6 +348,9 @@ static void hello_client(struct broker *b, struct peer *p, const struct wire_hel
     c->peer = p;
     c->window = p->window;
     p->client = c;
+    c->mute_until = resumed ? b->now + b->c.detach_ms * CLOCK_MS : 0;
+    if (resumed && c->mute_until < b->tick_at)
+        b->tick_at = c->mute_until;
     p->state = PEER_READY;
     welcome(b, p, h, resumed);
 }
@@ -352,7 +360,8 @@ static void hello_worker(struct broker *b, struct peer *p, const struct wire_hel
     struct worker *w = worker_find(b, p->key, h->instance), *before;
     bool resumed = w != NULL;
 
-    if (h->replaces.n == WIRE_ID && memcmp(h->replaces.p, h->instance.p, WIRE_ID) && (before = worker_find(b, p->key, h->replaces))) {
+    if (h->replaces.n == WIRE_ID && memcmp(h->replaces.p, h->instance.p, WIRE_ID) &&
+        (before = worker_find(b, p->key, h->replaces))) {
         struct peer *old = before->peer;
         worker_end(b, before, "it was started again");
         if (old)
@@ -390,7 +399,8 @@ void session_hello(struct broker *b, struct peer *p, const struct wire_msg *m)
     const struct wire_hello *h = &m->u.hello;
 
     if (h->protocol_min > WIRE_PROTOCOL || h->protocol_max < WIRE_PROTOCOL_MIN || h->protocol_min > h->protocol_max) {
-        session_fail(b, p, BFORK_EPROTOCOL, "this broker speaks protocol %u to %u, the peer %u to %u; install the same release on both sides",
+        session_fail(b, p, BFORK_EPROTOCOL,
+                     "this broker speaks protocol %u to %u, the peer %u to %u; install the same release on both sides",
                      WIRE_PROTOCOL_MIN, WIRE_PROTOCOL, h->protocol_min, h->protocol_max);
         return;
     }
@@ -411,7 +421,7 @@ void session_hello(struct broker *b, struct peer *p, const struct wire_msg *m)
     }
 }
 
-/* ---- ends ------------------------------------------------------------------------------------------------------------------------------- */
+/* ---- ends -------------------------------------------------------------------------------------------------------------------- */
 
 void session_lost(struct broker *b, struct peer *p)
 {
@@ -453,6 +463,16 @@ void session_fail(struct broker *b, struct peer *p, int code, const char *format
         worker_end(b, p->worker, "its session has failed");
 }
 
+/* Jobs that the client has finished with while their last acknowledgement was lost. */
+static void drop_mute(struct broker *b, struct client *c)
+{
+    for (LIST_EACH_SAFE(&c->job_list, n, after))
+        if (LIST_ENTRY(n, struct job, in_client)->mute)
+            job_free(b, LIST_ENTRY(n, struct job, in_client));
+    c->mute_until = 0;
+    client_dirty(b, c);
+}
+
 void session_tick(struct broker *b, uint64_t *next)
 {
     for (LIST_EACH_SAFE(&b->workers, n, after)) {
@@ -462,13 +482,18 @@ void session_tick(struct broker *b, uint64_t *next)
             *next = w->lease_end < *next ? w->lease_end : *next;
             continue;
         }
-        worker_end(b, w, p ? "it was silent for longer than its lease" : "it was disconnected and did not come back within its lease");
+        worker_end(b, w,
+                   p ? "it was silent for longer than its lease" : "it was disconnected and did not come back within its lease");
         if (p)
             peer_cut(b, p, "silent for longer than its lease");
     }
     for (LIST_EACH_SAFE(&b->clients, n, after)) {
         struct client *c = LIST_ENTRY(n, struct client, node);
         uint64_t end = c->detached_at + b->c.detach_ms * CLOCK_MS;
+        if (c->peer && c->mute_until && c->mute_until <= b->now)
+            drop_mute(b, c);
+        if (c->peer && c->mute_until && c->mute_until < *next)
+            *next = c->mute_until;
         if (c->peer)
             continue;
         if (end <= b->now)

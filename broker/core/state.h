@@ -16,25 +16,23 @@
  *             assigning/live -> requeued (gone) | closing (fenced, job gone)              attempt.c
  *   outcome   unsent -> sent -> acknowledged (gone)                                       outcome.c
  *
- * A task of a job is in exactly one place: a range in job.queue, a range in job.held, an attempt's [next, end), an outcome, or it is
- * settled and forgotten. job.n_queued, n_held, n_live are the sums; their total is what quotas count.
+ * A task of a job is in exactly one place: a range in job.queue, a range in job.held, an attempt's [next, end), an outcome, or it
+ * is settled and forgotten. job.n_queued, n_held, n_live are the sums; their total is what quotas count.
  *
  * How things fail
- *   connection of a worker cut   silent; same instance back before the lease ends: HOLDING says what it has, the rest never arrived and
- *                                is requeued without charge. Else lost: [next, end) is requeued with tries + 1, over the limit LOST;
- *                                at most once: UNKNOWN.
+ *   connection of a worker cut   silent; same instance back before the lease ends: HOLDING says what it has, the rest never arrived
+ * and is requeued without charge. Else lost: [next, end) is requeued with tries + 1, over the limit LOST; at most once: UNKNOWN.
  *   worker says BYE, is replaced, or breaks the protocol     lost at once.
  *   client cut                   detached: work goes on, outcomes are kept up to its window; after detach_ms gone.
  *   client gone                  its jobs vanish: attempts are closed with GONE, nothing is recorded.
- *   broker restarted             HOLDING of another epoch: tickets are checked, attempts adopted, their jobs parked; a client's replay is
- *                                cut against them and the rest held until hold_ms after our start.
- *   late, foreign, repeated results      counted; the attempt is closed with FENCED at the sender.
- *   no memory                    what an entry point may need is reserved first; if that fails, the peer that asked is cut (its
- *                                session resumes by reconnecting). An attempt keeps one range and one outcome in reserve, so losing a
- *                                worker needs no memory.
+ *   broker restarted             HOLDING of another epoch: tickets are checked, attempts adopted, their jobs parked; a client's
+ * replay is cut against them and the rest held until hold_ms after our start. late, foreign, repeated results      counted; the
+ * attempt is closed with FENCED at the sender. no memory                    what an entry point may need is reserved first; if that
+ * fails, the peer that asked is cut (its session resumes by reconnecting). An attempt keeps one range and one outcome in reserve,
+ * so losing a worker needs no memory.
  *
- * Nothing in a turn walks over all tasks, jobs or peers: what must be looked at in the next flush is put into a list when it changes
- * (dirty clients, dirty workers, pools with work and room). Times are the caller's; `b->now` never goes back.
+ * Nothing in a turn walks over all tasks, jobs or peers: what must be looked at in the next flush is put into a list when it
+ * changes (dirty clients, dirty workers, pools with work and room). Times are the caller's; `b->now` never goes back.
  */
 #ifndef BROKER_CORE_STATE_H
 #define BROKER_CORE_STATE_H
@@ -106,6 +104,7 @@ struct client {
     uint64_t conn_no;
     struct peer *peer;              /* NULL: detached */
     uint64_t detached_at, since;
+    uint64_t mute_until;            /* jobs not opened again by then are unknown to the client: dropped; 0: none */
     uint64_t window;
     struct map pools, jobs;         /* by handle */
     struct list pool_list, job_list;
@@ -209,7 +208,7 @@ struct job {
     struct buf *spec_bytes;         /* owned; spec points into it */
     struct wire_job_spec spec;
     bool closed;
-    bool mute;                      /* the client has reconnected, but not opened it again: outcomes would overtake those to be sent again */
+    bool mute; /* the client has reconnected, but not opened it again: outcomes would overtake those to be sent again */
     uint64_t next;                  /* indexes below it were received in this epoch */
     struct list queue, held;        /* ranges */
     struct list live;               /* attempts: assigning, live */
@@ -276,7 +275,8 @@ struct broker {
     uint64_t now, started, next_attempt, hold_end;
     uint32_t next_number;
     struct map peers, attempts, jobs;               /* jobs: by hash of the id */
-    struct list owners, clients, workers, pools, all_jobs, cuts, dirty_peers, dirty_clients, dirty_workers, work, thirsty, holders, status;
+    struct list owners, clients, workers, pools, all_jobs, cuts, dirty_peers, dirty_clients, dirty_workers, work, thirsty, holders,
+        status;
     struct cache ranges, attempt_cache, outcomes;
     size_t n_attempts;              /* assigning and live: each keeps a range and an outcome in reserve */
     struct batch batch[2], *building, *current;
@@ -302,7 +302,7 @@ void account_unref(struct account *a);
 /* effect.c */
 void *effect_bytes(struct broker *b, size_t n);                     /* lives as long as the effects; NULL: no memory */
 int effect_reserve(struct broker *b, size_t n);
-struct wire_msg *effect_send(struct broker *b, struct peer *p, enum wire_type type);    /* NULL: no memory; heads are the caller's */
+struct wire_msg *effect_send(struct broker *b, struct peer *p, enum wire_type type); /* NULL: no memory; heads are the caller's */
 int effect_hold(struct broker *b, struct buf *buf);
 void effect_log(struct broker *b, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 struct wire_str effect_text(struct broker *b, const char *format, va_list ap);
@@ -372,9 +372,10 @@ void range_return(struct broker *b, struct job *j, struct range *r);
 /* attempt.c */
 struct attempt *attempt_new(struct broker *b, struct job *j, struct worker *w, struct lane *l);
 void attempt_results(struct broker *b, struct worker *w, const struct wire_msg *m);
-/* What has no outcome goes back to the queue, or is settled: lost counts a try. The attempt is gone. close: why to tell the worker, 0 no */
+/* What has no outcome goes back to the queue, or is settled: lost counts a try. The attempt is gone. close: why to tell the worker,
+ * 0 no */
 void attempt_requeue(struct broker *b, struct attempt *a, bool lost, const char *text, uint8_t close);
-void attempt_close(struct broker *b, struct attempt *a, uint8_t why);       /* detached from everything; the worker is told if why != 0 */
+void attempt_close(struct broker *b, struct attempt *a, uint8_t why); /* detached from everything; the worker is told if why != 0 */
 void attempt_recall(struct broker *b, struct attempt *a, uint64_t first, uint8_t why);
 void attempt_acked(struct broker *b, struct attempt *a);
 void attempt_foreign(struct broker *b, struct worker *w, uint64_t id);
@@ -384,8 +385,8 @@ void attempt_bytes(struct attempt *a, int64_t bytes);               /* what its 
 void attempt_shrink(struct broker *b, struct attempt *a, uint64_t end);     /* [end, a->end) goes back in front */
 void attempt_assigned(struct broker *b, struct client *c, const struct wire_msg *m);
 void attempt_bind(struct broker *b, struct attempt *a);                     /* adopted: its job has got a pool */
-void attempt_ticket(struct broker *b, const uint8_t *job_id, const uint8_t *owner, const struct worker *w, uint64_t first, uint64_t end,
-                    uint64_t id, uint8_t out[WIRE_TICKET]);
+void attempt_ticket(struct broker *b, const uint8_t *job_id, const uint8_t *owner, const struct worker *w, uint64_t first,
+                    uint64_t end, uint64_t id, uint8_t out[WIRE_TICKET]);
 
 /* grant.c */
 void grant_run(struct broker *b);
@@ -412,6 +413,7 @@ void outcome_text(struct broker *b, struct job *j, uint64_t first, uint64_t coun
 void outcome_ack(struct broker *b, struct job *j, uint64_t seq);
 void outcome_acks(struct broker *b, struct client *c, const struct wire_msg *m);
 void outcome_free(struct broker *b, struct outcome *o);
+void outcome_freed(struct broker *b, struct client *c);              /* its window may have opened */
 void outcome_resend(struct broker *b, struct job *j);
 
 /* status.c */

@@ -107,8 +107,9 @@ void broker_workers(const struct broker *b, uint64_t now, void (*row)(void *ctx,
     (void)now;
     for (LIST_EACH(&b->workers, n)) {
         const struct worker *w = LIST_ENTRY(n, struct worker, node);
-        struct broker_worker_row r = { w->name, w->host, states[w->state], w->software, w->resources, w->slots, (uint32_t)worker_busy(w),
-            w->tasks_done, w->attempts.count, w->since };
+        struct broker_worker_row r = { w->name,           w->host,  states[w->state],         w->software,
+                                       w->resources,      w->slots, (uint32_t)worker_busy(w), w->tasks_done,
+                                       w->attempts.count, w->since };
         row(ctx, &r);
     }
 }
@@ -128,14 +129,22 @@ static const char *job_state(const struct job *j)
     return j->closed ? "closing" : "open";
 }
 
-void broker_jobs(const struct broker *b, uint64_t now, const uint8_t *owner, void (*row)(void *ctx, const struct broker_job_row *r), void *ctx)
+void broker_jobs(const struct broker *b, uint64_t now, const uint8_t *owner, void (*row)(void *ctx, const struct broker_job_row *r),
+                 void *ctx)
 {
     (void)now;
     for (LIST_EACH(&b->all_jobs, n)) {
         const struct job *j = LIST_ENTRY(n, struct job, in_all);
-        struct broker_job_row r = { .pool = j->pool ? j->pool->name : "", .client = j->client ? j->client->name : "",
-            .host = j->client ? j->client->host : "", .state = job_state(j), .queued = j->n_queued + j->n_held, .running = j->n_live,
-            .done = j->done, .failed = j->failed, .total = j->total, .since = j->since };
+        struct broker_job_row r = { .pool = j->pool ? j->pool->name : "",
+                                    .client = j->client ? j->client->name : "",
+                                    .host = j->client ? j->client->host : "",
+                                    .state = job_state(j),
+                                    .queued = j->n_queued + j->n_held,
+                                    .running = j->n_live,
+                                    .done = j->done,
+                                    .failed = j->failed,
+                                    .total = j->total,
+                                    .since = j->since };
         char name[256];
         if (owner && memcmp(owner, j->owner->key, WIRE_KEY))
             continue;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
- * bytes_per_task.c - what a queued task costs: a million tasks of 100 bytes, each in a message of its own, and the same with lengths that
- * differ. Also that a task at the end of a long queue costs no more time than one at the end of a short one, counted in allocations'
- * bytes, not in seconds, and that all of it is given back.
+ * bytes_per_task.c - what a queued task costs: a million tasks of 100 bytes, each in a message of its own, and the same with
+ * lengths that differ. Also that a task at the end of a long queue costs no more time than one at the end of a short one, counted
+ * in allocations' bytes, not in seconds, and that all of it is given back.
  */
 #include "world.h"
 
@@ -33,13 +33,18 @@ static struct broker *with_job(void)
     js.fn = wire_bin_of(fb->data, fb->size);
     job = wire_job_spec_encode(&js);
     assert_int_equal(broker_new(&c, &b), 0);
-    m.u.hello = (struct wire_hello){ .protocol_min = 1, .protocol_max = 1, .role = WIRE_CLIENT, .instance = wire_bin_of(bytes, 16), .conn_no = 1 };
+    m.u.hello = (struct wire_hello){
+        .protocol_min = 1, .protocol_max = 1, .role = WIRE_CLIENT, .instance = wire_bin_of(bytes, 16), .conn_no = 1
+    };
     broker_recv(b, 1, 1, WIRE_CLIENT, key, &m);
     m = (struct wire_msg){ .type = WIRE_POOL_OPEN };
-    m.u.pool_open = (struct wire_pool_open){ .pool = 1, .processes = 2, .digest = wire_bin_of(bytes, 32), .spec = wire_bin_of(pool->data, pool->size) };
+    m.u.pool_open = (struct wire_pool_open){
+        .pool = 1, .processes = 2, .digest = wire_bin_of(bytes, 32), .spec = wire_bin_of(pool->data, pool->size)
+    };
     broker_recv(b, 1, 1, WIRE_CLIENT, key, &m);
     m = (struct wire_msg){ .type = WIRE_JOB_OPEN };
-    m.u.job_open = (struct wire_job_open){ .job = 1, .pool = 1, .id = wire_bin_of(bytes, 16), .spec = wire_bin_of(job->data, job->size) };
+    m.u.job_open =
+        (struct wire_job_open){ .job = 1, .pool = 1, .id = wire_bin_of(bytes, 16), .spec = wire_bin_of(job->data, job->size) };
     broker_recv(b, 1, 1, WIRE_CLIENT, key, &m);
     drop(b);
     buf_unref(&fb);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * test_faults.c - the broker when things go wrong: workers lost, silent, replaced, draining; tasks that fail and crash; clients that
- * cancel, detach, overrun, misbehave; programs that cannot run.
+ * test_faults.c - the broker when things go wrong: workers lost, silent, replaced, draining; tasks that fail and crash; clients
+ * that cancel, detach, overrun, misbehave; programs that cannot run.
  */
 #include "world.h"
 
@@ -217,6 +217,26 @@ static void outcomes_in_order(void **state)
     world_free(w);
 }
 
+/* The last acknowledgement was lost with the connection, and the client has forgotten the job. */
+static void forgotten_job(void **state)
+{
+    struct world *w = started(&(struct broker_config){ .detach_ms = 10000, .lease_ms = 60000 }, 2, NULL);
+
+    (void)state;
+    client_tasks(w, "c1", 1, 0, 1, 100);
+    worker_done(w, "w1", 1, 0, 1, 1000);
+    world_lost(w, "c1");
+    client_hello(w, "c1");
+    client_pool(w, "c1", 1, 2);
+    world_forget(w);
+    world_after(w, 9999);
+    assert_false(broker_idle(w->b));
+    world_after(w, 2);
+    EXPECT(w, "[10000] > w1 ATTEMPTS_CLOSE #1 why 5\n");
+    assert_true(broker_idle(w->b));
+    world_free(w);
+}
+
 static void cancelled(void **state)
 {
     struct world *w = started(NULL, 2, &(struct wire_job_spec){ .chunk = 10 });
@@ -328,7 +348,7 @@ static void balanced(void **state)
               "[   0] > w2 CHUNKS #2 j2 10+10\n");
     worker_done(w, "w2", 2, 10, 10, 20000);
     EXPECT(w, "[   0] > w1 RECALL #3 j2 20+10 why 3\n"
-              "[   0] > c1 OUTCOMES s1 j1 10+10\n");     /* w2 is idle, w1 holds 20 tasks of 20 ms: half of the tail is asked back */
+              "[   0] > c1 OUTCOMES s1 j1 10+10\n"); /* w2 is idle, w1 holds 20 tasks of 20 ms: half of the tail is asked back */
     worker_returns(w, "w1", 3, 22, 8);
     EXPECT(w, "[   0] > w2 CHUNKS #4 j2 22+8\n");
     world_free(w);
@@ -338,7 +358,9 @@ static void fail_pool(struct world *w, const char *name, int code)
 {
     struct wire_msg m = { .type = WIRE_POOL_FAILED };
 
-    m.u.pool_failed = (struct wire_pool_failed){ .pool = 1, .code = code, .stage = WIRE_STR("load"), .text = WIRE_STR("missing library libx.so") };
+    m.u.pool_failed = (struct wire_pool_failed){
+        .pool = 1, .code = code, .stage = WIRE_STR("load"), .text = WIRE_STR("missing library libx.so")
+    };
     world_send(w, name, &m);
 }
 
@@ -420,7 +442,7 @@ static void small_job_beside_a_flood(void **state)
     world_free(w);
 }
 
-/* ---- bad messages ----------------------------------------------------------------------------------------------------------------------- */
+/* ---- bad messages ------------------------------------------------------------------------------------------------------------ */
 
 static void no_hello(void **state)
 {
@@ -442,7 +464,9 @@ static void other_version(void **state)
     uint8_t instance[WIRE_ID] = { 1 };
 
     (void)state;
-    m.u.hello = (struct wire_hello){ .protocol_min = 7, .protocol_max = 9, .role = WIRE_CLIENT, .instance = wire_bin_of(instance, WIRE_ID), .conn_no = 1 };
+    m.u.hello = (struct wire_hello){
+        .protocol_min = 7, .protocol_max = 9, .role = WIRE_CLIENT, .instance = wire_bin_of(instance, WIRE_ID), .conn_no = 1
+    };
     world_send(w, "c1", &m);
     EXPECT(w, "[   0] > c1 ERROR -49\n"
               "[   0] > c1 CUT\n");
@@ -568,10 +592,32 @@ static void status(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { T(short_cut), T(lost_worker), T(silent_worker), T(replaced_worker), T(leaving_worker), T(newer_connection),
-        T(at_most_once), T(failing_tasks), T(backing_off), T(outcomes_in_order), T(cancelled), T(detached_client), T(slow_client), T(draining_worker), T(balanced),
-        T(program_that_cannot_run), T(two_owners_share), T(small_job_beside_a_flood), T(no_hello), T(other_version), T(bad_messages),
-        T(over_quota), T(revoked), T(closed_pool), T(status) };
+    const struct CMUnitTest tests[] = { T(short_cut),
+                                        T(lost_worker),
+                                        T(silent_worker),
+                                        T(replaced_worker),
+                                        T(leaving_worker),
+                                        T(newer_connection),
+                                        T(at_most_once),
+                                        T(failing_tasks),
+                                        T(backing_off),
+                                        T(forgotten_job),
+                                        T(outcomes_in_order),
+                                        T(cancelled),
+                                        T(detached_client),
+                                        T(slow_client),
+                                        T(draining_worker),
+                                        T(balanced),
+                                        T(program_that_cannot_run),
+                                        T(two_owners_share),
+                                        T(small_job_beside_a_flood),
+                                        T(no_hello),
+                                        T(other_version),
+                                        T(bad_messages),
+                                        T(over_quota),
+                                        T(revoked),
+                                        T(closed_pool),
+                                        T(status) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

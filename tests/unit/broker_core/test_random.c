@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
- * test_random.c - random schedules: clients submit, cancel, detach, come back, leave; workers answer, return, crash tasks, vanish, drain,
- * come back; the broker restarts. After every step all invariants hold; at the end every task of a client that stayed has had exactly one
- * outcome. The seed of a failure is printed; ./broker_core_random SEED runs one.
+ * test_random.c - random schedules: clients submit, cancel, detach, come back, leave; workers answer, return, crash tasks, vanish,
+ * drain, come back; the broker restarts. After every step all invariants hold; at the end every task of a client that stayed has
+ * had exactly one outcome. The seed of a failure is printed; ./broker_core_random SEED runs one.
  */
 #include "world.h"
 
@@ -16,7 +16,11 @@
 #define SEEDS 300
 #define STEPS 400
 
-struct held { uint64_t id, first, next, end, given; uint32_t job, size; uint8_t ticket[WIRE_TICKET], job_id[WIRE_ID], owner[WIRE_KEY]; };
+struct held {
+    uint64_t id, first, next, end, given;
+    uint32_t job, size;
+    uint8_t ticket[WIRE_TICKET], job_id[WIRE_ID], owner[WIRE_KEY];
+};
 
 struct fake_worker {
     char name[8];
@@ -75,7 +79,9 @@ static void take_chunks(struct fake *f, struct fake_worker *k, const struct wire
         struct held *h = &k->held[k->n++];
         assert_true(k->n <= HELD);
         assert_null(find(k, it->id) == h ? NULL : find(k, it->id));
-        *h = (struct held){ .id = it->id, .first = it->first, .next = it->first, .end = it->first + it->count, .given = it->end, .job = it->job };
+        *h = (struct held){
+            .id = it->id, .first = it->first, .next = it->first, .end = it->first + it->count, .given = it->end, .job = it->job
+        };
         memcpy(h->ticket, it->ticket, WIRE_TICKET);
         memcpy(h->job_id, k->job_ids[it->job & 255], WIRE_ID);
         memcpy(h->owner, k->job_owner[it->job & 255], WIRE_KEY);
@@ -151,7 +157,7 @@ static void hook(struct world *w, struct world_peer *p, const struct wire_msg *m
         take_client(f, client_named(f, p->name), m);
 }
 
-/* ---- what clients do -------------------------------------------------------------------------------------------------------------------- */
+/* ---- what clients do --------------------------------------------------------------------------------------------------------- */
 
 static void client_up(struct fake *f, struct fake_client *c)
 {
@@ -213,7 +219,7 @@ static void client_step(struct fake *f, struct fake_client *c)
     }
 }
 
-/* ---- what workers do -------------------------------------------------------------------------------------------------------------------- */
+/* ---- what workers do --------------------------------------------------------------------------------------------------------- */
 
 static void resend(struct fake *f, struct fake_worker *k)
 {

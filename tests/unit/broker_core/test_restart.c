@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * test_restart.c - a broker that has forgotten everything: workers report what they hold, clients replay, nothing that still runs is run
- * again, nobody answers for what he was not given.
+ * test_restart.c - a broker that has forgotten everything: workers report what they hold, clients replay, nothing that still runs
+ * is run again, nobody answers for what he was not given.
  */
 #include "world.h"
 
@@ -59,6 +59,25 @@ static void adopted(void **state)
     worker_hello(w, "w2", 1);
     EXPECT(w, "[3600] > w1 CUT\n"
               "[3600] > w2 CHUNKS #1000 j1 4+6 tries 1,0\n");     /* the arguments of the adopted ones came with the replay */
+    world_free(w);
+}
+
+/* The tail went back to the broker that is no more: that it did is said again, and is nothing new. */
+static void adopted_without_its_tail(void **state)
+{
+    struct world *w = restarted();
+
+    (void)state;
+    client_again(w, &tens);
+    client_replay(w, "c1", 1, 0, 30, 0);
+    w->seen[0].count = 6;
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);
+    assert_int_equal(counters(w).running, 6);
+    worker_done(w, "w1", 1, 0, 6, 1000);
+    worker_returns(w, "w1", 1, 6, 4);
+    EXPECT(w, "[ 100] > c1 OUTCOMES s1 j1 0+6\n");
+    assert_int_equal(counters(w).queued, 24);
     world_free(w);
 }
 
@@ -174,7 +193,8 @@ static void maybe_started(void **state)
     world_forget(w);
     world_after(w, 200);
     EXPECT(w, "[3100] > c1 ASSIGNED #1000 j1 10+5\n"
-              "[3100] > c1 OUTCOMES s1 j1 0+10 unknown\n");     /* nobody reported the first ten: unknown, never again; the others were not begun */
+              "[3100] > c1 OUTCOMES s1 j1 0+10 unknown\n"); /* nobody reported the first ten: unknown, never again; the others were
+                                                               not begun */
     world_free(w);
 }
 
@@ -182,8 +202,10 @@ static void maybe_started(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { T(adopted), T(reported_after_the_replay), T(reported_too_late), T(forged),
-        T(finished_before_the_client_is_back), T(client_never_back), T(maybe_started) };
+    const struct CMUnitTest tests[] = {
+        T(adopted), T(adopted_without_its_tail),           T(reported_after_the_replay), T(reported_too_late),
+        T(forged),  T(finished_before_the_client_is_back), T(client_never_back),         T(maybe_started)
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

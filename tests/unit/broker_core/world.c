@@ -125,8 +125,8 @@ static void say_items(struct world *w, const struct wire_msg *m)
 
 const char *bfork_status_name_of(int kind)
 {
-    static const char *const names[] = { "ok", "failed", "crashed", "exited", "overtime", "overmemory", "cancelled", "lost", "refused",
-        "unknown", "mismatch" };
+    static const char *const names[] = { "ok",        "failed", "crashed", "exited",  "overtime", "overmemory",
+                                         "cancelled", "lost",   "refused", "unknown", "mismatch" };
     return kind <= 0 && kind >= -10 ? names[-kind] : "?";
 }
 
@@ -139,7 +139,9 @@ static void remember(struct world *w, const struct wire_msg *m)
             w->n_seen /= 2;
         }
         struct attempt_seen *s = &w->seen[w->n_seen++];
-        *s = (struct attempt_seen){ .id = it->id, .first = it->first, .end = it->end, .job = it->job, .count = it->count, .size = it->size };
+        *s = (struct attempt_seen){
+            .id = it->id, .first = it->first, .end = it->end, .job = it->job, .count = it->count, .size = it->size
+        };
         memcpy(s->ticket, it->ticket, WIRE_TICKET);
         assert_int_equal(it->end, it->first + it->count);
         if (it->flags & WIRE_FIXED)
@@ -149,8 +151,8 @@ static void remember(struct world *w, const struct wire_msg *m)
 
 static void say_message(struct world *w, const struct world_peer *p, const struct wire_msg *m)
 {
-    bool shown = w->strict || (m->type != WIRE_GRANT && m->type != WIRE_JOB_SPEC && m->type != WIRE_POOL_STATE && m->type != WIRE_WELCOME &&
-                               m->type != WIRE_JOB_STATE && m->type != WIRE_JOB_FORGET);
+    bool shown = w->strict || (m->type != WIRE_GRANT && m->type != WIRE_JOB_SPEC && m->type != WIRE_POOL_STATE &&
+                               m->type != WIRE_WELCOME && m->type != WIRE_JOB_STATE && m->type != WIRE_JOB_FORGET);
 
     if (!shown)
         return;
@@ -287,7 +289,7 @@ void world_lost(struct world *w, const char *name)
     world_step(w);
 }
 
-/* ---- clients ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- clients ----------------------------------------------------------------------------------------------------------------- */
 
 static void connect_again(struct world *w, struct world_peer *p)
 {
@@ -303,9 +305,17 @@ void client_hello(struct world *w, const char *name)
     struct wire_msg m = { .type = WIRE_HELLO };
 
     connect_again(w, p);
-    m.u.hello = (struct wire_hello){ .protocol_min = 1, .protocol_max = 1, .role = p->role, .software = WIRE_STR("test"), .name = WIRE_STR(p->name),
-        .instance = wire_bin_of(p->instance, WIRE_ID), .conn_no = p->conn_no, .epoch = p->epoch, .window_bytes = 1 << 20,
-        .host = WIRE_STR("here"), .pid = 7 };
+    m.u.hello = (struct wire_hello){ .protocol_min = 1,
+                                     .protocol_max = 1,
+                                     .role = p->role,
+                                     .software = WIRE_STR("test"),
+                                     .name = WIRE_STR(p->name),
+                                     .instance = wire_bin_of(p->instance, WIRE_ID),
+                                     .conn_no = p->conn_no,
+                                     .epoch = p->epoch,
+                                     .window_bytes = 1 << 20,
+                                     .host = WIRE_STR("here"),
+                                     .pid = 7 };
     world_send(w, name, &m);
 }
 
@@ -333,8 +343,11 @@ void client_job(struct world *w, const char *name, uint32_t job, uint32_t pool, 
     s.fn = wire_bin_of(f->data, f->size);
     bytes = wire_job_spec_encode(&s);
     assert_non_null(bytes);
-    m.u.job_open = (struct wire_job_open){ .job = job, .pool = pool, .id = wire_bin_of(id, WIRE_ID), .acked = world_peer(w, name)->acked,
-        .spec = wire_bin_of(bytes->data, bytes->size) };
+    m.u.job_open = (struct wire_job_open){ .job = job,
+                                           .pool = pool,
+                                           .id = wire_bin_of(id, WIRE_ID),
+                                           .acked = world_peer(w, name)->acked,
+                                           .spec = wire_bin_of(bytes->data, bytes->size) };
     world_send(w, name, &m);
     buf_unref(&bytes);
     buf_unref(&f);
@@ -387,7 +400,7 @@ void client_start(struct world *w, const char *name, int32_t processes, const st
     client_job(w, name, 1, 1, spec);
 }
 
-/* ---- workers ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- workers ----------------------------------------------------------------------------------------------------------------- */
 
 void worker_hello_only(struct world *w, const char *name, uint32_t slots, const char *replaces)
 {
@@ -395,9 +408,19 @@ void worker_hello_only(struct world *w, const char *name, uint32_t slots, const 
     struct wire_msg m = { .type = WIRE_HELLO };
 
     connect_again(w, p);
-    m.u.hello = (struct wire_hello){ .protocol_min = 1, .protocol_max = 1, .role = p->role, .software = WIRE_STR("test"), .name = WIRE_STR(p->name),
-        .instance = wire_bin_of(p->instance, WIRE_ID), .conn_no = p->conn_no, .epoch = p->epoch, .slots = slots, .window_bytes = 8 << 20,
-        .arch = WIRE_STR("x"), .host = WIRE_STR("there"), .pid = 8 };
+    m.u.hello = (struct wire_hello){ .protocol_min = 1,
+                                     .protocol_max = 1,
+                                     .role = p->role,
+                                     .software = WIRE_STR("test"),
+                                     .name = WIRE_STR(p->name),
+                                     .instance = wire_bin_of(p->instance, WIRE_ID),
+                                     .conn_no = p->conn_no,
+                                     .epoch = p->epoch,
+                                     .slots = slots,
+                                     .window_bytes = 8 << 20,
+                                     .arch = WIRE_STR("x"),
+                                     .host = WIRE_STR("there"),
+                                     .pid = 8 };
     if (replaces) {
         struct world_peer *before = world_peer(w, replaces);
         memcpy(p->key, before->key, WIRE_KEY);
@@ -447,8 +470,16 @@ void worker_done(struct world *w, const char *name, uint64_t attempt, uint64_t f
 {
     uint8_t *body = calloc((size_t)count, 4);
 
-    one_item(w, name, WIRE_RESULTS, &(struct wire_item){ .id = attempt, .first = first, .count = count, .kind = WIRE_OK, .flags = WIRE_FIXED, .size = 4,
-        .sum_ns = mean_us * 1000 * count, .pid = 5, .body = slice_borrow(body, (size_t)count * 4) });
+    one_item(w, name, WIRE_RESULTS,
+             &(struct wire_item){ .id = attempt,
+                                  .first = first,
+                                  .count = count,
+                                  .kind = WIRE_OK,
+                                  .flags = WIRE_FIXED,
+                                  .size = 4,
+                                  .sum_ns = mean_us * 1000 * count,
+                                  .pid = 5,
+                                  .body = slice_borrow(body, (size_t)count * 4) });
     free(body);
 }
 
@@ -457,14 +488,21 @@ void worker_failed(struct world *w, const char *name, uint64_t attempt, uint64_t
     struct wire_outcome o = { .kind = kind, .index = index, .message = WIRE_STR("it did not work") };
     struct buf *doc = wire_outcome_encode(&o);
 
-    one_item(w, name, WIRE_RESULTS, &(struct wire_item){ .id = attempt, .first = index, .count = 1, .kind = WIRE_OUTCOME, .flags = WIRE_FIXED,
-        .size = (uint32_t)doc->size, .body = slice_of(doc, 0, doc->size) });
+    one_item(w, name, WIRE_RESULTS,
+             &(struct wire_item){ .id = attempt,
+                                  .first = index,
+                                  .count = 1,
+                                  .kind = WIRE_OUTCOME,
+                                  .flags = WIRE_FIXED,
+                                  .size = (uint32_t)doc->size,
+                                  .body = slice_of(doc, 0, doc->size) });
     buf_unref(&doc);
 }
 
 void worker_returns(struct world *w, const char *name, uint64_t attempt, uint64_t first, uint32_t count)
 {
-    one_item(w, name, WIRE_RESULTS, &(struct wire_item){ .id = attempt, .first = first, .count = count, .kind = WIRE_RETURNED, .flags = WIRE_FIXED });
+    one_item(w, name, WIRE_RESULTS,
+             &(struct wire_item){ .id = attempt, .first = first, .count = count, .kind = WIRE_RETURNED, .flags = WIRE_FIXED });
 }
 
 void worker_state(struct world *w, const char *name, uint32_t slots, bool draining)
@@ -488,7 +526,7 @@ void simple(struct world *w, const char *name, enum wire_type type, uint32_t han
     world_send(w, name, &m);
 }
 
-/* ---- the trace -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- the trace --------------------------------------------------------------------------------------------------------------- */
 
 void world_forget(struct world *w)
 {

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0
- * world.h - a broker core with scripted clients and workers around it, in virtual time. After every step all invariants are checked; what
- * the broker does is written down as text, one line an effect:
+ * world.h - a broker core with scripted clients and workers around it, in virtual time. After every step all invariants are
+ * checked; what the broker does is written down as text, one line an effect:
  *
  *     "[   0] > w1 CHUNKS #1 j2 0+5\n"       at 0 ms the broker sends worker w1 five tasks of its job 2, from index 0, as attempt 1
  *
- * Attempts and handles of the broker count from 1; a peer's name is "c1" (client), "w1" (worker) or "a1" (administrator), and a number
- * behind a point is its connection: "w1.2". Nothing here knows how the core works inside.
+ * Attempts and handles of the broker count from 1; a peer's name is "c1" (client), "w1" (worker) or "a1" (administrator), and a
+ * number behind a point is its connection: "w1.2". Nothing here knows how the core works inside.
  */
 #ifndef TESTS_BROKER_CORE_WORLD_H
 #define TESTS_BROKER_CORE_WORLD_H
@@ -64,7 +64,8 @@ void client_tasks(struct world *w, const char *name, uint32_t job, uint64_t firs
 void client_replay(struct world *w, const char *name, uint32_t job, uint64_t first, uint32_t count, uint32_t flags);
 void client_cancel(struct world *w, const char *name, uint32_t job, uint64_t first, uint32_t count);
 void client_ack(struct world *w, const char *name, uint32_t job, uint64_t seq);
-void client_start(struct world *w, const char *name, int32_t processes, const struct wire_job_spec *spec);     /* HELLO, pool 1, job 1 */
+void client_start(struct world *w, const char *name, int32_t processes,
+                  const struct wire_job_spec *spec);                       /* HELLO, pool 1, job 1 */
 void worker_hello(struct world *w, const char *name, uint32_t slots);      /* HELLO and an empty HOLDING */
 void worker_hello_only(struct world *w, const char *name, uint32_t slots, const char *replaces);
 void worker_holding(struct world *w, const char *name, const uint64_t *attempts, size_t n);
