@@ -220,6 +220,12 @@ static void perform(struct world *w, const struct broker_effect *e)
         w->hook(w, p, &e->msg);
 }
 
+static void around(struct world *w, bool inside)
+{
+    if (w->around)
+        w->around(inside);
+}
+
 static void check(struct world *w)
 {
     const char *wrong = broker_check(w->b);
@@ -235,7 +241,9 @@ void world_step(struct world *w)
 
     check(w);
     for (int turns = 0;; turns++) {
+        around(w, true);
         broker_flush(w->b, w->now);
+        around(w, false);
         e = broker_effects(w->b, &n);
         for (size_t i = 0; i < n; i++)
             perform(w, &e[i]);
@@ -244,7 +252,9 @@ void world_step(struct world *w)
             break;
         if (turns > 1000)
             fail_msg("the broker is never done");
+        around(w, true);
         broker_tick(w->b, w->now);
+        around(w, false);
     }
     check(w);
     for (size_t i = 0; i < PEERS; i++)
@@ -263,7 +273,9 @@ void world_send(struct world *w, const char *name, struct wire_msg *m)
     if (!p->id)
         p->id = w->next_peer++;
     m->ack = p->bytes_in;
+    around(w, true);
     broker_recv(w->b, w->now, p->id, p->role, p->key, m);
+    around(w, false);
     world_step(w);
 }
 

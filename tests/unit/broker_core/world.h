@@ -44,6 +44,7 @@ struct world {
     size_t n_seen;
     void (*hook)(struct world *w, struct world_peer *p, const struct wire_msg *m);
     void *ctx;
+    void (*around)(bool inside);        /* called before and after each call into the core that takes something in or composes */
 };
 
 const char *bfork_status_name_of(int kind);

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * test_memory.c - each single allocation of the core fails once, at every place of a schedule with work, failures, a cancel, a lost worker
+ * and a restart's adoption. Nothing may crash or leak, all invariants hold, and a client that comes later is served.
+ */
+#include "world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void *__real_malloc(size_t n);
+void *__real_calloc(size_t n, size_t size);
+void *__real_realloc(void *p, size_t n);
+void *__wrap_malloc(size_t n);
+void *__wrap_calloc(size_t n, size_t size);
+void *__wrap_realloc(void *p, size_t n);
+
+static bool inside;
+static long left;               /* allocations until the one that fails; < 0: it has failed */
+
+static bool fails(void) { return inside && left >= 0 && left-- == 0; }
+void *__wrap_malloc(size_t n) { return fails() ? NULL : __real_malloc(n); }
+void *__wrap_calloc(size_t n, size_t size) { return fails() ? NULL : __real_calloc(n, size); }
+void *__wrap_realloc(void *p, size_t n) { return fails() ? NULL : __real_realloc(p, n); }
+static void around(bool in) { inside = in; }
+
+static const struct attempt_seen *last(const struct world *w) { return w->n_seen ? &w->seen[w->n_seen - 1] : NULL; }
+
+static bool up(struct world *w, const char *name) { return world_peer(w, name)->id != 0; }
+
+/* Sends only while the peer is connected, as real ones do. */
+#define IF_UP(name, call) do { if (up(w, name)) call; } while (0)
+
+static void schedule(struct world *w)
+{
+    struct wire_job_spec spec = { .retries = 1, .chunk = 5 };
+    const struct attempt_seen *s;
+
+    worker_hello_only(w, "w1", 2, NULL);
+    IF_UP("w1", worker_holding(w, "w1", NULL, 0));
+    client_hello(w, "c1");
+    IF_UP("c1", client_pool(w, "c1", 1, 2));
+    IF_UP("c1", client_job(w, "c1", 1, 1, &spec));
+    IF_UP("c1", client_tasks(w, "c1", 1, 0, 20, 100));
+    IF_UP("c1", client_tasks(w, "c1", 1, 20, 3, 5000));
+    if ((s = last(w)) && up(w, "w1"))
+        worker_done(w, "w1", s->id, s->first, 2, 1000);
+    if (s && up(w, "w1"))
+        worker_failed(w, "w1", s->id, s->first + 2, BFORK_FAILED);
+    IF_UP("c1", client_cancel(w, "c1", 1, 12, 3));
+    IF_UP("c1", client_cancel(w, "c1", 1, 1, 2));
+    if (up(w, "w1"))
+        world_lost(w, "w1");
+    world_after(w, 6000);
+    worker_hello_only(w, "w2", 1, NULL);
+    IF_UP("w2", worker_holding(w, "w2", NULL, 0));
+    world_restart(w, EPOCH * 2);
+    if (last(w)) {
+        uint64_t id = last(w)->id;
+        worker_hello_only(w, "w2", 1, NULL);
+        IF_UP("w2", worker_holding(w, "w2", &id, 1));
+    }
+    client_hello(w, "c1");
+    IF_UP("c1", client_pool(w, "c1", 1, 2));
+    IF_UP("c1", client_job(w, "c1", 1, 1, &spec));
+    IF_UP("c1", client_replay(w, "c1", 1, 0, 12, 0));
+    world_after(w, 4000);
+}
+
+static void later(struct world *w)
+{
+    w->around = NULL;
+    worker_hello(w, "w3", 1);
+    client_start(w, "c3", 1, NULL);
+    w->n_seen = 0;
+    client_tasks(w, "c3", 1, 0, 1, 100);
+    for (int i = 0; i < 50 && up(w, "w3"); i++) {
+        for (size_t n = w->n_seen; n--;)
+            if (w->seen[n].count == 1 && w->seen[n].first == 0 && w->seen[n].size == 100)
+                return;
+        world_after(w, 100);
+        simple(w, "w3", WIRE_PING, 1);
+    }
+    fail_msg("a later client was not served");
+}
+
+static void every_allocation(void **state)
+{
+    long n = 0;
+
+    (void)state;
+    do {
+        struct world *w = world_new(NULL);
+        w->quiet = true;
+        w->around = around;
+        left = n;
+        schedule(w);
+        later(w);
+        world_free(w);
+    } while (left < 0 && ++n < 5000);
+    assert_in_range(n, 50, 4999);       /* it came to its end, and there was something to fail */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(every_allocation) };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
