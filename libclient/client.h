@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: MPL-2.0
  * client.h - the library's own structures: session, pool, job, future, stream. Only libclient includes this.
  *
- * Locks    one mutex a session; it guards the session, its core and link, its pools, jobs, futures, streams of its futures. Streams may
- *          hold futures of several sessions and have a lock of their own, taken after a session's.
- * Driving  whoever waits for something drives the session: it holds the driver's token, pumps the link, sleeps on its descriptor
- *          without the lock, pumps again. Others who wait sleep on a condition until their own thing has happened or the token is
- *          offered. A helper thread takes the token only when work is outstanding and nobody has been inside for some milliseconds.
- * Forks    a page that fork wipes tells a child that the handle is not its own.
+ * Locks    one mutex a session; it guards the session, its core and link, its pools, jobs, futures, streams of its futures. Streams
+ * may hold futures of several sessions and have a lock of their own, taken after a session's. Driving  whoever waits for something
+ * drives the session: it holds the driver's token, pumps the link, sleeps on its descriptor without the lock, pumps again. Others
+ * who wait sleep on a condition until their own thing has happened or the token is offered. A helper thread takes the token only
+ * when work is outstanding and nobody has been inside for some milliseconds. Forks    a page that fork wipes tells a child that the
+ * handle is not its own.
  */
 #ifndef LIBCLIENT_CLIENT_H
 #define LIBCLIENT_CLIENT_H
@@ -157,8 +157,8 @@ void session_settle_failure(struct bfork_session *s);                       /* â
 struct bfork_session *session_default(void);        /* with a reference, never NULL */
 
 /* drive.c */
-/* With the lock. Waits until done(arg), driving or not. 0, BFORK_ETIMEDOUT, BFORK_EINTR (last error set). deadline: clock_now based.
- * progress (may be NULL) is called without the lock, about ten times a second. */
+/* With the lock. Waits until done(arg), driving or not. 0, BFORK_ETIMEDOUT, BFORK_EINTR (last error set). deadline: clock_now
+ * based. progress (may be NULL) is called without the lock, about ten times a second. */
 int drive_wait(struct bfork_session *s, bool (*done)(void *), void *arg, enum link_want want, uint64_t deadline,
                void (*progress)(void *arg), void *progress_arg);
 void drive_kick(struct bfork_session *s, bool now);     /* with the lock: a task was added; now: send at once */
@@ -166,7 +166,7 @@ void drive_stop(struct bfork_session *s);               /* ends the helper threa
 uint64_t drive_deadline(int timeout_ms);
 
 /* pool.c */
-int pool_begin(struct bfork_pool *p, const bfork_options *o);       /* may work be given to p? without the lock; sets the last error */
+int pool_begin(struct bfork_pool *p, const bfork_options *o); /* may work be given to p? without the lock; sets the last error */
 int pool_lane(struct bfork_pool *p, int which, struct lane **ret);  /* with the lock */
 void pool_state(void *ctx, void *user, uint32_t slots, int32_t code, struct wire_str text);
 
@@ -187,7 +187,8 @@ struct bfork_future *future_new(struct bfork_session *s);           /* with the 
 struct bfork_future *future_failed(int kind);  /* made from this thread's last error; never NULL */
 void future_settle_ok(struct bfork_future *f, struct slice result); /* with the lock */
 void future_settle_error(struct bfork_future *f, bfork_error *e);   /* takes e over; NULL: out of memory */
-bool future_drop(struct bfork_future *f);   /* one reference less; true: it was the last, its session's reference is the caller's now */
+bool future_drop(
+    struct bfork_future *f); /* one reference less; true: it was the last, its session's reference is the caller's now */
 void futures_free(struct bfork_session *s);                         /* the slabs, at the session's end */
 bool future_is_static(const struct bfork_future *f);
 void future_mark_done(struct bfork_future *f);                      /* state, stream, waiting threads */

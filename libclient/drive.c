@@ -90,7 +90,7 @@ static void wake_driver(struct bfork_session *s)
     (void)put;                              /* full: it is awake */
 }
 
-/* ---- the helper thread ------------------------------------------------------------------------------------------------------------ */
+/* ---- the helper thread ------------------------------------------------------------------------------------------------------- */
 
 static bool outstanding(const struct bfork_session *s)
 {
@@ -168,7 +168,7 @@ void drive_stop(struct bfork_session *s)
         pthread_join(s->helper, NULL);
 }
 
-/* ---- callers ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- callers ----------------------------------------------------------------------------------------------------------------- */
 
 void drive_kick(struct bfork_session *s, bool now)
 {

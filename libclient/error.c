@@ -22,15 +22,37 @@ static const bfork_error none = { .message = "no error", .function = "", .where 
 static const bfork_error no_memory = { .kind = BFORK_ENOMEM, .message = "out of memory", .function = "", .where = "", .host = "",
                                        .backtrace = "", .output = "" };
 
-static const struct { int status; const char *name; } names[] = {
-    { BFORK_OK, "ok" }, { BFORK_END, "end" }, { BFORK_FAILED, "failed" }, { BFORK_CRASHED, "crashed" }, { BFORK_EXITED, "exited" },
-    { BFORK_OVERTIME, "over time" }, { BFORK_OVERMEMORY, "over memory" }, { BFORK_CANCELLED, "cancelled" }, { BFORK_LOST, "lost" },
-    { BFORK_REFUSED, "refused" }, { BFORK_UNKNOWN, "unknown" }, { BFORK_MISMATCH, "mismatch" }, { BFORK_EINVAL, "invalid argument" },
-    { BFORK_ETIMEDOUT, "timed out" }, { BFORK_EAGAIN, "try again" }, { BFORK_ENOMEM, "out of memory" }, { BFORK_ECLOSED, "closed" },
-    { BFORK_ESTATE, "wrong state" }, { BFORK_EDEADLK, "would deadlock" }, { BFORK_EINTR, "interrupted" },
-    { BFORK_ETOOBIG, "too big" }, { BFORK_EQUOTA, "over quota" }, { BFORK_ENOTSUP, "not supported" },
-    { BFORK_ENOINIT, "bfork_init was not called" }, { BFORK_EFORKED, "used after fork" }, { BFORK_EKEY, "key or profile" },
-    { BFORK_EUNREACHABLE, "unreachable" }, { BFORK_EDENIED, "denied" }, { BFORK_EPROTOCOL, "protocol" },
+static const struct { int status; const char *name;
+} names[] = {
+    { BFORK_OK, "ok" },
+    { BFORK_END, "end" },
+    { BFORK_FAILED, "failed" },
+    { BFORK_CRASHED, "crashed" },
+    { BFORK_EXITED, "exited" },
+    { BFORK_OVERTIME, "over time" },
+    { BFORK_OVERMEMORY, "over memory" },
+    { BFORK_CANCELLED, "cancelled" },
+    { BFORK_LOST, "lost" },
+    { BFORK_REFUSED, "refused" },
+    { BFORK_UNKNOWN, "unknown" },
+    { BFORK_MISMATCH, "mismatch" },
+    { BFORK_EINVAL, "invalid argument" },
+    { BFORK_ETIMEDOUT, "timed out" },
+    { BFORK_EAGAIN, "try again" },
+    { BFORK_ENOMEM, "out of memory" },
+    { BFORK_ECLOSED, "closed" },
+    { BFORK_ESTATE, "wrong state" },
+    { BFORK_EDEADLK, "would deadlock" },
+    { BFORK_EINTR, "interrupted" },
+    { BFORK_ETOOBIG, "too big" },
+    { BFORK_EQUOTA, "over quota" },
+    { BFORK_ENOTSUP, "not supported" },
+    { BFORK_ENOINIT, "bfork_init was not called" },
+    { BFORK_EFORKED, "used after fork" },
+    { BFORK_EKEY, "key or profile" },
+    { BFORK_EUNREACHABLE, "unreachable" },
+    { BFORK_EDENIED, "denied" },
+    { BFORK_EPROTOCOL, "protocol" },
 };
 
 const char *bfork_status_name(int status)
@@ -75,7 +97,9 @@ int error_again(const bfork_error *e)
     if (e == &last.e)
         return e->kind;
     const char *from[STRINGS] = { e->message, e->function, e->where, e->host, e->backtrace, e->output };
-    const char **to[STRINGS] = { &last.e.message, &last.e.function, &last.e.where, &last.e.host, &last.e.backtrace, &last.e.output };
+    const char **to[STRINGS] = {
+        &last.e.message, &last.e.function, &last.e.where, &last.e.host, &last.e.backtrace, &last.e.output
+    };
     size_t used = 0;
     last.e = *e;
     for (int i = 0; i < STRINGS; i++) {
@@ -119,8 +143,13 @@ bfork_error *error_new(int kind, const char *message)
 
 bfork_error *error_new_outcome(const struct wire_outcome *o)
 {
-    const bfork_error numbers = { .kind = o->kind, .code = o->code, .signal = o->signal, .attempt = (int32_t)o->attempt, .index = o->index,
-                                  .pid = o->pid, .duration_us = (int64_t)o->duration_us };
+    const bfork_error numbers = { .kind = o->kind,
+                                  .code = o->code,
+                                  .signal = o->signal,
+                                  .attempt = (int32_t)o->attempt,
+                                  .index = o->index,
+                                  .pid = o->pid,
+                                  .duration_us = (int64_t)o->duration_us };
     const struct wire_str from[STRINGS] = { o->message, o->function, o->where, o->host, o->backtrace, o->output };
     return error_build(&numbers, from);
 }

@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct known_function *keep(struct bfork_session *s, uint64_t key, const struct wire_fn *fn, const char *symbol, bool in_program)
+static struct known_function *keep(struct bfork_session *s, uint64_t key, const struct wire_fn *fn, const char *symbol,
+                                   bool in_program)
 {
     struct known_function *k = calloc(1, sizeof(*k));
     if (k) {
@@ -51,7 +52,9 @@ static int by_pointer(struct bfork_session *s, void (*fn)(void), const struct kn
 static int by_name(struct bfork_session *s, const bfork_function *f, const struct known_function **ret)
 {
     const char *object = f->argv ? "" : f->object, *symbol = f->argv ? "command" : f->symbol;
-    const struct wire_fn fn = { .kind = f->argv ? WIRE_FN_COMMAND : WIRE_FN_SYMBOL, .object = WIRE_STR(object), .symbol = WIRE_STR(symbol) };
+    const struct wire_fn fn = { .kind = f->argv ? WIRE_FN_COMMAND : WIRE_FN_SYMBOL,
+                                .object = WIRE_STR(object),
+                                .symbol = WIRE_STR(symbol) };
     uint64_t key = map_hash_bytes(object, strlen(object)) ^ (map_hash_bytes(symbol, strlen(symbol)) << 1) ^ fn.kind;
     key |= 1ull << 63;                      /* apart from addresses */
     for (;; key++) {
@@ -59,8 +62,9 @@ static int by_name(struct bfork_session *s, const bfork_function *f, const struc
         struct wire_fn known;
         if (!k)
             break;
-        if (wire_fn_decode(k->doc->data, k->doc->size, &known, NULL) == 0 && known.kind == fn.kind && known.object.n == fn.object.n &&
-            (!fn.object.n || memcmp(known.object.p, object, fn.object.n) == 0) && strcmp(k->symbol, symbol) == 0) {
+        if (wire_fn_decode(k->doc->data, k->doc->size, &known, NULL) == 0 && known.kind == fn.kind &&
+            known.object.n == fn.object.n && (!fn.object.n || memcmp(known.object.p, object, fn.object.n) == 0) &&
+            strcmp(k->symbol, symbol) == 0) {
             *ret = k;
             return 0;
         }

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0
- * future.c - futures: made under the session's lock from its slabs, settled by whoever drives, read without a lock once they are done.
+ * future.c - futures: made under the session's lock from its slabs, settled by whoever drives, read without a lock once they are
+ * done.
  *
- * A future that could not even be made (no session, no memory) is still a handle: one on the heap without a session, or the static one
- * for "out of memory". Its state is DONE from the start.
+ * A future that could not even be made (no session, no memory) is still a handle: one on the heap without a session, or the static
+ * one for "out of memory". Its state is DONE from the start.
  */
 #include "client.h"
 
@@ -169,7 +170,8 @@ int bfork_future_wait(bfork_future *f, int timeout_ms)
     if (!is_done(f)) {
         struct bfork_session *s = f->s;
         pthread_mutex_lock(&s->lock);
-        int rc = drive_wait(s, is_done, f, f->map ? LINK_LOW : LINK_NEXT, drive_deadline(timeout_ms), progress ? map_progress : NULL, f);
+        int rc =
+            drive_wait(s, is_done, f, f->map ? LINK_LOW : LINK_NEXT, drive_deadline(timeout_ms), progress ? map_progress : NULL, f);
         pthread_mutex_unlock(&s->lock);
         if (rc != 0)
             return rc;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0
  * interrupt.c - SIGINT and bfork_session_interrupt: blocking calls return BFORK_EINTR.
  *
- * bfork_init takes SIGINT where nobody has it and calls the hook set here: it only sets a flag and writes to the eventfds of the sessions
- * that are open, found in a table of atomics. A second SIGINT has the default action, so a program that does not listen can be stopped.
+ * bfork_init takes SIGINT where nobody has it and calls the hook set here: it only sets a flag and writes to the eventfds of the
+ * sessions that are open, found in a table of atomics. A second SIGINT has the default action, so a program that does not listen
+ * can be stopped.
  */
 #include "client.h"
 

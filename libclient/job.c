@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * job.c - jobs as the caller sees them: submits of one function with the same options are one job; so is a map. Which futures wait for
- * which index.
+ * job.c - jobs as the caller sees them: submits of one function with the same options are one job; so is a map. Which futures wait
+ * for which index.
  */
 #include "client.h"
 
@@ -264,8 +264,14 @@ void job_output(void *ctx, void *user, const struct wire_output *from, struct sl
     if (!o)
         return;                             /* lossy: and said to be */
     memcpy(o->host, from->host.p, host);
-    o->who = (bfork_error){ .index = from->index, .pid = from->pid, .message = "", .function = j->symbol ? j->symbol : "", .where = "",
-                            .host = o->host, .backtrace = "", .output = "" };
+    o->who = (bfork_error){ .index = from->index,
+                            .pid = from->pid,
+                            .message = "",
+                            .function = j->symbol ? j->symbol : "",
+                            .where = "",
+                            .host = o->host,
+                            .backtrace = "",
+                            .output = "" };
     o->stream = from->stream == 2 ? 2 : 1;
     o->size = bytes.size;
     memcpy(o->bytes, bytes.data, bytes.size);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * link.h - what joins a session to a broker: the local engine (a broker core and a worker core in this process), or a transport to a
- * broker elsewhere. A link drives the session's core: it performs its effects and brings it what comes.
+ * link.h - what joins a session to a broker: the local engine (a broker core and a worker core in this process), or a transport to
+ * a broker elsewhere. A link drives the session's core: it performs its effects and brings it what comes.
  *
  * Everything here is called with the session's lock held. Nothing blocks.
  */
@@ -12,7 +12,11 @@
 
 struct link;
 
-enum link_want { LINK_NOTHING, LINK_NEXT, LINK_LOW };   /* what the caller waits for: any outcome; or that there is little left to do */
+enum link_want {
+    LINK_NOTHING,
+    LINK_NEXT,
+    LINK_LOW
+}; /* what the caller waits for: any outcome; or that there is little left to do */
 
 struct link_ops {
     /* Does all that can be done now. False: nothing happened. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * map.c - a function over a C array: results go straight into the caller's array, in input order; errors are kept for each index, the
- * lowest one for sure.
+ * map.c - a function over a C array: results go straight into the caller's array, in input order; errors are kept for each index,
+ * the lowest one for sure.
  */
 #include "client.h"
 
@@ -126,7 +126,8 @@ const bfork_error *bfork_future_error_at(bfork_future *f, size_t index)
     return NULL;
 }
 
-static int map_check(bfork_pool *p, size_t n, const void *in, size_t in_size, const void *out, size_t out_size, const bfork_options *o)
+static int map_check(bfork_pool *p, size_t n, const void *in, size_t in_size, const void *out, size_t out_size,
+                     const bfork_options *o)
 {
     int rc = pool_begin(p, o);
     if (rc != 0)
@@ -147,8 +148,14 @@ static struct bfork_future *map_future(bfork_pool *p, void *out, size_t out_size
         free(m);
         return NULL;
     }
-    *m = (struct map_state){ .out = out, .out_size = out_size, .n = n, .lowest = UINT64_MAX, .status = o ? o->status : NULL,
-                             .progress = o ? o->progress : NULL, .progress_data = o ? o->progress_data : NULL, .started = clock_now() };
+    *m = (struct map_state){ .out = out,
+                             .out_size = out_size,
+                             .n = n,
+                             .lowest = UINT64_MAX,
+                             .status = o ? o->status : NULL,
+                             .progress = o ? o->progress : NULL,
+                             .progress_data = o ? o->progress_data : NULL,
+                             .started = clock_now() };
     for (size_t i = 0; m->status && i < n; i++)
         m->status[i] = BFORK_UNKNOWN;
     f->map = m;
@@ -184,8 +191,8 @@ static int map_start(bfork_pool *p, struct bfork_future *f, const struct job_sha
     return rc;
 }
 
-bfork_future *bfork_pool_map_async(bfork_pool *p, bfork_map_fn *fn, const void *in, size_t in_size, void *out, size_t out_size, size_t n,
-                                   const bfork_options *o)
+bfork_future *bfork_pool_map_async(bfork_pool *p, bfork_map_fn *fn, const void *in, size_t in_size, void *out, size_t out_size,
+                                   size_t n, const bfork_options *o)
 {
     int rc = map_check(p, n, in, in_size, out, out_size, o);
     if (rc != 0)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  * pool.c - pools: their options as a specification, opened at first use, closed, joined, terminated.
  *
- * A pool has up to two lanes: one whose task processes are this program (functions of it), one whose are our runner (commands, functions
- * of shared objects). Each is a pool of the protocol.
+ * A pool has up to two lanes: one whose task processes are this program (functions of it), one whose are our runner (commands,
+ * functions of shared objects). Each is a pool of the protocol.
  */
 #include "client.h"
 
@@ -36,7 +36,8 @@ static bool all_zero(const uint64_t *words, size_t n)
 static int check_options(int processes, const bfork_pool_options *o)
 {
     if (processes == 0 || processes < -65536 || processes > 1 << 20)
-        return error_set(BFORK_EINVAL, "bfork_pool_new: %d processes: give how many (from 1), or BFORK_ALL (-1), or -2 for all but one",
+        return error_set(BFORK_EINVAL,
+                         "bfork_pool_new: %d processes: give how many (from 1), or BFORK_ALL (-1), or -2 for all but one",
                          processes);
     if (!o)
         return 0;
@@ -244,7 +245,8 @@ int bfork_pool_wait(bfork_pool *p, int slots, int timeout_ms)
     if (rc == 0)
         rc = drive_wait(s, has_slots, &w, LINK_NEXT, drive_deadline(timeout_ms), NULL, NULL);
     if (rc == BFORK_ETIMEDOUT)
-        rc = error_set(BFORK_ETIMEDOUT, "the pool has %u of %d slots after %d ms: see bfork workers", w.lane->slots, w.slots, timeout_ms);
+        rc = error_set(BFORK_ETIMEDOUT, "the pool has %u of %d slots after %d ms: see bfork workers", w.lane->slots, w.slots,
+                       timeout_ms);
     else if (rc == 0 && w.lane->error)
         rc = error_again(w.lane->error);
     else if (rc == 0 && s->error)
@@ -361,7 +363,8 @@ int bfork_pool_join(bfork_pool *p, int timeout_ms)
     if (!usable(p))
         return 0;
     if (!p->closed)
-        return error_set(BFORK_ESTATE, "bfork_pool_join: the pool is still open: bfork_pool_close or bfork_pool_terminate it first");
+        return error_set(BFORK_ESTATE,
+                         "bfork_pool_join: the pool is still open: bfork_pool_close or bfork_pool_terminate it first");
     pthread_mutex_lock(&p->s->lock);
     int rc = drive_wait(p->s, all_done, p, LINK_LOW, drive_deadline(timeout_ms), NULL, NULL);
     pthread_mutex_unlock(&p->s->lock);

@@ -46,8 +46,9 @@ void bfork_bar(void *unused, const bfork_progress *p)
     memset(bar, '#', (size_t)full);
     bar[BAR] = 0;
     left_text(p->seconds_left, left, sizeof(left));
-    int n = snprintf(line, sizeof(line), "\r[%s]  %s of %s   %s/s   %s left   %s failed\033[K%s", bar, grouped(done, a), grouped(p->total, b),
-                     grouped((uint64_t)p->per_second, c), left, grouped(p->failed, d), p->total && done == p->total ? "\n" : "");
+    int n = snprintf(line, sizeof(line), "\r[%s]  %s of %s   %s/s   %s left   %s failed\033[K%s", bar, grouped(done, a),
+                     grouped(p->total, b), grouped((uint64_t)p->per_second, c), left, grouped(p->failed, d),
+                     p->total && done == p->total ? "\n" : "");
     ssize_t put = write(2, line, n < (int)sizeof(line) ? (size_t)n : sizeof(line) - 1);
     (void)put;
 }

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0
- * remote_link.c - the link to a broker: connects, backs off, connects again, brings messages to the session's core and sends its own;
- * hands out this program's file in pieces when the broker asks for it. The transport comes from libbfork-remote, loaded here.
+ * remote_link.c - the link to a broker: connects, backs off, connects again, brings messages to the session's core and sends its
+ * own; hands out this program's file in pieces when the broker asks for it. The transport comes from libbfork-remote, loaded here.
  *
  * States   waiting (until `again`) -> connecting -> up -> waiting …; failed (for good)
- * Failures never connected within connect_limit: failed, saying what was tried. Key refused, wrong broker key, other version: failed at
- *          once. Cut later: tried again for RECONNECT_LIMIT with back-off; work goes on where it was (core/session.h).
+ * Failures never connected within connect_limit: failed, saying what was tried. Key refused, wrong broker key, other version:
+ * failed at once. Cut later: tried again for RECONNECT_LIMIT with back-off; work goes on where it was (core/session.h).
  */
 #include "link.h"
 
@@ -281,12 +281,19 @@ static const char *remote_trouble(struct link *l)
     struct remote *r = (struct remote *)l;
     if (session_is_up(r->core))
         return "";
-    snprintf(r->text, sizeof(r->text), "broker %s: %s", r->table->endpoint(r->transport), r->why.code ? r->why.text : "no answer yet");
+    snprintf(r->text, sizeof(r->text), "broker %s: %s", r->table->endpoint(r->transport),
+             r->why.code ? r->why.text : "no answer yet");
     return r->text;
 }
 
-static const struct link_ops remote_ops = { .trouble = remote_trouble, .pump = remote_pump, .fd = remote_fd, .deadline = remote_deadline, .arm = remote_arm,
-                                            .close = remote_close, .digest = remote_digest, .program = remote_program };
+static const struct link_ops remote_ops = { .trouble = remote_trouble,
+                                            .pump = remote_pump,
+                                            .fd = remote_fd,
+                                            .deadline = remote_deadline,
+                                            .arm = remote_arm,
+                                            .close = remote_close,
+                                            .digest = remote_digest,
+                                            .program = remote_program };
 
 static int load(struct remote *r, struct err *e)
 {
@@ -299,7 +306,8 @@ static int load(struct remote *r, struct err *e)
         return err_set(e, BFORK_ENOTSUP, "brokers need libbfork-remote.so.0, which cannot be loaded: %s", dlerror());
     r->table = dlsym(r->object, "bfork_remote_transport");
     if (!r->table || strcmp(r->table->version, BF_VERSION) != 0)
-        return err_set(e, BFORK_ENOTSUP, "libbfork-remote.so.0 is version %s, libbfork is " BF_VERSION ": install both from one build",
+        return err_set(e, BFORK_ENOTSUP,
+                       "libbfork-remote.so.0 is version %s, libbfork is " BF_VERSION ": install both from one build",
                        r->table ? r->table->version : "unknown");
     return 0;
 }

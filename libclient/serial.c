@@ -69,7 +69,8 @@ static int begin(struct bfork_pool *p, const struct job_shape *shape, struct tas
         return rc;
     *ret_symbol = known->symbol;
     if (!(doc = wire_job_spec_encode(&spec)))
-        return error_set(BFORK_ETOOBIG, "the context is too large: with the rest of the options at most %u bytes travel", WIRE_SPEC_MAX);
+        return error_set(BFORK_ETOOBIG, "the context is too large: with the rest of the options at most %u bytes travel",
+                         WIRE_SPEC_MAX);
     rc = task_job_new(doc->data, doc->size, ret, &e);
     buf_unref(&doc);
     return rc == 0 ? 0 : error_from(&e);
@@ -105,8 +106,8 @@ void serial_submit(struct bfork_pool *p, struct bfork_future *f, const struct jo
     pthread_mutex_unlock(&p->serial_lock);
 }
 
-static void one_element(struct bfork_pool *p, struct bfork_future *f, struct task_job *j, uint64_t i, const uint8_t *in, size_t in_size,
-                        uint8_t *scratch, const char *symbol)
+static void one_element(struct bfork_pool *p, struct bfork_future *f, struct task_job *j, uint64_t i, const uint8_t *in,
+                        size_t in_size, uint8_t *scratch, const char *symbol)
 {
     struct map_state *m = f->map;
     struct slice result;

@@ -128,7 +128,8 @@ static int open_session(struct bfork_session *s, const char *profile, const bfor
         return rc;
     const struct remote_setup setup = { .profile = profile, .client_key = o ? o->client_key : NULL, .admin = admin,
                                         .connect_limit_ms = o && o->connect_limit_ms > 0 ? o->connect_limit_ms : 10000 };
-    rc = s->kind == KIND_LOCAL ? local_link_open(s->core, &events, &s->link, &e) : remote_link_open(&setup, s->core, &events, &s->link, &e);
+    rc = s->kind == KIND_LOCAL ? local_link_open(s->core, &events, &s->link, &e)
+                               : remote_link_open(&setup, s->core, &events, &s->link, &e);
     return rc == 0 ? 0 : error_from(&e);
 }
 
@@ -275,7 +276,7 @@ const bfork_error *bfork_session_error(bfork_session *s)
     return e;
 }
 
-/* ---- for our own command line ------------------------------------------------------------------------------------------------------ */
+/* ---- for our own command line ------------------------------------------------------------------------------------------------ */
 
 struct asked { struct bfork_session *s; uint32_t request; };
 
@@ -317,7 +318,8 @@ int bfork_internal_status(bfork_session *s, const char *what, char **ret_json, i
     if (rc != 0)
         return rc;
     pthread_mutex_lock(&s->lock);
-    rc = session_ask(s->core, what, &request) == 0 ? wait_answer(s, request, timeout_ms, ret_json) : error_set(BFORK_ENOMEM, "out of memory");
+    rc = session_ask(s->core, what, &request) == 0 ? wait_answer(s, request, timeout_ms, ret_json)
+                                                   : error_set(BFORK_ENOMEM, "out of memory");
     pthread_mutex_unlock(&s->lock);
     return rc;
 }
@@ -343,7 +345,8 @@ int bfork_internal_ping(bfork_session *s, int timeout_ms, uint64_t *ret_ns)
         return rc;
     pthread_mutex_lock(&s->lock);
     uint64_t from = clock_now();
-    rc = session_ping(s->core, from, &request) == 0 ? wait_answer(s, request, timeout_ms, NULL) : error_set(BFORK_ENOMEM, "out of memory");
+    rc = session_ping(s->core, from, &request) == 0 ? wait_answer(s, request, timeout_ms, NULL)
+                                                    : error_set(BFORK_ENOMEM, "out of memory");
     *ret_ns = clock_now() - from;
     pthread_mutex_unlock(&s->lock);
     return rc;

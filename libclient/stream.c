@@ -2,7 +2,8 @@
  * stream.c - futures in the order they finish.
  *
  * A future in a stream is in `pending` until it is done, then in `ready`, in order of completion. Both lists are guarded by the
- * stream's lock, taken inside a session's lock when a future is settled; the stream never takes a session's lock while it holds its own.
+ * stream's lock, taken inside a session's lock when a future is settled; the stream never takes a session's lock while it holds its
+ * own.
  */
 #include "client.h"
 
@@ -140,7 +141,8 @@ size_t bfork_stream_left(const bfork_stream *st)
     return n;
 }
 
-/* Futures still pending go on by themselves; they only lose their stream. The sessions' locks come first, so one future at a time. */
+/* Futures still pending go on by themselves; they only lose their stream. The sessions' locks come first, so one future at a time.
+ */
 void bfork_stream_free(bfork_stream **stp)
 {
     struct bfork_stream *st = *stp;

@@ -15,7 +15,8 @@ static bool has_room(void *arg)
 {
     const struct room *r = arg;
     const struct bfork_pool *p = r->p;
-    return p->pending == 0 || (p->pending < p->max_queued && p->queued_bytes + r->size <= p->max_queued_bytes) || p->error || p->s->error;
+    return p->pending == 0 || (p->pending < p->max_queued && p->queued_bytes + r->size <= p->max_queued_bytes) || p->error ||
+           p->s->error;
 }
 
 /* Waits for room in the pool's queue, or refuses. */
@@ -25,8 +26,8 @@ static int wait_for_room(struct bfork_pool *p, size_t size, const bfork_options 
     if (has_room(&r))
         return 0;
     if (o && o->when_full == BFORK_REFUSE)
-        return error_set(BFORK_EAGAIN, "the pool's queue is full: %llu tasks, %llu bytes are waiting", (unsigned long long)p->pending,
-                         (unsigned long long)p->queued_bytes);
+        return error_set(BFORK_EAGAIN, "the pool's queue is full: %llu tasks, %llu bytes are waiting",
+                         (unsigned long long)p->pending, (unsigned long long)p->queued_bytes);
     int rc = drive_wait(p->s, has_room, &r, LINK_LOW, CLOCK_NEVER, NULL, NULL);
     return rc == 0 && p->closed ? error_set(BFORK_ECLOSED, "the pool was closed while waiting for room in its queue") : rc;
 }
@@ -58,7 +59,8 @@ static int reserve(struct bfork_pool *p, const struct job_shape *shape, size_t s
     return 0;
 }
 
-static bfork_future *submit(bfork_pool *p, const struct job_shape *shape, size_t size, const void *raw, const bfork_arg *args, size_t n)
+static bfork_future *submit(bfork_pool *p, const struct job_shape *shape, size_t size, const void *raw, const bfork_arg *args,
+                            size_t n)
 {
     struct bfork_session *s = p->s;
     struct bfork_future *f = NULL;
@@ -135,7 +137,8 @@ static bfork_future *submit_command(bfork_pool *p, const struct job_shape *shape
     return f;
 }
 
-bfork_future *bfork_pool_submit_raw(bfork_pool *p, const bfork_function *fn, const bfork_options *o, const void *msgpack, size_t size)
+bfork_future *bfork_pool_submit_raw(bfork_pool *p, const bfork_function *fn, const bfork_options *o, const void *msgpack,
+                                    size_t size)
 {
     static const uint8_t none[1] = { 0x90 };
     int rc = pool_begin(p, o);

@@ -45,9 +45,6 @@ static size_t arg_size(const bfork_arg *a, size_t at, struct err *e)
             return 0;
         }
         return n + (a->type == BFORK_STR ? pack_str_head_size((uint32_t)n) : pack_bin_head_size((uint32_t)n));
-    case BFORK_FUTURE:
-        err_set(e, BFORK_EINVAL, "value %zu is a future: wait for it and pass its result", at);
-        return 0;
     default:
         err_set(e, BFORK_EINVAL, "value %zu has type %d, which is none: make values with bfork_arg_of()", at, (int)a->type);
         return 0;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  * job.c - pools and jobs of a session, the batches that hold their tasks, settling.
  *
- * Invariants: batches are in index order and do not overlap; job.unsettled = sum of batch.left + elements of a map not yet cut; the sum
- * of batch.bytes over all jobs = session.bytes_held.
+ * Invariants: batches are in index order and do not overlap; job.unsettled = sum of batch.left + elements of a map not yet cut; the
+ * sum of batch.bytes over all jobs = session.bytes_held.
  */
 #include "state.h"
 

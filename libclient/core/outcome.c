@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * outcome.c - what the broker says about tasks: outcomes (each told once, however often it comes), assignments of tasks that run at most
- * once, and cancelling.
+ * outcome.c - what the broker says about tasks: outcomes (each told once, however often it comes), assignments of tasks that run at
+ * most once, and cancelling.
  */
 #include "state.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * send.c - what a flush sends: opened pools and jobs, cancels, questions, acknowledgements, and at most one TASKS message, within the
- * broker's window and quota. Jobs with something to send take turns.
+ * send.c - what a flush sends: opened pools and jobs, cancels, questions, acknowledgements, and at most one TASKS message, within
+ * the broker's window and quota. Jobs with something to send take turns.
  */
 #include "state.h"
 
@@ -228,8 +228,14 @@ static int next_item(struct session_job *j, struct wire_item *item)
             end = bits_next(&j->assigned, from, end, !assigned);
     }
     end = bits_next(&j->settled, from, end, true);
-    struct wire_item whole = { .job = j->handle, .count = b->count, .first = b->first, .flags = b->fixed ? WIRE_FIXED : 0,
-                               .size = b->fixed ? b->size : (uint32_t)b->body.size, .lens = b->lens, .body = b->body }, skipped, rest;
+    struct wire_item whole = { .job = j->handle,
+                               .count = b->count,
+                               .first = b->first,
+                               .flags = b->fixed ? WIRE_FIXED : 0,
+                               .size = b->fixed ? b->size : (uint32_t)b->body.size,
+                               .lens = b->lens,
+                               .body = b->body },
+                     skipped, rest;
     if (from > b->first) {
         wire_item_cut(&whole, (uint32_t)(from - b->first), &skipped, &rest);
         whole = rest;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0
- * session.h - the client's decisions as a pure state machine: what is outstanding, in whose custody, sent in which epoch of the broker,
- * settled, acknowledged, sent again after a reconnect or a restart of the broker.
+ * session.h - the client's decisions as a pure state machine: what is outstanding, in whose custody, sent in which epoch of the
+ * broker, settled, acknowledged, sent again after a reconnect or a restart of the broker.
  *
- * As broker.h and worker.h: calls with the time of the turn come in, effects come out, outcomes are told at once through session_ops
- * (which must not call back in, except as said). Runs in libbfork, on both kinds of link, and in the simulator.
+ * As broker.h and worker.h: calls with the time of the turn come in, effects come out, outcomes are told at once through
+ * session_ops (which must not call back in, except as said). Runs in libbfork, on both kinds of link, and in the simulator.
  *
  * Custody: a task's bytes stay here until its outcome is here. A task is settled exactly once: what is reported again is dropped.
  *
@@ -52,7 +52,7 @@ struct session_effect {
 int session_new(const struct session_config *config, const struct session_ops *ops, void *ctx, struct session **ret);
 void session_free(struct session **s);
 
-/* ---- what the program wants. 0 or BFORK_ENOMEM (nothing has changed) -------------------------------------------------------------------- */
+/* ---- what the program wants. 0 or BFORK_ENOMEM (nothing has changed) --------------------------------------------------------- */
 
 /* spec is taken over (also on failure). digest: 32 bytes. */
 int session_pool_open(struct session *s, int32_t processes, struct buf *spec, const uint8_t digest[WIRE_DIGEST], const char *name,
@@ -64,7 +64,8 @@ void session_job_user(struct session_job *j, void *user);   /* NULL: outcomes an
 int session_task_add(struct session_job *j, const void *args, size_t size, uint64_t *ret_index);
 /* The same, to be written by the caller: room for size bytes, valid until the next call. NULL: out of memory. */
 uint8_t *session_task_reserve(struct session_job *j, size_t size, uint64_t *ret_index);
-/* n elements of `size` bytes, read from `in` when they are sent and again when they must be sent again. Once a job, instead of adds. */
+/* n elements of `size` bytes, read from `in` when they are sent and again when they must be sent again. Once a job, instead of
+ * adds. */
 int session_map_add(struct session_job *j, struct slice in, uint32_t size, uint64_t n);
 void session_job_close(struct session_job *j);              /* no more tasks; j is gone once all is settled: do not use it then */
 /* Tasks [first, first + count): what has not gone out is settled as cancelled here and now (through ops), the rest is asked for. */
@@ -74,7 +75,7 @@ int session_ask(struct session *s, const char *what, uint32_t *ret_request);    
 int session_admin(struct session *s, const char *verb, const char *argument, uint32_t *ret_request);
 int session_ping(struct session *s, uint64_t now, uint32_t *ret_request);
 
-/* ---- the connection ------------------------------------------------------------------------------------------------------------------ */
+/* ---- the connection ---------------------------------------------------------------------------------------------------------- */
 
 void session_connected(struct session *s, uint64_t now);
 void session_recv(struct session *s, uint64_t now, const struct wire_msg *m);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0
  * state.h - the client core's own structures. Only libclient/core includes this.
  *
- * A job's tasks live in batches, in index order: [settled and gone …][closed batches …][open batch]. A batch is what was added between
- * two flushes (up to WIRE_BATCH bytes); once closed its bytes never change, so messages refer to them. A map has no open batch: its
- * batches are cut from the caller's array when they are sent. `settled` says which tasks have their outcome; a batch is freed when all
- * of its have.
+ * A job's tasks live in batches, in index order: [settled and gone …][closed batches …][open batch]. A batch is what was added
+ * between two flushes (up to WIRE_BATCH bytes); once closed its bytes never change, so messages refer to them. A map has no open
+ * batch: its batches are cut from the caller's array when they are sent. `settled` says which tasks have their outcome; a batch is
+ * freed when all of its have.
  */
 #ifndef LIBCLIENT_CORE_STATE_H
 #define LIBCLIENT_CORE_STATE_H
@@ -127,6 +127,6 @@ void outcome_items(struct session *s, const struct wire_msg *m);
 void outcome_assigned(struct session *s, const struct wire_msg *m);
 
 /* send.c */
-struct session_effect *send_effect(struct session *s, uint8_t type);    /* a zeroed SEND in this turn's effects; NULL: no room left */
+struct session_effect *send_effect(struct session *s, uint8_t type); /* a zeroed SEND in this turn's effects; NULL: no room left */
 
 #endif

@@ -1,21 +1,40 @@
 /* SPDX-License-Identifier: MPL-2.0
  * bfork.h - Python's multiprocessing, concurrent.futures and joblib for C, on this machine or on many hosts.
  *
+ *     static int square(const int *in, int *out, bfork_task *task) { *out = *in * *in; return 0; }
+ *     ...
+ *     bfork_init(&argc, &argv);                            first line of main: in a task process it never returns
+ *     bfork_pool *pool = bfork_pool_new(NULL, 5, NULL);    five processes of this machine, or of the cluster BFORK_PROFILE names
+ *     if (bfork_map(pool, square, in, out, n) != 0)
+ *         bfork_die("square");
+ *     bfork_pool_free(&pool);
+ *
  * Rules that hold for everything below
- *   names     bfork_verb(...) is a typed macro (C++: a template); bfork_noun_verb() is the exported function. Only functions are ABI.
- *   errors    int: 0, BFORK_END, or a negative bfork_status; its text: bfork_last_error(), per thread, until the thread's next failing call.
- *             Success, _free and _close leave it alone. A constructor never returns NULL: it returns a handle that has failed, and
- *             every use of it returns that failure (out of memory: a static one).
+ *   names     bfork_verb(...) is a typed macro (C++: a template) of bfork_typed.h; bfork_noun_verb() is the exported function,
+ *             its twin for other languages. Only functions are ABI.
+ *   errors    int: 0, BFORK_END, or a negative bfork_status; its text: bfork_last_error(), per thread, until the thread's next
+ *             failing call. Success, _free and _close leave it alone. A constructor never returns NULL: it returns a handle that
+ *             has failed, and every use of it returns that failure (out of memory: a static one). Any function given a handle
+ *             may return BFORK_EINVAL (it is NULL), BFORK_EFORKED (made before fork() in the parent), BFORK_ENOMEM, or what its
+ *             session or pool failed with: BFORK_EKEY, BFORK_EUNREACHABLE, BFORK_EDENIED, BFORK_EPROTOCOL, BFORK_EQUOTA; these
+ *             are not repeated below.
  *   lifetime  X_new/X_free(&x) (NULL-safe, sets NULL); handles keep what they need alive, so they may be freed in any order.
- *             "lent" pointers live until the object they came from is freed. Inputs are copied before a call returns unless "borrowed".
- *   options   NULL = all defaults, every field 0 = its default; reserved must be 0 (checked). Use designated initialisers.
- *   threads   every function may be called from any thread; _free must be the last use. bfork_task: only while its function runs.
- *   callbacks producer, sink, progress: in the calling thread, inside the call. Done-callbacks: only inside bfork_session_dispatch and
- *             bfork_pool_join, or in the library's one thread if the session asks for it. In a callback a call that would block
- *             returns BFORK_EDEADLK, and free does not wait.
- *   time      timeout_ms: 0 polls, BFORK_FOREVER waits. *_limit_ms in options: 0 = no limit.
- *   reserved for later: bfork_{job,process,pipe,connection,listener,queue,lock,rlock,semaphore,condition,event,barrier,value,array,
- *             manager,dict,list,set,namespace,actor,memory,blob}_*                                                                  */
+ *             "lent" pointers live until the object they came from is freed. Inputs are copied before a call returns unless
+ *             "borrowed".
+ *   options   NULL = all defaults, every field 0 = its default; flags and reserved must be 0 (checked). Use designated
+ *             initialisers.
+ *   threads   every function may be called from any thread; _free must be the last use. bfork_task: only while its function
+ *             runs, in its thread.
+ *   callbacks progress and output run in a thread that is inside a call of the library, or in the library's own; never under a
+ *             lock.
+ *   time      timeout_ms: 0 polls, BFORK_FOREVER waits. *_limit_ms in options: 0 = no limit. Clocks are monotonic.
+ *   signals   the library installs no handler, but bfork_init takes SIGINT where nobody has it: blocking calls then return
+ *             BFORK_EINTR, a second SIGINT ends the program. Task processes inherit neither handlers nor blocked signals.
+ *   files     descriptors are close-on-exec; stdin of a task is empty, its stdout and stderr come to the session's output
+ *             function.
+ *   reserved for later: bfork_{job,process,pipe,connection,listener,queue,lock,rlock,semaphore,condition,event,barrier,value
+ *             ,array, manager,dict,list,set,namespace,actor,memory,blob}_*
+ */
 #ifndef BFORK_H
 #define BFORK_H
 
@@ -26,10 +45,8 @@
 
 #if defined(_WIN32)
 #define BFORK_API __declspec(dllimport)
-typedef uintptr_t bfork_fd;
 #else
 #define BFORK_API __attribute__((visibility("default")))
-typedef int bfork_fd;
 #endif
 #if defined(__GNUC__)
 #define BFORK_CHECK __attribute__((warn_unused_result))     /* ignoring this result is a bug */
@@ -52,19 +69,19 @@ extern "C" {
 typedef struct bfork_session bfork_session;   /* a local engine, or one authenticated connection to a broker */
 typedef struct bfork_pool    bfork_pool;      /* a number of slots of a session, with a template and defaults */
 typedef struct bfork_future  bfork_future;    /* the outcome of one submission: one task, or all tasks of an asynchronous map */
-typedef struct bfork_stream  bfork_stream;    /* futures as they finish (or in order): as_completed, imap, Parallel */
+typedef struct bfork_stream  bfork_stream;    /* futures as they finish: as_completed */
 typedef struct bfork_task    bfork_task;      /* the task side's view of the running task */
 
 typedef struct bfork_bytes { const void *data; size_t size; } bfork_bytes;
 
 enum bfork_status {
     BFORK_OK = 0,
-    BFORK_END = 1,              /* no more items: a producer says it, a stream says it; not an error */
+    BFORK_END = 1,              /* no more items: a stream says it; not an error */
     /* outcomes of a task */
     BFORK_FAILED = -1,          /* returned non-zero or raised; error->code is its own code */
     BFORK_CRASHED = -2,         /* killed by a signal: error->signal, ->backtrace */
     BFORK_EXITED = -3,          /* called exit(); error->code */
-    BFORK_OVERTIME = -4,        /* passed run_limit_ms, queue_limit_ms or total_limit_ms */
+    BFORK_OVERTIME = -4,        /* passed run_limit_ms */
     BFORK_OVERMEMORY = -5,      /* killed for its memory */
     BFORK_CANCELLED = -6,
     BFORK_LOST = -7,            /* its worker was lost and no attempt is left */
@@ -86,7 +103,7 @@ typedef struct bfork_error {
     int32_t     code;           /* the task's own code or exit status */
     int32_t     signal;         /* of a crash */
     int32_t     attempt;        /* from 1 */
-    uint64_t    task;           /* id, for bfork explain */
+    uint64_t    task;           /* id */
     uint64_t    index;          /* position in its map */
     int64_t     pid;
     int64_t     duration_us;
@@ -113,12 +130,12 @@ typedef void bfork_output_fn(void *data, const bfork_error *from, int fd, const 
 
 /* ---- values: what travels (exactly what MessagePack can say, so any language can read it) ---------------------------------------- */
 
-enum { BFORK_NIL, BFORK_BOOL, BFORK_INT, BFORK_UINT, BFORK_REAL, BFORK_STR, BFORK_BIN, BFORK_FUTURE,    /* in a bfork_arg */
+enum { BFORK_NIL, BFORK_BOOL, BFORK_INT, BFORK_UINT, BFORK_REAL, BFORK_STR, BFORK_BIN,                 /* in a bfork_arg */
        BFORK_I16 = 16, BFORK_U16, BFORK_I32, BFORK_U32, BFORK_I64, BFORK_U64, BFORK_F32, BFORK_F64, BFORK_FIXED, BFORK_ANY };
 
 typedef struct bfork_arg {      /* a value on its way in; layout frozen */
     int32_t type, reserved;
-    union { int64_t i; uint64_t u; double f; const void *p; bfork_future *future; } v;
+    union { int64_t i; uint64_t u; double f; const void *p; } v;
     size_t size;                /* of STR and BIN */
 } bfork_arg;
 
@@ -134,121 +151,289 @@ enum { BFORK_WAIT, BFORK_REFUSE };              /* when_full: submit blocks | it
 enum { BFORK_RETRY_DEFAULT = 0, BFORK_RETRY_NEVER = -1 };   /* never: at most once; in doubt the outcome is BFORK_UNKNOWN */
 
 typedef struct bfork_session_options {
-    const char      *client_key;                /* file; default: the profile's */
-    const char      *name;                      /* shown by bfork status */
-    bfork_output_fn *output; void *output_data; /* what tasks print; default: to stdout and stderr */
-    int64_t          connect_limit_ms;          /* default 10000: then work fails with BFORK_EUNREACHABLE */
+    const char      *client_key;        /* file with the client's secret key; default: the profile's */
+    const char      *name;              /* shown by bfork status; default: the program's name */
+    bfork_output_fn *output;            /* what tasks print; default: written to stdout and stderr */
+    void            *output_data;
+    int64_t          connect_limit_ms;  /* default 10000: then work fails with BFORK_EUNREACHABLE */
     uint32_t         flags, reserved32;
     uint64_t         reserved[10];
 } bfork_session_options;
 
 typedef struct bfork_pool_options {
-    bfork_task_fn   *preload;                   /* once per host, in the template: what it loads all task processes share */
-    bfork_task_fn   *initializer, *finalizer;   /* once per task process */
-    const bfork_arg *args; size_t nargs;        /* for these three, by bfork_args; see BFORK_ARGS */
-    uint32_t         max_tasks;                 /* per task process, then a fresh one */
+    bfork_task_fn   *preload;           /* once per host, in the template: what it loads all task processes share; must start no thread */
+    bfork_task_fn   *initializer;       /* once per task process, before its first task; failing three times in a row fails the pool */
+    bfork_task_fn   *finalizer;         /* once per task process that ends in an orderly way */
+    const bfork_arg *args;              /* for these three, by bfork_args; see BFORK_ARGS */
+    size_t           nargs;
+    uint32_t         max_tasks;         /* per task process (tasks, not chunks), then a fresh one; default: no limit */
     uint32_t         flags;
-    int64_t          close_limit_ms;            /* bfork_pool_free: drain so long, then terminate; default: no limit */
-    uint64_t         max_queued, max_queued_bytes;
-    const char      *name;
-    const char *const *env;                     /* "NAME=value", NULL-ended */
+    int64_t          close_limit_ms;    /* bfork_pool_free: drain so long, then terminate; default: no limit */
+    uint64_t         max_queued;        /* tasks submitted and not done, at most; default 4 Mi */
+    uint64_t         max_queued_bytes;  /* of their arguments; default 1 GiB */
+    const char      *name;              /* shown by bfork status */
+    const char *const *env;             /* "NAME=value", NULL-ended: put into the environment of the task processes */
     uint64_t         reserved[20];
 } bfork_pool_options;
 
-typedef struct bfork_options {                  /* of one submission */
-    uint32_t chunk;                             /* of a map: tasks a chunk; default: by measured duration */
-    int32_t  retries;                           /* how often a failed task runs again; BFORK_RETRY_* */
-    int64_t  run_limit_ms;                      /* of each task; then it is killed: BFORK_OVERTIME */
-    int32_t  when_full;                         /* BFORK_WAIT, BFORK_REFUSE */
-    uint32_t flags;
-    const char *name;
-    uint64_t seed;
-    bfork_bytes context;                        /* sent once per host, not per task: bfork_task_context */
-    bfork_progress_fn *progress; void *progress_data;
-    int32_t *status;                            /* of a map: n outcomes, borrowed like out */
-    uint64_t reserved[16];
+typedef struct bfork_options {          /* of one submission */
+    uint32_t    chunk;                  /* of a map: tasks that travel together; default: by measured duration */
+    int32_t     retries;                /* how often a task that failed runs again; BFORK_RETRY_NEVER. Default 0. A task whose worker is
+                                           lost runs up to 3 times in any case but NEVER; one that crashes, once */
+    int64_t     run_limit_ms;           /* of each task; then its process is killed: BFORK_OVERTIME */
+    int32_t     when_full;              /* the pool's queue is full: BFORK_WAIT, BFORK_REFUSE */
+    uint32_t    flags;
+    const char *name;                   /* of the job, shown by bfork status and in bfork_task_info */
+    uint64_t    seed;                   /* for bfork_task_info.seed */
+    bfork_bytes context;                /* sent once to each host, not with each task: bfork_task_context; less than 256 KiB */
+    bfork_progress_fn *progress;        /* of a map: called about ten times a second while it is waited for, and at its end */
+    void       *progress_data;
+    int32_t    *status;                 /* of a map: n outcomes (enum bfork_status), borrowed like out */
+    uint64_t    reserved[16];
 } bfork_options;
 
-typedef struct bfork_function {                 /* what to run, when there is no C function pointer; one of the three */
-    const char *object, *symbol;                /* "./tasks.so", "square" */
-    const char *const *argv;                    /* a command; result: exit status, stdout, stderr */
-    void (*fn)(void);                           /* a bfork_task_fn of this program */
+typedef struct bfork_function {         /* what to run; exactly one of the three */
+    const char *object, *symbol;        /* a function of a shared object: "./tasks.so", "square"; the path is meant where it runs */
+    const char *const *argv;            /* a command, NULL-ended. Result (int, bytes, bytes): exit status (128 + signal, 127 not found,
+                                           126 not executable), stdout, stderr */
+    void (*fn)(void);                   /* a bfork_task_fn or bfork_map_fn of this program or of a shared object it has loaded */
     uint64_t reserved[4];
 } bfork_function;
 
 /* ---- program, errors ------------------------------------------------------------------------------------------------------------- */
 
-BFORK_API void bfork_init(int *argc, char ***argv);             /* first line of main; never returns in a task process; NULLs allowed */
-BFORK_API uint32_t bfork_version(void);                         /* of the library */
-BFORK_API int bfork_cpu_count(void);                            /* affinity and cgroup quota respected */
-BFORK_API const bfork_error *bfork_last_error(void);            /* of this thread's last failing call; never NULL */
-BFORK_API size_t bfork_error_text(const bfork_error *e, char *buf, size_t size);        /* the full report; NULL: the last error; as snprintf */
-BFORK_API const char *bfork_status_name(int status);            /* "crashed"; static */
-BFORK_API void bfork_die(const char *what);                     /* prints what and the last error, exits 1 (130 if interrupted) */
-BFORK_API void bfork_bar(void *unused, const bfork_progress *p);/* a bfork_progress_fn: a bar on stderr if that is a terminal */
+/**
+ * Makes this program one whose functions can run in task processes. Call it as the first line of main, before threads, output and
+ * arguments: the library starts the program anew for its templates, and there this call never returns. Arguments are not changed
+ * (NULLs are allowed). Not needed for programs that only run commands or functions of shared objects.   Threads: main, once.
+ */
+BFORK_API void bfork_init(int *argc, char ***argv);
+
+/** Version of the library, as BFORK_VERSION. */
+BFORK_API uint32_t bfork_version(void);
+
+/** Cores this process may use: the least of online, affinity mask and cgroup quota (v1 and v2, rounded up); at least 1. */
+BFORK_API int bfork_cpu_count(void);
+
+/** This thread's last failure. Never NULL; kind 0 if there was none. Lent until the thread's next failing call. */
+BFORK_API const bfork_error *bfork_last_error(void);
+
+/**
+ * The full report as text for people: one line, then backtrace and the end of stderr if there are any.
+ * @param e    NULL: the last error
+ * @return what snprintf returns: the length without cutting; buf is always NUL-ended if size > 0
+ */
+BFORK_API size_t bfork_error_text(const bfork_error *e, char *buf, size_t size);
+
+/** "ok", "crashed", "over time" … for any status; static. */
+BFORK_API const char *bfork_status_name(int status);
+
+/** Prints "what: " and the last error to stderr and calls exit(1), or exit(130) if that was an interrupt. */
+BFORK_API void bfork_die(const char *what);
+
+/** A bfork_progress_fn: one line on stderr, drawn anew; nothing if stderr is no terminal. */
+BFORK_API void bfork_bar(void *unused, const bfork_progress *p);
 
 /* ---- session --------------------------------------------------------------------------------------------------------------------- */
 
-BFORK_API bfork_session *bfork_session_new(const char *profile, const bfork_session_options *o);   /* NULL: BFORK_PROFILE or "local:" */
-BFORK_API const bfork_error *bfork_session_error(bfork_session *s);     /* NULL while it is well; lent */
-BFORK_API void bfork_session_interrupt(bfork_session *s);               /* from a signal handler: blocking calls return BFORK_EINTR */
+/**
+ * Where work goes.
+ *
+ * @param profile   "local:" = this machine, no daemon; "serial:" = the calling process, one task at a time, for the debugger; a name =
+ *                  ~/.config/broadfork/NAME.conf; a path with a slash = that file; "tcp://host:port" with options.client_key, a file that
+ *                  names the broker's key. NULL = the environment variable BFORK_PROFILE, or else "local:". Nothing else is read from
+ *                  the environment but HOME.
+ * @return never NULL; a failed one says BFORK_EINVAL, BFORK_EKEY (profile or key: missing, readable by others, malformed), BFORK_ENOTSUP
+ *         (libbfork-remote is missing). Does not block and does not wait for the broker: if that is not reached within connect_limit_ms,
+ *         or refuses the key, work fails with BFORK_EUNREACHABLE, BFORK_EDENIED. A connection lost later is made again, for two
+ *         minutes; what was outstanding goes on.
+ */
+BFORK_API bfork_session *bfork_session_new(const char *profile, const bfork_session_options *o);
+
+/** Why the session has failed; NULL while it is well. Lent. */
+BFORK_API const bfork_error *bfork_session_error(bfork_session *s);
+
+/** Makes blocking calls on this session return BFORK_EINTR, now and from now on. May be called from a signal handler. */
+BFORK_API void bfork_session_interrupt(bfork_session *s);
+
+/** Gives the handle up; the session ends with its last pool and future. Does not block for work. */
 BFORK_API void bfork_session_free(bfork_session **s);
 
 /* ---- pool ------------------------------------------------------------------------------------------------------------------------ */
 
-BFORK_API bfork_pool *bfork_pool_new(bfork_session *s, int processes, const bfork_pool_options *o);    /* NULL: the default session; never blocks */
-BFORK_API const bfork_error *bfork_pool_error(bfork_pool *p);           /* NULL while it is well; lent */
-BFORK_API bfork_session *bfork_pool_session(bfork_pool *p);             /* lent */
-BFORK_API int bfork_pool_size(bfork_pool *p);                           /* slots it has now */
-BFORK_API BFORK_CHECK int bfork_pool_wait(bfork_pool *p, int slots, int timeout_ms);   /* until it has so many slots */
-BFORK_API BFORK_CHECK int bfork_pool_check(bfork_pool *p, const bfork_function *f);    /* could it run this? 0, BFORK_ENOINIT, BFORK_REFUSED … */
-BFORK_API void bfork_pool_close(bfork_pool *p);                         /* no new work */
-BFORK_API void bfork_pool_terminate(bfork_pool *p);                     /* close, drop what is queued, kill what runs */
-BFORK_API BFORK_CHECK int bfork_pool_join(bfork_pool *p, int timeout_ms);   /* after close or terminate: until all is done and called back */
-BFORK_API void bfork_pool_free(bfork_pool **p);                         /* close, join (close_limit_ms), free */
+/**
+ * Processes that run tasks of this program. Never blocks: they start with the first work.
+ *
+ * @param s          NULL: the default session (BFORK_PROFILE or this machine), shared by all pools made so, gone with the last of them
+ * @param processes  how many tasks run at a time at most: > 0, or BFORK_ALL (all usable cores, or all slots of the cluster), -2 all but
+ *                   one, …; a cluster may have fewer, and then gives what it has
+ * @return never NULL; a failed one says BFORK_EINVAL (processes 0, bad options) or its session's failure
+ */
+BFORK_API bfork_pool *bfork_pool_new(bfork_session *s, int processes, const bfork_pool_options *o);
 
-BFORK_API BFORK_CHECK bfork_future *bfork_pool_submit(bfork_pool *p, bfork_task_fn *fn, const bfork_options *o, const bfork_arg *args, size_t n);
-BFORK_API BFORK_CHECK bfork_future *bfork_pool_submit_raw(bfork_pool *p, const bfork_function *f, const bfork_options *o, const void *msgpack, size_t size);
-BFORK_API BFORK_CHECK int bfork_pool_map(bfork_pool *p, bfork_map_fn *fn, const void *in, size_t in_size, void *out, size_t out_size, size_t n, const bfork_options *o);
-BFORK_API BFORK_CHECK bfork_future *bfork_pool_map_async(bfork_pool *p, bfork_map_fn *fn, const void *in, size_t in_size, void *out, size_t out_size, size_t n, const bfork_options *o);   /* in, out borrowed until done or freed */
+/** Why the pool or its session has failed; NULL while it is well. Lent. */
+BFORK_API const bfork_error *bfork_pool_error(bfork_pool *p);
+
+/** Its session, lent. */
+BFORK_API bfork_session *bfork_pool_session(bfork_pool *p);
+
+/** Slots it has now (0 if that is not known yet: see bfork_pool_wait); < 0: a failure. */
+BFORK_API int bfork_pool_size(bfork_pool *p);
+
+/**
+ * Waits until the pool has so many slots. On this machine it has them at once; on a cluster, workers may still have to join.
+ * @return 0; BFORK_ETIMEDOUT, BFORK_EINTR, BFORK_ECLOSED; or why the pool cannot run: BFORK_REFUSED …
+ */
+BFORK_API BFORK_CHECK int bfork_pool_wait(bfork_pool *p, int slots, int timeout_ms);
+
+/** Could it run this? 0; BFORK_ENOINIT: fn is in this program, whose main has not called bfork_init; BFORK_EINVAL: no plain function. */
+BFORK_API BFORK_CHECK int bfork_pool_check(bfork_pool *p, const bfork_function *f);
+
+/** No new work; what was submitted goes on. Idempotent, does not block. */
+BFORK_API void bfork_pool_close(bfork_pool *p);
+
+/** Closes, cancels what is queued, kills what runs: every future gets its outcome. Idempotent, does not block. */
+BFORK_API void bfork_pool_terminate(bfork_pool *p);
+
+/**
+ * After close or terminate: waits until every future has its outcome.
+ * @return 0; BFORK_ETIMEDOUT, BFORK_EINTR (call it again to go on); BFORK_ESTATE: the pool is still open
+ */
+BFORK_API BFORK_CHECK int bfork_pool_join(bfork_pool *p, int timeout_ms);
+
+/** Closes, joins (options.close_limit_ms, then terminates; an interrupt terminates at once), ends the processes, frees. */
+BFORK_API void bfork_pool_free(bfork_pool **p);
+
+/**
+ * Submits one task and gets a future for its outcome; bfork_submit(pool, fn, values …) writes args for you. Blocks only while the
+ * pool's queue is full (options.when_full).
+ *
+ * @param fn    a plain function of this program or of a loaded shared object; static is fine. The pointer itself names it, here and on
+ *              every host
+ * @param args  n values, copied before return; together at most 1 MiB
+ * @return a future, never NULL, freed with bfork_future_free; one that has failed says why: BFORK_EINVAL (fn, a value, options),
+ *         BFORK_ETOOBIG, BFORK_EAGAIN (queue full and BFORK_REFUSE), BFORK_ECLOSED, BFORK_ENOINIT, BFORK_EINTR
+ * Outcomes: BFORK_FAILED, CRASHED, EXITED, OVERTIME, OVERMEMORY, CANCELLED, LOST, REFUSED, UNKNOWN, MISMATCH.
+ */
+BFORK_API BFORK_CHECK bfork_future *bfork_pool_submit(bfork_pool *p, bfork_task_fn *fn, const bfork_options *o, const bfork_arg *args,
+                                                      size_t n);
+
+/**
+ * The same for a command, a function of a shared object, or callers that have their arguments as MessagePack.
+ * @param msgpack  one MessagePack array, copied; NULL: no arguments; ignored with argv
+ */
+BFORK_API BFORK_CHECK bfork_future *bfork_pool_submit_raw(bfork_pool *p, const bfork_function *f, const bfork_options *o,
+                                                          const void *msgpack, size_t size);
+
+/**
+ * Calls fn for each of n elements and waits; bfork_map(pool, fn, in, out, n) takes the sizes from the types. Results are in input order.
+ * All elements run even if some fail; out[i] is written only where element i succeeded.
+ *
+ * @param in, out  arrays of n elements of in_size and out_size bytes (each at most 1 MiB), borrowed until the call returns
+ * @return 0; or the outcome of the lowest index that failed (options.status: of each); BFORK_EINVAL, BFORK_ETOOBIG, BFORK_ECLOSED,
+ *         BFORK_ENOINIT; BFORK_EINTR: what was left is cancelled, the arrays are the caller's again
+ */
+BFORK_API BFORK_CHECK int bfork_pool_map(bfork_pool *p, bfork_map_fn *fn, const void *in, size_t in_size, void *out, size_t out_size,
+                                         size_t n, const bfork_options *o);
+
+/** The same without waiting: the future is done when all elements are. in and out are borrowed until it is done or freed. */
+BFORK_API BFORK_CHECK bfork_future *bfork_pool_map_async(bfork_pool *p, bfork_map_fn *fn, const void *in, size_t in_size, void *out,
+                                                         size_t out_size, size_t n, const bfork_options *o);
 
 /* ---- future ---------------------------------------------------------------------------------------------------------------------- */
 
-enum { BFORK_PENDING, BFORK_RUNNING, BFORK_DONE };
+enum { BFORK_PENDING = 0, BFORK_DONE = 2 };
 
+/** BFORK_PENDING (queued or running) or BFORK_DONE (however it ended). Does not block, and does not drive anything. */
 BFORK_API int bfork_future_state(const bfork_future *f);
-BFORK_API BFORK_CHECK int bfork_future_wait(bfork_future *f, int timeout_ms);           /* 0: it is done, however it ended */
-BFORK_API BFORK_CHECK int bfork_future_result(bfork_future *f, const bfork_ref *refs, size_t n);    /* waits; 0 or the outcome; lent; zeros on failure */
+
+/** Waits until it is done. 0: it is, however it ended; BFORK_ETIMEDOUT (it goes on), BFORK_EINTR. */
+BFORK_API BFORK_CHECK int bfork_future_wait(bfork_future *f, int timeout_ms);
+
+/**
+ * Waits and reads what the task returned; bfork_result(f, &x, &y) writes refs for you. May be called again.
+ * @param refs  n places; strings and bytes put there are lent until f is freed. On any failure they are zeroed
+ * @return 0; the outcome if the task ended otherwise (bfork_last_error, bfork_future_error); BFORK_MISMATCH: it returned other values;
+ *         BFORK_EINTR. With n = 0: did it succeed?
+ */
+BFORK_API BFORK_CHECK int bfork_future_result(bfork_future *f, const bfork_ref *refs, size_t n);
+
+/** The same as MessagePack, lent until f is freed. */
 BFORK_API BFORK_CHECK int bfork_future_result_raw(bfork_future *f, const void **msgpack, size_t *size);
-BFORK_API const bfork_error *bfork_future_error(bfork_future *f);                       /* NULL: not done, or well; lent */
-BFORK_API const bfork_error *bfork_future_error_at(bfork_future *f, size_t index);      /* of a map */
-BFORK_API uint64_t bfork_future_index(const bfork_future *f);                           /* in its map or stream */
-BFORK_API void *bfork_future_data(const bfork_future *f);                               /* as given to bfork_stream_add */
-BFORK_API int bfork_future_cancel(bfork_future *f, int grace_ms);                       /* running: flag, TERM after grace, KILL; < 0: only if queued */
+
+/** Why it did not succeed; NULL: not done, or well. Lent. A failed call (BFORK_EINTR …) is not the future's error. */
+BFORK_API const bfork_error *bfork_future_error(bfork_future *f);
+
+/** Of a map: the error of one index; NULL: it is well, or one of more than 1000 that failed (the lowest is always kept). Lent. */
+BFORK_API const bfork_error *bfork_future_error_at(bfork_future *f, size_t index);
+
+/** Its number among the submits of its function. */
+BFORK_API uint64_t bfork_future_index(const bfork_future *f);
+
+/** What was given to bfork_stream_add with it. */
+BFORK_API void *bfork_future_data(const bfork_future *f);
+
+/**
+ * Cancels: a queued task does not run, a running one is killed; either way it soon has an outcome, BFORK_CANCELLED unless it was done
+ * before. A map: all its elements that are not done.
+ * @param grace_ms  0
+ * @return 0: asked for; BFORK_ESTATE: it is done already; BFORK_ENOTSUP: grace_ms is not 0
+ */
+BFORK_API int bfork_future_cancel(bfork_future *f, int grace_ms);
+
+/** One more handle on it, to be freed as well. */
 BFORK_API bfork_future *bfork_future_ref(bfork_future *f);
-BFORK_API void bfork_future_free(bfork_future **f);                                     /* does not cancel; afterwards out is never touched */
+
+/** Gives the handle up. Does not cancel a submitted task; does cancel a map, whose arrays are the caller's again. */
+BFORK_API void bfork_future_free(bfork_future **f);
 
 /* ---- stream: the futures that are put in come out finished ------------------------------------------------------------------------- */
 
-
 BFORK_API bfork_stream *bfork_stream_new(void);
-BFORK_API void bfork_stream_add(bfork_stream *s, bfork_future *f, void *data);          /* takes f over; a future is in one stream */
-BFORK_API BFORK_CHECK int bfork_stream_next(bfork_stream *s, int timeout_ms, bfork_future **f);    /* 0: caller frees *f | BFORK_END | BFORK_ETIMEDOUT */
-BFORK_API size_t bfork_stream_left(const bfork_stream *s);                              /* futures in it */
-BFORK_API void bfork_stream_free(bfork_stream **s);                                     /* does not cancel; stops its producer */
 
-/* ---- the task side --------------------------------------------------------------------------------------------------------------- */
+/** Takes the future over, also a failed one. A future is in one stream. data: for bfork_future_data. */
+BFORK_API void bfork_stream_add(bfork_stream *s, bfork_future *f, void *data);
 
-BFORK_API BFORK_CHECK int bfork_task_args(bfork_task *t, const bfork_ref *refs, size_t n);   /* on mismatch: zeros, and the task has failed */
+/**
+ * The next future that is done, in order of completion, waiting for it. Several threads may take from one stream.
+ * @param f  the caller frees it. NULL unless 0 is returned
+ * @return 0; BFORK_END: the stream is empty; BFORK_ETIMEDOUT: nothing yet; BFORK_EINTR
+ */
+BFORK_API BFORK_CHECK int bfork_stream_next(bfork_stream *s, int timeout_ms, bfork_future **f);
+
+/** Futures in it, done or not. */
+BFORK_API size_t bfork_stream_left(const bfork_stream *s);
+
+/** Frees it and the futures still in it; their tasks go on. */
+BFORK_API void bfork_stream_free(bfork_stream **s);
+
+/* ---- the task side: only in a task function, with its task -------------------------------------------------------------------------- */
+
+/**
+ * Reads the arguments; bfork_args(task, &x, &y) writes refs for you. Strings and bytes are lent for the task's duration.
+ * @return 0; BFORK_MISMATCH: other values were sent: refs are zeroed and the task has failed so, whatever it returns
+ */
+BFORK_API BFORK_CHECK int bfork_task_args(bfork_task *t, const bfork_ref *refs, size_t n);
+
+/** The arguments as MessagePack (of a map: the element), lent. */
 BFORK_API const void *bfork_task_args_raw(bfork_task *t, size_t *size);
-BFORK_API const void *bfork_task_context(bfork_task *t, size_t *size);                  /* options.context */
-BFORK_API int bfork_task_return(bfork_task *t, const bfork_arg *args, size_t n);        /* 0, or the task has failed and why */
-BFORK_API int bfork_task_return_raw(bfork_task *t, const void *msgpack, size_t size);
-BFORK_API int bfork_task_raise(bfork_task *t, int code, const char *message);           /* returns BFORK_FAILED */
-BFORK_API int bfork_raise(bfork_task *t, int code, const char *format, ...) BFORK_PRINTF(3, 4);   /* the only variadic function */
-BFORK_API void *bfork_task_alloc(bfork_task *t, size_t size);           /* lives as long as the task; bytes in it are returned without a copy */
-BFORK_API const bfork_task_info *bfork_task_self(const bfork_task *t);
 
+/** options.context, lent, aligned for any type; NULL and 0: none was given. */
+BFORK_API const void *bfork_task_context(bfork_task *t, size_t *size);
+
+/** Sets the result, copied; the last one counts. At most 1 MiB. 0; or the task has failed: BFORK_EINVAL, BFORK_ETOOBIG, BFORK_ENOMEM. */
+BFORK_API int bfork_task_return(bfork_task *t, const bfork_arg *args, size_t n);
+BFORK_API int bfork_task_return_raw(bfork_task *t, const void *msgpack, size_t size);
+
+/** The task has failed, with this code and message (copied). Always returns BFORK_FAILED: `return bfork_raise(…)`. */
+BFORK_API int bfork_task_raise(bfork_task *t, int code, const char *message);
+BFORK_API int bfork_raise(bfork_task *t, int code, const char *format, ...) BFORK_PRINTF(3, 4);   /* the only variadic function */
+
+/** Memory that lives as long as the task. NULL: out of memory. */
+BFORK_API void *bfork_task_alloc(bfork_task *t, size_t size);
+
+/** Which task, which attempt, where. Lent for the task's duration. */
+BFORK_API const bfork_task_info *bfork_task_self(const bfork_task *t);
 
 #ifdef __cplusplus
 }

@@ -11,7 +11,6 @@ static inline bfork_arg bfork_arg_uint(unsigned long long x) { bfork_arg a = bfo
 static inline bfork_arg bfork_arg_real(double x) { bfork_arg a = bfork_arg_make(BFORK_REAL); a.v.f = x; return a; }
 static inline bfork_arg bfork_arg_str(const char *x) { bfork_arg a = bfork_arg_make(x ? BFORK_STR : BFORK_NIL); a.v.p = x; a.size = (size_t)-1; return a; }
 static inline bfork_arg bfork_arg_bin(bfork_bytes x) { bfork_arg a = bfork_arg_make(BFORK_BIN); a.v.p = x.data; a.size = x.size; return a; }
-static inline bfork_arg bfork_arg_future(bfork_future *x) { bfork_arg a = bfork_arg_make(BFORK_FUTURE); a.v.future = x; return a; }
 static inline bfork_arg bfork_arg_self(bfork_arg x) { return x; }
 static inline bfork_ref bfork_ref_make(int32_t type, void *p, size_t size) { bfork_ref r; r.type = type; r.reserved = 0; r.p = p; r.size = size; return r; }
 static inline bfork_ref bfork_ref_fixed(void *p, size_t size) { return bfork_ref_make(BFORK_FIXED, p, size); }
@@ -38,7 +37,7 @@ static inline bfork_ref bfork_ref_any(bfork_arg *p) { return bfork_ref_make(BFOR
     short: bfork_arg_int, unsigned short: bfork_arg_uint, int: bfork_arg_int, unsigned: bfork_arg_uint, long: bfork_arg_int, \
     unsigned long: bfork_arg_uint, long long: bfork_arg_int, unsigned long long: bfork_arg_uint, float: bfork_arg_real, \
     double: bfork_arg_real, char *: bfork_arg_str, const char *: bfork_arg_str, bfork_bytes: bfork_arg_bin, \
-    bfork_future *: bfork_arg_future, bfork_arg: bfork_arg_self)(x)
+    bfork_arg: bfork_arg_self)(x)
 #define bfork_ref_of(x) _Generic((x), _Bool *: bfork_ref_bool, short *: bfork_ref_short, \
     unsigned short *: bfork_ref_ushort, int *: bfork_ref_int, unsigned *: bfork_ref_uint, long *: bfork_ref_long, unsigned long *: bfork_ref_ulong, long long *: bfork_ref_llong, unsigned long long *: bfork_ref_ullong, float *: bfork_ref_float, double *: bfork_ref_double, \
     const char * *: bfork_ref_str, bfork_bytes *: bfork_ref_bytes, bfork_arg *: bfork_ref_any, \
@@ -116,7 +115,6 @@ inline bfork_arg bfork_arg_of(double x) { return bfork_arg_real(x); }
 inline bfork_arg bfork_arg_of(char *x) { return bfork_arg_str(x); }
 inline bfork_arg bfork_arg_of(const char * x) { return bfork_arg_str(x); }
 inline bfork_arg bfork_arg_of(bfork_bytes x) { return bfork_arg_bin(x); }
-inline bfork_arg bfork_arg_of(bfork_future * x) { return bfork_arg_future(x); }
 inline bfork_arg bfork_arg_of(bfork_arg x) { return bfork_arg_self(x); }
 template <class T> bfork_arg bfork_arg_of(T *) = delete;   /* void *, unsigned char *: say bfork_bytes_of */
 inline bfork_ref bfork_ref_of(bool *p) { return bfork_ref_bool(p); }

@@ -2,8 +2,8 @@
  * local.c - the local engine: a broker core and a worker core in this process, joined by function calls, with task processes below
  * them. The same decisions as on a cluster, no daemon, no sockets, no threads: whoever drives the session runs it.
  *
- * Messages are handed over as they are, without encoding; bodies are references. The worker offers more slots than anybody asks for:
- * how many processes there are is the pool's word.
+ * Messages are handed over as they are, without encoding; bodies are references. The worker offers more slots than anybody asks
+ * for: how many processes there are is the pool's word.
  */
 #include "link.h"
 
@@ -148,8 +148,8 @@ static int local_program(struct link *link, uint8_t out[WIRE_DIGEST], uint64_t *
 }
 
 /* What a task printed, on its way to the session as if it came over a wire. */
-static void on_output(void *ctx, uint64_t attempt, uint32_t job, uint64_t index, uint32_t pid, int stream, const void *bytes, size_t size,
-                      bool cut)
+static void on_output(void *ctx, uint64_t attempt, uint32_t job, uint64_t index, uint32_t pid, int stream, const void *bytes,
+                      size_t size, bool cut)
 {
     struct local *l = ctx;
     struct wire_msg m = { .type = WIRE_OUTPUT, .body = slice_borrow(bytes, size) };
@@ -191,13 +191,25 @@ static const char *local_trouble(struct link *link)
     return "";
 }
 
-static const struct link_ops local_ops = { .trouble = local_trouble, .pump = local_pump, .fd = local_fd, .deadline = local_deadline, .arm = local_arm,
-                                           .close = local_close, .digest = local_digest, .program = local_program };
+static const struct link_ops local_ops = { .trouble = local_trouble,
+                                           .pump = local_pump,
+                                           .fd = local_fd,
+                                           .deadline = local_deadline,
+                                           .arm = local_arm,
+                                           .close = local_close,
+                                           .digest = local_digest,
+                                           .program = local_program };
 
 static int make_cores(struct local *l, struct err *e)
 {
-    struct broker_config bc = { .heartbeat_ms = FOR_EVER_MS, .lease_ms = FOR_EVER_MS, .hold_ms = 1, .detach_ms = FOR_EVER_MS,
-                                .quota_bytes = WINDOW, .quota_tasks = WINDOW, .window_bytes = WINDOW, .worker_window_bytes = WORKER_WINDOW };
+    struct broker_config bc = { .heartbeat_ms = FOR_EVER_MS,
+                                .lease_ms = FOR_EVER_MS,
+                                .hold_ms = 1,
+                                .detach_ms = FOR_EVER_MS,
+                                .quota_bytes = WINDOW,
+                                .quota_tasks = WINDOW,
+                                .window_bytes = WINDOW,
+                                .worker_window_bytes = WORKER_WINDOW };
     struct worker_config wc = { .slots = SLOTS, .name = "local", .host = l->host, .software = "broadfork " BF_VERSION, .arch = "",
                                 .resources = "", .pid = (uint32_t)getpid(), .window_bytes = WINDOW, .idle_lanes = 1 };
     uint64_t random[3];

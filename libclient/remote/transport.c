@@ -21,15 +21,18 @@ struct transport {
     char endpoint[300];
 };
 
-/* A key file that says itself where its broker is (bfork keygen writes such) needs no profile: tcp://host:port with --client-key. */
+/* A key file that says itself where its broker is (bfork keygen writes such) needs no profile: tcp://host:port with --client-key.
+ */
 static int read_setup(const char *profile, const char *client_key, bool admin, struct transport *t, struct err *e)
 {
     struct net_profile p;
     struct net_cert cert;
     bool address = strncmp(profile, "tcp://", 6) == 0;
     if (address && !client_key)
-        return err_set(e, BFORK_EKEY, "%s: an address alone is not enough: give a profile (BFORK_PROFILE=NAME), or a client key that names "
-                       "its broker's key", profile);
+        return err_set(e, BFORK_EKEY,
+                       "%s: an address alone is not enough: give a profile (BFORK_PROFILE=NAME), or a client key that names "
+                       "its broker's key",
+                       profile);
     int rc = address ? 0 : profile_load(profile, NULL, &p, e);
     if (rc != 0)
         return rc;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
- * transport.h - what libbfork asks of libbfork-remote: an encrypted connection, digests, profiles. ZeroMQ and OpenSSL are on the other
- * side of this table only, so that programs, templates and task processes do not carry them. The two objects are of one version and
- * share struct wire_msg; bfork_remote_transport.version says so.
+ * transport.h - what libbfork asks of libbfork-remote: an encrypted connection, digests, profiles. ZeroMQ and OpenSSL are on the
+ * other side of this table only, so that programs, templates and task processes do not carry them. The two objects are of one
+ * version and share struct wire_msg; bfork_remote_transport.version says so.
  */
 #ifndef LIBCLIENT_REMOTE_TRANSPORT_H
 #define LIBCLIENT_REMOTE_TRANSPORT_H
@@ -22,7 +22,8 @@ struct transport_table {
     int (*connect)(struct transport *t, struct err *e);     /* a new connection; the old one, if any, is dropped */
     void (*disconnect)(struct transport *t);
     enum transport_state (*state)(struct transport *t, struct err *e);
-    /* 1: *m is decoded, refers to *frame (to be unreferenced by the caller) and to items; 0: nothing; < 0: what came is no message. */
+    /* 1: *m is decoded, refers to *frame (to be unreferenced by the caller) and to items; 0: nothing; < 0: what came is no message.
+     */
     int (*recv)(struct transport *t, struct wire_item *items, struct wire_msg *m, struct buf **frame, struct err *e);
     int (*send)(struct transport *t, const struct wire_msg *m);     /* 0, BFORK_EAGAIN, BFORK_EUNREACHABLE */
     int (*fd)(const struct transport *t);

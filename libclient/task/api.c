@@ -37,12 +37,14 @@ const void *bfork_task_context(bfork_task *t, size_t *size)
 static uint8_t *result_room(bfork_task *t, size_t size)
 {
     if (t->job->spec.kind == WIRE_JOB_MAP) {
-        task_fail(t, BFORK_EINVAL, 0, "%s is the function of a map: it returns through *out, not by bfork_return", task_job_name(t->job));
+        task_fail(t, BFORK_EINVAL, 0, "%s is the function of a map: it returns through *out, not by bfork_return",
+                  task_job_name(t->job));
         return NULL;
     }
     if (size > WIRE_TASK_MAX) {
-        task_fail(t, BFORK_FAILED, BFORK_ETOOBIG, "the result of %s has %zu bytes, the limit is %u: return less, or write it to a file",
-                  task_job_name(t->job), size, WIRE_TASK_MAX);
+        task_fail(t, BFORK_FAILED, BFORK_ETOOBIG,
+                  "the result of %s has %zu bytes, the limit is %u: return less, or write it to a file", task_job_name(t->job),
+                  size, WIRE_TASK_MAX);
         return NULL;
     }
     t->result = t->room(t->room_ctx, size);
@@ -69,7 +71,8 @@ int bfork_task_return(bfork_task *t, const bfork_arg *args, size_t n)
 int bfork_task_return_raw(bfork_task *t, const void *msgpack, size_t size)
 {
     if (!value_is_sound(msgpack, size))
-        return task_fail(t, BFORK_FAILED, BFORK_EINVAL, "the result of %s is not one well-formed MessagePack value", task_job_name(t->job));
+        return task_fail(t, BFORK_FAILED, BFORK_EINVAL, "the result of %s is not one well-formed MessagePack value",
+                         task_job_name(t->job));
     if (!result_room(t, size))
         return t->fail_kind;
     memcpy(t->result, msgpack, size);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
- * command.c - a task that is a command: its arguments are argv, its result is [exit status, stdout, stderr] (126: not executable, 127: not
- * found, 128 + n: killed by signal n). Reads to the end of both pipes or until the command itself has ended, whichever is first: what it
- * leaves in the background is killed with it.
+ * command.c - a task that is a command: its arguments are argv, its result is [exit status, stdout, stderr] (126: not executable,
+ * 127: not found, 128 + n: killed by signal n). Reads to the end of both pipes or until the command itself has ended, whichever is
+ * first: what it leaves in the background is killed with it.
  */
 #include "task/task_i.h"
 
@@ -214,7 +214,8 @@ int command_run(bfork_task *t)
     pid_t pid;
 
     if (!argv)
-        return task_fail(t, BFORK_MISMATCH, 0, "a command's arguments must be an array of at least one string, without NUL bytes in them");
+        return task_fail(t, BFORK_MISMATCH, 0,
+                         "a command's arguments must be an array of at least one string, without NUL bytes in them");
     out.fd = err.fd = -1;
     out.size = err.size = 0;
     out.cut = err.cut = false;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * crash.c - the last words of a task process: signal, address and return addresses into its ring, then the signal again. Uses only what
- * is safe in a handler; backtrace is warmed up in the template. Names are added afterwards by a child of the template.
+ * crash.c - the last words of a task process: signal, address and return addresses into its ring, then the signal again. Uses only
+ * what is safe in a handler; backtrace is warmed up in the template. Names are added afterwards by a child of the template.
  */
 #include "task/task_i.h"
 #include "exec/elf.h"
@@ -158,8 +158,9 @@ static bool is_library(const char *path)
 {
     const char *base = strrchr(path, '/');
     base = base ? base + 1 : path;
-    return strncmp(base, "libc.", 5) == 0 || strncmp(base, "libc-", 5) == 0 || strncmp(base, "ld-", 3) == 0 || strncmp(base, "libpthread", 10) == 0
-           || strncmp(base, "libasan", 7) == 0 || strncmp(base, "libubsan", 8) == 0 || strncmp(base, "libm.", 5) == 0;
+    return strncmp(base, "libc.", 5) == 0 || strncmp(base, "libc-", 5) == 0 || strncmp(base, "ld-", 3) == 0 ||
+           strncmp(base, "libpthread", 10) == 0 || strncmp(base, "libasan", 7) == 0 || strncmp(base, "libubsan", 8) == 0 ||
+           strncmp(base, "libm.", 5) == 0;
 }
 
 /* Symbol table names: better than nothing where bfork-symbols is not installed. */
@@ -171,11 +172,14 @@ void crash_names(struct ring_obituary *o)
     for (int i = 0; i < o->n_frames && i < RING_FRAMES; i++) {
         const char *path = o->paths + o->frames[i].path;
         uint64_t at, from;
-        bool known = o->frames[i].path && elf_address(path, o->frames[i].offset, &at) && elf_symbol_at(path, at, name, sizeof(name), &from);
+        bool known =
+            o->frames[i].path && elf_address(path, o->frames[i].offset, &at) && elf_symbol_at(path, at, name, sizeof(name), &from);
         if (!o->frames[i].path)
             path = "?";
-        int n = known ? snprintf(o->backtrace + used, sizeof(o->backtrace) - used, "%s+%#llx in %s\n", name, (unsigned long long)from, path)
-                      : snprintf(o->backtrace + used, sizeof(o->backtrace) - used, "%s+%#llx\n", path, (unsigned long long)o->frames[i].offset);
+        int n = known ? snprintf(o->backtrace + used, sizeof(o->backtrace) - used, "%s+%#llx in %s\n", name,
+                                 (unsigned long long)from, path)
+                      : snprintf(o->backtrace + used, sizeof(o->backtrace) - used, "%s+%#llx\n", path,
+                                 (unsigned long long)o->frames[i].offset);
         if (n < 0 || (size_t)n >= sizeof(o->backtrace) - used)
             break;
         used += (size_t)n;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * init.c - bfork_init: the fork in the road. With BFORK_TASK_FD in the environment this process is a template and never returns from
- * here; else it is the application, and all that happens is that SIGINT is taken if nobody has it.
+ * init.c - bfork_init: the fork in the road. With BFORK_TASK_FD in the environment this process is a template and never returns
+ * from here; else it is the application, and all that happens is that SIGINT is taken if nobody has it.
  */
 #include "task/task_i.h"
 
@@ -81,7 +81,8 @@ void task_refuse_stray(void)
     if (inited || (fd = owner_socket()) < 0)
         return;
     snprintf(p.stage, sizeof(p.stage), "init");
-    snprintf(p.text, sizeof(p.text), "main of %s uses Broadfork before it calls bfork_init: make bfork_init (&argc, &argv) its first line",
+    snprintf(p.text, sizeof(p.text),
+             "main of %s uses Broadfork before it calls bfork_init: make bfork_init (&argc, &argv) its first line",
              program_invocation_short_name);
     packet_send(fd, &p, NULL, 0);
     _exit(125);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * process.c - a task process: claims tasks from its ring, runs them, writes results, sleeps. One thread, no clock call for each task, no
- * allocation for each task. Leaves by _exit: the program's own exit handlers belong to the application.
+ * process.c - a task process: claims tasks from its ring, runs them, writes results, sleeps. One thread, no clock call for each
+ * task, no allocation for each task. Leaves by _exit: the program's own exit handlers belong to the application.
  */
 #include "task/task_i.h"
 #include "base/clock.h"
@@ -109,8 +109,8 @@ static uint8_t *room_in_ring(void *ctx, size_t size)
     return (uint8_t *)(reserve(ctx, size) + 1);
 }
 
-static void publish(struct process *p, struct ring_result *r, uint32_t first, uint32_t done, uint32_t kind, bool fixed, uint32_t size,
-                    uint64_t ns)
+static void publish(struct process *p, struct ring_result *r, uint32_t first, uint32_t done, uint32_t kind, bool fixed,
+                    uint32_t size, uint64_t ns)
 {
     uint32_t bytes = (uint32_t)RING_ROUND(sizeof(*r) + (fixed ? (uint64_t)done * size : size));
 
@@ -289,13 +289,17 @@ static void run_task(struct process *p, struct task_job *j, const struct ring_ta
             t->result_size = 1;
         }
         flush_output();
-        publish(p, (struct ring_result *)(void *)(p->ring.results + p->result.off), seq, 1, WIRE_OK, false, (uint32_t)t->result_size, ns);
+        publish(p, (struct ring_result *)(void *)(p->ring.results + p->result.off), seq, 1, WIRE_OK, false,
+                (uint32_t)t->result_size, ns);
     }
     if (t->arena)
         task_end(t);
 }
 
-static const struct ring_task *record(const struct process *p) { return (const struct ring_task *)(const void *)(p->ring.tasks + p->task.off); }
+static const struct ring_task *record(const struct process *p)
+{
+    return (const struct ring_task *)(const void *)(p->ring.tasks + p->task.off);
+}
 
 /* The record that holds task seq; those before it are done. */
 static const struct ring_task *walk_to(struct process *p, uint32_t seq)
@@ -341,7 +345,8 @@ static void run_claimed(struct process *p, uint32_t seq, uint32_t n)
         sweep_children(p->kept, p->n_kept);
 }
 
-/* Claims up to what the next record suggests; 0: there is nothing. The record may be in the act of being overwritten: it is a hint. */
+/* Claims up to what the next record suggests; 0: there is nothing. The record may be in the act of being overwritten: it is a hint.
+ */
 static uint32_t claim(struct process *p, uint32_t *ret_first)
 {
     _Atomic uint64_t *word = &p->c->word;

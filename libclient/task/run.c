@@ -224,8 +224,8 @@ static bool refuse(struct task_runner *r, struct task_job *j, const struct wire_
     return false;
 }
 
-bool task_run(struct task_runner *r, struct task_job *j, uint64_t id, uint64_t index, uint32_t tries, const void *in, size_t in_size,
-              void *out, struct slice *ret, const struct wire_outcome **ret_outcome)
+bool task_run(struct task_runner *r, struct task_job *j, uint64_t id, uint64_t index, uint32_t tries, const void *in,
+              size_t in_size, void *out, struct slice *ret, const struct wire_outcome **ret_outcome)
 {
     static const uint8_t nothing[1] = { 0x90 };     /* an empty array */
     struct bfork_task *t = &r->task;
@@ -241,8 +241,9 @@ bool task_run(struct task_runner *r, struct task_job *j, uint64_t id, uint64_t i
     if (j->unusable.code)
         return refuse(r, j, ret_outcome);
     if (j->spec.kind == WIRE_JOB_MAP) {
-        rc = in_size == j->spec.in_size ? j->call.map(in, out, t)
-                                        : task_fail(t, BFORK_MISMATCH, 0, "an element has %zu bytes, not %u", in_size, j->spec.in_size);
+        rc = in_size == j->spec.in_size
+                 ? j->call.map(in, out, t)
+                 : task_fail(t, BFORK_MISMATCH, 0, "an element has %zu bytes, not %u", in_size, j->spec.in_size);
         *ret = slice_borrow(out, j->spec.out_size);
     } else {
         rc = j->call.task(t);

@@ -11,11 +11,12 @@
 
 /* Has main of this program called bfork_init? */
 bool task_inited(void);
-/* Is this process meant to be a template (its owner waits for bfork_init), although bfork_init has not been called? Then it tells the
- * owner so and never returns. The library calls it first wherever a session or pool is made: a program without bfork_init would start
- * itself again and again. */
+/* Is this process meant to be a template (its owner waits for bfork_init), although bfork_init has not been called? Then it tells
+ * the owner so and never returns. The library calls it first wherever a session or pool is made: a program without bfork_init would
+ * start itself again and again. */
 void task_refuse_stray(void);
-/* Called from the SIGINT handler that bfork_init installs if nobody else has SIGINT; NULL, or returning false: the default action. */
+/* Called from the SIGINT handler that bfork_init installs if nobody else has SIGINT; NULL, or returning false: the default action.
+ */
 extern bool (*volatile task_on_interrupt)(void);
 
 struct task_job;        /* a decoded job specification with its function found */
@@ -29,8 +30,8 @@ int task_runner_new(struct task_runner **ret, struct err *e);
 void task_runner_free(struct task_runner **r);
 /* One task. in: an element of a map, or the MessagePack array of arguments. out: for a map, out_size zeroed bytes.
  * true: well; *ret: the result (lent until the next run; of a map: out). false: *ret_outcome says how it ended (lent likewise). */
-bool task_run(struct task_runner *r, struct task_job *j, uint64_t id, uint64_t index, uint32_t tries, const void *in, size_t in_size,
-              void *out, struct slice *ret, const struct wire_outcome **ret_outcome);
+bool task_run(struct task_runner *r, struct task_job *j, uint64_t id, uint64_t index, uint32_t tries, const void *in,
+              size_t in_size, void *out, struct slice *ret, const struct wire_outcome **ret_outcome);
 /* The initializer or finalizer of a pool (struct wire_fn, encoded) with args; the same returns. */
 bool task_run_once(struct task_runner *r, struct wire_bin fn, struct wire_bin args, const struct wire_outcome **ret_outcome);
 

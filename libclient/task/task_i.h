@@ -77,7 +77,14 @@ void crash_install(struct ring_obituary *o);                /* in the task proce
 void crash_names(struct ring_obituary *o);                  /* in a child of the template: from symbol tables */
 
 /* template.c, process.c */
-struct process_start { uint32_t id; int ring, event, out, err; const struct wire_pool_spec *spec; const char *work_dir; bool solo; pid_t parent; };
+struct process_start {
+    uint32_t id;
+    int ring, event, out, err;
+    const struct wire_pool_spec *spec;
+    const char *work_dir;
+    bool solo;
+    pid_t parent;
+};
 void template_main(int socket) __attribute__((noreturn));
 void process_main(const struct process_start *s) __attribute__((noreturn));
 

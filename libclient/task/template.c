@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * template.c - the process that task processes are forked from. It stands in bfork_init, single-threaded, after the preload; forks,
- * reaps, kills what tasks leave behind, and tells its owner. When the owner's end of the socket closes it kills everything and leaves.
+ * reaps, kills what tasks leave behind, and tells its owner. When the owner's end of the socket closes it kills everything and
+ * leaves.
  */
 #include "task/task_i.h"
 
@@ -50,7 +51,8 @@ static void read_setup(struct template_state *s)
     if (rc <= 0)
         _exit(125);                     /* the owner is gone */
     if (p.type != PACKET_SETUP || p.value != PACKET_VERSION || fds[0] < 0)
-        fail(s->socket, "init", BFORK_EPROTOCOL, "the program's library is of another version of Broadfork than its owner: rebuild or update");
+        fail(s->socket, "init", BFORK_EPROTOCOL,
+             "the program's library is of another version of Broadfork than its owner: rebuild or update");
     if (fstat(fds[0], &st) < 0 || (size_t)st.st_size < sizeof(*s->setup) || !(s->setup = malloc((size_t)st.st_size + 1)))
         fail(s->socket, "init", BFORK_ENOMEM, "cannot read the pool's specification");
     if (pread(fds[0], s->setup, (size_t)st.st_size, 0) != st.st_size || s->setup->version != PACKET_VERSION

@@ -68,7 +68,7 @@ static void numbers_stay(void **state)
     assert_int_equal(BFORK_EINVAL, -32);
     assert_int_equal(BFORK_EPROTOCOL, -49);
     assert_int_equal(BFORK_NIL, 0);
-    assert_int_equal(BFORK_FUTURE, 7);
+    assert_int_equal(BFORK_BIN, 6);
     assert_int_equal(BFORK_I16, 16);
     assert_int_equal(BFORK_ANY, 25);
 }
