@@ -3,28 +3,7 @@
 # broker.sh - what bfork says to a real broker: status, workers, jobs, ping; keys that are made and revoked while it runs.
 # shellcheck disable=SC1091,SC2154
 . "$(dirname "$0")/lib.sh" </dev/null
-broker=$BF_BUILD/broker/bfork-broker
-[ -x "$broker" ] || fail "there is no $broker: build it first"
-
-expect 0 "$bfork" keygen --dir keys
-mkfifo log
-"$broker" --dir keys --endpoint tcp://127.0.0.1:0 --worker-endpoint tcp://127.0.0.1:0 --admin-endpoint tcp://127.0.0.1:0 \
-    --ports-file ports >log 2>&1 &
-pid=$!
-trap 'kill -KILL "$pid" 2>/dev/null || true' EXIT
-exec 3<log
-# Its log is the event to wait for: it says when it serves; afterwards somebody must go on reading.
-serving=
-while [ -z "$serving" ] && read -r line <&3; do
-    case $line in *event=serving*) serving=yes ;; esac
-done
-[ -n "$serving" ] || fail 'the broker does not serve'
-cat <&3 >log.text &
-
-port_of() { sed -n "s/^$1 = //p" ports; }
-sed "s|^broker  .*|broker = $(port_of endpoint)|; s|^admin  .*|admin = $(port_of admin-endpoint)|" keys/lab.conf >lab.new
-mv lab.new keys/lab.conf
-export BFORK_DIR="$PWD/keys" BFORK_PROFILE=lab
+start_broker
 
 expect 0 "$bfork" status
 out_has "broker   $(port_of endpoint)   up "
@@ -66,8 +45,7 @@ wait "$map" || status=$?
 [ "$status" -eq 255 ] || fail "a map whose key is revoked: exit status $status: $(cat map.err)"
 grep -q '^bfork map: ' map.err || fail "a map whose key is revoked says: $(cat map.err)"
 
-kill -TERM "$pid"
+kill -TERM "$broker_pid"
 status=0
-wait "$pid" || status=$?
+wait "$broker_pid" || status=$?
 [ "$status" -eq 0 ] || fail "the broker ends with $status"
-trap - EXIT

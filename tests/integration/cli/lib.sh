@@ -35,3 +35,30 @@ err_has() {
 out_has() {
     grep -qF -e "$1" out || fail "stdout has no '$1': $(cat out)"
 }
+
+# start_broker: a cluster's keys in "keys", a broker on free ports as $broker_pid, its log in log.text, the profile lab for bfork.
+start_broker() {
+    broker=$BF_BUILD/broker/bfork-broker
+    [ -x "$broker" ] || fail "there is no $broker: build it first"
+    expect 0 "$bfork" keygen --dir keys
+    mkfifo log
+    "$broker" --dir keys --endpoint tcp://127.0.0.1:0 --worker-endpoint tcp://127.0.0.1:0 --admin-endpoint tcp://127.0.0.1:0 \
+        --ports-file ports >log 2>&1 &
+    broker_pid=$!
+    worker_pid=
+    trap 'kill -KILL $broker_pid $worker_pid 2>/dev/null || true' EXIT
+    exec 3<log
+    # Its log is the event to wait for: it says when it serves; afterwards somebody must go on reading.
+    serving=
+    while [ -z "$serving" ] && read -r line <&3; do
+        case $line in *event=serving*) serving=yes ;; esac
+    done
+    [ -n "$serving" ] || fail 'the broker does not serve'
+    cat <&3 >log.text &
+    exec 3<&-
+    sed "s|^broker  .*|broker = $(port_of endpoint)|; s|^admin  .*|admin = $(port_of admin-endpoint)|" keys/lab.conf >lab.new
+    mv lab.new keys/lab.conf
+    export BFORK_DIR="$PWD/keys" BFORK_PROFILE=lab
+}
+
+port_of() { sed -n "s/^$1 = //p" ports; }

@@ -1,0 +1,46 @@
+#!/bin/sh
+# SPDX-License-Identifier: MPL-2.0
+# cluster.sh - run and map through a broker and a worker: the same commands, outputs and exit statuses as on this machine.
+# shellcheck disable=SC1091,SC2016,SC2154
+. "$(dirname "$0")/lib.sh" </dev/null
+worker=$BF_BUILD/worker/bfork-worker
+[ -x "$worker" ] || fail "there is no $worker: build it first"
+start_broker
+
+# A worker is told the clients' endpoint and takes the port after it.
+port=$(port_of worker-endpoint)
+port=${port##*:}
+"$worker" --dir keys --broker "tcp://127.0.0.1:$((port - 1))" --slots 2 --name rack-7 >worker.log 2>&1 &
+worker_pid=$!
+
+# A task waits until there is a worker.
+expect 0 "$bfork" run -- uname -n
+out_is "$(uname -n)"
+expect 0 "$bfork" workers
+out_has rack-7
+expect 0 "$bfork" status
+out_has '1 worker, 2 slots'
+expect 3 "$bfork" run -- sh -c 'echo out; echo err >&2; exit 3'
+out_is out
+err_has err
+expect 137 "$bfork" run -- sh -c 'kill -KILL $$'
+expect 127 "$bfork" run -- /no/such/command
+expect 124 "$bfork" run --time-limit 200ms -- sleep 600
+
+seq 1 2000 >numbers
+expect 0 "$bfork" map -k echo <numbers
+cmp -s out numbers || fail '2000 lines in order'
+expect 101 "$bfork" map -q false <numbers
+expect 0 "$bfork" bench -t 50ms --json
+out_has '"commands_per_second"'
+
+# Both end when asked to.
+kill -TERM "$worker_pid"
+status=0
+wait "$worker_pid" || status=$?
+[ "$status" -eq 0 ] || fail "the worker ends with $status: $(cat worker.log)"
+worker_pid=
+kill -TERM "$broker_pid"
+status=0
+wait "$broker_pid" || status=$?
+[ "$status" -eq 0 ] || fail "the broker ends with $status: $(cat log.text)"
