@@ -83,7 +83,8 @@ cluster_broker() {
 cluster_worker() {
     cluster_n=$(printf '%s' "$CLUSTER_WORKERS" | wc -w)
     mkdir -p "$CLUSTER/worker$cluster_n"
-    BF_MARK=$CLUSTER_MARK HOME=$CLUSTER/worker$cluster_n "$(cluster_program bfork-worker)" --key "$CLUSTER/keys/worker.key" "$@" \
+    BF_MARK=$CLUSTER_MARK HOME=$CLUSTER/worker$cluster_n "$(cluster_program bfork-worker)" --key "$CLUSTER/keys/worker.key" \
+        --state-dir "$CLUSTER/worker$cluster_n" --name "worker$cluster_n" "$@" \
         >>"$CLUSTER/worker$cluster_n.log" 2>&1 &
     CLUSTER_WORKER=$!
     CLUSTER_WORKERS="$CLUSTER_WORKERS $CLUSTER_WORKER"
