@@ -49,7 +49,8 @@ int blobs_new(const char *dir, uint64_t bound, const struct blobs_ops *ops, stru
     *ret = NULL;
     if (!b || snprintf(b->cache.dir, sizeof(b->cache.dir), "%s", dir) >= (int)sizeof(b->cache.dir) - 100) {
         free(b);
-        return b ? err_set(e, BFORK_EINVAL, "the path of the cache is too long: %s", dir) : err_set(e, BFORK_ENOMEM, "out of memory");
+        return b ? err_set(e, BFORK_EINVAL, "the path of the cache is too long: %s", dir)
+                 : err_set(e, BFORK_ENOMEM, "out of memory");
     }
     b->cache.bound = bound;
     b->ops = *ops;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  * blobs.h - programs, pulled from the broker in pieces, checked against their SHA-256, kept in files named by it.
  *
- * Nothing is run that was not verified by this start of the daemon. Bounds: pieces in flight, disk space (least recently used go first,
- * those of live lanes never). Knows no sockets and no core: it talks through struct blobs_ops.
+ * Nothing is run that was not verified by this start of the daemon. Bounds: pieces in flight, disk space (least recently used go
+ * first, those of live lanes never). Knows no sockets and no core: it talks through struct blobs_ops.
  */
 #ifndef WORKER_BLOBS_H
 #define WORKER_BLOBS_H

@@ -105,7 +105,8 @@ static bool list_entries(const struct cache *c, struct entry **ret, size_t *ret_
     for (struct dirent *f; ok && (f = readdir(d));) {
         struct stat st;
 
-        if (strlen(f->d_name) != 2 * WIRE_DIGEST || fstatat(dirfd(d), f->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
+        if (strlen(f->d_name) != 2 * WIRE_DIGEST || fstatat(dirfd(d), f->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 ||
+            !S_ISREG(st.st_mode))
             continue;
         if (n == room) {
             struct entry *more = realloc(*ret, (room = room ? room * 2 : 64) * sizeof(**ret));
@@ -125,7 +126,8 @@ static bool list_entries(const struct cache *c, struct entry **ret, size_t *ret_
     return ok;
 }
 
-int cache_room(struct cache *c, uint64_t size, const char *name, bool (*in_use)(void *ctx, const char *hex), void *ctx, struct err *e)
+int cache_room(struct cache *c, uint64_t size, const char *name, bool (*in_use)(void *ctx, const char *hex), void *ctx,
+               struct err *e)
 {
     char tmp[PATH_MAX];
     struct entry *entries;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  * connection.c - one connection after the other: back-off, what went wrong in words, messages in and out.
  *
- * A link lives for exactly one connection. Delays are random below a bound that doubles from 1 s to 10 s, so that a restarted broker is
- * not run over by its workers.
+ * A link lives for exactly one connection. Delays are random below a bound that doubles from 1 s to 10 s, so that a restarted
+ * broker is not run over by its workers.
  */
 #include "shell.h"
 
@@ -53,8 +53,10 @@ static void say(struct shell *s, const struct err *e)
 {
     bool again = strcmp(s->said, e->text) == 0;
 
-    log_line(again ? LOG_DEBUG_ : e->code == BFORK_EDENIED || e->code == BFORK_EPROTOCOL ? LOG_ERROR_ : LOG_WARNING_, "%s%s", e->text,
-             again ? "" : "; trying again");
+    log_line(again                                                    ? LOG_DEBUG_
+             : e->code == BFORK_EDENIED || e->code == BFORK_EPROTOCOL ? LOG_ERROR_
+                                                                      : LOG_WARNING_,
+             "%s%s", e->text, again ? "" : "; trying again");
     snprintf(s->said, sizeof(s->said), "%s", e->text);
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * instance.c - see instance.h. The broker requeues at once what the instance that is replaced has held; the lock makes sure that it is
- * not running any more.
+ * instance.c - see instance.h. The broker requeues at once what the instance that is replaced has held; the lock makes sure that it
+ * is not running any more.
  */
 #include "instance.h"
 

@@ -43,8 +43,8 @@ static uint64_t *offset_of(struct live *o, uint32_t pid, uint64_t attempt, uint6
     return &w->offset[stream == 2];
 }
 
-void live_send(struct shell *s, uint64_t attempt, uint32_t job, uint64_t index, uint32_t pid, int stream, const void *bytes, size_t size,
-                 bool cut)
+void live_send(struct shell *s, uint64_t attempt, uint32_t job, uint64_t index, uint32_t pid, int stream, const void *bytes,
+               size_t size, bool cut)
 {
     struct live *o = &s->live;
     uint64_t *offset = offset_of(o, pid, attempt, index, stream);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * main.c - bfork-worker: reads its configuration, makes its parts, runs, closes. Task processes end with it (common/exec sees to that).
+ * main.c - bfork-worker: reads its configuration, makes its parts, runs, closes. Task processes end with it (common/exec sees to
+ * that).
  */
 #include "shell.h"
 
@@ -96,8 +97,8 @@ static void blob_failed(void *ctx, uint32_t lane, int code, const char *stage, c
     slots_no_program(((struct shell *)ctx)->slots, lane, code, stage, text);
 }
 
-static void output(void *ctx, uint64_t attempt, uint32_t job, uint64_t index, uint32_t pid, int stream, const void *bytes, size_t size,
-                   bool cut)
+static void output(void *ctx, uint64_t attempt, uint32_t job, uint64_t index, uint32_t pid, int stream, const void *bytes,
+                   size_t size, bool cut)
 {
     live_send(ctx, attempt, job, index, pid, stream, bytes, size, cut);
 }
@@ -160,7 +161,8 @@ static int serve(struct shell *s, int signal_fd)
     if ((rc = make_parts(s, &e)) < 0) {
         code = fail(rc == BFORK_EINVAL || rc == BFORK_ESTATE ? EXIT_CONFIGURATION : 1, &e);
     } else {
-        log_line(LOG_NOTICE_, "event=started broker=%s slots=%u state=%s", s->settings->endpoint, s->settings->slots, s->settings->state);
+        log_line(LOG_NOTICE_, "event=started broker=%s slots=%u state=%s", s->settings->endpoint, s->settings->slots,
+                 s->settings->state);
         code = shell_run(s, signal_fd);
     }
     if (s->link)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * options.c - the table of bfork-worker's options and what follows from them. Opens no file but the configuration and the key files.
+ * options.c - the table of bfork-worker's options and what follows from them. Opens no file but the configuration and the key
+ * files.
  */
 #include "options.h"
 
@@ -19,23 +20,31 @@
 static const struct conf_option table[] = {
     { "broker", 'b', CONF_STR, O(broker), NULL, 0, 0, "ENDPOINT",
       "tcp://HOST:PORT of the broker, as clients use it; default: as the key file says", 0 },
-    { "broker-key", 0, CONF_STR, O(broker_key), NULL, 0, 0, "KEY|FILE", "the broker's public key; default: as the key file says", 0 },
+    { "broker-key", 0, CONF_STR, O(broker_key), NULL, 0, 0, "KEY|FILE", "the broker's public key; default: as the key file says",
+      0 },
     { "key", 'k', CONF_STR, O(key), NULL, 0, 0, "FILE", "the secret key of this worker; default: DIR/worker.key", 0 },
-    { "slots", 'j', CONF_INT, O(slots), "0", 0, 65536, "NUMBER", "task processes at a time; 0: as many as there are usable cores", 0 },
+    { "slots", 'j', CONF_INT, O(slots), "0", 0, 65536, "NUMBER", "task processes at a time; 0: as many as there are usable cores",
+      0 },
     { "name", 0, CONF_STR, O(name), NULL, 0, 0, "NAME", "what bfork status shows; default: the host's name", 0 },
     { "dir", 'd', CONF_STR, O(dir), NULL, 0, 0, "DIR", "configuration; default: $BFORK_DIR or ~/.config/broadfork", CONF_NO_FILE },
     { "state-dir", 's', CONF_STR, O(state_dir), NULL, 0, 0, "DIR", "one for each worker of a host; default: DIR/worker", 0 },
     { "cache-dir", 0, CONF_STR, O(cache_dir), NULL, 0, 0, "DIR", "programs are kept here; default: STATE-DIR/cache", 0 },
-    { "cache-size", 0, CONF_SIZE, O(cache_size), "4 GiB", 4096, INT64_MAX, "SIZE", "disk space for programs, the oldest go first", 0 },
+    { "cache-size", 0, CONF_SIZE, O(cache_size), "4 GiB", 4096, INT64_MAX, "SIZE", "disk space for programs, the oldest go first",
+      0 },
     { "work-dir", 'w', CONF_STR, O(work_dir), NULL, 0, 0, "DIR", "where task processes start; default: /tmp", 0 },
-    { "start-limit", 0, CONF_MS, O(start_ms), "1m", 100, 60 * MINUTE, "TIME", "a program must be ready to fork within this time", 0 },
-    { "output-limit", 0, CONF_SIZE, O(output_limit), "16 MiB", 0, INT64_MAX, "SIZE", "what one task may print; the rest is dropped", 0 },
+    { "start-limit", 0, CONF_MS, O(start_ms), "1m", 100, 60 * MINUTE, "TIME", "a program must be ready to fork within this time",
+      0 },
+    { "output-limit", 0, CONF_SIZE, O(output_limit), "16 MiB", 0, INT64_MAX, "SIZE", "what one task may print; the rest is dropped",
+      0 },
     { "output-rate", 0, CONF_SIZE, O(output_rate), "4 MiB", 0, INT64_MAX, "SIZE", "live output to the broker in a second", 0 },
     { "window", 0, CONF_SIZE, O(window_bytes), "8 MiB", 2 << 20, 1 << 30, "SIZE", "unacknowledged bytes in each direction", 0 },
-    { "drain-limit", 0, CONF_MS, O(drain_ms), "0", 0, 24 * 60 * MINUTE, "TIME", "after SIGTERM, tasks have this long; 0: no limit", 0 },
-    { "config", 'c', CONF_STR, O(config), NULL, 0, 0, "FILE", "lines of name = value; default: DIR/worker.conf if it is there", ALONE },
+    { "drain-limit", 0, CONF_MS, O(drain_ms), "0", 0, 24 * 60 * MINUTE, "TIME", "after SIGTERM, tasks have this long; 0: no limit",
+      0 },
+    { "config", 'c', CONF_STR, O(config), NULL, 0, 0, "FILE", "lines of name = value; default: DIR/worker.conf if it is there",
+      ALONE },
     { "log-level", 'l', CONF_STR, O(log_level), "notice", 0, 0, "LEVEL", "error, warning, notice, info, debug", 0 },
-    { "check-config", 0, CONF_FLAG, O(check_config), NULL, 0, 0, NULL, "show every option and its origin, check the files, and exit", ALONE },
+    { "check-config", 0, CONF_FLAG, O(check_config), NULL, 0, 0, NULL,
+      "show every option and its origin, check the files, and exit", ALONE },
     { "help", 'h', CONF_FLAG, O(help), NULL, 0, 0, NULL, "show this", ALONE },
     { "version", 'V', CONF_FLAG, O(version), NULL, 0, 0, NULL, "show the version", ALONE },
 };
@@ -100,8 +109,10 @@ int settings_keys(const struct options *o, struct settings *s, struct err *e)
     } else if (cert.has_broker_key) {
         memcpy(s->broker_key, cert.broker_key, sizeof(s->broker_key));
     } else {
-        return err_set(e, BFORK_EKEY, "the broker's public key is not known, and %s does not name it: use --broker-key KEY, which is in "
-                       "broker.pub on the broker's host", s->key);
+        return err_set(e, BFORK_EKEY,
+                       "the broker's public key is not known, and %s does not name it: use --broker-key KEY, which is in "
+                       "broker.pub on the broker's host",
+                       s->key);
     }
     return net_endpoint_shift(broker, NULL, 1, s->endpoint, sizeof(s->endpoint), e);
 }
@@ -180,7 +191,8 @@ void options_print(const struct settings *s, const struct conf *c)
     net_key_text(s->pair.public_key, own);
     net_key_text(s->broker_key, broker);
     conf_print(c, stdout);
-    printf("# that is:\n# broker           %s, key %s\n# key              %s\n# public key       %s\n", s->endpoint, broker, s->key, own);
-    printf("# slots            %u\n# name             %s\n# state directory  %s\n# cache directory  %s\n# work directory   %s\n", s->slots,
-           s->name, s->state, s->cache, s->work);
+    printf("# that is:\n# broker           %s, key %s\n# key              %s\n# public key       %s\n", s->endpoint, broker, s->key,
+           own);
+    printf("# slots            %u\n# name             %s\n# state directory  %s\n# cache directory  %s\n# work directory   %s\n",
+           s->slots, s->name, s->state, s->cache, s->work);
 }

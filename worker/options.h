@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * options.h - what bfork-worker can be told, by flags, BFORK_WORKER_… variables, a file and its key file; with defaults that depend on
- * one another filled in.
+ * options.h - what bfork-worker can be told, by flags, BFORK_WORKER_… variables, a file and its key file; with defaults that depend
+ * on one another filled in.
  */
 #ifndef WORKER_OPTIONS_H
 #define WORKER_OPTIONS_H
@@ -29,7 +29,8 @@ struct settings {               /* what follows from the options and the key fil
     uint32_t slots;
 };
 
-/* Reads all sources, and the key file; options' strings belong to *ret_conf, which the caller frees after use. 0, or negative with e. */
+/* Reads all sources, and the key file; options' strings belong to *ret_conf, which the caller frees after use. 0, or negative with
+ * e. */
 int options_read(int argc, char **argv, struct options *o, struct settings *s, struct conf **ret_conf, struct err *e);
 int settings_keys(const struct options *o, struct settings *s, struct err *e);     /* reads key files; fills endpoint and keys */
 void options_help(void);

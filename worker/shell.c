@@ -22,7 +22,8 @@ static void drain(struct shell *s, uint64_t now)
     struct worker_counters c;
 
     worker_counters(s->core, &c);
-    log_line(LOG_NOTICE_, "event=draining busy=%llu text=\"giving back what has not begun, finishing what runs; again: exit at once\"",
+    log_line(LOG_NOTICE_,
+             "event=draining busy=%llu text=\"giving back what has not begun, finishing what runs; again: exit at once\"",
              (unsigned long long)c.busy);
     notify_stopping();
     s->draining = true;
@@ -179,7 +180,8 @@ static void farewell(struct shell *s)
     uint64_t until = clock_now() + 300 * CLOCK_MS;
     struct err e = { 0 };
 
-    while (s->link && s->link_up && clock_now() < until && net_step(s->net, &e) == 0 && net_link_state(s->link, &e) == NET_LINK_UP) {
+    while (s->link && s->link_up && clock_now() < until && net_step(s->net, &e) == 0 &&
+           net_link_state(s->link, &e) == NET_LINK_UP) {
         struct pollfd p = { .fd = net_fd(s->net), .events = POLLIN };
         struct buf *frame = NULL;
 

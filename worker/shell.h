@@ -53,8 +53,8 @@ void connection_close(struct shell *s, uint64_t now);
 
 /* live.c: output of tasks while they run */
 void live_init(struct live *o, uint64_t rate);
-void live_send(struct shell *s, uint64_t attempt, uint32_t job, uint64_t index, uint32_t pid, int stream, const void *bytes, size_t size,
-                 bool cut);
+void live_send(struct shell *s, uint64_t attempt, uint32_t job, uint64_t index, uint32_t pid, int stream, const void *bytes,
+               size_t size, bool cut);
 
 void notify_ready(const char *status);
 void notify_stopping(void);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * slots.c - see slots.h. Never decides what runs where: that is the core's. Failures to start something are kept and told to the core
- * by the next step, so the core's effects are never changed while they are performed.
+ * slots.c - see slots.h. Never decides what runs where: that is the core's. Failures to start something are kept and told to the
+ * core by the next step, so the core's effects are never changed while they are performed.
  */
 #include "slots.h"
 
@@ -157,9 +157,18 @@ static void on_proc_died(void *ctx, void *user, const struct exec_death *d)
 {
     struct slots *s = ctx;
     struct slot_proc *p = user;
-    struct worker_obituary o = { .kind = d->kind, .code = d->code, .signal = d->signal, .pid = (uint32_t)d->pid, .in_task = d->in_task,
-        .duration_us = d->duration_us, .message = str(d->message), .function = str(d->function), .where = str(d->where),
-        .backtrace = str(d->backtrace), .output = str(d->output), .stage = str(d->stage) };
+    struct worker_obituary o = { .kind = d->kind,
+                                 .code = d->code,
+                                 .signal = d->signal,
+                                 .pid = (uint32_t)d->pid,
+                                 .in_task = d->in_task,
+                                 .duration_us = d->duration_us,
+                                 .message = str(d->message),
+                                 .function = str(d->function),
+                                 .where = str(d->where),
+                                 .backtrace = str(d->backtrace),
+                                 .output = str(d->output),
+                                 .stage = str(d->stage) };
 
     pull(s, p);
     s->told = true;
@@ -271,7 +280,8 @@ const struct worker_ops *slots_ops(void)
 
 int slots_new(const struct slots_config *c, struct slots **ret, struct err *e)
 {
-    static const struct exec_callbacks callbacks = { on_template_ready, on_template_failed, on_proc_ready, on_proc_died, on_output };
+    static const struct exec_callbacks callbacks = { on_template_ready, on_template_failed, on_proc_ready, on_proc_died,
+                                                     on_output };
     struct slots *s = calloc(1, sizeof(*s));
     struct exec_config xc = { .callbacks = &callbacks, .ctx = s, .runner = c->runner, .symbols = c->symbols,
         .output_limit = c->output_limit, .hide_secrets = c->hide_secrets, .work_dir = c->work_dir };
@@ -412,7 +422,8 @@ static void lane_start(struct slots *s, const struct worker_effect *e)
     else if (s->config.resolve)
         s->config.resolve(s->config.ctx, l->id, &spec);
     else
-        slots_no_program(s, l->id, BFORK_REFUSED, "fetch", "programs are not run here, only functions of shared objects and commands");
+        slots_no_program(s, l->id, BFORK_REFUSED, "fetch",
+                         "programs are not run here, only functions of shared objects and commands");
 }
 
 static void proc_start(struct slots *s, const struct worker_effect *e)

@@ -23,13 +23,13 @@ struct slots_config {
     uint64_t output_limit;                      /* as in exec_config, where a pool sets none */
     bool hide_secrets;
     uint64_t start_limit_ms;                    /* template until ready; 0: 60000 */
-    /* Find the program of a lane: answer with slots_program, from inside or later. Not asked for pools without a program (the runner).
-     * NULL: such pools are refused. spec is valid during the call. */
+    /* Find the program of a lane: answer with slots_program, from inside or later. Not asked for pools without a program (the
+     * runner). NULL: such pools are refused. spec is valid during the call. */
     void (*resolve)(void *ctx, worker_lane lane, const struct wire_pool_spec *spec);
     /* What a task process has written while it ran that task (attempt 0: between tasks, or a template); job: the broker's handle.
      * cut: over the limit, the rest is dropped. May be NULL. */
-    void (*output)(void *ctx, uint64_t attempt, uint32_t job, uint64_t index, uint32_t pid, int stream, const void *bytes, size_t size,
-                   bool cut);
+    void (*output)(void *ctx, uint64_t attempt, uint32_t job, uint64_t index, uint32_t pid, int stream, const void *bytes,
+                   size_t size, bool cut);
     void *ctx;
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * test_worker_core.c - scenarios of the worker's core as text traces. "> X" goes to the broker, "p1 push 0..3" into a process's ring.
+ * test_worker_core.c - scenarios of the worker's core as text traces. "> X" goes to the broker, "p1 push 0..3" into a process's
+ * ring.
  */
 #include "world.h"
 
@@ -521,7 +522,9 @@ static void errors_reset_and_versions(void **state)
 static void nonsense_from_the_broker_ends_the_session(void **state)
 {
     struct world *x = up(1);
-    struct wire_item i = { .id = 5, .job = 1, .count = 3, .flags = WIRE_FIXED, .size = 8, .body = { NULL, (const uint8_t *)"abcd", 4 } };
+    struct wire_item i = {
+        .id = 5, .job = 1, .count = 3, .flags = WIRE_FIXED, .size = 8, .body = { NULL, (const uint8_t *)"abcd", 4 }
+    };
     struct wire_msg m = { .type = WIRE_CHUNKS, .items = &i, .n_items = 1 };
 
     (void)state;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * test_worker_random.c - the worker's core under random events, from seeds: every invariant after each step, and at the end every task
- * of every attempt that was not fenced has been reported exactly once or returned, in order.
+ * test_worker_random.c - the worker's core under random events, from seeds: every invariant after each step, and at the end every
+ * task of every attempt that was not fenced has been reported exactly once or returned, in order.
  */
 #include "world.h"
 
@@ -203,8 +203,8 @@ static void run(uint64_t seed)
     }
     for (uint32_t k = 0; k < n_attempts; k++)
         if (!seen[k].fenced && seen[k].reported != seen[k].returned_from)
-            fail_msg("seed %u: attempt %u has %u..%u, reported up to %u, returned from %u", (unsigned)seed, k + 1, (unsigned)seen[k].first,
-                     (unsigned)seen[k].end, (unsigned)seen[k].reported, (unsigned)seen[k].returned_from);
+            fail_msg("seed %u: attempt %u has %u..%u, reported up to %u, returned from %u", (unsigned)seed, k + 1,
+                     (unsigned)seen[k].first, (unsigned)seen[k].end, (unsigned)seen[k].reported, (unsigned)seen[k].returned_from);
     assert_int_equal(x->reconnects, 0);
     world_done(x);
 }

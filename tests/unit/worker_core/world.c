@@ -63,7 +63,9 @@ static uint32_t fake_retract(void *ctx, worker_proc proc, uint32_t max)
 void world_init(struct world *x, uint32_t slots)
 {
     static const struct worker_ops ops = { fake_push, fake_push_job, fake_retract };
-    struct worker_config c = { .slots = slots, .name = "w", .host = "h", .software = "test", .arch = "x", .resources = "", .idle_lanes = 2 };
+    struct worker_config c = {
+        .slots = slots, .name = "w", .host = "h", .software = "test", .arch = "x", .resources = "", .idle_lanes = 2
+    };
 
     memset(x, 0, sizeof(*x));
     x->now = CLOCK_SEC;
