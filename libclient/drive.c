@@ -134,7 +134,7 @@ static void *helper_main(void *arg)
         if (!outstanding(s)) {
             s->helper_state = HELPER_IDLE;
             cond_sleep(&s->helper_cond, &s->lock, CLOCK_NEVER);
-        } else if (s->driven || s->turns != turns) {
+        } else if (s->driven || s->claims || s->turns != turns) {    /* somebody is inside, or about to be */
             turns = s->turns;
             s->helper_state = HELPER_LINGERS;
             cond_sleep(&s->helper_cond, &s->lock, clock_now() + LINGER_NS);
