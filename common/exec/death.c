@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * death.c - from a wait status, what the process left in its ring and what we did to it, to one struct exec_death with a line of text.
- * Strings from the ring are copied, ended and cleaned: the process is hostile.
+ * death.c - from a wait status, what the process left in its ring and what we did to it, to one struct exec_death with a line of
+ * text. Strings from the ring are copied, ended and cleaned: the process is hostile.
  */
 #include "exec/exec_i.h"
 #include "base/clock.h"
@@ -56,10 +56,14 @@ static void clean(char *to, size_t size, const char *from, size_t from_size)
 
 static const char *signal_name(int sig, char *room, size_t size)
 {
-    static const struct { int n; const char *name; } names[] = { { SIGSEGV, "SIGSEGV" }, { SIGABRT, "SIGABRT" }, { SIGBUS, "SIGBUS" },
-        { SIGFPE, "SIGFPE" }, { SIGILL, "SIGILL" }, { SIGSYS, "SIGSYS" }, { SIGTRAP, "SIGTRAP" }, { SIGKILL, "SIGKILL" }, { SIGTERM, "SIGTERM" },
-        { SIGINT, "SIGINT" }, { SIGPIPE, "SIGPIPE" }, { SIGALRM, "SIGALRM" }, { SIGHUP, "SIGHUP" }, { SIGXCPU, "SIGXCPU" },
-        { SIGXFSZ, "SIGXFSZ" }, { SIGUSR1, "SIGUSR1" }, { SIGUSR2, "SIGUSR2" }, { SIGQUIT, "SIGQUIT" } };
+    static const struct {
+        int n;
+        const char *name;
+    } names[] = { { SIGSEGV, "SIGSEGV" }, { SIGABRT, "SIGABRT" }, { SIGBUS, "SIGBUS" },   { SIGFPE, "SIGFPE" },
+                  { SIGILL, "SIGILL" },   { SIGSYS, "SIGSYS" },   { SIGTRAP, "SIGTRAP" }, { SIGKILL, "SIGKILL" },
+                  { SIGTERM, "SIGTERM" }, { SIGINT, "SIGINT" },   { SIGPIPE, "SIGPIPE" }, { SIGALRM, "SIGALRM" },
+                  { SIGHUP, "SIGHUP" },   { SIGXCPU, "SIGXCPU" }, { SIGXFSZ, "SIGXFSZ" }, { SIGUSR1, "SIGUSR1" },
+                  { SIGUSR2, "SIGUSR2" }, { SIGQUIT, "SIGQUIT" } };
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (names[i].n == sig)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * elf.c - reads ELF headers and symbol tables of files that may be anything. Never believes an offset it has not compared with the size
- * of the file.
+ * elf.c - reads ELF headers and symbol tables of files that may be anything. Never believes an offset it has not compared with the
+ * size of the file.
  */
 #include "exec/elf.h"
 
@@ -40,8 +40,12 @@ static bool inside(const struct file *f, uint64_t at, uint64_t n) { return at <=
 
 static const char *machine_name(unsigned m)
 {
-    static const struct { unsigned m; const char *name; } names[] = { { EM_X86_64, "x86_64" }, { EM_AARCH64, "aarch64" }, { EM_386, "i386" },
-        { EM_ARM, "arm" }, { EM_RISCV, "riscv" }, { EM_PPC64, "ppc64" }, { EM_S390, "s390x" }, { EM_MIPS, "mips" }, { EM_LOONGARCH, "loongarch" } };
+    static const struct {
+        unsigned m;
+        const char *name;
+    } names[] = { { EM_X86_64, "x86_64" }, { EM_AARCH64, "aarch64" }, { EM_386, "i386" },
+                  { EM_ARM, "arm" },       { EM_RISCV, "riscv" },     { EM_PPC64, "ppc64" },
+                  { EM_S390, "s390x" },    { EM_MIPS, "mips" },       { EM_LOONGARCH, "loongarch" } };
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
         if (names[i].m == m)
@@ -86,7 +90,8 @@ static const char *missing_loader(const struct file *f, char *text, size_t size,
         loader[ph.p_filesz - 1] = '\0';
         if (access(loader, X_OK) == 0)
             return NULL;
-        snprintf(text, size, "%s needs the dynamic loader %.200s, which is not on this host: it was built for another C library", name, loader);
+        snprintf(text, size, "%s needs the dynamic loader %.200s, which is not on this host: it was built for another C library",
+                 name, loader);
         return text;
     }
     return NULL;
@@ -116,8 +121,8 @@ const char *elf_why_not(const char *path, int fd, char *text, size_t size, const
         memcpy(&machine, f.p + offsetof(Elf64_Ehdr, e_machine), sizeof(machine));
         if (machine != own_machine() || f.p[EI_CLASS] != (sizeof(void *) == 8 ? ELFCLASS64 : ELFCLASS32)) {
             *ret_stage = "arch";
-            snprintf(text, size, "%s is built for %s, this host is %s: build it for this kind of machine", name, machine_name(machine),
-                     uname(&u) == 0 ? u.machine : machine_name(own_machine()));
+            snprintf(text, size, "%s is built for %s, this host is %s: build it for this kind of machine", name,
+                     machine_name(machine), uname(&u) == 0 ? u.machine : machine_name(own_machine()));
             found = text;
         } else if (f.p[EI_CLASS] == ELFCLASS64) {
             *ret_stage = "load";
@@ -149,7 +154,8 @@ const char *elf_loader_said(const char *line, char *text, size_t size)
     } else {
         return NULL;
     }
-    snprintf(text, size, "missing library %.*s: install it on this host, or send it along with the pool", (int)strcspn(lib, ":"), lib);
+    snprintf(text, size, "missing library %.*s: install it on this host, or send it along with the pool", (int)strcspn(lib, ":"),
+             lib);
     return text;
 }
 

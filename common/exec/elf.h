@@ -8,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Why exec said ENOENT or ENOEXEC for a file (path, or fd if NULL): a line in text and its stage, or NULL if the file does not say. */
+/* Why exec said ENOENT or ENOEXEC for a file (path, or fd if NULL): a line in text and its stage, or NULL if the file does not say.
+ */
 const char *elf_why_not(const char *path, int fd, char *text, size_t size, const char *name, const char **ret_stage);
 /* What the dynamic loader's last line means, for people; NULL: it is not one of the known ones. */
 const char *elf_loader_said(const char *line, char *text, size_t size);

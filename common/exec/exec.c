@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * exec.c - the owner's loop: one epoll set with the templates' sockets, everybody's output and the event counter that task processes
- * ring. Reads output through fixed buffers: what is over the limit is read and dropped. Decides nothing about tasks.
+ * exec.c - the owner's loop: one epoll set with the templates' sockets, everybody's output and the event counter that task
+ * processes ring. Reads output through fixed buffers: what is over the limit is read and dropped. Decides nothing about tasks.
  */
 #include "exec/exec_i.h"
 #include "base/clock.h"

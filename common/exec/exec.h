@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MPL-2.0
- * exec.h - templates, the task processes forked from them, their task rings, watchdog and obituaries: the owner's side. One code for
- * bfork-worker and for the local engine. The process side is libclient/task/.
+ * exec.h - templates, the task processes forked from them, their task rings, watchdog and obituaries: the owner's side. One code
+ * for bfork-worker and for the local engine. The process side is libclient/task/.
  *
  *   owner --fork+exec--> template (the program, stopped in bfork_init; single-threaded; preload has run)
  *                           --fork--> task process (one a slot), ring in a sealed memfd shared with the owner
  *
- * A template and its owner talk on a socketpair (SOCK_SEQPACKET; packets in exec_packets.h); a task process and its owner through the
- * ring (ring.h) with a futex one way and the owner's eventfd the other. When the owner dies the template sees end of file and kills
- * everything; when the template dies its children get SIGKILL (PR_SET_PDEATHSIG) and are reaped by the owner's subreaper, if any.
+ * A template and its owner talk on a socketpair (SOCK_SEQPACKET; packets in exec_packets.h); a task process and its owner through
+ * the ring (ring.h) with a futex one way and the owner's eventfd the other. When the owner dies the template sees end of file and
+ * kills everything; when the template dies its children get SIGKILL (PR_SET_PDEATHSIG) and are reaped by the owner's subreaper, if
+ * any.
  *
  * States   template: starting -> ready -> stopping -> gone; starting -> failed
  *          process:  forking -> starting (initializer) -> ready <-> busy -> stopping -> gone; any -> dead (obituary)
@@ -43,7 +44,8 @@ struct exec_callbacks {
     void (*template_failed)(void *ctx, void *user, int code, const char *stage, const char *text);
     void (*proc_ready)(void *ctx, void *user);              /* its initializer has returned 0 */
     void (*proc_died)(void *ctx, void *user, const struct exec_death *d);   /* the proc handle is gone afterwards */
-    void (*output)(void *ctx, void *user, int stream, const void *bytes, size_t size, bool cut);    /* user: of the process, or of the template */
+    void (*output)(void *ctx, void *user, int stream, const void *bytes, size_t size,
+                   bool cut); /* user: of the process, or of the template */
 };
 
 struct exec_config {
@@ -75,13 +77,14 @@ int exec_template_start(struct exec *x, const struct exec_template_spec *s, void
 void exec_template_stop(struct exec_template *t);   /* kills its processes; no callback after this, for it and for them */
 
 int exec_proc_start(struct exec_template *t, void *user, struct exec_proc **ret, struct err *e);
-void exec_proc_kill(struct exec_proc *p, int kind); /* SIGKILL to it and all it has started; proc_died says `kind` (a bfork_status) */
+void exec_proc_kill(struct exec_proc *p,
+                    int kind); /* SIGKILL to it and all it has started; proc_died says `kind` (a bfork_status) */
 void exec_proc_stop(struct exec_proc *p);           /* runs the finalizer and ends once its ring is empty; then proc_died, kind 0 */
 void exec_proc_limit(struct exec_proc *p, uint64_t run_limit_ms);   /* of tasks pushed from now on; 0: none */
 pid_t exec_proc_pid(const struct exec_proc *p);
 
-/* Hand over: copies into the ring as many tasks of item as fit and returns how many. Wakes the process unless `more` promises another
- * push or an exec_kick before the caller waits. claim: tasks it may claim at once, by their expected duration; 0: 1. */
+/* Hand over: copies into the ring as many tasks of item as fit and returns how many. Wakes the process unless `more` promises
+ * another push or an exec_kick before the caller waits. claim: tasks it may claim at once, by their expected duration; 0: 1. */
 int exec_push_job(struct exec_proc *p, uint32_t job, const void *spec, size_t size);
 uint32_t exec_push(struct exec_proc *p, uint32_t job, const struct wire_item *item, uint32_t claim, bool more);
 void exec_kick(struct exec_proc *p);

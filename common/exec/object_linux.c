@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * object_linux.c - walks the loaded objects (dl_iterate_phdr), their program headers, notes and .eh_frame_hdr as they lie in memory.
- * Trusts the process's own memory map, nothing that was sent.
+ * object_linux.c - walks the loaded objects (dl_iterate_phdr), their program headers, notes and .eh_frame_hdr as they lie in
+ * memory. Trusts the process's own memory map, nothing that was sent.
  */
 #include "exec/object.h"
 #include "exec/elf.h"
@@ -54,7 +54,9 @@ static int look(struct dl_phdr_info *i, size_t size, void *ctx)
 
     (void)size;
     if (s->name)
-        hit = s->name[0] ? !program && (strcmp(i->dlpi_name, s->name) == 0 || strcmp(base_name(i->dlpi_name), base_name(s->name)) == 0) : program;
+        hit = s->name[0]
+                  ? !program && (strcmp(i->dlpi_name, s->name) == 0 || strcmp(base_name(i->dlpi_name), base_name(s->name)) == 0)
+                  : program;
     else
         hit = covers(i, s->address);
     if (!hit)
@@ -222,7 +224,8 @@ static bool is_function(const struct module *m, uintptr_t address)
 
 static bool is_system(const char *path)
 {
-    static const char *const names[] = { "libc.so", "libm.so", "libpthread.so", "libdl.so", "librt.so", "ld-linux", "ld-musl", "linux-vdso", "libgcc_s.so" };
+    static const char *const names[] = { "libc.so",  "libm.so", "libpthread.so", "libdl.so",   "librt.so",
+                                         "ld-linux", "ld-musl", "linux-vdso",    "libgcc_s.so" };
     const char *base = base_name(path);
 
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
@@ -242,15 +245,18 @@ int object_function(object_pointer *pointer, struct object_fn *out, struct err *
     if (!pointer)
         return err_set(e, BFORK_EINVAL, "the function is NULL: pass a function of the program or of a shared object");
     if (!module_at(address, &m))
-        return err_set(e, BFORK_EINVAL, "%p is not a function of the program or of a loaded shared object (a nested function? code made at"
-                       " run time?): use a plain function", (void *)address);
+        return err_set(e, BFORK_EINVAL,
+                       "%p is not a function of the program or of a loaded shared object (a nested function? code made at"
+                       " run time?): use a plain function",
+                       (void *)address);
     if (dladdr((void *)address, &d) && d.dli_sname && (uintptr_t)d.dli_saddr == address)
         snprintf(out->symbol, sizeof(out->symbol), "%s", d.dli_sname);
     if (is_system(m.name))
         return err_set(e, BFORK_EINVAL, "%s is a function of the system library %s: call it from a function of your own",
                        out->symbol[0] ? out->symbol : "the function", base_name(m.name));
     if (!is_function(&m, address))
-        return err_set(e, BFORK_EINVAL, "%p in %s is not the start of a function", (void *)address, m.program ? "the program" : m.name);
+        return err_set(e, BFORK_EINVAL, "%p in %s is not the start of a function", (void *)address,
+                       m.program ? "the program" : m.name);
     snprintf(out->object, sizeof(out->object), "%s", m.name);
     layout_of(&m, out->layout);
     out->fn.kind = WIRE_FN_OFFSET;
@@ -287,11 +293,12 @@ static int resolve_offset(const struct wire_fn *fn, const char *object, object_p
             return err_set(e, BFORK_REFUSED, "%s was loaded but is not in the list of objects", object);
     }
     if (!is_same(&m, fn))
-        return err_set(e, BFORK_REFUSED, "%s here is not the file it is on the client (build-id or program headers differ): install the same",
-                       shown);
+        return err_set(e, BFORK_REFUSED,
+                       "%s here is not the file it is on the client (build-id or program headers differ): install the same", shown);
     address = m.base + fn->offset;
     if (!is_function(&m, address))
-        return err_set(e, BFORK_REFUSED, "offset %#llx of %s is not the start of a function", (unsigned long long)fn->offset, shown);
+        return err_set(e, BFORK_REFUSED, "offset %#llx of %s is not the start of a function", (unsigned long long)fn->offset,
+                       shown);
     *ret = (object_pointer *)address;
     return 0;
 }
@@ -305,8 +312,8 @@ static int resolve_symbol(const struct wire_fn *fn, const char *object, object_p
     if (!(handle = dlopen(object[0] ? object : NULL, RTLD_NOW | RTLD_LOCAL)))
         return err_set(e, BFORK_REFUSED, "cannot load %s: %s", object, dlerror());
     if (!(p = dlsym(handle, symbol)))
-        return err_set(e, BFORK_REFUSED, "%s has no function %s: is it spelt right, not static, and visible?", object[0] ? object : "the program",
-                       symbol);
+        return err_set(e, BFORK_REFUSED, "%s has no function %s: is it spelt right, not static, and visible?",
+                       object[0] ? object : "the program", symbol);
     *ret = (object_pointer *)(uintptr_t)p;
     return 0;
 }
@@ -373,7 +380,8 @@ static int open_from_maps(void)
     while (f && fd < 0 && fgets(line, sizeof(line), f)) {
         line[strcspn(line, "\n")] = '\0';
         name = 0;
-        if (sscanf(line, "%lx-%lx %*s %*s %*s %*s %n", &from, &to, &name) >= 2 && name && at >= from && at < to && line[name] == '/')
+        if (sscanf(line, "%lx-%lx %*s %*s %*s %*s %n", &from, &to, &name) >= 2 && name && at >= from && at < to &&
+            line[name] == '/')
             fd = open(line + name, O_RDONLY | O_CLOEXEC);
     }
     if (f)
@@ -393,7 +401,8 @@ int object_program(int *ret_fd, char *path, size_t size, struct err *e)
         if (fd < 0 || !is_mapped_program(fd)) {
             if (fd >= 0)
                 close(fd);
-            return err_set(e, BFORK_ENOTSUP, "cannot tell which file this program is: start it by its name, not through the dynamic loader");
+            return err_set(e, BFORK_ENOTSUP,
+                           "cannot tell which file this program is: start it by its name, not through the dynamic loader");
         }
     }
     snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);

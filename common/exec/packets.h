@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * packets.h - what an owner and a template say to each other on their socketpair (SOCK_SEQPACKET, one struct a packet, text cut to its
- * length). The library on the other side may be of another version: the first packet either way carries one.
+ * packets.h - what an owner and a template say to each other on their socketpair (SOCK_SEQPACKET, one struct a packet, text cut to
+ * its length). The library on the other side may be of another version: the first packet either way carries one.
  *
  *   owner: SETUP (+ memfd) ; then SPAWN (+ ring, eventfd, stdout, stderr) and KILL
  *   template: HELLO (in bfork_init) ; then READY or FAILED ; then for each SPAWN FORKED or DIED, and DIED at the end
@@ -19,11 +19,20 @@
 #define PACKET_FDS 4
 #define TASK_FD_VARIABLE "BFORK_TASK_FD"
 
-enum packet_type { PACKET_HELLO = 1, PACKET_SETUP, PACKET_READY, PACKET_FAILED, PACKET_SPAWN, PACKET_FORKED, PACKET_KILL, PACKET_DIED };
+enum packet_type {
+    PACKET_HELLO = 1,
+    PACKET_SETUP,
+    PACKET_READY,
+    PACKET_FAILED,
+    PACKET_SPAWN,
+    PACKET_FORKED,
+    PACKET_KILL,
+    PACKET_DIED
+};
 
 struct packet {
     uint32_t type, id;                  /* id: of the task process, given by the owner */
-    int32_t pid, status, code, value;   /* DIED: status of waitpid; FAILED, DIED without a pid: code, errno. READY: value = threads */
+    int32_t pid, status, code, value; /* DIED: status of waitpid; FAILED, DIED without a pid: code, errno. READY: value = threads */
     uint64_t maxrss_kb;
     char stage[16];
     char text[PACKET_TEXT];

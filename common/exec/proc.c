@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * proc.c - the life of a task process as its owner sees it: forked, initialized, told to stop, dead. Its tasks are in push.c and pull.c.
+ * proc.c - the life of a task process as its owner sees it: forked, initialized, told to stop, dead. Its tasks are in push.c and
+ * pull.c.
  */
 #include "exec/exec_i.h"
 #include "base/clock.h"

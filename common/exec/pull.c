@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * pull.c - results on their way out of a process's ring: copied first, then checked against what the owner pushed. Anything that cannot
- * be is the end of the process. Invariant: `expected` is the sequence number of the first task without a result.
+ * pull.c - results on their way out of a process's ring: copied first, then checked against what the owner pushed. Anything that
+ * cannot be is the end of the process. Invariant: `expected` is the sequence number of the first task without a result.
  */
 #include "exec/exec_i.h"
 #include "bfork.h"
@@ -22,7 +22,7 @@ static uint64_t published(const struct exec_proc *p)
     return atomic_load_explicit(&p->ring.control->result_head, memory_order_acquire) - p->result.pos;
 }
 
-bool proc_has_result(const struct exec_proc *p) { return published(p) != 0; }
+bool proc_has_result(const struct exec_proc *p) { return !p->violated && published(p) != 0; }
 
 void pushed_finished(struct exec_proc *p)
 {

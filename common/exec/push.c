@@ -191,7 +191,8 @@ uint32_t exec_retract(struct exec_proc *p, uint32_t max)
         if (last->count == 0)
             unwrite(p, last);
         else
-            atomic_store_explicit(&((struct ring_task *)(void *)(p->ring.tasks + last->off))->count, last->count, memory_order_release);
+            atomic_store_explicit(&((struct ring_task *)(void *)(p->ring.tasks + last->off))->count, last->count,
+                                  memory_order_release);
         if (last->count && last->count == last->done)
             pushed_finished(p);         /* nothing before it is open either: it is the first */
     }

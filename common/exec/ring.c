@@ -43,8 +43,8 @@ static int map_all(struct ring *r, int fd, struct err *e)
         goto fail;
     for (int i = 0; i < 3; i++) {
         for (int twice = 0; twice < 2; twice++)
-            if (mmap(r->map + at + (size_t)twice * sizes[i], sizes[i], PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, (off_t)in_file)
-                == MAP_FAILED)
+            if (mmap(r->map + at + (size_t)twice * sizes[i], sizes[i], PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd,
+                     (off_t)in_file) == MAP_FAILED)
                 goto fail;
         *starts[i] = r->map + at;
         at += 2 * sizes[i];

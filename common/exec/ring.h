@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MPL-2.0
- * ring.h - the shared memory between an owner and one task process: a ring of tasks, a ring of job specifications, a ring of results,
- * and a page of control words. Both sides' code; knows no processes and no sockets.
+ * ring.h - the shared memory between an owner and one task process: a ring of tasks, a ring of job specifications, a ring of
+ * results, and a page of control words. Both sides' code; knows no processes and no sockets.
  *
  *   tasks     the owner appends records of consecutive tasks and raises `limit`; the process claims by compare-and-swap on the word
- *             {next, limit}; the owner takes back by lowering limit. A record is only read by the process after it has claimed a task
- *             of it, so the owner may overwrite what it has taken back. A record's space is free again when all results are read.
- *   jobs      specifications; read before any task that was claimed later.
- *   results   in the order of the tasks. A record counts up `done` with every finished task of a block and is published at its end,
- *             so what was finished before a crash can be read from the unfinished record.
+ *             {next, limit}; the owner takes back by lowering limit. A record is only read by the process after it has claimed a
+ * task of it, so the owner may overwrite what it has taken back. A record's space is free again when all results are read. jobs
+ * specifications; read before any task that was claimed later. results   in the order of the tasks. A record counts up `done` with
+ * every finished task of a block and is published at its end, so what was finished before a crash can be read from the unfinished
+ * record.
  *
  * The process is hostile: the owner trusts nothing here that it has not checked after copying. Each ring is mapped twice, back to
  * back, so records never wrap. The memory is sealed against shrinking.
@@ -67,7 +67,7 @@ struct ring_control {
     struct ring_obituary obituary;
 };
 
-struct ring_task {                      /* header of a record of tasks; lens (if not fixed) and body behind it, both 16-byte aligned */
+struct ring_task { /* header of a record of tasks; lens (if not fixed) and body behind it, both 16-byte aligned */
     uint32_t bytes, job, first;
     _Atomic uint32_t count;
     uint32_t claim, flags, size, tries;

@@ -148,7 +148,8 @@ static int send_setup(struct exec_template *t)
     snprintf(head.symbols, sizeof(head.symbols), "%s", x->symbols);
     snprintf(head.work_dir, sizeof(head.work_dir), "%s", x->work_dir ? x->work_dir : "");
     int rc = 0;
-    if (write(fd, &head, sizeof(head)) != (ssize_t)sizeof(head) || write(fd, t->spec->data, t->spec->size) != (ssize_t)t->spec->size)
+    if (write(fd, &head, sizeof(head)) != (ssize_t)sizeof(head) ||
+        write(fd, t->spec->data, t->spec->size) != (ssize_t)t->spec->size)
         rc = -EIO;
     else
         rc = packet_send(t->socket.fd, &p, &fd, 1);
@@ -194,7 +195,8 @@ void template_launch(struct exec_template *t)
         fail_later(t, "exec", BFORK_ENOMEM, strerror(-rc));
         goto done;
     }
-    struct spawn s = { t->program_path, t->program_fd, argv.v, env.v, pair[1], out, err, x->config.hide_secrets, x->config.hide_secrets };
+    struct spawn s = { t->program_path,        t->program_fd,         argv.v, env.v, pair[1], out, err,
+                       x->config.hide_secrets, x->config.hide_secrets };
     rc = spawn_process(&s, &t->pid);
     if (rc)
         exec_failed(t, rc);
@@ -401,9 +403,10 @@ static void report_end(struct exec_template *t)
         snprintf(text, sizeof(text), "%s called exit(%d) while it preloaded%s%s", t->name, WEXITSTATUS(t->wait_status),
                  words ? "; its last words: " : "", words ? line : "");
     else
-        snprintf(text, sizeof(text),
-                 "main of %s did not call bfork_init before it ended with status %d: make bfork_init (&argc, &argv) its first line%s%s", t->name,
-                 WEXITSTATUS(t->wait_status), words ? "; its last words: " : "", words ? line : "");
+        snprintf(
+            text, sizeof(text),
+            "main of %s did not call bfork_init before it ended with status %d: make bfork_init (&argc, &argv) its first line%s%s",
+            t->name, WEXITSTATUS(t->wait_status), words ? "; its last words: " : "", words ? line : "");
     report_failure(t, stage, t->hello ? BFORK_REFUSED : BFORK_ENOINIT, text);
 }
 
@@ -411,6 +414,8 @@ static void socket_ended(struct exec_template *t)
 {
     char text[512];
 
+    if (t->failure.code)
+        return;                         /* already known, and better: the step says it */
     if (t->state == TEMPLATE_STARTING) {
         report_end(t);
         return;

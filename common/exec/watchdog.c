@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * watchdog.c - kills a process whose task has passed its limit. It samples the sequence number of the running task, so that a task
- * costs no clock call: a task counts from the first sample that saw it, and samples are close enough for the limit to hold within 0.1 s.
+ * costs no clock call: a task counts from the first sample that saw it, and samples are close enough for the limit to hold within
+ * 0.1 s.
  */
 #include "exec/exec_i.h"
 #include "base/clock.h"

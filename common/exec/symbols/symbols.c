@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * symbols.c - bfork-symbols: turns the return addresses in a dead task process's ring (descriptor 3) into "function at file:line", with
- * elfutils. A program of its own, run only after a crash, with the rights of the task: debug information is foreign input.
+ * symbols.c - bfork-symbols: turns the return addresses in a dead task process's ring (descriptor 3) into "function at file:line",
+ * with elfutils. A program of its own, run only after a crash, with the rights of the task: debug information is foreign input.
  */
 #include "exec/ring.h"
 
@@ -25,8 +25,9 @@ static bool is_library(const char *path)
 {
     const char *base = strrchr(path, '/');
     base = base ? base + 1 : path;
-    return strncmp(base, "libc.", 5) == 0 || strncmp(base, "libc-", 5) == 0 || strncmp(base, "ld-", 3) == 0 || strncmp(base, "libpthread", 10) == 0
-           || strncmp(base, "libasan", 7) == 0 || strncmp(base, "libubsan", 8) == 0 || strncmp(base, "libm.", 5) == 0;
+    return strncmp(base, "libc.", 5) == 0 || strncmp(base, "libc-", 5) == 0 || strncmp(base, "ld-", 3) == 0 ||
+           strncmp(base, "libpthread", 10) == 0 || strncmp(base, "libasan", 7) == 0 || strncmp(base, "libubsan", 8) == 0 ||
+           strncmp(base, "libm.", 5) == 0;
 }
 
 /* The address in dwfl's space of an offset in the module's file. */
@@ -80,7 +81,8 @@ static void add_frame(struct report *r, const char *path, uint64_t offset, Dwfl_
     const char *base = file && strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
     size_t left = sizeof(r->backtrace) - r->used;
     int n = base ? snprintf(r->backtrace + r->used, left, "%s at %s:%d\n", function ? function : "?", base, line)
-                 : snprintf(r->backtrace + r->used, left, "%s in %s+%#llx\n", function ? function : "?", path, (unsigned long long)offset);
+                 : snprintf(r->backtrace + r->used, left, "%s in %s+%#llx\n", function ? function : "?", path,
+                            (unsigned long long)offset);
     if (n > 0)
         r->used += (size_t)n < left ? (size_t)n : left - 1;
     if (!r->function[0] && function && !is_library(path)) {

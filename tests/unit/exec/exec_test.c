@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * exec_test.c - templates and task processes from end to end: this program is owner, template and task process. Every way to fail must
- * come back as the right kind with a text that names the cause, and leave no process.
+ * exec_test.c - templates and task processes from end to end: this program is owner, template and task process. Every way to fail
+ * must come back as the right kind with a text that names the cause, and leave no process.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -494,7 +494,9 @@ static void preload_and_initializer_are_seen_by_tasks(void **state)
 {
     struct owner o;
     struct exec_proc *p;
-    struct pool with = { .program = self, .preload = preload_well, .initializer = initializer_well, .args = "\x91\x2a", .n_args = 2 };
+    struct pool with = {
+        .program = self, .preload = preload_well, .initializer = initializer_well, .args = "\x91\x2a", .n_args = 2
+    };
     struct wire_item item;
     (void)state;
 
@@ -525,7 +527,8 @@ static void a_preload_that_fails_is_a_failed_template(void **state)
     (void)state;
     expect_failure(&(struct pool){ .program = self, .preload = preload_raises }, BFORK_FAILED, "preload", "no table here");
     expect_failure(&(struct pool){ .program = self, .preload = preload_crashes }, BFORK_REFUSED, "preload", "signal 6");
-    expect_failure(&(struct pool){ .program = self, .preload = preload_hangs, .start_limit_ms = 300 }, BFORK_OVERTIME, "preload", "0.3 s");
+    expect_failure(&(struct pool){ .program = self, .preload = preload_hangs, .start_limit_ms = 300 }, BFORK_OVERTIME, "preload",
+                   "0.3 s");
 }
 
 static void an_initializer_that_fails_is_a_dead_process(void **state)
@@ -559,7 +562,8 @@ static void programs_that_cannot_run_say_why(void **state)
 {
     (void)state;
     expect_failure(&(struct pool){ .program = TEST_DIR "/exec_no_init" }, BFORK_ENOINIT, "init", "did not call bfork_init");
-    expect_failure(&(struct pool){ .program = TEST_DIR "/exec_needs_library" }, BFORK_REFUSED, "load", "missing library libexec_lonely.so");
+    expect_failure(&(struct pool){ .program = TEST_DIR "/exec_needs_library" }, BFORK_REFUSED, "load",
+                   "missing library libexec_lonely.so");
     expect_failure(&(struct pool){ .program = "/nowhere/prog" }, BFORK_REFUSED, "exec", "no file /nowhere/prog");
 }
 
@@ -582,7 +586,8 @@ static void another_machines_program_is_named(void **state)
     close(out);
     char full[4200], cwd[4096];
     snprintf(full, sizeof(full), "%s/%s", getcwd(cwd, sizeof(cwd)), path);
-    expect_failure(&(struct pool){ .program = full }, BFORK_REFUSED, "arch", machine == 183 ? "built for aarch64" : "built for x86_64");
+    expect_failure(&(struct pool){ .program = full }, BFORK_REFUSED, "arch",
+                   machine == 183 ? "built for aarch64" : "built for x86_64");
     unlink(path);
 }
 
@@ -674,7 +679,8 @@ static void a_task_knows_what_it_is(void **state)
 {
     struct owner o;
     struct exec_proc *p;
-    struct wire_item item, one = { .count = 1, .first = 99, .tries = 2, .flags = WIRE_FIXED, .size = 1, .body = slice_borrow("\x90", 1) };
+    struct wire_item item,
+        one = { .count = 1, .first = 99, .tries = 2, .flags = WIRE_FIXED, .size = 1, .body = slice_borrow("\x90", 1) };
     (void)state;
 
     owner_open(&o, &plain);

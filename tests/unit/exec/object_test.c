@@ -129,9 +129,12 @@ static void the_loaders_words_are_understood(void **state)
     char text[512];
     (void)state;
 
-    assert_non_null(elf_loader_said("./p: error while loading shared libraries: libfoo.so.1: cannot open shared object file: No such file", text, sizeof(text)));
+    assert_non_null(
+        elf_loader_said("./p: error while loading shared libraries: libfoo.so.1: cannot open shared object file: No such file",
+                        text, sizeof(text)));
     assert_non_null(strstr(text, "missing library libfoo.so.1:"));
-    assert_non_null(elf_loader_said("Error loading shared library libbar.so: No such file or directory (needed by ./p)", text, sizeof(text)));
+    assert_non_null(
+        elf_loader_said("Error loading shared library libbar.so: No such file or directory (needed by ./p)", text, sizeof(text)));
     assert_non_null(strstr(text, "missing library libbar.so:"));
     assert_null(elf_loader_said("hello", text, sizeof(text)));
 }

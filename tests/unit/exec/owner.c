@@ -90,7 +90,9 @@ static struct wire_bin bin_of(const struct buf *b) { return b ? wire_bin_of(b->d
 
 void owner_open(struct owner *o, const struct pool *pool)
 {
-    struct exec_config c = { .callbacks = &callbacks, .ctx = o, .hide_secrets = pool->hide_secrets, .output_limit = pool->output_limit };
+    struct exec_config c = {
+        .callbacks = &callbacks, .ctx = o, .hide_secrets = pool->hide_secrets, .output_limit = pool->output_limit
+    };
     struct exec_template_spec s = { .program_fd = -1, .program_path = pool->program, .start_limit_ms = pool->start_limit_ms };
     struct buf *docs[3] = { function_doc(pool->preload), function_doc(pool->initializer), function_doc(pool->finalizer) };
     struct err e = { 0 };
@@ -148,12 +150,19 @@ struct exec_proc *owner_proc(struct owner *o)
 static void push_spec(struct exec_proc *p, uint32_t job, const struct wire_fn *fn, uint32_t in_size, uint32_t out_size)
 {
     struct buf *doc = wire_fn_encode(fn), *spec;
-    struct wire_job_spec s = { .kind = in_size ? WIRE_JOB_MAP : WIRE_JOB_TASKS, .in_size = in_size, .out_size = out_size, .fn = bin_of(doc),
-                               .name = WIRE_STR("test"), .context = wire_bin_of("ctx", 3), .client_host = WIRE_STR("here") };
+    struct wire_job_spec s = { .kind = in_size ? WIRE_JOB_MAP : WIRE_JOB_TASKS,
+                               .in_size = in_size,
+                               .out_size = out_size,
+                               .fn = bin_of(doc),
+                               .name = WIRE_STR("test"),
+                               .context = wire_bin_of("ctx", 3),
+                               .client_host = WIRE_STR("here") };
 
     struct err e = { 0 };
     spec = wire_job_spec_encode(&s);
-    need(doc && spec ? wire_job_spec_decode(spec->data, spec->size, &s, &e) : err_set(&e, BFORK_ENOMEM, "a specification cannot be encoded"), &e);
+    need(doc && spec ? wire_job_spec_decode(spec->data, spec->size, &s, &e)
+                     : err_set(&e, BFORK_ENOMEM, "a specification cannot be encoded"),
+         &e);
     need(exec_push_job(p, job, spec->data, spec->size) < 0 ? err_set(&e, BFORK_EAGAIN, "a specification was not taken") : 0, &e);
     buf_unref(&doc);
     buf_unref(&spec);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * owner.h - a small owner for tests: one exec, everything its callbacks say in one struct, and waits that end with an event or a time
- * limit far away.
+ * owner.h - a small owner for tests: one exec, everything its callbacks say in one struct, and waits that end with an event or a
+ * time limit far away.
  */
 #ifndef TEST_EXEC_OWNER_H
 #define TEST_EXEC_OWNER_H
@@ -24,8 +24,15 @@ struct owner {
     uint8_t harvest[65536];
 };
 
-struct pool { const char *program; bfork_task_fn *preload, *initializer, *finalizer; const void *args; uint32_t n_args; uint64_t start_limit_ms;
-              bool hide_secrets; uint64_t output_limit; };
+struct pool {
+    const char *program;
+    bfork_task_fn *preload, *initializer, *finalizer;
+    const void *args;
+    uint32_t n_args;
+    uint64_t start_limit_ms;
+    bool hide_secrets;
+    uint64_t output_limit;
+};
 
 void owner_open(struct owner *o, const struct pool *pool);          /* exec, and the template started, not waited for */
 void owner_close(struct owner *o);
@@ -37,7 +44,7 @@ void owner_job_named(struct exec_proc *p, uint32_t job, const char *object, cons
 void owner_job_command(struct exec_proc *p, uint32_t job);
 /* Pushes n tasks that all have the same body. */
 void owner_push(struct exec_proc *p, uint32_t job, const void *body, uint32_t size, uint32_t n, uint32_t claim);
-bool owner_pull(struct owner *o, struct exec_proc *p, struct wire_item *item);      /* waits for one item; false: the process died */
+bool owner_pull(struct owner *o, struct exec_proc *p, struct wire_item *item); /* waits for one item; false: the process died */
 void owner_outcome(const struct wire_item *item, struct wire_outcome *ret);
 int owner_int(const struct wire_item *item);                        /* the result: an array with one int */
 uint32_t pack_int(uint8_t *to, int x);                              /* [x] */
