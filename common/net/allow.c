@@ -25,8 +25,8 @@ static int entry_compare(const void *a, const void *b)
     return memcmp(((const struct allow_entry *)a)->key, ((const struct allow_entry *)b)->key, 32);
 }
 
-/* What a line is: 1 a key (name points into the line, cut at its end), 0 a comment or empty, < 0 neither. No key begins with '#': it
- * would be more than 32 bits. */
+/* What a line is: 1 a key (name points into the line, cut at its end), 0 a comment or empty, < 0 neither. No key begins with '#':
+ * it would be more than 32 bits. */
 static int allow_parse(char *line, uint8_t key[32], char **name)
 {
     size_t n;
@@ -84,8 +84,8 @@ static int allow_open(const char *path, FILE **ret, struct err *e)
     }
     if (st.st_mode & 022) {
         close(fd);
-        return err_set(e, BFORK_EKEY, "the allow file %s can be changed by others (mode %04o): it is not used. Run: chmod go-w %s", path,
-                       (unsigned)(st.st_mode & 07777), path);
+        return err_set(e, BFORK_EKEY, "the allow file %s can be changed by others (mode %04o): it is not used. Run: chmod go-w %s",
+                       path, (unsigned)(st.st_mode & 07777), path);
     }
     *ret = fdopen(fd, "r");
     if (!*ret) {
@@ -107,8 +107,10 @@ static int allow_read(FILE *f, const char *path, struct allow *a, struct err *e)
         int what = allow_parse(line, key, &name);
         number++;
         if (what < 0)
-            rc = err_set(e, BFORK_EKEY, "%s:%zu: this line does not begin with a public key (40 characters, Z85); a comment begins with #. "
-                         "The file is not used until that is put right", path, number);
+            rc = err_set(e, BFORK_EKEY,
+                         "%s:%zu: this line does not begin with a public key (40 characters, Z85); a comment begins with #. "
+                         "The file is not used until that is put right",
+                         path, number);
         else if (what > 0 && allow_push(a, key, name) < 0)
             rc = err_set(e, BFORK_ENOMEM, "out of memory for the keys of %s", path);
     }

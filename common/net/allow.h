@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  * allow.h - the files that say which keys are admitted: a line a key, "Z85KEY  name"; "#" starts a comment line.
  *
- * A file that others may write, or with a line that is none, is not used at all. Changes are made under a lock and by rename, so that a
- * reader sees the old file or the new one; comments and order stay.
+ * A file that others may write, or with a line that is none, is not used at all. Changes are made under a lock and by rename, so
+ * that a reader sees the old file or the new one; comments and order stay.
  */
 #ifndef NET_ALLOW_H
 #define NET_ALLOW_H

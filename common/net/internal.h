@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  * internal.h - what the files of common/net share. Included by them and by their unit tests, by nobody else.
  *
- * Invariant: every ZeroMQ socket lies in a net_source that is in the epoll set; `hot` is true whenever the socket may have something
- * that its descriptor does not show any more (it is edge-triggered).
+ * Invariant: every ZeroMQ socket lies in a net_source that is in the epoll set; `hot` is true whenever the socket may have
+ * something that its descriptor does not show any more (it is edge-triggered).
  */
 #ifndef NET_INTERNAL_H
 #define NET_INTERNAL_H
@@ -14,7 +14,7 @@
 #include <zmq.h>
 
 #define NET_ZAP_ENDPOINT "inproc://zeromq.zap.01"
-#define NET_OPT_ENFORCE_DOMAIN 93       /* ZMQ_ZAP_ENFORCE_DOMAIN: the header shows it to drafts only, the library obeys it always */
+#define NET_OPT_ENFORCE_DOMAIN 93 /* ZMQ_ZAP_ENFORCE_DOMAIN: the header shows it to drafts only, the library obeys it always */
 #define NET_HANDSHAKE_MS 3000
 #define NET_LINK_HANDSHAKE_MS 5000
 #define NET_CONNECT_MS 5000

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * keys.c - CURVE keys, their text (Z85), and key files in the format of czmq's zcert. A secret is only ever written to a new file of mode
- * 0600 and only read from a file that nobody else can read; it never stays in memory that is given back.
+ * keys.c - CURVE keys, their text (Z85), and key files in the format of czmq's zcert. A secret is only ever written to a new file
+ * of mode 0600 and only read from a file that nobody else can read; it never stays in memory that is given back.
  */
 #include "internal.h"
 
@@ -101,7 +101,8 @@ int net_cert_save(const struct net_cert *c, const char *path, bool secret, struc
     return rc;
 }
 
-/* One line "name = value" with optional quotes; cuts it in place. A name alone opens a section (value NULL). False: empty or comment. */
+/* One line "name = value" with optional quotes; cuts it in place. A name alone opens a section (value NULL). False: empty or
+ * comment. */
 static bool cert_line(char *line, char **name, char **value, bool *indented)
 {
     char *p = line, *end;
@@ -182,12 +183,14 @@ static int cert_parse(char *text, const char *path, bool secret, struct net_cert
         if (!indented)
             snprintf(section, sizeof(section), "%s", name);
         else if (cert_set(c, &seen, section, name, value) < 0)
-            return err_set(e, BFORK_EKEY, "the key file %s is damaged: %s is not a key in Z85 (40 characters). Make a new one with bfork keygen",
+            return err_set(e, BFORK_EKEY,
+                           "the key file %s is damaged: %s is not a key in Z85 (40 characters). Make a new one with bfork keygen",
                            path, name);
     }
     c->has_secret = seen.secret_key;
     if (!seen.public_key)
-        return err_set(e, BFORK_EKEY, "%s is not a key file: it has no curve section with a public-key. Make one with bfork keygen", path);
+        return err_set(e, BFORK_EKEY, "%s is not a key file: it has no curve section with a public-key. Make one with bfork keygen",
+                       path);
     if (secret && !seen.secret_key)
         return err_set(e, BFORK_EKEY, "%s has only the public key; the file with the secret key is needed here", path);
     return 0;
@@ -203,10 +206,13 @@ static int cert_private(int fd, const char *path, struct err *e)
     if (!S_ISREG(st.st_mode))
         return err_set(e, BFORK_EKEY, "the key file %s is not a file", path);
     if (st.st_uid != geteuid() && st.st_uid != 0)
-        return err_set(e, BFORK_EKEY, "the secret key file %s belongs to user %u, not to you or root: it is not used. Make your own with "
-                       "bfork keygen", path, (unsigned)st.st_uid);
+        return err_set(e, BFORK_EKEY,
+                       "the secret key file %s belongs to user %u, not to you or root: it is not used. Make your own with "
+                       "bfork keygen",
+                       path, (unsigned)st.st_uid);
     if (st.st_mode & 077)
-        return err_set(e, BFORK_EKEY, "the secret key file %s can be read or changed by others (mode %04o): it is not used. Run: chmod 600 %s",
+        return err_set(e, BFORK_EKEY,
+                       "the secret key file %s can be read or changed by others (mode %04o): it is not used. Run: chmod 600 %s",
                        path, (unsigned)(st.st_mode & 07777), path);
     return 0;
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
- * link.c - a DEALER for exactly one connection: looks the name up, tries its addresses in turn, says by the monitor's events how it went.
- * It never reconnects: after DOWN the caller closes it and makes a new one, so that nothing queued for an old broker reaches a new one.
+ * link.c - a DEALER for exactly one connection: looks the name up, tries its addresses in turn, says by the monitor's events how it
+ * went. It never reconnects: after DOWN the caller closes it and makes a new one, so that nothing queued for an old broker reaches
+ * a new one.
  */
 #include "internal.h"
 
@@ -44,14 +45,17 @@ static void link_broken_handshake(struct net_link *l, uint64_t now)
     char key[NET_KEY_TEXT], text[512];
 
     if (now - l->connected_at >= (NET_LINK_HANDSHAKE_MS - 500) * CLOCK_MS) {
-        snprintf(text, sizeof(text), "%s accepted the connection but did not answer the handshake within %d s: is it a bfork-broker, and does it run?",
+        snprintf(text, sizeof(text),
+                 "%s accepted the connection but did not answer the handshake within %d s: is it a bfork-broker, and does it run?",
                  l->endpoint, NET_LINK_HANDSHAKE_MS / 1000);
         link_down(l, BFORK_EUNREACHABLE, text);
         return;
     }
     net_key_text(l->server_key, key);
-    snprintf(text, sizeof(text), "%s ended the handshake: it does not have the broker key '%s' (compare with its public key), or it is no "
-             "bfork-broker, or it takes no more connections", l->endpoint, key);
+    snprintf(text, sizeof(text),
+             "%s ended the handshake: it does not have the broker key '%s' (compare with its public key), or it is no "
+             "bfork-broker, or it takes no more connections",
+             l->endpoint, key);
     link_down(l, BFORK_EPROTOCOL, text);
 }
 
@@ -84,9 +88,11 @@ static int link_open(struct net_link *l, struct err *e)
     net_arm(l->n, l->deadline);
     rc = link_options(l, s, e);
     if (rc == 0)
-        rc = net_monitor_open(l->n, s, ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
-                              ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
-                              ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL, &l->monitor, e);
+        rc = net_monitor_open(l->n, s,
+                              ZMQ_EVENT_CONNECTED | ZMQ_EVENT_CLOSED | ZMQ_EVENT_DISCONNECTED | ZMQ_EVENT_HANDSHAKE_SUCCEEDED |
+                                  ZMQ_EVENT_HANDSHAKE_FAILED_AUTH | ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL |
+                                  ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL,
+                              &l->monitor, e);
     if (rc == 0)
         rc = net_source_add(l->n, &l->data, s, e);
     if (rc < 0) {
@@ -95,7 +101,8 @@ static int link_open(struct net_link *l, struct err *e)
         return rc;
     }
     if (zmq_connect(s, l->addresses[l->at]) != 0)
-        return err_set(e, BFORK_EINVAL, "cannot connect to %s: %s; an endpoint looks like tcp://host:7700", l->endpoint, zmq_strerror(errno));
+        return err_set(e, BFORK_EINVAL, "cannot connect to %s: %s; an endpoint looks like tcp://host:7700", l->endpoint,
+                       zmq_strerror(errno));
     return 0;
 }
 
@@ -112,7 +119,8 @@ static void link_next(struct net_link *l, uint64_t now)
             link_down(l, BFORK_EUNREACHABLE, e.text);
         return;
     }
-    snprintf(text, sizeof(text), "cannot reach the broker %s: %s. Is bfork-broker running there, is the port right, does a firewall allow it?",
+    snprintf(text, sizeof(text),
+             "cannot reach the broker %s: %s. Is bfork-broker running there, is the port right, does a firewall allow it?",
              l->endpoint, slow ? "no answer" : "the connection was refused");
     link_down(l, BFORK_EUNREACHABLE, text);
 }
@@ -233,8 +241,8 @@ static int link_start(struct net_link *l, struct err *e)
     return rc;
 }
 
-int net_connect(struct net *n, const char *endpoint, const uint8_t server_key[32], const struct net_keypair *client, struct net_link **ret,
-                struct err *e)
+int net_connect(struct net *n, const char *endpoint, const uint8_t server_key[32], const struct net_keypair *client,
+                struct net_link **ret, struct err *e)
 {
     struct net_link *l = calloc(1, sizeof(*l));
     int rc;

@@ -18,12 +18,12 @@ static int listener_common(void *s, struct err *e)
 {
     int64_t max = WIRE_FRAME_MAX + NET_OVERHEAD;
 
-    if (net_set_int(s, ZMQ_LINGER, 0) != 0 || net_set_int(s, ZMQ_ROUTER_MANDATORY, 1) != 0 || net_set_int(s, ZMQ_ROUTER_HANDOVER, 0) != 0 ||
-        net_set_int(s, ZMQ_HANDSHAKE_IVL, NET_HANDSHAKE_MS) != 0 || zmq_setsockopt(s, ZMQ_MAXMSGSIZE, &max, sizeof(max)) != 0 ||
-        net_set_int(s, ZMQ_SNDHWM, NET_SEND_HWM) != 0 || net_set_int(s, ZMQ_RCVHWM, NET_LISTENER_RECV_HWM) != 0 ||
-        net_set_int(s, ZMQ_BACKLOG, 1024) != 0 || net_set_int(s, ZMQ_TCP_KEEPALIVE, 1) != 0 ||
-        net_set_int(s, ZMQ_TCP_KEEPALIVE_IDLE, 30) != 0 || net_set_int(s, ZMQ_TCP_KEEPALIVE_INTVL, 10) != 0 ||
-        net_set_int(s, ZMQ_TCP_KEEPALIVE_CNT, 3) != 0)
+    if (net_set_int(s, ZMQ_LINGER, 0) != 0 || net_set_int(s, ZMQ_ROUTER_MANDATORY, 1) != 0 ||
+        net_set_int(s, ZMQ_ROUTER_HANDOVER, 0) != 0 || net_set_int(s, ZMQ_HANDSHAKE_IVL, NET_HANDSHAKE_MS) != 0 ||
+        zmq_setsockopt(s, ZMQ_MAXMSGSIZE, &max, sizeof(max)) != 0 || net_set_int(s, ZMQ_SNDHWM, NET_SEND_HWM) != 0 ||
+        net_set_int(s, ZMQ_RCVHWM, NET_LISTENER_RECV_HWM) != 0 || net_set_int(s, ZMQ_BACKLOG, 1024) != 0 ||
+        net_set_int(s, ZMQ_TCP_KEEPALIVE, 1) != 0 || net_set_int(s, ZMQ_TCP_KEEPALIVE_IDLE, 30) != 0 ||
+        net_set_int(s, ZMQ_TCP_KEEPALIVE_INTVL, 10) != 0 || net_set_int(s, ZMQ_TCP_KEEPALIVE_CNT, 3) != 0)
         return err_set(e, BFORK_ENOMEM, "cannot set up a listening socket: %s", zmq_strerror(errno));
     return 0;
 }
@@ -39,7 +39,8 @@ static int listener_secure(void *s, const char *domain, const struct net_keypair
         return err_set(e, BFORK_EPROTOCOL, "a listener needs an authentication domain");
     if (net_set_int(s, ZMQ_CURVE_SERVER, 1) != 0 || zmq_setsockopt(s, ZMQ_CURVE_SECRETKEY, server->secret_key, 32) != 0 ||
         zmq_setsockopt(s, ZMQ_ZAP_DOMAIN, domain, strlen(domain)) != 0 || net_set_int(s, NET_OPT_ENFORCE_DOMAIN, 1) != 0)
-        return err_set(e, BFORK_EPROTOCOL, "this libzmq cannot authenticate (%s): CURVE or the enforcing of ZAP is missing; nothing is opened",
+        return err_set(e, BFORK_EPROTOCOL,
+                       "this libzmq cannot authenticate (%s): CURVE or the enforcing of ZAP is missing; nothing is opened",
                        zmq_strerror(errno));
     if (zmq_getsockopt(s, ZMQ_ZAP_DOMAIN, back, &n) != 0 || strcmp(back, domain) != 0)
         return err_set(e, BFORK_EPROTOCOL, "the authentication domain %s was not accepted by libzmq; nothing is opened", domain);
@@ -61,13 +62,16 @@ static int listener_bind(void *s, const char *endpoint, struct net_listener *l, 
 
     if (zmq_bind(s, endpoint) != 0) {
         if (errno == EADDRINUSE)
-            return err_set(e, BFORK_ESTATE, "cannot listen on %s: the address is in use. Is another broker running there? Stop it or choose "
-                           "another port", endpoint);
+            return err_set(e, BFORK_ESTATE,
+                           "cannot listen on %s: the address is in use. Is another broker running there? Stop it or choose "
+                           "another port",
+                           endpoint);
         if (errno == EADDRNOTAVAIL || errno == ENODEV)
             return err_set(e, BFORK_ESTATE, "cannot listen on %s: this host has no such address", endpoint);
         if (errno == EACCES)
             return err_set(e, BFORK_ESTATE, "cannot listen on %s: not permitted; ports below 1024 belong to root", endpoint);
-        return err_set(e, BFORK_ESTATE, "cannot listen on %s: %s; an endpoint looks like tcp://0.0.0.0:7700", endpoint, zmq_strerror(errno));
+        return err_set(e, BFORK_ESTATE, "cannot listen on %s: %s; an endpoint looks like tcp://0.0.0.0:7700", endpoint,
+                       zmq_strerror(errno));
     }
     if (zmq_getsockopt(s, ZMQ_LAST_ENDPOINT, l->endpoint, &n) != 0)
         return err_set(e, BFORK_ESTATE, "cannot learn the port of %s: %s", endpoint, zmq_strerror(errno));
@@ -99,8 +103,8 @@ static int listener_open(struct net_listener *l, const char *endpoint, const str
     return listener_bind(s, endpoint, l, e);
 }
 
-int net_listen(struct net *n, const char *endpoint, const char *domain, const struct net_keypair *server, net_allow_fn *allow, void *ctx,
-               struct net_listener **ret, struct err *e)
+int net_listen(struct net *n, const char *endpoint, const char *domain, const struct net_keypair *server, net_allow_fn *allow,
+               void *ctx, struct net_listener **ret, struct err *e)
 {
     struct net_listener *l;
     int rc = net_zap_start(n, e);
@@ -174,7 +178,8 @@ void net_listener_counters(const struct net_listener *l, struct net_counters *re
     *ret = l->counters;
 }
 
-/* The frames of one message. 1: *rid and msg hold it; 2: it is malformed, msg may be used for its metadata; 0: nothing; < 0: broken. */
+/* The frames of one message. 1: *rid and msg hold it; 2: it is malformed, msg may be used for its metadata; 0: nothing; < 0:
+ * broken. */
 static int listener_frames(struct net_listener *l, uint32_t *rid, zmq_msg_t *msg)
 {
     zmq_msg_t id;

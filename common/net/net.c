@@ -184,7 +184,9 @@ bool net_ready(struct net *n)
         return true;
     for (LIST_EACH(&n->listeners, node)) {
         struct net_listener *l = LIST_ENTRY(node, struct net_listener, node);
-        if (net_source_ready(&l->data) || net_source_ready(&l->monitor) || !list_empty(&l->gone))
+        if (!list_empty(&l->leaving))
+            l->data.hot = true;     /* a loss waits for the socket to be seen empty */
+        if (net_source_ready(&l->monitor) || !list_empty(&l->gone) || !list_empty(&l->leaving) || net_source_ready(&l->data))
             return true;
     }
     for (LIST_EACH(&n->links, node)) {

@@ -30,11 +30,11 @@ void net_set_role(struct net *n, const char *role);
 /* Is this key allowed here? Called in the thread that steps the net. */
 typedef bool net_allow_fn(void *ctx, const uint8_t key[32]);
 
-/* Binds endpoint ("tcp://0.0.0.0:7700", "tcp://127.0.0.1:0"). Refuses to (EPROTOCOL) unless the ZAP handler is there and the ZAP domain
- * and its enforcement were read back from the socket. ESTATE: the address is taken or not ours. Self-test with a random key:
+/* Binds endpoint ("tcp://0.0.0.0:7700", "tcp://127.0.0.1:0"). Refuses to (EPROTOCOL) unless the ZAP handler is there and the ZAP
+ * domain and its enforcement were read back from the socket. ESTATE: the address is taken or not ours. Self-test with a random key:
  * net_listener_probe. */
-int net_listen(struct net *n, const char *endpoint, const char *domain, const struct net_keypair *server, net_allow_fn *allow, void *ctx,
-               struct net_listener **ret, struct err *e);
+int net_listen(struct net *n, const char *endpoint, const char *domain, const struct net_keypair *server, net_allow_fn *allow,
+               void *ctx, struct net_listener **ret, struct err *e);
 void net_listener_close(struct net_listener **l);
 /* hello_ms: how long a connection may be silent at first (0: 3000). max_per_key, max_connections: 0 is no cap. */
 void net_listener_limits(struct net_listener *l, uint32_t hello_ms, uint32_t max_per_key, uint32_t max_connections);
@@ -43,8 +43,8 @@ int net_listener_probe(struct net *n, struct net_listener *l, int timeout_ms, st
 /* No new connections: each is closed as soon as it is accepted; those that are go on. (zmq_unbind would end them too: measured.) */
 void net_listener_refuse(struct net_listener *l);
 
-/* One received message: `frame` is a buf the receiver owns. peer: number of the connection (never reused, unique in the net), key: its
- * User-Id. */
+/* One received message: `frame` is a buf the receiver owns. peer: number of the connection (never reused, unique in the net), key:
+ * its User-Id. */
 struct net_received { uint64_t peer; uint8_t key[32]; struct buf *frame; };
 /* 1: got one, 0: nothing there, < 0: the listener is broken. Messages of several frames, without User-Id or with an Identity end
  * their connection here. */
@@ -52,8 +52,8 @@ int net_listener_recv(struct net_listener *l, struct net_received *ret, struct e
 /* One frame from m (wire_size, wire_encode straight into the message). 0; BFORK_EAGAIN: beyond what the peer takes (a broken peer);
  * BFORK_EUNREACHABLE: it is gone. */
 int net_listener_send(struct net_listener *l, uint64_t peer, const struct wire_msg *m);
-/* Ends its connection: what it still sends is dropped from now on; what was sent to it just now has a moment to leave. It is reported
- * by net_listener_lost like any other. */
+/* Ends its connection: what it still sends is dropped from now on; what was sent to it just now has a moment to leave. It is
+ * reported by net_listener_lost like any other. */
 void net_listener_cut(struct net_listener *l, uint64_t peer);
 /* Connections that ended since the last call: 1 and *ret_peer, or 0. Only peers that were seen in net_listener_recv, and only after
  * their last message was received. */
@@ -67,8 +67,8 @@ struct net_counters { uint64_t connections, accepted, accept_failed, refused, ha
 void net_listener_counters(const struct net_listener *l, struct net_counters *ret);     /* connections: now; the others: ever */
 
 /* Connects; returns at once: names are looked up beside. */
-int net_connect(struct net *n, const char *endpoint, const uint8_t server_key[32], const struct net_keypair *client, struct net_link **ret,
-                struct err *e);
+int net_connect(struct net *n, const char *endpoint, const uint8_t server_key[32], const struct net_keypair *client,
+                struct net_link **ret, struct err *e);
 void net_link_close(struct net_link **l);
 enum net_link_state { NET_LINK_CONNECTING, NET_LINK_UP, NET_LINK_DOWN };
 /* State from the monitor; when DOWN, e says why and what to do (key refused, wrong server key, unreachable, no such host …) with
@@ -82,7 +82,8 @@ int net_link_send(struct net_link *l, const struct wire_msg *m);
  * recv call net_*_ready before sleeping; true means do not sleep. */
 int net_fd(const struct net *n);            /* one epoll descriptor over all of n, its timers included */
 bool net_ready(struct net *n);
-int net_step(struct net *n, struct err *e); /* serves ZAP, monitors, 3-second HELLO limit; < 0: the authentication handler is dead, stop */
+int net_step(struct net *n,
+             struct err *e); /* serves ZAP, monitors, 3-second HELLO limit; < 0: the authentication handler is dead, stop */
 /* The peer said HELLO: it is no longer subject to the 3-second limit. */
 void net_listener_greeted(struct net_listener *l, uint64_t peer);
 
@@ -104,7 +105,8 @@ struct net_cert {
 int net_cert_save(const struct net_cert *c, const char *path, bool secret, struct err *e);
 int net_cert_load(const char *path, bool secret, struct net_cert *ret, struct err *e);
 
-int net_keypair_save(const struct net_keypair *k, const char *path, const char *name, struct err *e);   /* BFORK_ESTATE: exists already */
+int net_keypair_save(const struct net_keypair *k, const char *path, const char *name,
+                     struct err *e);                                                    /* BFORK_ESTATE: exists already */
 int net_keypair_load(const char *path, struct net_keypair *k, struct err *e);           /* BFORK_EKEY, with what to do */
 int net_public_load(const char *path, uint8_t key[32], struct err *e);
 

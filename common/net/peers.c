@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0
  * peers.c - which connection is which: descriptors from the monitor, routing ids from the messages, and how connections end.
  *
- * A ROUTER does not tell when a routing id ends; the monitor tells when a descriptor does, and a message tells its descriptor. Invariants:
- * a conn has at most one peer and a peer at most one conn; a peer is reported as lost once, after its last message was received; a
- * descriptor is shut down only while it still is the socket (inode) that was accepted.
+ * A ROUTER does not tell when a routing id ends; the monitor tells when a descriptor does, and a message tells its descriptor.
+ * Invariants: a conn has at most one peer and a peer at most one conn; a peer is reported as lost once, after its last message was
+ * received; a descriptor is shut down only while it still is the socket (inode) that was accepted.
  */
 #include "internal.h"
 

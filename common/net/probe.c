@@ -48,8 +48,10 @@ int net_listener_probe(struct net *n, struct net_listener *l, int timeout_ms, st
     if (state == NET_LINK_DOWN && why.code == BFORK_EDENIED)
         return 0;
     if (state == NET_LINK_UP)
-        return err_set(e, BFORK_EPROTOCOL, "%s admitted a random key: authentication does not work here; refusing to serve", l->endpoint);
+        return err_set(e, BFORK_EPROTOCOL, "%s admitted a random key: authentication does not work here; refusing to serve",
+                       l->endpoint);
     if (state == NET_LINK_DOWN)
         return err_set(e, BFORK_EPROTOCOL, "the self-test of authentication on %s found no refusal: %s", l->endpoint, why.text);
-    return err_set(e, BFORK_EPROTOCOL, "the self-test of authentication on %s was not answered within %d ms", l->endpoint, timeout_ms);
+    return err_set(e, BFORK_EPROTOCOL, "the self-test of authentication on %s was not answered within %d ms", l->endpoint,
+                   timeout_ms);
 }

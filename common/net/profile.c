@@ -119,7 +119,8 @@ static int profile_set(struct net_profile *p, const char *name, const char *valu
         return profile_file(p, value, p->key, e);
     if (strcmp(name, "admin-key") == 0)
         return profile_file(p, value, p->admin_key, e);
-    return err_set(e, BFORK_EKEY, "%s:%zu: \"%s\" means nothing here; known are broker, broker-key, key, admin, admin-key", p->path, number, name);
+    return err_set(e, BFORK_EKEY, "%s:%zu: \"%s\" means nothing here; known are broker, broker-key, key, admin, admin-key", p->path,
+                   number, name);
 }
 
 static int profile_read(FILE *f, struct net_profile *p, struct err *e)
@@ -141,10 +142,13 @@ static int profile_read(FILE *f, struct net_profile *p, struct err *e)
     if (rc == 0 && ferror(f))
         rc = err_errno(e, BFORK_EKEY, errno, "cannot read the profile %s", p->path);
     if (rc == 0 && !p->broker[0])
-        rc = err_set(e, BFORK_EKEY, "the profile %s does not say where the broker is: add a line broker = tcp://HOST:7700", p->path);
+        rc =
+            err_set(e, BFORK_EKEY, "the profile %s does not say where the broker is: add a line broker = tcp://HOST:7700", p->path);
     if (rc == 0 && !has_key)
-        rc = err_set(e, BFORK_EKEY, "the profile %s does not have the broker's public key: add a line broker-key = KEY (the public-key "
-                     "in the broker's broker.key, without its quotes)", p->path);
+        rc = err_set(e, BFORK_EKEY,
+                     "the profile %s does not have the broker's public key: add a line broker-key = KEY (the public-key "
+                     "in the broker's broker.key, without its quotes)",
+                     p->path);
     return rc;
 }
 
@@ -159,8 +163,9 @@ int profile_load(const char *name, const char *dir, struct net_profile *ret, str
         return rc;
     f = fopen(ret->path, "re");
     if (!f && errno == ENOENT)
-        return err_set(e, BFORK_EKEY, "there is no profile %s (%s). Write one: broker = tcp://HOST:7700 and broker-key = KEY, a line each",
-                       name, ret->path);
+        return err_set(e, BFORK_EKEY,
+                       "there is no profile %s (%s). Write one: broker = tcp://HOST:7700 and broker-key = KEY, a line each", name,
+                       ret->path);
     if (!f)
         return err_errno(e, BFORK_EKEY, errno, "cannot read the profile %s", ret->path);
     rc = profile_read(f, ret, e);

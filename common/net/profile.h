@@ -24,7 +24,8 @@ struct net_profile {
     char admin_key[PATH_MAX];       /* "": not given */
 };
 
-/* The configuration directory when nothing else is said: $HOME/.config/broadfork, the home from the user database if $HOME is not set. */
+/* The configuration directory when nothing else is said: $HOME/.config/broadfork, the home from the user database if $HOME is not
+ * set. */
 int profile_default_dir(char *ret, size_t size, struct err *e);
 /* A name without a slash is DIR/NAME.conf (dir NULL: the default one), anything else a path. BFORK_EKEY says what to do. */
 int profile_load(const char *name, const char *dir, struct net_profile *ret, struct err *e);

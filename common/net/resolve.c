@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * resolve.c - looks a host name up beside the caller's loop: getaddrinfo() may take many seconds, so it runs in a thread that ends by
- * itself and is never waited for. The result is shared by a count of two: whoever is last frees it.
+ * resolve.c - looks a host name up beside the caller's loop: getaddrinfo() may take many seconds, so it runs in a thread that ends
+ * by itself and is never waited for. The result is shared by a count of two: whoever is last frees it.
  */
 #include "internal.h"
 
@@ -71,7 +71,8 @@ static void resolve_list(struct net_resolve *r, const struct addrinfo *found)
                                                       (void *)&((struct sockaddr_in6 *)(void *)found->ai_addr)->sin6_addr;
         if ((found->ai_family != AF_INET && found->ai_family != AF_INET6) || !inet_ntop(found->ai_family, a, text, sizeof(text)))
             continue;
-        snprintf(r->addresses[r->n++], sizeof(*r->addresses), found->ai_family == AF_INET ? "tcp://%s:%s" : "tcp://[%s]:%s", text, r->port);
+        snprintf(r->addresses[r->n++], sizeof(*r->addresses), found->ai_family == AF_INET ? "tcp://%s:%s" : "tcp://[%s]:%s", text,
+                 r->port);
     }
 }
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
- * zap.c - the authentication handler (ZAP 1.0, RFC 27): answers who may pass a handshake, by domain and key. Served by whoever steps the
- * net. It admits nobody by default; if its socket breaks, every further step fails, because libzmq without a handler admits everybody.
+ * zap.c - the authentication handler (ZAP 1.0, RFC 27): answers who may pass a handshake, by domain and key. Served by whoever
+ * steps the net. It admits nobody by default; if its socket breaks, every further step fails, because libzmq without a handler
+ * admits everybody.
  */
 #include "internal.h"
 
@@ -23,10 +24,12 @@ int net_zap_start(struct net *n, struct err *e)
     socket = zmq_socket(n->context, ZMQ_ROUTER);
     if (!socket)
         return err_set(e, BFORK_EPROTOCOL, "cannot make the authentication handler's socket: %s", zmq_strerror(errno));
-    if (net_set_int(socket, ZMQ_LINGER, 0) != 0 || net_set_int(socket, ZMQ_RCVHWM, 0) != 0 || net_set_int(socket, ZMQ_SNDHWM, 0) != 0 ||
-        zmq_bind(socket, NET_ZAP_ENDPOINT) != 0) {
-        rc = err_set(e, BFORK_EPROTOCOL, "cannot start the authentication handler at %s: %s. Without it everybody would be admitted, "
-                     "so nothing is opened", NET_ZAP_ENDPOINT, zmq_strerror(errno));
+    if (net_set_int(socket, ZMQ_LINGER, 0) != 0 || net_set_int(socket, ZMQ_RCVHWM, 0) != 0 ||
+        net_set_int(socket, ZMQ_SNDHWM, 0) != 0 || zmq_bind(socket, NET_ZAP_ENDPOINT) != 0) {
+        rc = err_set(e, BFORK_EPROTOCOL,
+                     "cannot start the authentication handler at %s: %s. Without it everybody would be admitted, "
+                     "so nothing is opened",
+                     NET_ZAP_ENDPOINT, zmq_strerror(errno));
         zmq_close(socket);
         return rc;
     }
@@ -36,7 +39,8 @@ int net_zap_start(struct net *n, struct err *e)
     return rc;
 }
 
-/* All frames of one request. 1: got them (count may exceed ZAP_FRAMES, the rest is thrown away), 0: none, < 0: the socket is broken. */
+/* All frames of one request. 1: got them (count may exceed ZAP_FRAMES, the rest is thrown away), 0: none, < 0: the socket is
+ * broken. */
 static int zap_recv(void *socket, zmq_msg_t frames[ZAP_FRAMES], size_t *ret_count)
 {
     size_t count = 0;
@@ -130,7 +134,8 @@ int net_zap_serve(struct net *n, struct err *e)
         }
     }
     if (n->zap_dead)
-        return err_set(e, BFORK_EPROTOCOL, "the authentication handler failed (%s): without it everybody would be admitted. Stopping",
+        return err_set(e, BFORK_EPROTOCOL,
+                       "the authentication handler failed (%s): without it everybody would be admitted. Stopping",
                        zmq_strerror(errno));
     return 0;
 }

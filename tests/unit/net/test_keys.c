@@ -187,8 +187,9 @@ static void bad_key_files_say_what_is_wrong(void **state)
     assert_int_equal(net_keypair_load(put("short", "curve\n    public-key = \"abc\"\n", 0600), &k, &e), BFORK_EKEY);
     says(&e, BFORK_EKEY, "damaged");
     assert_int_equal(net_keypair_load(put("novalue", "curve\n    public-key\n", 0600), &k, &e), BFORK_EKEY);
-    assert_int_equal(net_keypair_load(put("public", "curve\n    public-key = \"Bven^qT9j/!%<rNQ2>$}@)[FHmqw:L4G]o-m*J#E\"\n", 0600), &k, &e),
-                     BFORK_EKEY);
+    assert_int_equal(
+        net_keypair_load(put("public", "curve\n    public-key = \"Bven^qT9j/!%<rNQ2>$}@)[FHmqw:L4G]o-m*J#E\"\n", 0600), &k, &e),
+        BFORK_EKEY);
     says(&e, BFORK_EKEY, "only the public key");
     char *big = malloc(40001);
     memset(big, 'x', 40000);
@@ -293,7 +294,8 @@ static void profiles_are_found_and_read(void **state)
     assert_string_equal(p.admin_key, "/root/admin.key");
     snprintf(wanted, sizeof(wanted), "%s/client.key", folder);
     assert_string_equal(p.key, wanted);
-    put("other.conf", "broker=tcp://[::1]:7700\nbroker-key=\"Bven^qT9j/!%<rNQ2>$}@)[FHmqw:L4G]o-m*J#E\"\nkey = keys/joe.key\n", 0644);
+    put("other.conf", "broker=tcp://[::1]:7700\nbroker-key=\"Bven^qT9j/!%<rNQ2>$}@)[FHmqw:L4G]o-m*J#E\"\nkey = keys/joe.key\n",
+        0644);
     assert_int_equal(profile_load(in_folder("other.conf"), NULL, &p, &e), 0);
     snprintf(wanted, sizeof(wanted), "%s/keys/joe.key", folder);
     assert_string_equal(p.key, wanted);

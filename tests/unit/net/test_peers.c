@@ -22,13 +22,16 @@ static void still_serves(struct world *w)
 static void garbage_on_the_port_ends_that_connection_only(void **state)
 {
     struct world w;
-    static const char http[] = "GET / HTTP/1.1\r\nHost: here\r\n\r\n............................................................................";
+    static const char http[] =
+        "GET / HTTP/1.1\r\nHost: here\r\n\r\n............................................................................";
     (void)state;
 
     world_init(&w);
     int fd = raw_tcp(net_listener_endpoint(w.l));
     assert_true(write(fd, http, sizeof(http)) > 0);
+    w.watched = fd;
     WORLD_UNTIL(&w, tcp_closed(fd));
+    w.watched = 0;
     close(fd);
     still_serves(&w);
     world_done(&w);
@@ -43,7 +46,9 @@ static void a_connection_without_hello_is_cut(void **state)
     net_listener_limits(w.l, 50, 0, 0);
     int fd = raw_tcp(net_listener_endpoint(w.l));
     uint64_t start = clock_now();
+    w.watched = fd;
     WORLD_UNTIL(&w, tcp_closed(fd));
+    w.watched = 0;
     assert_true(clock_now() - start < 2 * CLOCK_SEC);
     assert_int_equal(counters_of(&w).silent, 1);
     close(fd);
@@ -72,7 +77,9 @@ static void who_was_greeted_may_be_silent(void **state)
     net_listener_limits(w.l, 200, 0, 0);
     world_greet(&w, &w.known, &link);
     int fd = raw_tcp(net_listener_endpoint(w.l));       /* younger and silent: once it is cut, the limit has passed for both */
+    w.watched = fd;
     WORLD_UNTIL(&w, tcp_closed(fd));
+    w.watched = 0;
     close(fd);
     assert_int_equal(net_link_state(link, NULL), NET_LINK_UP);
     assert_int_equal(w.n_lost, 0);
@@ -235,6 +242,30 @@ static void messages_before_the_end_come_before_the_loss(void **state)
     world_done(&w);
 }
 
+static void a_loss_noticed_by_a_send_is_reported_without_another_event(void **state)
+{
+    struct world w;
+    struct net_link *link;
+    struct wire_msg m = ping_of(1);
+    (void)state;
+
+    world_init(&w);
+    uint64_t peer = world_greet(&w, &w.known, &link);
+    net_link_close(&link);
+    uint64_t deadline = clock_now() + 10 * CLOCK_SEC;
+    while (net_listener_send(w.l, peer, &m) == 0)      /* no step: nothing but the send can tell */
+        assert_true(clock_now() < deadline);
+    assert_true(net_ready(w.server));
+    struct net_received r;
+    struct err e;
+    assert_int_equal(net_listener_recv(w.l, &r, &e), 0);
+    assert_int_equal(net_listener_lost(w.l, &w.lost[0]), 1);
+    assert_int_equal(w.lost[0], peer);
+    WORLD_UNTIL(&w, counters_of(&w).connections == 0);
+    assert_int_equal(w.n_lost, 0);
+    world_done(&w);
+}
+
 static void a_peer_that_does_not_take_gets_no_more(void **state)
 {
     struct world w;
@@ -373,6 +404,7 @@ int main(void)
         cmocka_unit_test(what_a_cut_peer_still_sends_is_dropped),
         cmocka_unit_test(the_last_words_before_a_cut_arrive),
         cmocka_unit_test(messages_before_the_end_come_before_the_loss),
+        cmocka_unit_test(a_loss_noticed_by_a_send_is_reported_without_another_event),
         cmocka_unit_test(a_peer_that_does_not_take_gets_no_more),
         cmocka_unit_test(a_revoked_key_is_found_cut_and_not_admitted_again),
         cmocka_unit_test(connections_of_one_key_are_capped),

@@ -204,7 +204,8 @@ static void a_key_counts_only_at_its_own_listener(void **state)
     (void)state;
 
     world_init(&w);
-    assert_int_equal(net_listen(w.server, "tcp://127.0.0.1:0", "clients", &w.broker, world_allows, &workers, &l2, &e), BFORK_EPROTOCOL);
+    assert_int_equal(net_listen(w.server, "tcp://127.0.0.1:0", "clients", &w.broker, world_allows, &workers, &l2, &e),
+                     BFORK_EPROTOCOL);
     assert_int_equal(net_listen(w.server, "tcp://127.0.0.1:0", "workers", &w.broker, world_allows, &workers, &l2, &e), 0);
     assert_int_equal(net_connect(w.client, net_listener_endpoint(l2), w.broker.public_key, &w.known, &link, &e), 0);
     WORLD_UNTIL(&w, net_link_state(link, &e) != NET_LINK_CONNECTING);
@@ -223,7 +224,8 @@ static void a_port_in_use_is_told(void **state)
     (void)state;
 
     world_init(&w);
-    assert_int_equal(net_listen(w.server, net_listener_endpoint(w.l), "workers", &w.broker, world_allows, &w, &l2, &e), BFORK_ESTATE);
+    assert_int_equal(net_listen(w.server, net_listener_endpoint(w.l), "workers", &w.broker, world_allows, &w, &l2, &e),
+                     BFORK_ESTATE);
     assert_non_null(strstr(e.text, "in use"));
     assert_int_equal(net_listen(w.server, "nonsense", "workers", &w.broker, world_allows, &w, &l2, &e), BFORK_ESTATE);
     world_done(&w);

@@ -36,6 +36,7 @@ struct world {
     size_t n_got;
     uint64_t lost[64];
     size_t n_lost;
+    int watched;                /* another descriptor a condition depends on; 0: none */
 };
 
 static inline bool world_allows(void *ctx, const uint8_t key[32])
@@ -74,14 +75,15 @@ static inline void world_done(struct world *w)
 /* One turn of both nets: sleeps until something may have happened, takes in what came. False: ten seconds are over. */
 static inline bool world_turn(struct world *w, uint64_t deadline)
 {
-    struct pollfd p[2] = { { .fd = net_fd(w->server), .events = POLLIN }, { .fd = net_fd(w->client), .events = POLLIN } };
+    struct pollfd p[3] = { { .fd = net_fd(w->server), .events = POLLIN }, { .fd = net_fd(w->client), .events = POLLIN },
+                           { .fd = w->watched ? w->watched : -1, .events = POLLIN } };
     struct err e = { 0, "" };
     uint64_t peer;
 
     if (clock_now() >= deadline)
         return false;
     if (!net_ready(w->server) && !net_ready(w->client))
-        poll(p, 2, clock_poll_ms(clock_now(), deadline));
+        poll(p, 3, clock_poll_ms(clock_now(), deadline));
     assert_int_equal(net_step(w->server, &e), 0);
     assert_int_equal(net_step(w->client, &e), 0);
     while (w->l && w->n_got < 64 && net_listener_recv(w->l, &w->got[w->n_got], &e) == 1)
