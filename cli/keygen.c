@@ -95,7 +95,7 @@ static int make_directory(const char *dir, struct err *e)
 
     if (strlen(dir) >= sizeof(path))
         return err_set(e, BFORK_EINVAL, "the name of the directory is too long");
-    strcpy(path, dir);
+    memcpy(path, dir, strlen(dir) + 1);
     for (char *p = path + 1; *p; p++) {
         if (*p != '/')
             continue;
@@ -261,11 +261,11 @@ static int begin(struct keygen *k, struct err *e)
                        "not "
                        "broker, worker, local or serial, which mean something else", k->profile);
     if (gethostname(host, sizeof(host) - 1) < 0 || !*host)
-        strcpy(host, "localhost");
+        snprintf(host, sizeof(host), "localhost");
     if (o->broker && strlen(o->broker) >= sizeof(k->broker))
         return err_set(e, BFORK_EINVAL, "the broker's endpoint is too long");
     if (o->broker)
-        strcpy(k->broker, o->broker);
+        snprintf(k->broker, sizeof(k->broker), "%s", o->broker);
     else
         snprintf(k->broker, sizeof(k->broker), "tcp://%s:" PORT, host);
     return net_endpoint_shift(k->broker, NULL, 2, check, sizeof(check), e);

@@ -75,7 +75,7 @@ size_t bar_render(const struct bar *b, unsigned columns, char *out, size_t size)
         part[0] = '[';
         for (unsigned i = 0; i < CELLS; i++)
             part[1 + i] = i < full ? '#' : '-';
-        strcpy(part + 1 + CELLS, "]  ");
+        memcpy(part + 1 + CELLS, "]  ", sizeof("]  "));
         at = add(out, size, at, columns, part);
         snprintf(part, sizeof(part), "%s of %s", bar_number(b->done, x), bar_number(b->total, y));
     } else {

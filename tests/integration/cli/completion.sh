@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MPL-2.0
 # completion.sh - the bash completion, driven as bash drives it.
-# shellcheck disable=SC1090,SC1091
+# shellcheck disable=SC1090,SC1091,SC2154
 . "$(dirname "$0")/lib.sh" </dev/null
 
 mkdir bin
