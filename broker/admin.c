@@ -68,8 +68,10 @@ static json_t *admin_status(struct shell *s, uint64_t now, const char *argument,
     return o;
 }
 
-static const struct { const char *name; admin_verb *verb; } verbs[] = {
-    { "reload", admin_reload }, { "revoke", admin_revoke }, { "drain", admin_drain }, { "stop", admin_stop }, { "status", admin_status },
+static const struct { const char *name; admin_verb *verb;
+} verbs[] = {
+    { "reload", admin_reload }, { "revoke", admin_revoke }, { "drain", admin_drain },
+    { "stop", admin_stop },     { "status", admin_status },
 };
 
 static void admin_error(struct flow_peer *p, const struct wire_msg *m, const struct err *e)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * auth.c - see auth.h. The secret of tickets lies beside the broker's key: it must survive a restart, or workers could not be believed.
+ * auth.c - see auth.h. The secret of tickets lies beside the broker's key: it must survive a restart, or workers could not be
+ * believed.
  */
 #include "auth.h"
 
@@ -49,8 +50,10 @@ static int secret_load(const char *path, bool create, uint8_t secret[32], struct
         rc = err_set(e, BFORK_EKEY, "the secret of tickets %s must be yours and private (mode %04o). Run: chmod 600 %s", path,
                      (unsigned)(st.st_mode & 07777), path);
     else if (read(fd, secret, 32) != 32 || read(fd, &more, 1) != 0)
-        rc = err_set(e, BFORK_EKEY, "the secret of tickets %s is damaged (it must have 32 bytes). Remove it: then tasks that ran while the "
-                     "broker was down are run again", path);
+        rc = err_set(e, BFORK_EKEY,
+                     "the secret of tickets %s is damaged (it must have 32 bytes). Remove it: then tasks that ran while the "
+                     "broker was down are run again",
+                     path);
     close(fd);
     return rc;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * blob_files.c - the files of blobs, one each, named by digest, in a folder that belongs to one broker. It decides nothing. The folder is a
- * cache: it is emptied at every start, so no file is ever believed that this process did not write and verify.
+ * blob_files.c - the files of blobs, one each, named by digest, in a folder that belongs to one broker. It decides nothing. The
+ * folder is a cache: it is emptied at every start, so no file is ever believed that this process did not write and verify.
  */
 #include "blobs_internal.h"
 
@@ -23,7 +23,7 @@ static void blob_name(const struct blob *x, char name[BLOB_NAME])
 {
     for (size_t i = 0; i < WIRE_DIGEST; i++)
         snprintf(name + 2 * i, 3, "%02x", x->digest[i]);
-    strcpy(name + (size_t)2 * WIRE_DIGEST, BLOB_SUFFIX);
+    memcpy(name + (size_t)2 * WIRE_DIGEST, BLOB_SUFFIX, sizeof(BLOB_SUFFIX));
 }
 
 /* Makes every missing part of a path. */
@@ -76,7 +76,8 @@ int blob_folder_open(struct blobs *b, const char *dir, struct err *e)
     if (b->lock_fd < 0)
         return err_errno(e, BFORK_EINVAL, errno, "cannot write in the state directory %s", dir);
     if (flock(b->lock_fd, LOCK_EX | LOCK_NB) != 0)
-        return err_set(e, BFORK_ESTATE, "the state directory %s is in use by another broker: stop that one, or name another with --state-dir", dir);
+        return err_set(e, BFORK_ESTATE,
+                       "the state directory %s is in use by another broker: stop that one, or name another with --state-dir", dir);
     folder_empty(b);
     return 0;
 }

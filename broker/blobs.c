@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * blobs.c - see blobs.h. A blob is FETCHING (from `source`, or waiting for one), or READY (its file is complete and verified). Pieces are
- * asked for in order and must come in order; the digest is computed as they come, so nothing is read twice.
+ * blobs.c - see blobs.h. A blob is FETCHING (from `source`, or waiting for one), or READY (its file is complete and verified).
+ * Pieces are asked for in order and must come in order; the digest is computed as they come, so nothing is read twice.
  */
 #include "blobs_internal.h"
 
@@ -243,7 +243,8 @@ void blobs_lost(struct blobs *b, uint64_t now, uint64_t peer)
 /* Asks for the next pieces, in order. */
 static void blob_ask(struct blobs *b, struct blob *x)
 {
-    while (x->in_flight < PIECES_IN_FLIGHT && b->in_flight < ALL_IN_FLIGHT && (x->total_known ? x->asked < x->total : x->in_flight == 0)) {
+    while (x->in_flight < PIECES_IN_FLIGHT && b->in_flight < ALL_IN_FLIGHT &&
+           (x->total_known ? x->asked < x->total : x->in_flight == 0)) {
         struct wire_msg m = { .type = WIRE_BLOB_GET };
         m.u.blob.digest = wire_bin_of(x->digest, WIRE_DIGEST);
         m.u.blob.offset = x->asked;

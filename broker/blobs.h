@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0
- * blobs.h - programs on their way from clients to workers: pulled from a client once, checked against their SHA-256, kept in files, served.
+ * blobs.h - programs on their way from clients to workers: pulled from a client once, checked against their SHA-256, kept in files,
+ * served.
  *
- * Nothing is served that was not verified, nothing to a worker whose pools do not name it. Bounds: one upload for a digest however many
- * wait, few pieces in flight, disk space (oldest first), waiting requests of one worker. Knows no sockets: it talks through struct
- * blobs_ops.
+ * Nothing is served that was not verified, nothing to a worker whose pools do not name it. Bounds: one upload for a digest however
+ * many wait, few pieces in flight, disk space (oldest first), waiting requests of one worker. Knows no sockets: it talks through
+ * struct blobs_ops.
  */
 #ifndef BROKER_BLOBS_H
 #define BROKER_BLOBS_H
@@ -21,7 +22,8 @@ struct blobs_ops {
     void *ctx;
 };
 
-/* Files lie in dir, which is made if missing and locked: one broker for one directory. Old files are removed. BFORK_ESTATE: in use. */
+/* Files lie in dir, which is made if missing and locked: one broker for one directory. Old files are removed. BFORK_ESTATE: in use.
+ */
 int blobs_new(const char *dir, uint64_t bound, const struct blobs_ops *ops, struct blobs **ret, struct err *e);
 void blobs_free(struct blobs **b);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * blobs_internal.h - what blobs.c (decisions) and blob_files.c (files) share. Invariants: counters.bytes is the sum of all `stored`;
- * b->in_flight the sum of all in_flight; a READY blob has a complete, verified file and got == total.
+ * blobs_internal.h - what blobs.c (decisions) and blob_files.c (files) share. Invariants: counters.bytes is the sum of all
+ * `stored`; b->in_flight the sum of all in_flight; a READY blob has a complete, verified file and got == total.
  */
 #ifndef BROKER_BLOBS_INTERNAL_H
 #define BROKER_BLOBS_INTERNAL_H

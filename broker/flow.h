@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  * flow.h - the shell's record of each connection, and how many bytes of blobs and live output are on the way to it.
  *
- * What the core sends is bounded by its windows. What the shell sends is bounded here: behind FLOW_MARK bytes and more goes a PING with a
- * stamp nobody can guess, and its PONG says that everything before it was read. One such mark is on the way at a time.
+ * What the core sends is bounded by its windows. What the shell sends is bounded here: behind FLOW_MARK bytes and more goes a PING
+ * with a stamp nobody can guess, and its PONG says that everything before it was read. One such mark is on the way at a time.
  */
 #ifndef BROKER_FLOW_H
 #define BROKER_FLOW_H

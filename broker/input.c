@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * input.c - one received message: decoded, and given to the core, or to the part of the shell it is for. It trusts nothing but the key and
- * the listener.
+ * input.c - one received message: decoded, and given to the core, or to the part of the shell it is for. It trusts nothing but the
+ * key and the listener.
  */
 #include "shell.h"
 

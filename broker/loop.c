@@ -152,7 +152,8 @@ int shell_reload_checked(struct shell *s, uint64_t now, struct err *e)
     int rc = auth_reload(s->auth, e);
 
     if (rc < 0) {
-        log_line(LOG_ERROR_, "event=reload_failed text=\"%s\" what=\"ignoring the new files, the old keys stay in force\"", e->text);
+        log_line(LOG_ERROR_, "event=reload_failed text=\"%s\" what=\"ignoring the new files, the old keys stay in force\"",
+                 e->text);
         return rc;
     }
     s->counters.reloads++;
@@ -176,7 +177,8 @@ void shell_drain(struct shell *s, uint64_t now)
     if (s->drain_until)
         return;
     s->drain_until = now + (uint64_t)s->options->drain_ms * CLOCK_MS + 1;
-    log_line(LOG_NOTICE_, "event=draining text=\"no new connections; running work has %lld s\"", (long long)s->options->drain_ms / 1000);
+    log_line(LOG_NOTICE_, "event=draining text=\"no new connections; running work has %lld s\"",
+             (long long)s->options->drain_ms / 1000);
     notify_stopping();
     net_listener_refuse(s->listeners[AUTH_CLIENT]);
     net_listener_refuse(s->listeners[AUTH_WORKER]);

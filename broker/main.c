@@ -56,10 +56,19 @@ static int main_signals(void)
 static int main_core(struct shell *s, struct err *e)
 {
     const struct options *o = s->options;
-    struct broker_config c = { .heartbeat_ms = (uint32_t)o->heartbeat_ms, .lease_ms = (uint32_t)o->lease_ms,
-        .hold_ms = (uint32_t)o->hold_ms, .detach_ms = (uint32_t)o->detach_ms, .quota_bytes = o->quota_bytes, .quota_tasks = o->quota_tasks,
-        .window_bytes = o->window_bytes, .lost_limit = (uint32_t)o->lost_limit, .crash_limit = (uint32_t)o->crash_limit,
-        .worker_window_bytes = o->worker_window_bytes, .target_us = (uint32_t)o->target_us, .mac = auth_mac, .mac_ctx = s->auth };
+    struct broker_config c = { .heartbeat_ms = (uint32_t)o->heartbeat_ms,
+                               .lease_ms = (uint32_t)o->lease_ms,
+                               .hold_ms = (uint32_t)o->hold_ms,
+                               .detach_ms = (uint32_t)o->detach_ms,
+                               .quota_bytes = o->quota_bytes,
+                               .quota_tasks = o->quota_tasks,
+                               .window_bytes = o->window_bytes,
+                               .lost_limit = (uint32_t)o->lost_limit,
+                               .crash_limit = (uint32_t)o->crash_limit,
+                               .worker_window_bytes = o->worker_window_bytes,
+                               .target_us = (uint32_t)o->target_us,
+                               .mac = auth_mac,
+                               .mac_ctx = s->auth };
 
     while (c.epoch == 0)
         if (getrandom(&c.epoch, sizeof(c.epoch), 0) != sizeof(c.epoch) || getrandom(&c.seed, sizeof(c.seed), 0) != sizeof(c.seed))
@@ -136,12 +145,14 @@ static int main_ports(const struct shell *s, struct err *e)
 
 static void main_announce(const struct shell *s)
 {
-    log_line(LOG_NOTICE_, "event=serving clients=%s workers=%s admins=%s epoch=%016llx", net_listener_endpoint(s->listeners[AUTH_CLIENT]),
-             net_listener_endpoint(s->listeners[AUTH_WORKER]), net_listener_endpoint(s->listeners[AUTH_ADMIN]), (unsigned long long)s->epoch);
+    log_line(LOG_NOTICE_, "event=serving clients=%s workers=%s admins=%s epoch=%016llx",
+             net_listener_endpoint(s->listeners[AUTH_CLIENT]), net_listener_endpoint(s->listeners[AUTH_WORKER]),
+             net_listener_endpoint(s->listeners[AUTH_ADMIN]), (unsigned long long)s->epoch);
     for (int i = 0; i < AUTH_ROLES; i++)
         if (allow_count(s->auth->allow[i]) == 0)
-            log_line(i == AUTH_ADMIN ? LOG_INFO_ : LOG_WARNING_, "event=nobody_allowed role=%s text=\"no key is allowed yet: bfork allow %s KEY\"",
-                     auth_role_names[i], auth_role_names[i]);
+            log_line(i == AUTH_ADMIN ? LOG_INFO_ : LOG_WARNING_,
+                     "event=nobody_allowed role=%s text=\"no key is allowed yet: bfork allow %s KEY\"", auth_role_names[i],
+                     auth_role_names[i]);
 }
 
 static int main_serve(struct shell *s, uint32_t descriptors, int signal_fd)

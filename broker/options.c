@@ -18,36 +18,48 @@
 
 static const struct conf_option table[] = {
     { "endpoint", 'e', CONF_STR, O(endpoint), "tcp://0.0.0.0:7700", 0, 0, "ENDPOINT", "where clients connect", 0 },
-    { "worker-endpoint", 0, CONF_STR, O(worker_endpoint), NULL, 0, 0, "ENDPOINT", "where workers connect; default: the port after that", 0 },
+    { "worker-endpoint", 0, CONF_STR, O(worker_endpoint), NULL, 0, 0, "ENDPOINT",
+      "where workers connect; default: the port after that", 0 },
     { "admin-endpoint", 0, CONF_STR, O(admin_endpoint), NULL, 0, 0, "ENDPOINT",
       "where administrators connect; default: two ports after the clients', on 127.0.0.1", 0 },
-    { "dir", 'd', CONF_STR, O(dir), NULL, 0, 0, "DIR", "keys and allow files; default: $BFORK_DIR or ~/.config/broadfork", CONF_NO_FILE },
+    { "dir", 'd', CONF_STR, O(dir), NULL, 0, 0, "DIR", "keys and allow files; default: $BFORK_DIR or ~/.config/broadfork",
+      CONF_NO_FILE },
     { "key", 'k', CONF_STR, O(key), NULL, 0, 0, "FILE", "the broker's secret key; default: DIR/broker.key", 0 },
     { "allow-clients", 0, CONF_STR, O(allow_clients), NULL, 0, 0, "FILE", "public keys of clients; default: DIR/allow/clients", 0 },
     { "allow-workers", 0, CONF_STR, O(allow_workers), NULL, 0, 0, "FILE", "public keys of workers; default: DIR/allow/workers", 0 },
-    { "allow-admins", 0, CONF_STR, O(allow_admins), NULL, 0, 0, "FILE", "public keys of administrators; default: DIR/allow/admins", 0 },
+    { "allow-admins", 0, CONF_STR, O(allow_admins), NULL, 0, 0, "FILE", "public keys of administrators; default: DIR/allow/admins",
+      0 },
     { "state-dir", 's', CONF_STR, O(state_dir), NULL, 0, 0, "DIR", "where programs on their way are kept; default: DIR/state", 0 },
-    { "config", 'c', CONF_STR, O(config), NULL, 0, 0, "FILE", "options, a line each: name = value; default: DIR/broker.conf if it is there",
-      ALONE },
+    { "config", 'c', CONF_STR, O(config), NULL, 0, 0, "FILE",
+      "options, a line each: name = value; default: DIR/broker.conf if it is there", ALONE },
     { "heartbeat", 0, CONF_MS, O(heartbeat_ms), "1s", 50, MINUTE, "TIME", "a silent peer says this often that it is alive", 0 },
     { "lease", 0, CONF_MS, O(lease_ms), "5s", 100, 10 * MINUTE, "TIME", "a worker silent for this long is lost", 0 },
-    { "hold", 0, CONF_MS, O(hold_ms), "3s", 0, 10 * MINUTE, "TIME", "after a start, workers have this long to say what they hold", 0 },
-    { "detach", 0, CONF_MS, O(detach_ms), "1m", 0, 7 * 24 * 60 * MINUTE, "TIME", "a client may be gone for this long before its jobs end", 0 },
-    { "quota-bytes", 0, CONF_SIZE, O(quota_bytes), "1 GiB", 1 << 20, INT64_MAX, "SIZE", "what one client may have queued and running", 0 },
+    { "hold", 0, CONF_MS, O(hold_ms), "3s", 0, 10 * MINUTE, "TIME", "after a start, workers have this long to say what they hold",
+      0 },
+    { "detach", 0, CONF_MS, O(detach_ms), "1m", 0, 7 * 24 * 60 * MINUTE, "TIME",
+      "a client may be gone for this long before its jobs end", 0 },
+    { "quota-bytes", 0, CONF_SIZE, O(quota_bytes), "1 GiB", 1 << 20, INT64_MAX, "SIZE",
+      "what one client may have queued and running", 0 },
     { "quota-tasks", 0, CONF_SIZE, O(quota_tasks), "16M", 1, INT64_MAX, "NUMBER", "tasks of one client, the same", 0 },
     { "window", 0, CONF_SIZE, O(window_bytes), "8 MiB", 2 << 20, 1 << 30, "SIZE", "unacknowledged bytes from one peer", 0 },
-    { "worker-window", 0, CONF_SIZE, O(worker_window_bytes), "4 MiB", 2 << 20, 1 << 30, "SIZE", "bytes of tasks that wait at one worker", 0 },
+    { "worker-window", 0, CONF_SIZE, O(worker_window_bytes), "4 MiB", 2 << 20, 1 << 30, "SIZE",
+      "bytes of tasks that wait at one worker", 0 },
     { "lost-limit", 0, CONF_INT, O(lost_limit), "3", 1, 1000, "NUMBER", "attempts of a task whose workers are lost", 0 },
     { "crash-limit", 0, CONF_INT, O(crash_limit), "1", 1, 1000, "NUMBER", "attempts of a task that crashes", 0 },
-    { "target", 0, CONF_INT, O(target_us), "1000", 1, 10000000, "MICROSECONDS", "how long a range of tasks for one hand-out takes", 0 },
-    { "blob-cache", 0, CONF_SIZE, O(blob_cache), "4 GiB", 1 << 20, INT64_MAX, "SIZE", "disk space for programs, the oldest go first", 0 },
+    { "target", 0, CONF_INT, O(target_us), "1000", 1, 10000000, "MICROSECONDS", "how long a range of tasks for one hand-out takes",
+      0 },
+    { "blob-cache", 0, CONF_SIZE, O(blob_cache), "4 GiB", 1 << 20, INT64_MAX, "SIZE",
+      "disk space for programs, the oldest go first", 0 },
     { "connections-per-key", 0, CONF_INT, O(connections_per_key), "1024", 1, 1000000, "NUMBER", "many workers may share a key", 0 },
-    { "max-connections", 0, CONF_INT, O(max_connections), "0", 0, 10000000, "NUMBER", "more are closed at once; 0: by the limit of descriptors", 0 },
+    { "max-connections", 0, CONF_INT, O(max_connections), "0", 0, 10000000, "NUMBER",
+      "more are closed at once; 0: by the limit of descriptors", 0 },
     { "hello-limit", 0, CONF_MS, O(hello_ms), "3s", 10, MINUTE, "TIME", "a connection that says nothing for this long is cut", 0 },
     { "drain-limit", 0, CONF_MS, O(drain_ms), "1m", 0, 24 * 60 * MINUTE, "TIME", "after SIGTERM, running work has this long", 0 },
     { "log-level", 'l', CONF_STR, O(log_level), "notice", 0, 0, "LEVEL", "error, warning, notice, info, debug", 0 },
-    { "ports-file", 0, CONF_STR, O(ports_file), NULL, 0, 0, "FILE", "the endpoints with their real ports are written there when open", 0 },
-    { "check-config", 0, CONF_FLAG, O(check_config), NULL, 0, 0, NULL, "show every option and its origin, check the files, and exit", ALONE },
+    { "ports-file", 0, CONF_STR, O(ports_file), NULL, 0, 0, "FILE",
+      "the endpoints with their real ports are written there when open", 0 },
+    { "check-config", 0, CONF_FLAG, O(check_config), NULL, 0, 0, NULL,
+      "show every option and its origin, check the files, and exit", ALONE },
     { "help", 'h', CONF_FLAG, O(help), NULL, 0, 0, NULL, "show this", ALONE },
     { "version", 'V', CONF_FLAG, O(version), NULL, 0, 0, NULL, "show the version", ALONE },
 };
@@ -94,7 +106,7 @@ static int paths_fill(const struct options *o, struct paths *p, struct err *e)
         (rc = paths_join(p->admins, o->allow_admins, p->dir, "allow/admins", e)) < 0 ||
         (rc = paths_join(p->state, o->state_dir, p->dir, "state", e)) < 0)
         return rc;
-    strcpy(folder, p->key);
+    memcpy(folder, p->key, sizeof(folder));
     if ((rc = paths_join(p->secret, NULL, dirname(folder), "broker.secret", e)) < 0)
         return rc;
     if (o->worker_endpoint)
@@ -170,5 +182,6 @@ void options_print(const struct options *o, const struct paths *p, const struct 
     conf_print(c, stdout);
     printf("# that is:\n# dir              %s\n# key              %s\n# ticket secret    %s\n", p->dir, p->key, p->secret);
     printf("# allow files      %s %s %s\n# state directory  %s\n", p->clients, p->workers, p->admins, p->state);
-    printf("# clients          %s\n# workers          %s\n# administrators   %s\n", o->endpoint, p->worker_endpoint, p->admin_endpoint);
+    printf("# clients          %s\n# workers          %s\n# administrators   %s\n", o->endpoint, p->worker_endpoint,
+           p->admin_endpoint);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * options.h - what bfork-broker can be told, by flags, BFORK_BROKER_… variables and a file; with defaults that depend on one another
- * filled in.
+ * options.h - what bfork-broker can be told, by flags, BFORK_BROKER_… variables and a file; with defaults that depend on one
+ * another filled in.
  */
 #ifndef BROKER_OPTIONS_H
 #define BROKER_OPTIONS_H
@@ -30,6 +30,7 @@ struct paths {      /* of the files that follow from dir unless they are named *
 /* Reads all sources; options' strings belong to *ret_conf, which the caller frees after use. 0, or negative with e. */
 int options_read(int argc, char **argv, struct options *o, struct paths *p, struct conf **ret_conf, struct err *e);
 void options_help(void);
-void options_print(const struct options *o, const struct paths *p, const struct conf *c);     /* --check-config: every option, its origin */
+void options_print(const struct options *o, const struct paths *p,
+                   const struct conf *c); /* --check-config: every option, its origin */
 
 #endif

@@ -262,7 +262,7 @@ static int allow_change(const char *path, struct allow_change *c, struct err *e)
 
     if (strlen(path) >= sizeof(folder))
         return err_set(e, BFORK_EINVAL, "the path is too long: %s", path);
-    strcpy(folder, path);
+    memcpy(folder, path, strlen(path) + 1);
     const char *parent = dirname(folder);
     if (c->add)
         mkdir(parent, 0755);

@@ -229,7 +229,7 @@ static int link_start(struct net_link *l, struct err *e)
             return err_set(e, BFORK_ENOMEM, "out of memory");
         if (strlen(l->endpoint) >= sizeof(*l->addresses))
             return err_set(e, BFORK_EINVAL, "the endpoint %s is too long", l->endpoint);
-        strcpy(l->addresses[0], l->endpoint);
+        memcpy(l->addresses[0], l->endpoint, strlen(l->endpoint) + 1);
         l->n_addresses = 1;
         return link_open(l, e);
     }
@@ -257,7 +257,7 @@ int net_connect(struct net *n, const char *endpoint, const uint8_t server_key[32
     if (strlen(endpoint) >= sizeof(l->endpoint)) {
         rc = err_set(e, BFORK_EINVAL, "the endpoint is too long");
     } else {
-        strcpy(l->endpoint, endpoint);
+        memcpy(l->endpoint, endpoint, strlen(endpoint) + 1);
         rc = link_start(l, e);
     }
     if (rc < 0) {

@@ -49,7 +49,7 @@ bool net_host_port(const char *endpoint, char host[256], char port[8])
         return false;
     memcpy(host, endpoint, n);
     host[n] = '\0';
-    strcpy(port, colon + 1);
+    memcpy(port, colon + 1, strlen(colon + 1) + 1);
     return true;
 }
 

@@ -61,9 +61,9 @@ static void the_folder_comes_from_the_environment(void **state)
     assert_int_equal(read_options(&e, "--dir=/flag", NULL, NULL, NULL), 0);
     assert_string_equal(paths.dir, "/flag");
     unsetenv("BFORK_DIR");
-    setenv("HOME", "/home/x", 1);
+    setenv("HOME", "/var/x", 1);
     assert_int_equal(read_options(&e, NULL, NULL, NULL, NULL), 0);
-    assert_string_equal(paths.dir, "/home/x/.config/broadfork");
+    assert_string_equal(paths.dir, "/var/x/.config/broadfork");
 }
 
 static void nonsense_is_refused(void **state)

@@ -287,11 +287,11 @@ static void profiles_are_found_and_read(void **state)
     (void)state;
 
     put("lab.conf", "# the lab\nbroker = tcp://a:7700\nbroker-key = Bven^qT9j/!%<rNQ2>$}@)[FHmqw:L4G]o-m*J#E   # its key\n"
-        "admin = \"tcp://a:7702\"\nadmin-key = /root/admin.key\n", 0644);
+        "admin = \"tcp://a:7702\"\nadmin-key = /etc/admin.key\n", 0644);
     assert_int_equal(profile_load("lab", folder, &p, &e), 0);
     assert_string_equal(p.broker, "tcp://a:7700");
     assert_string_equal(p.admin, "tcp://a:7702");
-    assert_string_equal(p.admin_key, "/root/admin.key");
+    assert_string_equal(p.admin_key, "/etc/admin.key");
     snprintf(wanted, sizeof(wanted), "%s/client.key", folder);
     assert_string_equal(p.key, wanted);
     put("other.conf", "broker=tcp://[::1]:7700\nbroker-key=\"Bven^qT9j/!%<rNQ2>$}@)[FHmqw:L4G]o-m*J#E\"\nkey = keys/joe.key\n",
