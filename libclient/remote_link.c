@@ -38,7 +38,6 @@ struct remote {
     struct link_events events;
     enum remote_state state;
     uint64_t again, backoff, give_up, connect_limit;
-    bool ever_up;
     int program_fd;
     uint8_t program_digest[WIRE_DIGEST];
     uint64_t program_size;
@@ -101,7 +100,6 @@ static bool watch_state(struct remote *r, uint64_t now)
         if (r->state == REMOTE_UP || !session_is_up(r->core))
             return false;
         r->state = REMOTE_UP;
-        r->ever_up = true;
         r->backoff = BACKOFF_FIRST;
         return true;
     case TRANSPORT_CONNECTING:
@@ -114,7 +112,7 @@ static bool watch_state(struct remote *r, uint64_t now)
         return true;
     default:
         r->why = e;
-        if (e.code == BFORK_EDENIED && !r->ever_up) {
+        if (e.code == BFORK_EDENIED) {      /* refused, or revoked meanwhile: trying again is of no use */
             fail(r, BFORK_EDENIED, e.text);
             return true;
         }
