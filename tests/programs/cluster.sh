@@ -13,4 +13,8 @@ for name in square thumbs twins commands pages preload structs library threads c
         cluster_fail "program $name"
     echo "$name: as it should be"
 done
+
+# The example of the containers: it waits for slots before it has any work, as a service does.
+"$BF_BUILD/tests/programs/program-example" 200 1 >example.out 2>&1 || { cat example.out; cluster_fail "the example of the containers"; }
+grep -q '^200 of 200 results are right' example.out || { cat example.out; cluster_fail "the example of the containers"; }
 cluster_stop
