@@ -147,7 +147,8 @@ int cache_room(struct cache *c, uint64_t size, const char *name, bool (*in_use)(
         free(entries);
         return cannot_write(c, errno, e);
     }
-    qsort(entries, n, sizeof(*entries), older);
+    if (n)
+        qsort(entries, n, sizeof(*entries), older);
     for (size_t k = 0; k < n && c->bytes + size > c->bound; k++) {
         char path[PATH_MAX];
 
