@@ -214,7 +214,8 @@ done:
     words_free(&env);
 }
 
-int exec_template_start(struct exec *x, const struct exec_template_spec *s, void *user, struct exec_template **ret, struct err *e)
+static int start(struct exec *x, const struct exec_template_spec *s, void *user, struct exec_proc *solo, struct exec_template **ret,
+                 struct err *e)
 {
     struct exec_template *t = calloc(1, sizeof(*t));
     struct err mine = { 0 };
@@ -223,6 +224,7 @@ int exec_template_start(struct exec *x, const struct exec_template_spec *s, void
         return err_set(e, BFORK_ENOMEM, "out of memory");
     t->x = x;
     t->user = user;
+    t->solo = solo;
     t->program_fd = t->pid = -1;
     t->socket = (struct source){ -1, SOURCE_SOCKET, t, NULL };
     list_init(&t->procs);
@@ -259,19 +261,17 @@ fail:
                      : err_set(e, BFORK_ENOMEM, "cannot keep the pool's specification: out of memory, or it is too large");
 }
 
+int exec_template_start(struct exec *x, const struct exec_template_spec *s, void *user, struct exec_template **ret, struct err *e)
+{
+    return start(x, s, user, NULL, ret, e);
+}
+
 /* A template of its own for one process: its program starts threads, which do not survive a fork. */
 int template_solo(struct exec_template *like, struct exec_proc *p, struct err *e)
 {
     struct exec_template_spec s = { .program_fd = like->program_fd, .program_path = like->program_path, .spec = like->decoded,
                                     .library_path = like->library_path, .start_limit_ms = like->start_limit_ms };
-    struct exec_template *t;
-    int rc = exec_template_start(like->x, &s, NULL, &t, e);
-
-    if (rc < 0)
-        return rc;
-    t->solo = p;
-    p->solo = t;
-    return 0;
+    return start(like->x, &s, NULL, p, &p->solo, e);
 }
 
 /* ---- end ---- */
