@@ -22,7 +22,8 @@
 
 int exec_watch(struct exec *x, struct source *s)
 {
-    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = s };
+    /* The event counter rings by its edge and is never read: one system call less for each wake-up. */
+    struct epoll_event ev = { .events = s->kind == SOURCE_EVENT ? EPOLLIN | EPOLLET : EPOLLIN, .data.ptr = s };
     return epoll_ctl(x->epoll, EPOLL_CTL_ADD, s->fd, &ev) < 0 ? -errno : 0;
 }
 
@@ -246,12 +247,8 @@ void output_close(struct exec *x, struct output *o)
 
 static void source_ready(struct exec *x, struct source *s)
 {
-    uint64_t count;
-
     switch (s->kind) {
     case SOURCE_EVENT:
-        while (read(x->event, &count, sizeof(count)) < 0 && errno == EINTR)
-            continue;
         return;
     case SOURCE_SOCKET:
         if (s->t->state != TEMPLATE_GONE)

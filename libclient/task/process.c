@@ -50,9 +50,15 @@ static void __attribute__((noreturn)) broken(struct process *p)
 static void ring_owner(struct process *p)
 {
     static const uint64_t one = 1;
+    uint64_t all;
 
-    if (write(p->event, &one, sizeof(one)) < 0 && errno != EAGAIN)
-        broken(p);                      /* a task has closed it: nobody would hear of the results */
+    while (write(p->event, &one, sizeof(one)) < 0)
+        if (errno == EAGAIN) {          /* the counter is full: nobody else reads it */
+            if (read(p->event, &all, sizeof(all)) < 0 && errno != EAGAIN)
+                broken(p);
+        } else if (errno != EINTR) {
+            broken(p);                  /* a task has closed it: nobody would hear of the results */
+        }
 }
 
 /* Wakes the owner if it waits for what there is now. dry: nothing more will come by itself. */
