@@ -43,7 +43,9 @@ struct exec_callbacks {
      * is gone afterwards. */
     void (*template_failed)(void *ctx, void *user, int code, const char *stage, const char *text);
     void (*proc_ready)(void *ctx, void *user);              /* its initializer has returned 0 */
-    void (*proc_died)(void *ctx, void *user, const struct exec_death *d);   /* the proc handle is gone afterwards */
+    /* Pull what it has finished inside this callback: the handle is gone afterwards. in_task: the first task then without a result
+     * was running; the others had not begun. */
+    void (*proc_died)(void *ctx, void *user, const struct exec_death *d);
     void (*output)(void *ctx, void *user, int stream, const void *bytes, size_t size,
                    bool cut); /* user: of the process, or of the template */
 };
@@ -84,7 +86,8 @@ void exec_proc_limit(struct exec_proc *p, uint64_t run_limit_ms);   /* of tasks 
 pid_t exec_proc_pid(const struct exec_proc *p);
 
 /* Hand over: copies into the ring as many tasks of item as fit and returns how many. Wakes the process unless `more` promises
- * another push or an exec_kick before the caller waits. claim: tasks it may claim at once, by their expected duration; 0: 1. */
+ * another push or an exec_kick before the caller waits. claim: tasks it may claim at once, by their expected duration; 0: 1.
+ * exec_push_job: 0, BFORK_EAGAIN (no room now), or another negative status; size 0 makes it forget the job. */
 int exec_push_job(struct exec_proc *p, uint32_t job, const void *spec, size_t size);
 uint32_t exec_push(struct exec_proc *p, uint32_t job, const struct wire_item *item, uint32_t claim, bool more);
 void exec_kick(struct exec_proc *p);
@@ -96,7 +99,7 @@ uint32_t exec_pending(const struct exec_proc *p);               /* pushed, witho
 bool exec_pull(struct exec_proc *p, struct wire_item *item);
 
 /* What the caller waits for before it sleeps on exec_fd: the next result, or that few tasks are left. Rings are armed by this, then
- * checked once more; returns true if there is something already (do not sleep). */
+ * checked once more; returns true if there is something already (do not sleep). Good for one wake-up: arm again before each sleep. */
 enum exec_want { EXEC_NOTHING, EXEC_NEXT, EXEC_LOW };
 bool exec_arm(struct exec *x, enum exec_want want);
 

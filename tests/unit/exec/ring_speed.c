@@ -107,13 +107,23 @@ int main(int argc, char **argv)
     owner_job(p, 1, (void (*)(void))map_copy, 100, 100);
     owner_job(p, 2, (void (*)(void))map_square, 8, 8);
     owner_job(p, 3, (void (*)(void))task_nothing, 0, 0);
-    owner_job(p, 4, (void (*)(void))task_echo, 0, 0);
+    owner_job_command(p, 4);
     printf("round trip, us: pipe %.2f, ring %.2f\n", pipe_round_trip(20000), round_trip(&o, p, 20000));
     printf("map, 100-byte elements:            %8.1f million/s\n", flow(&o, p, 1, body, 100, 20000000, 2600, 15600, 2600));
     printf("map, 8-byte elements:              %8.1f million/s\n", flow(&o, p, 2, body, 8, 100000000, 32000, 192000, 8000));
     printf("single tasks, own records:         %8.1f million/s\n", flow(&o, p, 3, body, 1, 5000000, 1, 8192, 256));
     printf("single tasks, window 64:           %8.1f million/s\n", flow(&o, p, 3, body, 1, 2000000, 1, 64, 16));
     printf("tasks in items of 1000:            %8.1f million/s\n", flow(&o, p, 3, body, 1, 10000000, 1000, 8000, 1000));
+    const uint8_t command[] = "\x91\xa4true";
+    struct wire_item one = { .count = 1, .flags = WIRE_FIXED, .size = 6, .body = slice_borrow(command, 6) };
+    uint8_t many[6 * 64];
+    for (int i = 0; i < 64; i++)
+        memcpy(many + 6 * i, one.body.data, 6);
+    double rate = flow(&o, p, 4, many, 6, 3000, 1, 64, 1) * 1e6;
+    uint64_t begin = clock_now();
+    if (system("yes x | head -3000 | xargs -P1 -n1 true") != 0)
+        abort();
+    printf("no-op commands: %.0f/s; xargs -P1: %.0f/s\n", rate, 3000 / seconds(begin));
     owner_close(&o);
     free(body);
     return 0;
