@@ -2,8 +2,9 @@
  * adopt.c - what workers say they hold: after a short cut it is compared with what we know; after our restart it is adopted by its
  * ticket, and the client's replay is cut against it.
  *
- * A range is adopted only if nothing else of this epoch answers for any part of it: whoever comes late is fenced. An adopted
- * attempt has no arguments until the client has replayed them (pieces).
+ * A range is adopted only as far as nothing else of this epoch answers for it: whoever comes late is fenced. Results come in
+ * order, so what the client has got of an attempt, and does not replay, is its beginning: then the attempt starts behind it. An
+ * adopted attempt has no arguments until the client has replayed them (pieces).
  */
 #include "state.h"
 
@@ -13,7 +14,7 @@ static bool taken(const struct job *j, uint64_t first, uint64_t end)
 {
     for (LIST_EACH(&j->live, n)) {
         const struct attempt *a = LIST_ENTRY(n, struct attempt, in_job);
-        if (overlaps(first, end, a->s.first, a->end))
+        if (overlaps(first, end, a->next, a->end))
             return true;
     }
     for (LIST_EACH(&j->outcomes, n)) {
@@ -24,16 +25,22 @@ static bool taken(const struct job *j, uint64_t first, uint64_t end)
     return false;
 }
 
-static uint64_t waiting(const struct list *l, uint64_t first, uint64_t end)
+/* Where the tasks before index `end` begin that all wait in a row; not below first. */
+static uint64_t wait_from(const struct job *j, uint64_t first, uint64_t end)
 {
-    uint64_t sum = 0;
+    const struct list *lists[] = { &j->held, &j->queue };
+    uint64_t from = end, before;
 
-    for (LIST_EACH(l, n)) {
-        const struct span *s = &LIST_ENTRY(n, struct range, node)->s;
-        uint64_t lo = s->first > first ? s->first : first, hi = s->first + s->count < end ? s->first + s->count : end;
-        sum += lo < hi ? hi - lo : 0;
-    }
-    return sum;
+    do {
+        before = from;
+        for (int i = 0; i < 2 && from > first; i++)
+            for (LIST_EACH(lists[i], n)) {
+                const struct span *s = &LIST_ENTRY(n, struct range, node)->s;
+                if (s->first < from && from <= s->first + s->count)
+                    from = s->first;
+            }
+    } while (from < before && from > first);
+    return from > first ? from : first;
 }
 
 /* Moves what of [first, end) waits in l to the attempt. */
@@ -100,7 +107,7 @@ static struct job *parked(struct broker *b, const struct wire_item *it)
 
 static int adopt(struct broker *b, struct worker *w, const struct wire_item *it)
 {
-    uint64_t first = it->first, end = first + it->count, known;
+    uint64_t first = it->first, end = first + it->count, from = first;
     struct attempt *a;
     struct job *j;
 
@@ -111,9 +118,9 @@ static int adopt(struct broker *b, struct worker *w, const struct wire_item *it)
     }
     if (!(j = parked(b, it)))
         return BFORK_ENOMEM;
-    known = end < j->next ? end : j->next;
-    if (taken(j, first, end) ||
-        (first < known && waiting(&j->held, first, known) + waiting(&j->queue, first, known) != known - first)) {
+    if (first < j->next)
+        from = wait_from(j, first, end < j->next ? end : j->next);
+    if (from == end || taken(j, from, end)) {
         attempt_foreign(b, w, it->id);
         return 0;
     }
@@ -123,14 +130,14 @@ static int adopt(struct broker *b, struct worker *w, const struct wire_item *it)
     a->id = it->id;
     a->adopted = a->sent = true;
     a->round = w->round;
-    a->next = first;
+    a->next = from;
     a->end = end;
     a->sent_at = b->now;
     a->s = (struct span){ .first = first, .count = (uint32_t)(it->end - first), .tries = it->tries, .crashes = it->crashes };
     map_put(&b->attempts, a->id, a);
     carve(b, a, &j->held, true);
     carve(b, a, &j->queue, false);
-    job_pending(b, j, 0, 0, it->count, 0);
+    job_pending(b, j, 0, 0, (int64_t)(end - from), 0);
     if (j->pool)
         attempt_bind(b, a);
     return 0;

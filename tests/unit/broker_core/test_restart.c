@@ -81,6 +81,40 @@ static void adopted_without_its_tail(void **state)
     world_free(w);
 }
 
+/* The client has the first four results from the old broker and does not replay them; then the worker reports all ten. */
+static void adopted_behind_what_is_settled(void **state)
+{
+    struct world *w = restarted();
+
+    (void)state;
+    client_again(w, &tens);
+    client_replay(w, "c1", 1, 4, 26, 0);
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);
+    assert_int_equal(counters(w).adopted, 1);
+    assert_int_equal(counters(w).running, 6);
+    assert_int_equal(counters(w).queued, 20);
+    worker_done(w, "w1", 1, 0, 8, 1000);
+    EXPECT(w, "[ 100] > c1 OUTCOMES s1 j1 4+4\n");
+    worker_done(w, "w1", 1, 8, 2, 1000);
+    EXPECT(w, "[ 100] > c1 OUTCOMES s2 j1 8+2\n");
+    world_free(w);
+}
+
+/* All of it is settled: the worker is told to forget it. */
+static void reported_for_nothing(void **state)
+{
+    struct world *w = restarted();
+
+    (void)state;
+    client_again(w, &tens);
+    client_replay(w, "c1", 1, 10, 20, 0);
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);
+    EXPECT(w, "[ 100] > w1 ATTEMPTS_CLOSE #1 why 4\n");
+    world_free(w);
+}
+
 static void reported_after_the_replay(void **state)
 {
     struct world *w = restarted();
@@ -203,8 +237,9 @@ static void maybe_started(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(adopted), T(adopted_without_its_tail),           T(reported_after_the_replay), T(reported_too_late),
-        T(forged),  T(finished_before_the_client_is_back), T(client_never_back),         T(maybe_started)
+        T(adopted), T(adopted_behind_what_is_settled), T(reported_for_nothing), T(adopted_without_its_tail),
+        T(reported_after_the_replay), T(reported_too_late), T(forged), T(finished_before_the_client_is_back),
+        T(client_never_back), T(maybe_started)
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
