@@ -10,8 +10,18 @@
 /* Which faults a seed's world knows: none, one kind, or all. */
 static unsigned faults_of(uint64_t seed)
 {
-    static const unsigned masks[] = { 0, FAULT_CUT, FAULT_BROKER, FAULT_WORKER, FAULT_STALL, FAULT_PROCESS, FAULT_DRAIN,
-                                      FAULT_CUT | FAULT_BROKER, FAULT_BROKER | FAULT_WORKER, FAULT_CUT | FAULT_WORKER | FAULT_PROCESS, 63, 63 };
+    static const unsigned masks[] = { 0,
+                                      FAULT_CUT,
+                                      FAULT_BROKER,
+                                      FAULT_WORKER,
+                                      FAULT_STALL,
+                                      FAULT_PROCESS,
+                                      FAULT_DRAIN,
+                                      FAULT_CUT | FAULT_BROKER,
+                                      FAULT_BROKER | FAULT_WORKER,
+                                      FAULT_CUT | FAULT_WORKER | FAULT_PROCESS,
+                                      63,
+                                      63 };
     return masks[seed % (sizeof(masks) / sizeof(masks[0]))];
 }
 
@@ -43,16 +53,17 @@ int main(int argc, char **argv)
         struct sim_report r = { 0 };
         char failure[512];
         if (sim_run(seed, faults >= 0 ? (unsigned)faults : faults_of(seed), trace, &r, failure) != 0) {
-            printf("seed %llu: %s\n  replay: simulation %llu 1 --trace\n", (unsigned long long)seed, failure, (unsigned long long)seed);
+            printf("seed %llu: %s\n  replay: simulation %llu 1 --trace\n", (unsigned long long)seed, failure,
+                   (unsigned long long)seed);
             fflush(stdout);
             failures++;
         }
         add(&sum, &r);
     }
     printf("seeds %llu  attempted %llu  delivered %llu  ok %llu  failed %llu  lost %llu  unknown %llu  duplicates dropped %llu\n",
-           (unsigned long long)count, (unsigned long long)sum.attempted, (unsigned long long)sum.delivered, (unsigned long long)sum.ok,
-           (unsigned long long)sum.failed, (unsigned long long)sum.lost_outcome, (unsigned long long)sum.unknown,
-           (unsigned long long)sum.duplicates);
+           (unsigned long long)count, (unsigned long long)sum.attempted, (unsigned long long)sum.delivered,
+           (unsigned long long)sum.ok, (unsigned long long)sum.failed, (unsigned long long)sum.lost_outcome,
+           (unsigned long long)sum.unknown, (unsigned long long)sum.duplicates);
     printf("began %llu  began again %llu  sent again %llu  cuts %llu  broker restarts %llu  worker deaths %llu  events %llu\n",
            (unsigned long long)sum.started, (unsigned long long)sum.started_again, (unsigned long long)sum.sent_again,
            (unsigned long long)sum.cuts, (unsigned long long)sum.broker_restarts, (unsigned long long)sum.worker_deaths,

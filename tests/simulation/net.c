@@ -6,8 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-void net_send(struct sim *s, uint64_t conn, struct sim_end *to, const struct wire_msg *m, void (*arrive)(struct sim *, void *, uint64_t, uint64_t),
-              void *what)
+void net_send(struct sim *s, uint64_t conn, struct sim_end *to, const struct wire_msg *m,
+              void (*arrive)(struct sim *, void *, uint64_t, uint64_t), void *what)
 {
     size_t size = wire_size(m);
     if (size == 0) {
@@ -63,7 +63,9 @@ static void broker_notices(struct sim *s, void *what, uint64_t conn, uint64_t b)
 /* When an end notices: at once, some milliseconds later, or only by its own time-outs. */
 static uint64_t notice(struct sim *s)
 {
-    return s->now + (sim_chance(s, 700) ? sim_random(s, CLOCK_MS) : sim_chance(s, 800) ? sim_random(s, 2 * CLOCK_SEC) : 20 * CLOCK_SEC);
+    return s->now + (sim_chance(s, 700)   ? sim_random(s, CLOCK_MS)
+                     : sim_chance(s, 800) ? sim_random(s, 2 * CLOCK_SEC)
+                                          : 20 * CLOCK_SEC);
 }
 
 void net_cut_client(struct sim *s, struct sim_client *c)

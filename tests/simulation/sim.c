@@ -46,7 +46,18 @@ void sim_trace(struct sim *s, const char *format, ...)
     putchar('\n');
 }
 
-/* ---- events: a binary heap by time, then by order of creation ---------------------------------------------------------------------- */
+void sim_trace_items(struct sim *s, const struct wire_msg *m)
+{
+    if (!s->trace)
+        return;
+    for (uint32_t i = 0; i < m->n_items; i++) {
+        const struct wire_item *it = &m->items[i];
+        printf("                 #%llx job %u %llu+%u kind %u why %u flags %u\n", (unsigned long long)it->id, it->job, (unsigned long long)it->first, it->count,
+               it->kind, it->why, it->flags);
+    }
+}
+
+/* ---- events: a binary heap by time, then by order of creation ---------------------------------------------------------------- */
 
 static bool before(const struct sim_event *a, const struct sim_event *b)
 {
@@ -83,7 +94,7 @@ static struct sim_event next_event(struct sim *s)
     return top;
 }
 
-/* ---- faults -------------------------------------------------------------------------------------------------------------------------- */
+/* ---- faults ------------------------------------------------------------------------------------------------------------------ */
 
 static void heal(struct sim *s, void *what, uint64_t a, uint64_t b)
 {
@@ -146,7 +157,7 @@ static void crash_process(struct sim *s, struct sim_worker *w)
     worker_perform(s, w);
 }
 
-/* ---- the verdict --------------------------------------------------------------------------------------------------------------------- */
+/* ---- the verdict ------------------------------------------------------------------------------------------------------------- */
 
 static bool all_settled(const struct sim *s)
 {
@@ -235,19 +246,25 @@ static void stuck(struct sim *s)
             while (i < job->n && job->outcomes[i])
                 i++;
             if (i < job->n && at < sizeof(text))
-                at += (size_t)snprintf(text + at, sizeof(text) - at, "; c%d job %u%s%s: %u of %u settled, %u added, first without is %u (began %u times)",
-                                       c, job->tag, job->map ? " map" : "", job->at_most_once ? " once" : "", job->settled, job->n, job->added, i, job->starts[i]);
+                at += (size_t)snprintf(text + at, sizeof(text) - at,
+                                       "; c%d job %u%s%s: %u of %u settled, %u added, first without is %u (began %u times)", c,
+                                       job->tag, job->map ? " map" : "", job->at_most_once ? " once" : "", job->settled, job->n,
+                                       job->added, i, job->starts[i]);
         }
     for (int c = 0; c < s->n_clients && at < sizeof(text); c++)
-        at += (size_t)snprintf(text + at, sizeof(text) - at, "; c%d %s unsettled %llu unsent %llu", c, session_is_up(s->clients[c].core) ? "up" : "down",
-                               (unsigned long long)session_unsettled(s->clients[c].core), (unsigned long long)session_unsent(s->clients[c].core));
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "; c%d %s unsettled %llu unsent %llu", c,
+                               session_is_up(s->clients[c].core) ? "up" : "down",
+                               (unsigned long long)session_unsettled(s->clients[c].core),
+                               (unsigned long long)session_unsent(s->clients[c].core));
     if (s->broker && at < sizeof(text)) {
         struct broker_counters n;
         broker_counters(s->broker, &n);
-        snprintf(text + at, sizeof(text) - at, "; broker queued %llu running %llu clients %llu workers %llu slots %llu", (unsigned long long)n.queued,
-                 (unsigned long long)n.running, (unsigned long long)n.clients, (unsigned long long)n.workers, (unsigned long long)n.slots);
+        snprintf(text + at, sizeof(text) - at, "; broker queued %llu running %llu clients %llu workers %llu slots %llu",
+                 (unsigned long long)n.queued, (unsigned long long)n.running, (unsigned long long)n.clients,
+                 (unsigned long long)n.workers, (unsigned long long)n.slots);
     }
-    sim_fail(s, "not everything was settled %llu s after healing%s", (unsigned long long)((s->now - s->faults_until) / CLOCK_SEC), text);
+    sim_fail(s, "not everything was settled %llu s after healing%s", (unsigned long long)((s->now - s->faults_until) / CLOCK_SEC),
+             text);
 }
 
 static void run_events(struct sim *s)

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0
- * sim.h - a cluster in one process and virtual time: the real broker core, worker cores and client sessions over a simulated network,
- * simulated task processes, all from one seed. A failure replays from its seed.
+ * sim.h - a cluster in one process and virtual time: the real broker core, worker cores and client sessions over a simulated
+ * network, simulated task processes, all from one seed. A failure replays from its seed.
  *
- * Every message is encoded and decoded, so the codec is in the loop. After each event the invariants of the part that moved are checked;
- * at the end every task must have had exactly one outcome, and the right one.
+ * Every message is encoded and decoded, so the codec is in the loop. After each event the invariants of the part that moved are
+ * checked; at the end every task must have had exactly one outcome, and the right one.
  */
 #ifndef TESTS_SIMULATION_SIM_H
 #define TESTS_SIMULATION_SIM_H
@@ -38,7 +38,10 @@ struct sim_event {
 };
 
 /* One end of a connection: messages towards it arrive in order. */
-struct sim_end { uint64_t conn; uint64_t last; };       /* conn 0: not connected; last: arrival of the newest message on its way here */
+struct sim_end {
+    uint64_t conn;
+    uint64_t last;
+}; /* conn 0: not connected; last: arrival of the newest message on its way here */
 
 struct sim_proc {
     worker_proc id;                 /* 0: free */
@@ -88,8 +91,10 @@ struct sim_client {
     bool reconnecting, failed;
 };
 
-struct sim_report { uint64_t attempted, delivered, ok, failed, lost_outcome, unknown, started, started_again, events, cuts, broker_restarts,
-                    worker_deaths, duplicates, sent_again; };
+struct sim_report {
+    uint64_t attempted, delivered, ok, failed, lost_outcome, unknown, started, started_again, events, cuts, broker_restarts,
+        worker_deaths, duplicates, sent_again;
+};
 
 struct sim {
     uint64_t seed, random, now, order, next_conn;
@@ -120,10 +125,11 @@ void sim_at(struct sim *s, uint64_t at, void (*run)(struct sim *, void *, uint64
             struct buf *frame);
 void sim_fail(struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void sim_trace(struct sim *s, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void sim_trace_items(struct sim *s, const struct wire_msg *m);
 
 /* net.c */
-void net_send(struct sim *s, uint64_t conn, struct sim_end *to, const struct wire_msg *m, void (*arrive)(struct sim *, void *, uint64_t, uint64_t),
-              void *what);
+void net_send(struct sim *s, uint64_t conn, struct sim_end *to, const struct wire_msg *m,
+              void (*arrive)(struct sim *, void *, uint64_t, uint64_t), void *what);
 struct wire_msg net_open(struct sim *s, struct buf *frame);
 void net_cut_client(struct sim *s, struct sim_client *c);
 void net_cut_worker(struct sim *s, struct sim_worker *w);

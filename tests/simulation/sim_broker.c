@@ -42,8 +42,14 @@ static void tick(struct sim *s, void *what, uint64_t life, uint64_t b)
 
 void broker_start(struct sim *s)
 {
-    const struct broker_config config = { .epoch = sim_random(s, UINT64_MAX - 1) + 1, .seed = sim_random(s, UINT64_MAX), .heartbeat_ms = 500,
-                                          .lease_ms = 2500, .hold_ms = 3000, .detach_ms = 60000, .mac = mac, .mac_ctx = &s->seed };
+    const struct broker_config config = { .epoch = sim_random(s, UINT64_MAX - 1) + 1,
+                                          .seed = sim_random(s, UINT64_MAX),
+                                          .heartbeat_ms = 500,
+                                          .lease_ms = 2500,
+                                          .hold_ms = 3000,
+                                          .detach_ms = 60000,
+                                          .mac = mac,
+                                          .mac_ctx = &s->seed };
     if (broker_new(&config, &s->broker) != 0)
         abort();
     s->broker_life++;
@@ -96,6 +102,7 @@ static void at_client(struct sim *s, void *what, uint64_t conn, uint64_t frame)
         return;
     struct wire_msg m = net_open(s, (struct buf *)(uintptr_t)frame);
     sim_trace(s, "c%d < broker  %s", c->number, wire_type_name(m.type));
+    sim_trace_items(s, &m);
     session_recv(c->core, s->now, &m);
     client_perform(s, c);
 }
@@ -115,6 +122,7 @@ static void late_worker(struct sim *s, void *what, uint64_t conn, uint64_t frame
     }
     struct wire_msg m = net_open(s, (struct buf *)(uintptr_t)frame);
     sim_trace(s, "w%d < broker  %s %u", w->number, wire_type_name(m.type), m.n_items);
+    sim_trace_items(s, &m);
     worker_recv(w->core, s->now, &m);
     worker_perform(s, w);
 }

@@ -104,9 +104,13 @@ static void open_job(struct sim *s, struct sim_client *c, int number)
     uint32_t name = j->tag + 0x20202020u;
     const struct wire_fn fn = { .kind = WIRE_FN_OFFSET, .offset = 64 };
     struct buf *fn_doc = wire_fn_encode(&fn);
-    const struct wire_job_spec spec = { .kind = j->map ? WIRE_JOB_MAP : WIRE_JOB_TASKS, .fn = wire_bin_of(fn_doc->data, fn_doc->size),
-                                        .in_size = 8, .out_size = 8, .retries = j->at_most_once ? -1 : 0,
-                                        .name = { (const char *)&name, 4 }, .total = j->map ? j->n : 0 };
+    const struct wire_job_spec spec = { .kind = j->map ? WIRE_JOB_MAP : WIRE_JOB_TASKS,
+                                        .fn = wire_bin_of(fn_doc->data, fn_doc->size),
+                                        .in_size = 8,
+                                        .out_size = 8,
+                                        .retries = j->at_most_once ? -1 : 0,
+                                        .name = { (const char *)&name, 4 },
+                                        .total = j->map ? j->n : 0 };
     j->outcomes = calloc(j->n, 1);
     j->starts = calloc(j->n, sizeof(*j->starts));
     j->kinds = calloc(j->n, 1);
@@ -150,6 +154,7 @@ static void at_broker(struct sim *s, void *what, uint64_t conn, uint64_t frame)
     struct wire_msg m = net_open(s, (struct buf *)(uintptr_t)frame);
     memset(key, 'a' + c->number % 2, sizeof(key));
     sim_trace(s, "broker < c%d  %s %u", c->number, wire_type_name(m.type), m.n_items);
+    sim_trace_items(s, &m);
     broker_recv(s->broker, s->now, conn, WIRE_CLIENT, key, &m);
     broker_perform(s);
 }
@@ -231,8 +236,8 @@ void client_start(struct sim *s, struct sim_client *c)
         config.instance[i] = (uint8_t)sim_random(s, 256);
     memset(digest, c->number, sizeof(digest));
     if (session_new(&config, &ops, c, &c->core) != 0 ||
-        session_pool_open(c->core, sim_chance(s, 500) ? -1 : 1 + (int)sim_random(s, 6), wire_pool_spec_encode(&spec), digest, "p", c,
-                          &c->pool) != 0)
+        session_pool_open(c->core, sim_chance(s, 500) ? -1 : 1 + (int)sim_random(s, 6), wire_pool_spec_encode(&spec), digest, "p",
+                          c, &c->pool) != 0)
         abort();
     c->n_jobs = 1 + (int)sim_random(s, SIM_JOBS);
     for (int i = 0; i < c->n_jobs; i++)

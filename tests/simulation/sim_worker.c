@@ -14,12 +14,13 @@ static struct sim_proc *proc_of(struct sim_worker *w, worker_proc id)
     return NULL;
 }
 
-/* ---- what a task process does ------------------------------------------------------------------------------------------------------- */
+/* ---- what a task process does ------------------------------------------------------------------------------------------------ */
 
 static void step_proc(struct sim *s, struct sim_worker *w, struct sim_proc *p);
 
 /* Results may not be handed to a core that stalls: its shell does not run. */
-static bool later(struct sim *s, struct sim_worker *w, void (*run)(struct sim *, void *, uint64_t, uint64_t), uint64_t a, uint64_t b)
+static bool later(struct sim *s, struct sim_worker *w, void (*run)(struct sim *, void *, uint64_t, uint64_t), uint64_t a,
+                  uint64_t b)
 {
     if (w->stalled_until <= s->now)
         return false;
@@ -27,7 +28,8 @@ static bool later(struct sim *s, struct sim_worker *w, void (*run)(struct sim *,
     return true;
 }
 
-static void tell_result(struct sim *s, struct sim_worker *w, const struct sim_proc *p, const struct sim_job *j, uint64_t index, uint64_t value)
+static void tell_result(struct sim *s, struct sim_worker *w, const struct sim_proc *p, const struct sim_job *j, uint64_t index,
+                        uint64_t value)
 {
     uint64_t result = value * 3 + 1;
     struct wire_item item = { .kind = WIRE_OK, .count = 1, .flags = WIRE_FIXED, .size = 8, .sum_ns = 100000, .pid = 7,
@@ -56,7 +58,9 @@ static void task_ends(struct sim *s, void *what, uint64_t incarnation, uint64_t 
     uint64_t index = p->ring[at].index, value = p->ring[at].value;
     worker_proc id = p->id;
     if (task_kind(j, index) == TASK_CRASHES) {
-        const struct worker_obituary o = { .kind = BFORK_CRASHED, .signal = 11, .pid = 7, .in_task = true, .message = WIRE_STR("SIGSEGV") };
+        const struct worker_obituary o = {
+            .kind = BFORK_CRASHED, .signal = 11, .pid = 7, .in_task = true, .message = WIRE_STR("SIGSEGV")
+        };
         memset(p, 0, sizeof(*p));
         worker_proc_died(w->core, s->now, id, &o);
     } else {
@@ -98,11 +102,12 @@ static void step_proc(struct sim *s, struct sim_worker *w, struct sim_proc *p)
     uint64_t index = p->ring[p->head].index;
     p->busy = true;
     j->starts[index]++;
+    sim_trace(s, "w%d begins task %llu of job %u%s", w->number, (unsigned long long)index, j->tag, j->starts[index] > 1 ? " again" : "");
     uint64_t takes = sim_chance(s, 10) ? sim_random(s, 300 * CLOCK_MS) : sim_random(s, CLOCK_MS);
     sim_at(s, s->now + takes, task_ends, w, p->incarnation, slot, NULL);
 }
 
-/* ---- worker_ops ---------------------------------------------------------------------------------------------------------------------- */
+/* ---- worker_ops -------------------------------------------------------------------------------------------------------------- */
 
 static uint32_t op_push(void *ctx, worker_proc id, uint32_t job, const struct wire_item *item)
 {
@@ -158,7 +163,7 @@ static uint32_t op_retract(void *ctx, worker_proc id, uint32_t max)
 
 static const struct worker_ops ops = { op_push, op_push_job, op_retract };
 
-/* ---- effects ---------------------------------------------------------------------------------------------------------------------------- */
+/* ---- effects ----------------------------------------------------------------------------------------------------------------- */
 
 static void lane_ready(struct sim *s, void *what, uint64_t lane, uint64_t life)
 {
@@ -200,7 +205,9 @@ static void proc_killed(struct sim *s, void *what, uint64_t incarnation, uint64_
     struct sim_proc *p = &w->procs[slot];
     if (!w->core || p->incarnation != incarnation || !p->id || later(s, w, proc_killed, incarnation, slot))
         return;
-    const struct worker_obituary o = { .kind = BFORK_CANCELLED, .signal = 9, .pid = 7, .in_task = p->busy, .message = WIRE_STR("killed") };
+    const struct worker_obituary o = {
+        .kind = BFORK_CANCELLED, .signal = 9, .pid = 7, .in_task = p->busy, .message = WIRE_STR("killed")
+    };
     worker_proc id = p->id;
     memset(p, 0, sizeof(*p));
     worker_proc_died(w->core, s->now, id, &o);
@@ -260,6 +267,7 @@ static void at_broker(struct sim *s, void *what, uint64_t conn, uint64_t frame)
     struct wire_msg m = net_open(s, (struct buf *)(uintptr_t)frame);
     memset(key, 'W', sizeof(key));          /* scaled containers share a key */
     sim_trace(s, "broker < w%d  %s %u", w->number, wire_type_name(m.type), m.n_items);
+    sim_trace_items(s, &m);
     broker_recv(s->broker, s->now, conn, WIRE_WORKER, key, &m);
     broker_perform(s);
 }
@@ -379,7 +387,9 @@ void worker_connection_lost(struct sim *s, struct sim_worker *w)
 
 void worker_start(struct sim *s, struct sim_worker *w, bool replaces)
 {
-    struct worker_config config = { .name = w->name, .host = w->name, .software = "sim", .arch = "sim", .resources = "cpus=2", .pid = 7 };
+    struct worker_config config = {
+        .name = w->name, .host = w->name, .software = "sim", .arch = "sim", .resources = "cpus=2", .pid = 7
+    };
     strcpy(w->name, "w0");
     w->name[1] = (char)('0' + w->number);
     config.slots = w->slots = 1 + (uint32_t)sim_random(s, 4);
