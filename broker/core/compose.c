@@ -246,7 +246,7 @@ static void pool_states(struct broker *b, struct client *c)
             b->again = true;
             return;
         }
-        m->u.pool_state = (struct wire_pool_state){ .pool = p->handle, .slots = p->slots, .code = p->failed ? p->code : 0 };
+        m->u.pool_state = (struct wire_pool_state){ .pool = p->handle, .slots = p->offered, .code = p->failed ? p->code : 0 };
         if (size && (text = effect_bytes(b, size + 1))) {
             memcpy(text, p->text, size + 1);
             m->u.pool_state.text = (struct wire_str){ text, (uint32_t)size };

@@ -38,7 +38,6 @@ void lane_slots(struct broker *b, struct lane *l, uint32_t slots)
     l->pool->slots += slots - l->slots;
     l->slots = slots;
     lane_grant_due(b, l);
-    pool_tell(b, l->pool);
     if (!slots && list_in(&l->open))
         list_remove(&l->pool->open, &l->open);
     lane_open(b, l);
@@ -337,6 +336,19 @@ static void place(struct broker *b, uint32_t total)
     }
 }
 
+/* What a pool is told that it has: its slots, or without work those it would be given alone. */
+static void offer(struct broker *b, uint32_t total)
+{
+    for (LIST_EACH(&b->pools, n)) {
+        struct pool *p = LIST_ENTRY(n, struct pool, node);
+        uint64_t wanted = p->n_tasks || p->failed ? 0 : pool_wanted(p, total);
+        uint32_t slots = wanted > p->slots ? (uint32_t)wanted : p->slots;
+        if (slots != p->offered)
+            pool_tell(b, p);
+        p->offered = slots;
+    }
+}
+
 void grant_run(struct broker *b)
 {
     uint32_t total = slots_total(b);
@@ -351,6 +363,7 @@ void grant_run(struct broker *b)
             share_pools(LIST_ENTRY(n, struct owner, node));
     }
     place(b, total);
+    offer(b, total);
     b->regrant_at = b->contended ? b->now + QUANTUM_NS : CLOCK_NEVER;
     if (b->regrant_at < b->tick_at)
         b->tick_at = b->regrant_at;

@@ -176,6 +176,7 @@ struct pool {
     struct list jobs, ready;        /* all; those with queued tasks, by turn */
     struct list lanes, open;
     uint32_t slots;                 /* granted, all lanes */
+    uint32_t offered;               /* told to the client */
     uint64_t n_tasks;               /* queued + live of its jobs */
     uint64_t balanced_at;
     uint64_t used_ns, demand, target;

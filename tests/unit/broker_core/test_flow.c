@@ -17,14 +17,13 @@ static void first_map(void **state)
     EXPECT(w, "[   0] > w1 WELCOME\n"
               "[   0] log: worker w1 is ready with 2 slots\n"
               "[   0] > c1 WELCOME\n"
-              "[   0] > c1 POOL_STATE p1 slots 0\n");
+              "[   0] > c1 POOL_STATE p1 slots 2\n");
     client_job(w, "c1", 1, 1, NULL);
     client_tasks(w, "c1", 1, 0, 5, 100);
     EXPECT(w, "[   0] > c1 JOB_STATE j1 next 0\n"
               "[   0] > w1 GRANT p1 slots 2 spec\n"
               "[   0] > w1 JOB_SPEC j2 p1\n"
-              "[   0] > w1 CHUNKS #1 j2 0+1 #2 j2 1+1\n"
-              "[   0] > c1 POOL_STATE p1 slots 2\n");
+              "[   0] > w1 CHUNKS #1 j2 0+1 #2 j2 1+1\n");
     worker_done(w, "w1", 1, 0, 1, 50000);
     EXPECT(w, "[   0] > w1 CHUNKS #3 j2 2+1\n"
               "[   0] > c1 OUTCOMES s1 j1 0+1\n");
