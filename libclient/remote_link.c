@@ -23,6 +23,7 @@
 #define BACKOFF_FIRST (20 * CLOCK_MS)
 #define BACKOFF_MOST (1000 * CLOCK_MS)
 #define RECONNECT_LIMIT (120 * CLOCK_SEC)
+#define REMOTE_OBJECT "libbfork-remote.so.0"
 #define RECV_TURN 256               /* messages a turn */
 
 #pragma weak bfork_remote_transport /* there in a static program, else loaded */
@@ -293,15 +294,29 @@ static const struct link_ops remote_ops = { .trouble = remote_trouble,
                                             .digest = remote_digest,
                                             .program = remote_program };
 
+/* From the folder libbfork itself is in: the two are of one version. */
+static void *load_beside(void)
+{
+    char path[4096];
+    Dl_info self;
+    const char *slash = dladdr((void *)(uintptr_t)remote_link_open, &self) && self.dli_fname ? strrchr(self.dli_fname, '/') : NULL;
+    if (!slash || (size_t)(slash - self.dli_fname) + sizeof(REMOTE_OBJECT) + 1 > sizeof(path))
+        return NULL;
+    snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - self.dli_fname), self.dli_fname, REMOTE_OBJECT);
+    return dlopen(path, RTLD_NOW | RTLD_LOCAL);
+}
+
 static int load(struct remote *r, struct err *e)
 {
     if (&bfork_remote_transport) {
         r->table = &bfork_remote_transport;
         return 0;
     }
-    r->object = dlopen("libbfork-remote.so.0", RTLD_NOW | RTLD_LOCAL);
+    r->object = load_beside();
     if (!r->object)
-        return err_set(e, BFORK_ENOTSUP, "brokers need libbfork-remote.so.0, which cannot be loaded: %s", dlerror());
+        r->object = dlopen(REMOTE_OBJECT, RTLD_NOW | RTLD_LOCAL);
+    if (!r->object)
+        return err_set(e, BFORK_ENOTSUP, "brokers need " REMOTE_OBJECT ", which cannot be loaded: %s", dlerror());
     r->table = dlsym(r->object, "bfork_remote_transport");
     if (!r->table || strcmp(r->table->version, BF_VERSION) != 0)
         return err_set(e, BFORK_ENOTSUP,
