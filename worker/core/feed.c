@@ -182,4 +182,5 @@ void lane_feed(struct worker *w, struct lane *l)
     feed_partial(w, l);
     feed_queue(w, l);
     rebalance(w, l);
+    lane_expire(w, l);
 }

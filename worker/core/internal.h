@@ -99,6 +99,7 @@ struct lane {
     enum lane_state state;
     bool bound;                         /* the broker has a pool of this handle */
     bool tell_failed;
+    bool stale;                         /* its slots were granted on an earlier connection: they end with the work that is there */
     uint32_t pool, slots, max_tasks;
     uint8_t digest[WIRE_DIGEST], owner[WIRE_KEY];
     struct buf *spec;
@@ -173,6 +174,8 @@ uint64_t link_deadline(const struct worker *w);
 /* lane.c */
 void lane_grant(struct worker *w, const struct wire_grant *g);
 void lane_dirty(struct worker *w, struct lane *l);
+void lane_stale_all(struct worker *w);                             /* a new connection: slots are granted anew */
+void lane_expire(struct worker *w, struct lane *l);
 void lane_unbind_all(struct worker *w);                            /* the broker forgot every handle */
 void lane_fail(struct worker *w, struct lane *l, int32_t code, const char *stage, const char *text);
 void lane_tell(struct worker *w, struct lane *l);

@@ -231,6 +231,25 @@ void lane_unbind_all(struct worker *w)
     w->evict = true;
 }
 
+void lane_stale_all(struct worker *w)
+{
+    for (LIST_EACH(&w->lanes, n)) {
+        struct lane *l = LIST_ENTRY(n, struct lane, all);
+
+        l->stale = l->slots > 0;
+        lane_dirty(w, l);
+    }
+}
+
+void lane_expire(struct worker *w, struct lane *l)
+{
+    if (!l->stale || l->busy || !list_empty(&l->queue))
+        return;
+    l->stale = false;
+    set_slots(w, l, 0);
+    w->again = true;
+}
+
 /* The pool is no more: nothing of it is wanted. Its processes end in an orderly way, its template stays warm for the next one. */
 static void lane_forget(struct worker *w, struct lane *l)
 {
@@ -288,6 +307,7 @@ void lane_grant(struct worker *w, const struct wire_grant *g)
         l->bound = true;
         l->pool = g->pool;
     }
+    l->stale = false;
     set_slots(w, l, g->slots);
 }
 

@@ -176,6 +176,7 @@ static void on_welcome(struct worker *w, const struct wire_welcome *h)
     w->window = h->window_bytes && h->window_bytes < w->config.window_bytes ? h->window_bytes : w->config.window_bytes;
     if (forgotten)
         lane_unbind_all(w);
+    lane_stale_all(w);
     /* What has been returned as a whole is not held: that the broker does not find it below says the same. */
     for (LIST_EACH_SAFE(&w->attempts, n, after)) {
         struct attempt *a = LIST_ENTRY(n, struct attempt, all);

@@ -457,6 +457,41 @@ static void slots_are_lent_by_idle_surplus_processes(void **state)
     world_done(x);
 }
 
+/* The broker moved the slot to another pool while the connection was away: the old one must not keep it. */
+static void grants_end_with_the_connection(void **state)
+{
+    struct world *x = &world;
+
+    (void)state;
+    world_init(x, 1);
+    online(x, 99);
+    x->auto_ready = true;
+    grant(x, 1, 1, "a", 0);
+    open_job(x, 1, 1, 1, 0, 0);
+    chunk(x, 10, 1, 0, 2);
+    turn(x);
+    EXPECT(x, "lane 1 start\np1 start\np1 job 0\np1 push 0..1\n");
+    worker_disconnected(x->w, x->now, "test");
+    worker_connected(x->w, x->now);
+    turn(x);
+    welcome(x, 99, true);
+    turn(x);
+    clear(x);
+    grant(x, 2, 1, "b", 0);
+    EXPECT(x, "lane 2 start\n");
+    ran(x, 1, 1, 1000);
+    turn(x);
+    EXPECT(x, "> RESULTS [10 0..0 ok]\n");
+    ran(x, 1, 1, 1000);             /* what was there has been done */
+    turn(x);
+    turn(x);
+    EXPECT(x, "> RESULTS [10 1..1 ok]\np1 stop\n");
+    died(x, 1, 0, false);
+    turn(x);
+    EXPECT(x, "p2 start\n");
+    world_done(x);
+}
+
 static void heartbeats_and_the_broker_s_silence(void **state)
 {
     struct world *x = up(1);
@@ -598,6 +633,7 @@ int main(void)
         cmocka_unit_test(a_run_limit_is_set_before_the_first_push),
         cmocka_unit_test(warm_templates_are_bounded),
         cmocka_unit_test(slots_are_lent_by_idle_surplus_processes),
+        cmocka_unit_test(grants_end_with_the_connection),
         cmocka_unit_test(heartbeats_and_the_broker_s_silence),
         cmocka_unit_test(drain_gives_back_finishes_and_stops),
         cmocka_unit_test(errors_reset_and_versions),
