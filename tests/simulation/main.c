@@ -51,7 +51,7 @@ int main(int argc, char **argv)
     }
     for (uint64_t seed = first; seed < first + count && failures < 5; seed++) {
         struct sim_report r = { 0 };
-        char failure[512];
+        char failure[SIM_TEXT];
         if (sim_run(seed, faults >= 0 ? (unsigned)faults : faults_of(seed), trace, &r, failure) != 0) {
             printf("seed %llu: %s\n  replay: simulation %llu 1 --trace\n", (unsigned long long)seed, failure,
                    (unsigned long long)seed);

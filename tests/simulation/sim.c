@@ -50,6 +50,8 @@ void sim_trace_items(struct sim *s, const struct wire_msg *m)
 {
     if (!s->trace)
         return;
+    if (m->type == WIRE_GRANT)
+        printf("                 pool %u slots %u%s\n", m->u.grant.pool, m->u.grant.slots, m->u.grant.spec.n ? " with specification" : "");
     for (uint32_t i = 0; i < m->n_items; i++) {
         const struct wire_item *it = &m->items[i];
         printf("                 #%llx job %u %llu+%u kind %u why %u flags %u\n", (unsigned long long)it->id, it->job, (unsigned long long)it->first, it->count,
@@ -237,7 +239,7 @@ static void tear_down(struct sim *s)
 /* Names who waits for what. */
 static void stuck(struct sim *s)
 {
-    char text[400];
+    char text[1400];
     size_t at = 0;
     for (int c = 0; c < s->n_clients; c++)
         for (int j = 0; j < s->clients[c].n_jobs; j++) {
@@ -263,6 +265,21 @@ static void stuck(struct sim *s)
                  (unsigned long long)n.queued, (unsigned long long)n.running, (unsigned long long)n.clients,
                  (unsigned long long)n.workers, (unsigned long long)n.slots);
     }
+    at = strlen(text);
+    for (int i = 0; i < s->n_workers && at < sizeof(text); i++) {
+        const struct sim_worker *w = &s->workers[i];
+        struct worker_counters n = { 0 };
+        if (w->core)
+            worker_counters(w->core, &n);
+        at += (size_t)snprintf(text + at, sizeof(text) - at, "; w%d%s %u slots, holds %llu, lanes %llu procs %llu busy %llu", i,
+                               !w->core ? " dead" : w->there.conn ? "" : " offline", w->slots, (unsigned long long)n.chunks,
+                               (unsigned long long)n.lanes, (unsigned long long)n.procs, (unsigned long long)n.busy);
+        for (int k = 0; k < SIM_PROCS && at < sizeof(text); k++)
+            if (w->procs[k].id)
+                at += (size_t)snprintf(text + at, sizeof(text) - at, " p%u lane %u%s%s%s%s ring %u", w->procs[k].id, w->procs[k].lane,
+                                       w->procs[k].ready ? "" : " starting", w->procs[k].stopping ? " stopping" : "",
+                                       w->procs[k].dead ? " dead" : "", w->procs[k].busy ? " busy" : "", w->procs[k].count);
+    }
     sim_fail(s, "not everything was settled %llu s after healing%s", (unsigned long long)((s->now - s->faults_until) / CLOCK_SEC),
              text);
 }
@@ -280,7 +297,7 @@ static void run_events(struct sim *s)
     }
 }
 
-int sim_run(uint64_t seed, unsigned faults, bool trace, struct sim_report *report, char failure[512])
+int sim_run(uint64_t seed, unsigned faults, bool trace, struct sim_report *report, char failure[SIM_TEXT])
 {
     struct sim *s = calloc(1, sizeof(*s));
     if (!s)

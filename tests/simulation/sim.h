@@ -16,6 +16,7 @@
 #include "wire/wire.h"
 #include "worker.h"
 
+#define SIM_TEXT 1600
 #define SIM_WORKERS 4
 #define SIM_CLIENTS 3
 #define SIM_JOBS 4
@@ -112,11 +113,11 @@ struct sim {
     size_t n_conns;
     struct wire_item items[WIRE_ITEMS_MAX];
     struct sim_report report;
-    char failure[512];              /* "" while all is well */
+    char failure[SIM_TEXT];         /* "" while all is well */
 };
 
 /* Runs the world of a seed to its end. 0; or 1 with s->failure and *report. */
-int sim_run(uint64_t seed, unsigned faults, bool trace, struct sim_report *report, char failure[512]);
+int sim_run(uint64_t seed, unsigned faults, bool trace, struct sim_report *report, char failure[SIM_TEXT]);
 
 /* sim.c */
 uint64_t sim_random(struct sim *s, uint64_t below);     /* 0 … below - 1 */
