@@ -16,7 +16,10 @@ CLUSTER_MARK=cluster.$$
 CLUSTER_BROKER=
 CLUSTER_WORKERS=
 CLUSTER_PORT=
+CLUSTER_NAME=
+CLUSTER_STARTED=0
 CLUSTER_LIMIT=30        # seconds for anything that is waited for
+CLUSTER_OPTIONS=${CLUSTER_OPTIONS-}     # more options of the broker, wherever it is started
 
 cluster_program() { find "$BF_BUILD" -path "$BF_BUILD/run" -prune -o -type f -name "$1" -perm -u+x -print | head -n 1; }
 
@@ -63,12 +66,12 @@ cluster_broker_known() { [ -s "$CLUSTER/ports" ] || ! cluster_alive "$CLUSTER_BR
 # cluster_has N: so many workers have joined, by the broker's own account.
 cluster_has() { "$CLUSTER_BFORK" status --json 2>/dev/null | grep -qE "\"workers\": ?$1[,}]"; }
 
-# cluster_broker [OPTION...]: starts the broker in the cluster's directory; 0: it is open, 3: a port is taken.
-# shellcheck disable=SC2120
+# cluster_broker [OPTION...]: starts the broker in the cluster's directory, with CLUSTER_OPTIONS; 0: it is open, 3: a port is taken.
+# shellcheck disable=SC2086,SC2120
 cluster_broker() {
     rm -f "$CLUSTER/ports"
     BF_MARK=$CLUSTER_MARK HOME=$CLUSTER "$(cluster_program bfork-broker)" --dir "$CLUSTER/keys" --endpoint "tcp://127.0.0.1:$CLUSTER_PORT" \
-        --ports-file "$CLUSTER/ports" "$@" >>"$CLUSTER/broker.log" 2>&1 &
+        --ports-file "$CLUSTER/ports" $CLUSTER_OPTIONS "$@" >>"$CLUSTER/broker.log" 2>&1 &
     CLUSTER_BROKER=$!
     cluster_until "the broker is open" cluster_broker_known
     [ ! -s "$CLUSTER/ports" ] || return 0
@@ -79,13 +82,14 @@ cluster_broker() {
     return 3
 }
 
-# cluster_worker [OPTION...]: starts one more worker; its process id is CLUSTER_WORKER.
+# cluster_worker [OPTION...]: starts one more worker, as CLUSTER_NAME if that is set; its process id is CLUSTER_WORKER.
 cluster_worker() {
-    cluster_n=$(printf '%s' "$CLUSTER_WORKERS" | wc -w)
-    mkdir -p "$CLUSTER/worker$cluster_n"
-    BF_MARK=$CLUSTER_MARK HOME=$CLUSTER/worker$cluster_n "$(cluster_program bfork-worker)" --key "$CLUSTER/keys/worker.key" \
-        --state-dir "$CLUSTER/worker$cluster_n" --name "worker$cluster_n" "$@" \
-        >>"$CLUSTER/worker$cluster_n.log" 2>&1 &
+    cluster_name=${CLUSTER_NAME:-worker$CLUSTER_STARTED}
+    CLUSTER_STARTED=$((CLUSTER_STARTED + 1))
+    mkdir -p "$CLUSTER/$cluster_name"
+    BF_MARK=$CLUSTER_MARK HOME=$CLUSTER/$cluster_name "$(cluster_program bfork-worker)" --key "$CLUSTER/keys/worker.key" \
+        --state-dir "$CLUSTER/$cluster_name" --name "$cluster_name" "$@" \
+        >>"$CLUSTER/$cluster_name.log" 2>&1 &
     CLUSTER_WORKER=$!
     CLUSTER_WORKERS="$CLUSTER_WORKERS $CLUSTER_WORKER"
 }
