@@ -29,6 +29,10 @@ struct waiter { struct list_node node; pthread_cond_t cond; bool (*done)(void *a
 /* What a task printed, on its way to the program. */
 struct output { struct list_node node; bfork_error who; char host[WIRE_NAME_MAX + 1]; int stream; size_t size; uint8_t bytes[]; };
 
+/* The holder of the token while it sleeps, and what it is to be woken for by others who pump meanwhile. */
+enum sleeper_call { CALL_NONE, CALL_GATHER, CALL_NOW };
+struct sleeper { const struct waiter *me; enum link_want want; uint64_t until; enum sleeper_call call; };
+
 enum helper_state { HELPER_NONE, HELPER_IDLE, HELPER_LINGERS, HELPER_DRIVES, HELPER_STOPS };
 
 struct bfork_session {
@@ -51,6 +55,9 @@ struct bfork_session {
     uint32_t claims;                /* callers who want it from the helper */
     uint64_t turns;                 /* how often callers drove or submitted: the helper waits until this stands still */
     struct list waiters;
+    struct sleeper *sleeper;
+    bool stirred;                   /* something waited for may have come true beside the link */
+    _Atomic bool poked;             /* the same, said by somebody without the lock */
     int wake_fd;                    /* eventfd: ends the driver's sleep */
     pthread_t helper;
     pthread_cond_t helper_cond;
@@ -73,7 +80,7 @@ struct bfork_pool {
     struct list_node node;          /* in session.pools */
     bfork_error *error;
     int processes;
-    bool closed;
+    _Atomic bool closed;
     struct lane lanes[LANES];
     struct list jobs;
     uint64_t pending;               /* futures without an outcome */
@@ -144,7 +151,8 @@ struct bfork_future {
 struct bfork_stream {
     pthread_mutex_t lock;
     struct list ready, pending;
-    struct bfork_session *s;        /* of the last future added: who is driven first */
+    struct list takers;             /* threads inside bfork_stream_next */
+    const uint8_t *fork_guard;
     bool failed;
 };
 
@@ -154,6 +162,8 @@ void session_ref(struct bfork_session *s);
 void session_unref(struct bfork_session *s);
 void session_fail(struct bfork_session *s, int code, const char *text);     /* with the lock: all outstanding work will fail */
 void session_settle_failure(struct bfork_session *s);                       /* … now: not from inside a core's call */
+const uint8_t *guard_new(void);                     /* a page holding 1 that a forked child finds zeroed; NULL: none to be had */
+void guard_free(const uint8_t *guard);
 struct bfork_session *session_default(void);        /* with a reference, never NULL */
 
 /* drive.c */
@@ -161,7 +171,12 @@ struct bfork_session *session_default(void);        /* with a reference, never N
  * based. progress (may be NULL) is called without the lock, about ten times a second. */
 int drive_wait(struct bfork_session *s, bool (*done)(void *), void *arg, enum link_want want, uint64_t deadline,
                void (*progress)(void *arg), void *progress_arg);
+/* The same for its own use: what it returns is not this thread's last error. */
+int drive_try(struct bfork_session *s, bool (*done)(void *), void *arg, enum link_want want, uint64_t deadline,
+              void (*progress)(void *arg), void *progress_arg);
 void drive_kick(struct bfork_session *s, bool now);     /* with the lock: a task was added; now: send at once */
+void drive_poke(struct bfork_session *s);               /* without the lock: whoever waits looks again */
+void drive_outputs(struct bfork_session *s);            /* with the lock: tells the program what tasks have printed */
 void drive_stop(struct bfork_session *s);               /* ends the helper thread; without the lock */
 uint64_t drive_deadline(int timeout_ms);
 

@@ -17,11 +17,18 @@
 
 #define PROGRESS_NS (100 * CLOCK_MS)
 #define LINGER_NS (2 * CLOCK_MS)
+#define LINGER_MOST (32 * CLOCK_MS)
+#define GATHER_MS 1                 /* how long tasks kept back may wait for more while the driver sleeps */
 #define KEPT_MAX 2048u              /* tasks kept back at most while others are on their way */
 
 uint64_t drive_deadline(int timeout_ms)
 {
     return timeout_ms < 0 ? CLOCK_NEVER : clock_now() + (uint64_t)timeout_ms * CLOCK_MS;
+}
+
+static bool outstanding(const struct bfork_session *s)
+{
+    return s->core && session_unsettled(s->core) > 0;
 }
 
 static void wake_waiters(struct bfork_session *s, const struct waiter *me)
@@ -33,18 +40,48 @@ static void wake_waiters(struct bfork_session *s, const struct waiter *me)
     }
 }
 
+static void wake_driver(struct bfork_session *s)
+{
+    uint64_t one = 1;
+    ssize_t put = write(s->wake_fd, &one, sizeof(one));
+    (void)put;                              /* full: it is awake */
+}
+
+void drive_poke(struct bfork_session *s)
+{
+    atomic_store(&s->poked, true);
+    wake_driver(s);
+}
+
+/* Somebody else pumps while the holder of the token sleeps: the link's signal may have been used up, what the holder waits for may
+ * have come, and processes that were idle when it armed may have tasks now. */
+static void check_sleeper(struct bfork_session *s)
+{
+    struct sleeper *p = s->sleeper;
+    if (!p || p->call == CALL_NOW)
+        return;
+    if ((p->me ? p->me->done(p->me->arg) : !outstanding(s)) || s->link->ops->deadline(s->link) < p->until ||
+        s->link->ops->arm(s->link, p->want)) {
+        p->call = CALL_NOW;
+        wake_driver(s);
+    }
+}
+
 static void pump(struct bfork_session *s, const struct waiter *me)
 {
     bool moved = s->link && s->link->ops->pump(s->link, clock_now());
     s->kept = 0;
     if (s->failing)
         session_settle_failure(s);
-    if (moved && !list_empty(&s->waiters))
+    if (atomic_load_explicit(&s->poked, memory_order_relaxed) && atomic_exchange(&s->poked, false))
+        moved = true;
+    if ((moved || s->stirred) && !list_empty(&s->waiters))
         wake_waiters(s, me);
+    s->stirred = false;
+    check_sleeper(s);
 }
 
-/* Tells the program what tasks have printed, without the lock. */
-static void deliver_outputs(struct bfork_session *s)
+void drive_outputs(struct bfork_session *s)
 {
     while (!list_empty(&s->outputs) && !s->delivering) {
         struct output *o = LIST_ENTRY(list_pop(&s->outputs), struct output, node);
@@ -64,16 +101,9 @@ static void deliver_outputs(struct bfork_session *s)
     }
 }
 
-/* Sleeps on the link. Called and returns with the lock. */
-static void sleep_on_link(struct bfork_session *s, enum link_want want, uint64_t deadline)
+static void sleep_ms(struct bfork_session *s, int ms)
 {
     struct pollfd fds[2] = { { .fd = s->link->ops->fd(s->link), .events = POLLIN }, { .fd = s->wake_fd, .events = POLLIN } };
-    uint64_t link_deadline = s->link->ops->deadline(s->link);
-    if (s->link->ops->arm(s->link, want))
-        return;
-    if (link_deadline < deadline)
-        deadline = link_deadline;
-    int ms = clock_poll_ms(clock_now(), deadline);
     pthread_mutex_unlock(&s->lock);
     if (poll(fds, 2, ms) > 0 && (fds[1].revents & POLLIN)) {
         uint64_t n;
@@ -83,19 +113,21 @@ static void sleep_on_link(struct bfork_session *s, enum link_want want, uint64_t
     pthread_mutex_lock(&s->lock);
 }
 
-static void wake_driver(struct bfork_session *s)
+/* Sleeps on the link; me: NULL for the helper. Called and returns with the lock. */
+static void sleep_on_link(struct bfork_session *s, const struct waiter *me, enum link_want want, uint64_t deadline)
 {
-    uint64_t one = 1;
-    ssize_t put = write(s->wake_fd, &one, sizeof(one));
-    (void)put;                              /* full: it is awake */
+    uint64_t link_deadline = s->link->ops->deadline(s->link);
+    struct sleeper here = { .me = me, .want = want, .until = link_deadline < deadline ? link_deadline : deadline };
+    if (s->link->ops->arm(s->link, want))
+        return;
+    s->sleeper = &here;
+    sleep_ms(s, clock_poll_ms(clock_now(), here.until));
+    if (here.call == CALL_GATHER)
+        sleep_ms(s, GATHER_MS);
+    s->sleeper = NULL;
 }
 
 /* ---- the helper thread ------------------------------------------------------------------------------------------------------- */
-
-static bool outstanding(const struct bfork_session *s)
-{
-    return s->core && session_unsettled(s->core) > 0;
-}
 
 static void cond_sleep(pthread_cond_t *c, pthread_mutex_t *lock, uint64_t deadline)
 {
@@ -115,8 +147,8 @@ static void helper_drives(struct bfork_session *s)
         pump(s, NULL);
         if (s->claims || !outstanding(s) || s->helper_state != HELPER_DRIVES)
             break;
-        sleep_on_link(s, LINK_NEXT, CLOCK_NEVER);
-        deliver_outputs(s);
+        sleep_on_link(s, NULL, LINK_NEXT, CLOCK_NEVER);
+        drive_outputs(s);
     }
     s->driven = false;
     if (s->helper_state == HELPER_DRIVES)
@@ -128,16 +160,18 @@ static void helper_drives(struct bfork_session *s)
 static void *helper_main(void *arg)
 {
     struct bfork_session *s = arg;
-    uint64_t turns = 0;
+    uint64_t turns = 0, linger = LINGER_NS;
     pthread_mutex_lock(&s->lock);
     while (s->helper_state != HELPER_STOPS) {
         if (!outstanding(s)) {
             s->helper_state = HELPER_IDLE;
             cond_sleep(&s->helper_cond, &s->lock, CLOCK_NEVER);
         } else if (s->driven || s->claims || s->turns != turns) {    /* somebody is inside, or about to be */
+            linger = s->driven && s->turns == turns ? linger * 2 : LINGER_NS;   /* a long sleep: look less often */
+            linger = linger < LINGER_MOST ? linger : LINGER_MOST;
             turns = s->turns;
             s->helper_state = HELPER_LINGERS;
-            cond_sleep(&s->helper_cond, &s->lock, clock_now() + LINGER_NS);
+            cond_sleep(&s->helper_cond, &s->lock, clock_now() + linger);
         } else {
             helper_drives(s);
         }
@@ -177,6 +211,10 @@ void drive_kick(struct bfork_session *s, bool now)
     s->kept++;
     if (now || s->kept > KEPT_MAX || s->kept > in_flight / 8)
         pump(s, NULL);
+    else if (s->sleeper && s->sleeper->call == CALL_NONE) {
+        s->sleeper->call = CALL_GATHER;     /* its next result may be far, and there may be idle processes */
+        wake_driver(s);
+    }
     if (s->helper_state == HELPER_NONE)
         helper_start(s);
     else if (s->helper_state == HELPER_IDLE) {
@@ -197,10 +235,10 @@ static bool drive_turn(struct drive *d)
         s->driven = true;
         pump(s, &d->me);
         if (!d->me.done(d->me.arg) && !interrupt_pending(s) && s->link)
-            sleep_on_link(s, d->want, until);
+            sleep_on_link(s, &d->me, d->want, until);
         s->driven = false;
         pump(s, &d->me);
-        deliver_outputs(s);
+        drive_outputs(s);
     } else {
         bool helper = s->helper_state == HELPER_DRIVES;
         list_push_back(&s->waiters, &d->me.node);
@@ -214,8 +252,8 @@ static bool drive_turn(struct drive *d)
     return !interrupt_pending(s);
 }
 
-int drive_wait(struct bfork_session *s, bool (*done)(void *), void *arg, enum link_want want, uint64_t deadline,
-               void (*progress)(void *arg), void *progress_arg)
+int drive_try(struct bfork_session *s, bool (*done)(void *), void *arg, enum link_want want, uint64_t deadline,
+              void (*progress)(void *arg), void *progress_arg)
 {
     struct drive d = { .s = s, .me = { .done = done, .arg = arg }, .want = want, .deadline = deadline,
                        .next_progress = progress ? clock_now() : CLOCK_NEVER };
@@ -227,14 +265,14 @@ int drive_wait(struct bfork_session *s, bool (*done)(void *), void *arg, enum li
     while (!done(arg)) {
         uint64_t now = progress || deadline != CLOCK_NEVER ? clock_now() : 0;
         if (interrupted) {
-            rc = error_set(BFORK_EINTR, "interrupted while waiting");
+            rc = BFORK_EINTR;
             break;
         }
         if (deadline != CLOCK_NEVER && now >= deadline) {
             if (s->link && !s->driven)
                 pump(s, &d.me);             /* a poll with time 0 still looks once */
             if (!done(arg))
-                rc = error_set(BFORK_ETIMEDOUT, "not done in the time given; it goes on");
+                rc = BFORK_ETIMEDOUT;
             break;
         }
         if (progress && now >= d.next_progress) {
@@ -246,9 +284,18 @@ int drive_wait(struct bfork_session *s, bool (*done)(void *), void *arg, enum li
         }
         interrupted = !drive_turn(&d);
     }
-    deliver_outputs(s);
+    drive_outputs(s);
     if (!s->driven && !list_empty(&s->waiters))     /* hand the token on */
         pthread_cond_signal(&LIST_ENTRY(list_first(&s->waiters), struct waiter, node)->cond);
     pthread_cond_destroy(&d.me.cond);
     return rc;
+}
+
+int drive_wait(struct bfork_session *s, bool (*done)(void *), void *arg, enum link_want want, uint64_t deadline,
+               void (*progress)(void *arg), void *progress_arg)
+{
+    int rc = drive_try(s, done, arg, want, deadline, progress, progress_arg);
+    return rc == BFORK_EINTR       ? error_set(BFORK_EINTR, "interrupted while waiting")
+           : rc == BFORK_ETIMEDOUT ? error_set(BFORK_ETIMEDOUT, "not done in the time given; it goes on")
+                                   : rc;
 }

@@ -110,6 +110,8 @@ void future_mark_done(struct bfork_future *f)
 {
     f->job = NULL;
     atomic_store_explicit(&f->state, BFORK_DONE, memory_order_release);
+    if (f->s->kind != KIND_SERIAL)
+        f->s->stirred = true;
     if (f->stream)
         stream_ready(f);
 }

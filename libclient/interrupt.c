@@ -32,9 +32,15 @@ static bool on_interrupt(void)
     return anybody;
 }
 
-void interrupt_add(struct bfork_session *s)
+static void take_hook(void)
 {
     task_on_interrupt = on_interrupt;
+}
+
+void interrupt_add(struct bfork_session *s)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, take_hook);
     for (int i = 0; i < SESSIONS; i++) {
         int expected = 0;
         if (atomic_compare_exchange_strong(&wake_fds[i], &expected, s->wake_fd + 1))
@@ -59,7 +65,7 @@ bool interrupt_pending(struct bfork_session *s)
 void bfork_session_interrupt(bfork_session *s)
 {
     uint64_t one = 1;
-    if (!s || s->kind == KIND_FAILED)
+    if (!s || s->kind == KIND_FAILED || !*s->fork_guard)
         return;
     atomic_store(&s->interrupted, true);
     ssize_t put = write(s->wake_fd, &one, sizeof(one));

@@ -92,7 +92,7 @@ void map_abandon(struct bfork_future *f)
     f->error = error_new(BFORK_CANCELLED, "the future was freed before the map was done");
     f->map->failed++;
     finish(j, f);                           /* forgets the job: what follows is told to nobody */
-    session_cancel(core, 0, UINT64_MAX);
+    session_job_abandon(core);
     drive_kick(f->s, true);
 }
 
@@ -126,12 +126,14 @@ const bfork_error *bfork_future_error_at(bfork_future *f, size_t index)
     return NULL;
 }
 
-static int map_check(bfork_pool *p, size_t n, const void *in, size_t in_size, const void *out, size_t out_size,
+static int map_check(bfork_pool *p, bfork_map_fn *fn, size_t n, const void *in, size_t in_size, const void *out, size_t out_size,
                      const bfork_options *o)
 {
     int rc = pool_begin(p, o);
     if (rc != 0)
         return rc;
+    if (!fn)
+        return error_set(BFORK_EINVAL, "map: the function is NULL");
     if (n && ((!in && in_size) || (!out && out_size)))
         return error_set(BFORK_EINVAL, "map: an array is NULL");
     if (in_size > WIRE_TASK_MAX || out_size > WIRE_TASK_MAX)
@@ -166,6 +168,8 @@ static struct bfork_future *map_future(bfork_pool *p, void *out, size_t out_size
 static int map_start(bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const void *in)
 {
     struct job *j;
+    if (p->s->error)
+        return error_again(p->s->error);
     size_t size = (size_t)(shape->in_size * shape->total);
     struct buf *array = buf_wrap((void *)(uintptr_t)in, size, buf_free_struct, NULL);
     int rc = array ? job_find(p, shape, &j) : error_set(BFORK_ENOMEM, "out of memory");
@@ -194,7 +198,7 @@ static int map_start(bfork_pool *p, struct bfork_future *f, const struct job_sha
 bfork_future *bfork_pool_map_async(bfork_pool *p, bfork_map_fn *fn, const void *in, size_t in_size, void *out, size_t out_size,
                                    size_t n, const bfork_options *o)
 {
-    int rc = map_check(p, n, in, in_size, out, out_size, o);
+    int rc = map_check(p, fn, n, in, in_size, out, out_size, o);
     if (rc != 0)
         return future_failed(rc);
     struct bfork_session *s = p->s;

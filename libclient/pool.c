@@ -25,6 +25,11 @@ static bool is_static(const struct bfork_pool *p)
     return p == &no_memory_pool;
 }
 
+static bool usable(struct bfork_pool *p)
+{
+    return p && !is_static(p) && p->s->kind != KIND_FAILED && *p->s->fork_guard;
+}
+
 static bool all_zero(const uint64_t *words, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -104,7 +109,7 @@ bfork_pool *bfork_pool_new(bfork_session *s, int processes, const bfork_pool_opt
         if (!p->error)
             p->error = (bfork_error *)(uintptr_t)error_no_memory();
     }
-    if (p->s->kind != KIND_FAILED) {
+    if (usable(p)) {
         pthread_mutex_lock(&p->s->lock);
         list_push_back(&p->s->pools, &p->node);
         pthread_mutex_unlock(&p->s->lock);
@@ -130,6 +135,8 @@ int pool_begin(struct bfork_pool *p, const bfork_options *o)
     if (o && (o->run_limit_ms < 0 || o->retries < BFORK_RETRY_NEVER || o->when_full < 0 || o->when_full > BFORK_REFUSE))
         return error_set(BFORK_EINVAL, "bfork_options: run_limit_ms %lld, retries %d or when_full %d is out of range",
                          (long long)o->run_limit_ms, o->retries, o->when_full);
+    if (o && o->context.size && !o->context.data)
+        return error_set(BFORK_EINVAL, "bfork_options: the context has %zu bytes and no address", o->context.size);
     return 0;
 }
 
@@ -228,7 +235,8 @@ struct slots_wanted { struct lane *lane; int slots; };
 static bool has_slots(void *arg)
 {
     const struct slots_wanted *w = arg;
-    return w->lane->error || w->lane->slots >= (uint32_t)w->slots || w->lane->pool->s->error;
+    const struct bfork_pool *p = w->lane->pool;
+    return w->lane->error || w->lane->slots >= (uint32_t)w->slots || p->s->error || p->closed;
 }
 
 int bfork_pool_wait(bfork_pool *p, int slots, int timeout_ms)
@@ -251,6 +259,8 @@ int bfork_pool_wait(bfork_pool *p, int slots, int timeout_ms)
         rc = error_again(w.lane->error);
     else if (rc == 0 && s->error)
         rc = error_again(s->error);
+    else if (rc == 0 && p->closed)
+        rc = error_set(BFORK_ECLOSED, "the pool was closed while waiting for its slots");
     pthread_mutex_unlock(&s->lock);
     return rc;
 }
@@ -273,7 +283,7 @@ int bfork_pool_size(bfork_pool *p)
     pthread_mutex_lock(&s->lock);
     rc = first_lane(p, &l);
     if (rc == 0)
-        drive_wait(s, settled_in, p, LINK_NEXT, drive_deadline(0), NULL, NULL);
+        drive_try(s, settled_in, p, LINK_NEXT, drive_deadline(0), NULL, NULL);
     int slots = (int)(p->lanes[LANE_PROGRAM].slots > p->lanes[LANE_RUNNER].slots ? p->lanes[LANE_PROGRAM].slots
                                                                                  : p->lanes[LANE_RUNNER].slots);
     pthread_mutex_unlock(&s->lock);
@@ -286,10 +296,8 @@ int bfork_pool_check(bfork_pool *p, const bfork_function *f)
     int rc = pool_begin(p, NULL);
     if (rc != 0)
         return rc;
-    if (!f || (!f->fn && !f->argv && !(f->object && f->symbol)))
-        return error_set(BFORK_EINVAL, "bfork_pool_check: the function has neither fn, nor argv, nor object and symbol");
-    if (p->s->kind == KIND_SERIAL)
-        return 0;
+    if (!f || !!f->fn + !!f->argv + (f->object && f->symbol) != 1)
+        return error_set(BFORK_EINVAL, "bfork_pool_check: the function must have exactly one of fn, argv, object and symbol");
     pthread_mutex_lock(&p->s->lock);
     rc = function_of(p->s, f, &known);
     pthread_mutex_unlock(&p->s->lock);
@@ -298,7 +306,11 @@ int bfork_pool_check(bfork_pool *p, const bfork_function *f)
 
 const bfork_error *bfork_pool_error(bfork_pool *p)
 {
-    if (!p || is_static(p))
+    if (!p) {
+        error_set(BFORK_EINVAL, "the pool is NULL");
+        return bfork_last_error();
+    }
+    if (is_static(p))
         return error_no_memory();
     if (p->error)
         return p->error;
@@ -310,11 +322,6 @@ bfork_session *bfork_pool_session(bfork_pool *p)
     return p ? p->s : NULL;
 }
 
-static bool usable(struct bfork_pool *p)
-{
-    return p && !is_static(p) && p->s->kind != KIND_FAILED && *p->s->fork_guard;
-}
-
 void bfork_pool_close(bfork_pool *p)
 {
     if (!usable(p))
@@ -324,8 +331,9 @@ void bfork_pool_close(bfork_pool *p)
     p->closed = true;
     for (LIST_EACH_SAFE(&p->jobs, n, after))
         job_close(LIST_ENTRY(n, struct job, node));
-    if (s->core && p->pending)
-        drive_kick(s, true);
+    s->stirred = true;
+    if (s->core)
+        drive_kick(s, true);                /* also wakes those who wait for room in it */
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -360,8 +368,10 @@ int bfork_pool_join(bfork_pool *p, int timeout_ms)
 {
     if (!p)
         return error_set(BFORK_EINVAL, "bfork_pool_join: the pool is NULL");
-    if (!usable(p))
+    if (is_static(p) || p->s->kind == KIND_FAILED)
         return 0;
+    if (session_usable(p->s) != 0)
+        return BFORK_EFORKED;
     if (!p->closed)
         return error_set(BFORK_ESTATE,
                          "bfork_pool_join: the pool is still open: bfork_pool_close or bfork_pool_terminate it first");

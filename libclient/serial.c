@@ -45,8 +45,8 @@ static int start(struct bfork_pool *p)
         rc = run_hook(p, p->options.preload);
     if (rc == 0)
         rc = run_hook(p, p->options.initializer);
-    if (rc != 0)
-        p->start_error = error_clone(bfork_last_error());
+    if (rc != 0 && !(p->start_error = error_clone(bfork_last_error())))
+        p->start_error = (bfork_error *)(uintptr_t)error_no_memory();
     return rc;
 }
 
@@ -138,18 +138,24 @@ void serial_map(struct bfork_pool *p, struct bfork_future *f, const struct job_s
     pthread_mutex_lock(&p->serial_lock);
     if (!scratch || begin(p, shape, &j, &symbol) != 0) {
         f->error = error_clone(scratch ? bfork_last_error() : error_no_memory());
+        if (!f->error)
+            f->error = (bfork_error *)(uintptr_t)error_no_memory();
     } else {
         for (uint64_t i = 0; i < m->n; i++) {
             bfork_progress now;
             one_element(p, f, j, i, in, shape->in_size, scratch, symbol);
             if (m->progress && (m->settled == m->n || clock_now() - told > 100 * CLOCK_MS)) {
                 map_read_progress(m, &now);
+                pthread_mutex_unlock(&p->serial_lock);      /* a callback never runs under a lock */
                 m->progress(m->progress_data, &now);
+                pthread_mutex_lock(&p->serial_lock);
                 told = clock_now();
             }
         }
         if (m->failed)
-            f->error = m->lowest_error ? error_clone(m->lowest_error) : (bfork_error *)(uintptr_t)error_no_memory();
+            f->error = m->lowest_error ? error_clone(m->lowest_error) : NULL;
+        if (m->failed && !f->error)
+            f->error = (bfork_error *)(uintptr_t)error_no_memory();
     }
     f->kind = f->error ? f->error->kind : BFORK_OK;
     task_job_free(&j);

@@ -61,6 +61,7 @@ void session_fail(struct bfork_session *s, int code, const char *text)
 void session_settle_failure(struct bfork_session *s)
 {
     s->failing = false;
+    s->stirred = true;
     for (LIST_EACH(&s->pools, pn)) {
         struct bfork_pool *p = LIST_ENTRY(pn, struct bfork_pool, node);
         for (LIST_EACH_SAFE(&p->jobs, jn, after))
@@ -68,8 +69,7 @@ void session_settle_failure(struct bfork_session *s)
     }
 }
 
-/* A page that a forked child finds zeroed. */
-static const uint8_t *guard_new(void)
+const uint8_t *guard_new(void)
 {
     uint8_t *page = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED)
@@ -80,6 +80,11 @@ static const uint8_t *guard_new(void)
     }
     page[0] = 1;
     return page;
+}
+
+void guard_free(const uint8_t *guard)
+{
+    munmap((void *)(uintptr_t)guard, (size_t)sysconf(_SC_PAGESIZE));
 }
 
 static int open_core(struct bfork_session *s, const bfork_session_options *o, bool admin)
@@ -190,6 +195,9 @@ static void session_destroy(struct bfork_session *s)
             session_bye(s->core);
             s->link->ops->pump(s->link, clock_now());
         }
+        pthread_mutex_lock(&s->lock);
+        drive_outputs(s);
+        pthread_mutex_unlock(&s->lock);
         s->link->ops->close(s->link);
     }
     session_free(&s->core);
@@ -200,7 +208,7 @@ static void session_destroy(struct bfork_session *s)
     if (s->wake_fd >= 0)
         close(s->wake_fd);
     if (s->fork_guard)
-        munmap((void *)(uintptr_t)s->fork_guard, (size_t)sysconf(_SC_PAGESIZE));
+        guard_free(s->fork_guard);
     if (s->error != error_no_memory())
         free(s->error);
     free(s->answer_text);
@@ -266,10 +274,12 @@ int session_usable(struct bfork_session *s)
 
 const bfork_error *bfork_session_error(bfork_session *s)
 {
-    if (!s || s == &no_memory_session)
+    if (s == &no_memory_session)
         return error_no_memory();
-    if (s->kind == KIND_FAILED || s->kind == KIND_SERIAL)
+    if (s && (s->kind == KIND_FAILED || s->kind == KIND_SERIAL) && !(s->fork_guard && !*s->fork_guard))
         return s->error;
+    if (session_usable(s) != 0)
+        return bfork_last_error();          /* NULL, or forked */
     pthread_mutex_lock(&s->lock);
     const bfork_error *e = s->error;
     pthread_mutex_unlock(&s->lock);

@@ -7,8 +7,6 @@
  */
 #include "client.h"
 
-#include "base/clock.h"
-
 #include <stdlib.h>
 
 static struct bfork_stream no_memory_stream = { .failed = true };
@@ -20,10 +18,29 @@ bfork_stream *bfork_stream_new(void)
         error_set(BFORK_ENOMEM, "out of memory");
         return &no_memory_stream;
     }
+    st->fork_guard = guard_new();
+    if (!st->fork_guard) {
+        free(st);
+        error_set(BFORK_ENOMEM, "no memory page for a stream");
+        return &no_memory_stream;
+    }
     pthread_mutex_init(&st->lock, NULL);
     list_init(&st->ready);
     list_init(&st->pending);
+    list_init(&st->takers);
     return st;
+}
+
+struct taker { struct list_node node; struct bfork_session *s; };
+
+/* Threads that drive another session than s do not see what happened there. With the stream's lock. */
+static void tell_takers(struct bfork_stream *st, const struct bfork_session *s)
+{
+    for (LIST_EACH(&st->takers, n)) {
+        struct bfork_session *driven = LIST_ENTRY(n, struct taker, node)->s;
+        if (driven != s)
+            drive_poke(driven);
+    }
 }
 
 void stream_ready(struct bfork_future *f)
@@ -33,12 +50,13 @@ void stream_ready(struct bfork_future *f)
     if (list_in(&f->node))
         list_remove(&st->pending, &f->node);
     list_push_back(&st->ready, &f->node);
+    tell_takers(st, f->s);
     pthread_mutex_unlock(&st->lock);
 }
 
 void bfork_stream_add(bfork_stream *st, bfork_future *f, void *data)
 {
-    if (!st || !f || st->failed) {
+    if (!st || !f || st->failed || !*st->fork_guard) {
         bfork_future_free(&f);
         return;
     }
@@ -56,9 +74,10 @@ void bfork_stream_add(bfork_stream *st, bfork_future *f, void *data)
     pthread_mutex_lock(&st->lock);
     f->data_of_user = data;
     f->stream = st;
-    if (s)
-        st->s = s;
-    list_push_back(atomic_load(&f->state) == BFORK_DONE ? &st->ready : &st->pending, &f->node);
+    bool done = atomic_load(&f->state) == BFORK_DONE;
+    list_push_back(done ? &st->ready : &st->pending, &f->node);
+    if (done)
+        tell_takers(st, NULL);
     pthread_mutex_unlock(&st->lock);
     if (s)
         pthread_mutex_unlock(&s->lock);
@@ -83,17 +102,27 @@ static bool has_ready(void *arg)
     return yes;
 }
 
-/* A session some pending future belongs to, with a reference. */
-static struct bfork_session *someone(struct bfork_stream *st, bool *ret_several)
+/* The session of the first pending future, with a reference; NULL: nothing is pending. */
+static struct bfork_session *someone(struct bfork_stream *st)
 {
-    struct bfork_session *s = NULL;
-    *ret_several = false;
-    if (!list_empty(&st->pending)) {
-        s = LIST_ENTRY(list_first(&st->pending), struct bfork_future, node)->s;
-        *ret_several = LIST_ENTRY(list_last(&st->pending), struct bfork_future, node)->s != s;
-        session_ref(s);
-    }
+    if (list_empty(&st->pending))
+        return NULL;
+    struct bfork_session *s = LIST_ENTRY(list_first(&st->pending), struct bfork_future, node)->s;
+    session_ref(s);
     return s;
+}
+
+/* Drives one session until something is ready; the helpers of the others do the rest and poke this one. */
+static int wait_ready(struct bfork_stream *st, struct taker *me, uint64_t deadline)
+{
+    pthread_mutex_lock(&me->s->lock);
+    int rc = drive_wait(me->s, has_ready, st, LINK_NEXT, deadline, NULL, NULL);
+    pthread_mutex_unlock(&me->s->lock);
+    pthread_mutex_lock(&st->lock);
+    list_remove(&st->takers, &me->node);
+    pthread_mutex_unlock(&st->lock);
+    session_unref(me->s);
+    return rc;
 }
 
 int bfork_stream_next(bfork_stream *st, int timeout_ms, bfork_future **ret)
@@ -103,28 +132,22 @@ int bfork_stream_next(bfork_stream *st, int timeout_ms, bfork_future **ret)
         return error_set(BFORK_EINVAL, "bfork_stream_next: the stream is NULL");
     if (st->failed)
         return error_set(BFORK_ENOMEM, "out of memory when the stream was made");
+    if (!*st->fork_guard)
+        return error_set(BFORK_EFORKED, "this stream was made before fork(); a child needs its own");
     uint64_t deadline = drive_deadline(timeout_ms);
     for (;;) {
-        bool several;
+        struct taker me = { .s = NULL };
         pthread_mutex_lock(&st->lock);
         if ((*ret = take(st))) {
             pthread_mutex_unlock(&st->lock);
             return 0;
         }
-        struct bfork_session *s = someone(st, &several);
+        if ((me.s = someone(st)))
+            list_push_back(&st->takers, &me.node);
         pthread_mutex_unlock(&st->lock);
-        if (!s)
+        if (!me.s)
             return BFORK_END;
-        int rc = session_usable(s);
-        if (rc == BFORK_EFORKED)
-            return rc;                      /* and s is not ours to unref */
-        uint64_t now = clock_now(), step = now + 5 * CLOCK_MS;
-        pthread_mutex_lock(&s->lock);       /* with several sessions each is driven in turn: their helpers do the rest */
-        rc = drive_wait(s, has_ready, st, LINK_NEXT, several && step < deadline ? step : deadline, NULL, NULL);
-        pthread_mutex_unlock(&s->lock);
-        session_unref(s);
-        if (rc == BFORK_ETIMEDOUT && several && clock_now() < deadline)
-            continue;
+        int rc = wait_ready(st, &me, deadline);
         if (rc != 0)
             return rc;
     }
@@ -133,7 +156,7 @@ int bfork_stream_next(bfork_stream *st, int timeout_ms, bfork_future **ret)
 size_t bfork_stream_left(const bfork_stream *st)
 {
     struct bfork_stream *mutable = (struct bfork_stream *)(uintptr_t)st;
-    if (!st || st->failed)
+    if (!st || st->failed || !*st->fork_guard)
         return 0;
     pthread_mutex_lock(&mutable->lock);
     size_t n = st->ready.count + st->pending.count;
@@ -147,13 +170,12 @@ void bfork_stream_free(bfork_stream **stp)
 {
     struct bfork_stream *st = *stp;
     *stp = NULL;
-    if (!st || st->failed)
+    if (!st || st->failed || !*st->fork_guard)
         return;
     for (;;) {
-        bool several;
         pthread_mutex_lock(&st->lock);
         struct bfork_future *f = take(st);
-        struct bfork_session *s = f ? NULL : someone(st, &several);
+        struct bfork_session *s = f ? NULL : someone(st);
         pthread_mutex_unlock(&st->lock);
         if (!f && !s)
             break;
@@ -176,5 +198,6 @@ void bfork_stream_free(bfork_stream **stp)
         bfork_future_free(&f);
     }
     pthread_mutex_destroy(&st->lock);
+    guard_free(st->fork_guard);
     free(st);
 }

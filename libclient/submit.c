@@ -16,7 +16,7 @@ static bool has_room(void *arg)
     const struct room *r = arg;
     const struct bfork_pool *p = r->p;
     return p->pending == 0 || (p->pending < p->max_queued && p->queued_bytes + r->size <= p->max_queued_bytes) || p->error ||
-           p->s->error;
+           p->s->error || p->closed;
 }
 
 /* Waits for room in the pool's queue, or refuses. */
@@ -25,10 +25,11 @@ static int wait_for_room(struct bfork_pool *p, size_t size, const bfork_options 
     struct room r = { p, size };
     if (has_room(&r))
         return 0;
-    if (o && o->when_full == BFORK_REFUSE)
+    bool refuse = o && o->when_full == BFORK_REFUSE;
+    if (refuse && drive_try(p->s, has_room, &r, LINK_NEXT, drive_deadline(0), NULL, NULL) != 0)
         return error_set(BFORK_EAGAIN, "the pool's queue is full: %llu tasks, %llu bytes are waiting",
                          (unsigned long long)p->pending, (unsigned long long)p->queued_bytes);
-    int rc = drive_wait(p->s, has_room, &r, LINK_LOW, CLOCK_NEVER, NULL, NULL);
+    int rc = refuse ? 0 : drive_wait(p->s, has_room, &r, LINK_LOW, CLOCK_NEVER, NULL, NULL);
     return rc == 0 && p->closed ? error_set(BFORK_ECLOSED, "the pool was closed while waiting for room in its queue") : rc;
 }
 

@@ -127,7 +127,7 @@ uint64_t job_bytes(const struct batch *b, uint64_t first, uint64_t count)
 /* The quota of its tasks that are sent and not settled. */
 static void batch_give_back(struct session_job *j, const struct batch *b)
 {
-    uint64_t end = b->first + b->count < j->sent ? b->first + b->count : j->sent;
+    uint64_t end = j->epoch != j->s->epoch ? b->first : b->first + b->count < j->sent ? b->first + b->count : j->sent;
     for (uint64_t at = b->first; at < end;) {
         uint64_t from = bits_next(&j->settled, at, end, false), to = bits_next(&j->settled, from, end, true);
         if (from == end)
@@ -307,6 +307,30 @@ struct batch *job_cut_source(struct session_job *j)
     return b;
 }
 
+void session_job_abandon(struct session_job *j)
+{
+    struct session *s = j->s;
+    j->user = NULL;
+    j->abandoned = true;
+    session_job_close(j);
+    uint64_t rest = j->source_n - j->source_next;       /* never cut: never sent */
+    if (rest) {
+        bits_set(&j->settled, j->source_next, rest);
+        j->source_next = j->source_n;
+        j->unsettled -= rest;
+        s->unsettled -= rest;
+        s->settled_total += rest;
+    }
+    if (j->epoch == s->epoch && j->sent)
+        session_cancel(j, 0, j->sent);
+    job_drop(j, j->epoch == s->epoch ? j->sent : 0);
+    for (LIST_EACH(&j->batches, n)) {
+        struct batch *b = LIST_ENTRY(n, struct batch, node);
+        slice_unref(&b->body);
+    }
+    slice_unref(&j->source);
+}
+
 void session_job_close(struct session_job *j)
 {
     if (j->closed)
@@ -330,6 +354,22 @@ struct batch *job_batch(struct session_job *j, uint64_t index)
     return NULL;
 }
 
+void job_drop(struct session_job *j, uint64_t first)
+{
+    struct session *s = j->s;
+    for (uint64_t at = first; at < j->next;) {
+        uint64_t from = bits_next(&j->settled, at, j->next, false), to = bits_next(&j->settled, from, j->next, true);
+        if (from == j->next)
+            break;
+        job_settle(j, from, to - from);
+        j->unsettled -= to - from;
+        s->unsettled -= to - from;
+        s->settled_total += to - from;
+        at = to;
+    }
+    job_dirty(j);
+}
+
 /* Marks unsettled tasks [first, first + count), which are all in batches, as settled. */
 void job_settle(struct session_job *j, uint64_t first, uint64_t count)
 {
@@ -340,7 +380,7 @@ void job_settle(struct session_job *j, uint64_t first, uint64_t count)
         assert(b);
         uint64_t n = b->first + b->count - first;
         n = n < count ? n : count;
-        if (first < j->sent) {
+        if (first < j->sent && j->epoch == s->epoch) {
             uint64_t sent = j->sent - first < n ? j->sent - first : n;
             s->quota_used_tasks -= sent;
             s->quota_used_bytes -= job_bytes(b, first, sent);

@@ -59,7 +59,6 @@ void outcome_items(struct session *s, const struct wire_msg *m)
         if (i->id <= j->seq)
             continue;
         j->seq = i->id;
-        j->unacked++;
         if (j->source_n && i->first + i->count > j->source_next)
             continue;                       /* never sent: cannot have an outcome */
         tell(j, i);
@@ -68,16 +67,48 @@ void outcome_items(struct session *s, const struct wire_msg *m)
     }
 }
 
+static bool oks_reserve(struct session *s)
+{
+    if (s->n_oks < s->oks_capacity)
+        return true;
+    size_t capacity = s->oks_capacity ? 2 * s->oks_capacity : SESSION_ITEMS;
+    struct wire_item *oks = realloc(s->oks, capacity * sizeof(*oks));
+    if (!oks)
+        return false;
+    s->oks = oks;
+    s->oks_capacity = capacity;
+    return true;
+}
+
 void outcome_assigned(struct session *s, const struct wire_msg *m)
 {
-    for (uint32_t k = 0; k < m->n_items && s->n_oks < SESSION_ITEMS; k++) {
+    for (uint32_t k = 0; k < m->n_items; k++) {
         const struct wire_item *i = &m->items[k];
         struct session_job *j = map_get(&s->handles, i->job);
-        if (!j || i->first > j->next || i->count > j->next - i->first || bits_reserve(&j->assigned, j->next) != 0)
-            continue;                       /* no word: the broker keeps the range and asks again after a reconnect */
+        if (!j || i->first > j->next || i->count > j->next - i->first)
+            continue;                       /* of a job that ended meanwhile: the broker hears of that as well */
+        if (!oks_reserve(s) || bits_reserve(&j->assigned, j->next) != 0) {
+            session_reconnect(s, "out of memory for an assignment");    /* the broker keeps the range and asks again */
+            return;
+        }
         bits_set(&j->assigned, i->first, i->count);
         s->oks[s->n_oks++] = *i;
     }
+}
+
+void outcome_refuse(struct session_job *j, uint64_t index, const char *text)
+{
+    const struct wire_outcome o = { .kind = BFORK_REFUSED, .message = WIRE_STR(text) };
+    struct buf *doc = wire_outcome_encode(&o);
+    if (!doc) {
+        j->s->starved = true;
+        return;
+    }
+    struct wire_item item = { .job = j->handle, .first = index, .count = 1, .kind = WIRE_OUTCOME, .size = (uint32_t)doc->size,
+                              .body = slice_of(doc, 0, doc->size) };
+    tell(j, &item);
+    buf_unref(&doc);
+    job_dirty(j);
 }
 
 void session_cancel(struct session_job *j, uint64_t first, uint64_t count)

@@ -4,6 +4,7 @@
  */
 #include "state.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,8 +13,10 @@
 
 struct session_effect *send_effect(struct session *s, uint8_t type)
 {
-    if (s->n_effects >= SESSION_CONTROL - (type != WIRE_TASKS))     /* the last place is for TASKS */
+    if (s->n_effects >= SESSION_CONTROL - (type != WIRE_TASKS)) {   /* the last place is for TASKS */
+        s->more = true;
         return NULL;
+    }
     struct session_effect *e = &s->effects[s->n_effects++];
     memset(e, 0, sizeof(*e));
     e->type = SESSION_SEND;
@@ -82,6 +85,7 @@ static bool open_job(struct session *s, struct session_job *j)
     }
     e->msg.u.job_open = (struct wire_job_open){ .job = j->handle, .pool = j->pool->handle, .id = wire_bin_of(j->id, WIRE_ID),
                                                 .acked = j->seq, .spec = wire_bin_of(j->spec->data, j->spec->size) };
+    j->seq_acked = j->seq;
     keep(s, j->spec);
     j->opened = true;
     return true;
@@ -98,32 +102,33 @@ static void close_job(struct session *s, struct session_job *j)
     j->done_sent = true;
 }
 
+/* A cancel goes out when the broker has all its tasks: before that it would not find them. */
+static bool can_cancel(const struct session_job *j, const struct cancel *c)
+{
+    return j->opened && !j->waiting && j->sent >= c->first + c->count;
+}
+
 static void send_cancels(struct session *s)
 {
     size_t n = 0;
-    if (list_empty(&s->cancels))
-        return;
-    struct session_effect *e = send_effect(s, WIRE_CANCEL);
+    struct session_effect *e = list_empty(&s->cancels) ? NULL : send_effect(s, WIRE_CANCEL);
     if (!e)
         return;
-    while (n < SESSION_ITEMS && !list_empty(&s->cancels)) {
-        struct cancel *c = LIST_ENTRY(list_first(&s->cancels), struct cancel, node);
+    for (LIST_EACH_SAFE(&s->cancels, node, after)) {
+        struct cancel *c = LIST_ENTRY(node, struct cancel, node);
         const struct session_job *j = map_get(&s->handles, c->job);
-        uint64_t count = c->count;
-        if (j && j->opened && !j->waiting) {
-            while (count && n < SESSION_ITEMS) {
-                uint32_t part = count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
-                s->cuts[n++] = (struct wire_item){ .job = c->job, .first = c->first, .count = part, .why = WIRE_WHY_CANCEL };
-                c->first += part;
-                c->count = count -= part;
-            }
-        } else if (j) {
-            break;                          /* not yet known there: at a later flush */
-        } else {
-            count = 0;
+        if (j && !can_cancel(j, c))
+            continue;
+        while (j && c->count && n < SESSION_ITEMS) {
+            uint32_t part = c->count > UINT32_MAX ? UINT32_MAX : (uint32_t)c->count;
+            s->cuts[n++] = (struct wire_item){ .job = c->job, .first = c->first, .count = part, .why = WIRE_WHY_CANCEL };
+            c->first += part;
+            c->count -= part;
         }
-        if (count)
+        if (j && c->count) {
+            s->more = true;
             break;
+        }
         list_remove(&s->cancels, &c->node);
         free(c);
     }
@@ -169,12 +174,9 @@ static void send_acks(struct session *s, uint64_t now, bool finished)
             break;
         s->acks[n++] = (struct wire_item){ .id = j->seq, .job = j->handle, .count = 1 };
         j->seq_acked = j->seq;
-        j->unacked = 0;
     }
-    if (n == SESSION_ITEMS)
-        s->acks_due = 1;                    /* there may be more */
-    else
-        s->acks_due = 0;
+    s->acks_due = n == SESSION_ITEMS;       /* there may be more */
+    s->more |= n == SESSION_ITEMS;
     if (n == 0) {
         s->n_effects--;
         return;
@@ -188,20 +190,49 @@ static void send_oks(struct session *s)
     struct session_effect *e = s->n_oks ? send_effect(s, WIRE_ASSIGNED_OK) : NULL;
     if (!e)
         return;
-    e->msg.items = s->oks;                  /* cleared in session_effects_done */
-    e->msg.n_items = (uint32_t)s->n_oks;
+    s->oks_sent = s->n_oks < WIRE_ITEMS_MAX ? s->n_oks : WIRE_ITEMS_MAX;
+    s->more |= s->oks_sent < s->n_oks;
+    e->msg.items = s->oks;                  /* taken out in session_effects_done */
+    e->msg.n_items = (uint32_t)s->oks_sent;
 }
 
-/* May so much more be sent now? One item always may when nothing is on its way. */
-static bool room(const struct session *s, uint64_t bytes, uint64_t tasks)
+static uint64_t first_bytes(const struct wire_item *i)
+{
+    return i->flags & WIRE_FIXED ? i->size : 4 + (uint64_t)wire_len_at(i, 0);
+}
+
+static uint32_t tasks_within(const struct wire_item *i, uint64_t bytes)
+{
+    uint32_t n = 0;
+    if (bytes >= wire_item_bytes(i))
+        return i->count;
+    if (i->flags & WIRE_FIXED)
+        return (uint32_t)(bytes / i->size);
+    for (uint64_t size; n < i->count && (size = 4 + (uint64_t)wire_len_at(i, n)) <= bytes; n++)
+        bytes -= size;
+    return n;
+}
+
+/* What of a limit may be used now by something that would take `wanted`: 0 if so little is free that waiting is better. */
+static uint64_t free_of(uint64_t limit, uint64_t used, uint64_t wanted)
+{
+    uint64_t left = limit > used ? limit - used : 0;
+    return left < wanted && left < limit / 4 ? 0 : left;
+}
+
+/* How many tasks of this item may be sent now: within the window, of which one task may always have all, and the quotas. */
+static uint32_t room(const struct session *s, const struct wire_item *i)
 {
     const struct wire_welcome *l = &s->limits;
-    if (s->out_bytes != s->out_acked && s->out_bytes - s->out_acked + bytes > l->window_bytes)
-        return false;
-    if (s->quota_used_tasks == 0)
-        return true;
-    return (!l->quota_bytes || s->quota_used_bytes + bytes <= l->quota_bytes) &&
-           (!l->quota_tasks || s->quota_used_tasks + tasks <= l->quota_tasks);
+    uint64_t away = s->out_bytes - s->out_acked, wanted = wire_item_bytes(i), bytes = free_of(l->window_bytes, away, wanted);
+    if (away == 0 && bytes < first_bytes(i))
+        bytes = first_bytes(i);
+    if (l->quota_bytes) {
+        uint64_t quota = free_of(l->quota_bytes, s->quota_used_bytes, wanted);
+        bytes = quota < bytes ? quota : bytes;
+    }
+    uint64_t n = tasks_within(i, bytes), quota = l->quota_tasks ? free_of(l->quota_tasks, s->quota_used_tasks, i->count) : n;
+    return (uint32_t)(n < quota ? n : quota);
 }
 
 /* The next item of j that is neither settled nor sent. 0: none; 1: *item; -1: out of memory. */
@@ -249,6 +280,15 @@ static int next_item(struct session_job *j, struct wire_item *item)
     return 1;
 }
 
+/* The first task of the item is larger than all that this client may have at the broker. */
+static void refuse(const struct session *s, struct session_job *j, const struct wire_item *item)
+{
+    char text[128];
+    snprintf(text, sizeof(text), "the task has %llu bytes; the broker's quota for this client is %llu",
+             (unsigned long long)first_bytes(item), (unsigned long long)s->limits.quota_bytes);
+    outcome_refuse(j, item->first, text);
+}
+
 /* Adds items of j to the TASKS message. False: the message is full, or the window is. */
 static bool add_tasks(struct session *s, struct session_job *j, size_t *n, size_t *body)
 {
@@ -257,11 +297,23 @@ static bool add_tasks(struct session *s, struct session_job *j, size_t *n, size_
             return false;
         struct wire_item *item = &s->items[*n];
         int rc = next_item(j, item);
+        s->starved |= rc < 0;
         if (rc <= 0)
             return rc == 0;
-        uint64_t bytes = wire_item_bytes(item);
-        if ((*n && *body + bytes > WIRE_BATCH) || !room(s, bytes, item->count))
+        if (s->limits.quota_bytes && first_bytes(item) > s->limits.quota_bytes) {
+            refuse(s, j, item);
+            if (s->starved)
+                return false;
+            continue;
+        }
+        uint32_t count = room(s, item);
+        if (count == 0 || (*n && *body + wire_item_bytes(item) > WIRE_BATCH))
             return false;
+        if (count < item->count) {
+            struct wire_item rest;
+            wire_item_cut(item, count, item, &rest);
+        }
+        uint64_t bytes = wire_item_bytes(item);
         slice_ref(item->body);
         slice_ref(item->lens);
         j->sent = item->first + item->count;
@@ -279,11 +331,14 @@ bool session_flush(struct session *s, uint64_t now)
         return false;
     bool finished = false, full = false;
     size_t n = 0, body = 0;
+    s->more = s->starved = false;
     close_pools(s);
     open_pools(s);
     send_oks(s);
     for (LIST_EACH_SAFE(&s->dirty, node, after)) {
         struct session_job *j = LIST_ENTRY(node, struct session_job, dirty);
+        if (j->abandoned && j->epoch != s->epoch)
+            job_drop(j, 0);
         if (job_finished(j) && !j->opened && j->epoch != s->epoch) {
             job_free(j);                    /* the broker does not know it and has nothing to learn */
             continue;
@@ -316,7 +371,7 @@ bool session_flush(struct session *s, uint64_t now)
         e->msg.items = s->items;
         e->msg.n_items = (uint32_t)n;
     }
-    return s->n_effects > 0 && (!list_empty(&s->dirty) || s->bye);
+    return s->n_effects > 0 && (s->more || !list_empty(&s->dirty) || s->bye);
 }
 
 void session_effects_done(struct session *s)
@@ -330,8 +385,11 @@ void session_effects_done(struct session *s)
                 slice_unref(&m->items[k].body);
                 slice_unref(&m->items[k].lens);
             }
-        if (m->type == WIRE_ASSIGNED_OK)
-            s->n_oks = 0;
+    }
+    if (s->oks_sent) {
+        s->n_oks -= s->oks_sent;
+        memmove(s->oks, s->oks + s->oks_sent, s->n_oks * sizeof(*s->oks));
+        s->oks_sent = 0;
     }
     while (s->n_garbage)
         buf_unref(&s->garbage[--s->n_garbage]);

@@ -52,6 +52,7 @@ void session_free(struct session **sp)
     for (struct list_node *n; (n = list_pop(&s->questions));)
         free(LIST_ENTRY(n, struct question, node));
     map_free(&s->handles);
+    free(s->oks);
     free(s->name);
     free(s->host);
     free(s->software);
@@ -65,7 +66,7 @@ void session_connected(struct session *s, uint64_t now)
         return;
     s->state = SESSION_GREETING;
     s->out_bytes = s->out_acked = s->in_bytes = s->in_acked = 0;
-    s->last_received = s->last_tick = now;
+    s->last_received = s->quiet_since = s->last_tick = now;
     s->pinged = 0;
     struct session_effect *e = send_effect(s, WIRE_HELLO);
     if (!e)
@@ -96,7 +97,7 @@ void session_disconnected(struct session *s, uint64_t now)
     }
     for (LIST_EACH(&s->questions, n))
         LIST_ENTRY(n, struct question, node)->sent = false;
-    s->n_oks = 0;
+    s->n_oks = s->oks_sent = 0;
 }
 
 static void fail(struct session *s, int32_t code, struct wire_str text)
@@ -105,10 +106,10 @@ static void fail(struct session *s, int32_t code, struct wire_str text)
     s->ops->failed(s->ctx, code ? code : BFORK_EPROTOCOL, text);
 }
 
-static void reconnect(struct session *s, const char *why)
+void session_reconnect(struct session *s, const char *why)
 {
-    if (s->n_effects == SESSION_CONTROL)
-        s->n_effects--;
+    if (s->n_effects && s->effects[s->n_effects - 1].type == SESSION_RECONNECT)
+        return;
     s->effects[s->n_effects++] = (struct session_effect){ .type = SESSION_RECONNECT, .text = why };
 }
 
@@ -154,6 +155,8 @@ static void job_state(struct session *s, const struct wire_job_state *w)
     }
     if (w->next < j->sent)
         j->sent = w->next;
+    if (j->abandoned)
+        job_drop(j, j->sent);
     job_dirty(j);
 }
 
@@ -173,7 +176,7 @@ static void answer(struct session *s, uint32_t request, int32_t code, struct wir
 void session_recv(struct session *s, uint64_t now, const struct wire_msg *m)
 {
     struct session_effect *e;
-    s->last_received = now;
+    s->last_received = s->quiet_since = now;
     s->pinged = 0;
     if (s->state == SESSION_FAILED || s->state == SESSION_DOWN)
         return;
@@ -184,7 +187,7 @@ void session_recv(struct session *s, uint64_t now, const struct wire_msg *m)
         welcome(s, &m->u.welcome);
         break;
     case WIRE_RESET:
-        reconnect(s, "the broker asked to start over");
+        session_reconnect(s, "the broker asked to start over");
         break;
     case WIRE_ERROR:
         if (m->request)
@@ -193,7 +196,7 @@ void session_recv(struct session *s, uint64_t now, const struct wire_msg *m)
             fail(s, m->u.error.code, m->u.error.text);
         break;
     case WIRE_BYE:
-        reconnect(s, "the broker is leaving");
+        session_reconnect(s, "the broker is leaving");
         break;
     case WIRE_PING:
         if ((e = send_effect(s, WIRE_PONG)))
@@ -256,15 +259,15 @@ static uint64_t lease_ns(const struct session *s)
 
 void session_tick(struct session *s, uint64_t now)
 {
-    if (now > s->last_tick + lease_ns(s) / 2)       /* we were not driven: the broker is not to blame */
-        s->last_received = now;
+    if (!waits(s) || now > s->last_tick + lease_ns(s) / 2)  /* nothing was asked, or we were not driven: the broker is not to blame */
+        s->quiet_since = now;
     s->last_tick = now;
     if (!waits(s))
         return;
-    if (now >= s->last_received + lease_ns(s)) {
+    if (now >= s->quiet_since + lease_ns(s)) {
         snprintf(s->text, sizeof(s->text), "the broker was silent for %llu ms", (unsigned long long)(lease_ns(s) / CLOCK_MS));
-        reconnect(s, s->text);
-    } else if (s->state == SESSION_UP && !s->pinged && now >= s->last_received + lease_ns(s) / 2) {
+        session_reconnect(s, s->text);
+    } else if (s->state == SESSION_UP && !s->pinged && now >= s->quiet_since + lease_ns(s) / 2) {
         struct session_effect *e = send_effect(s, WIRE_PING);
         if (e)
             e->msg.u.ping.stamp = s->pinged = now;
@@ -275,9 +278,11 @@ uint64_t session_deadline(const struct session *s)
 {
     uint64_t at = CLOCK_NEVER;
     if (waits(s))
-        at = s->last_received + (s->pinged || s->state == SESSION_GREETING ? lease_ns(s) : lease_ns(s) / 2);
+        at = s->quiet_since + (s->pinged || s->state == SESSION_GREETING ? lease_ns(s) : lease_ns(s) / 2);
     if (s->state == SESSION_UP && s->acks_due && s->last_received + 200 * CLOCK_MS < at)
         at = s->last_received + 200 * CLOCK_MS;
+    if (s->starved && s->last_tick + 10 * CLOCK_MS < at)
+        at = s->last_tick + 10 * CLOCK_MS;
     return at;
 }
 
@@ -342,9 +347,21 @@ const struct wire_welcome *session_limits(const struct session *s)
     return &s->limits;
 }
 
+/* Tasks of b that are sent in this epoch and not settled; their bytes are added to *bytes. */
+static uint64_t sent_of(const struct session_job *j, const struct batch *b, uint64_t *bytes)
+{
+    uint64_t n = 0;
+    for (uint64_t i = b->first; i < b->first + b->count && i < j->sent && j->epoch == j->s->epoch; i++)
+        if (!bits_get(&j->settled, i)) {
+            *bytes += job_bytes(b, i, 1);
+            n++;
+        }
+    return n;
+}
+
 const char *session_check(struct session *s)
 {
-    uint64_t bytes = 0, unsettled = 0;
+    uint64_t bytes = 0, unsettled = 0, quota_tasks = 0, quota_bytes = 0;
     for (LIST_EACH(&s->jobs, n)) {
         struct session_job *j = LIST_ENTRY(n, struct session_job, node);
         uint64_t left = j->source_n - j->source_next, last = 0;
@@ -360,6 +377,7 @@ const char *session_check(struct session *s)
             last = b->first + b->count;
             left += b->left;
             bytes += b->bytes;
+            quota_tasks += sent_of(j, b, &quota_bytes);
         }
         if (left != j->unsettled)
             return "a job counts its unsettled tasks wrongly";
@@ -367,6 +385,8 @@ const char *session_check(struct session *s)
             return "a job is ahead of itself";
         unsettled += left;
     }
+    if (quota_tasks != s->quota_used_tasks || quota_bytes != s->quota_used_bytes)
+        return "the quota in use is counted wrongly";
     if (bytes != s->bytes_held)
         return "bytes held are counted wrongly";
     return unsettled == s->unsettled ? NULL : "unsettled tasks are counted wrongly";

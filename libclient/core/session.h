@@ -67,6 +67,9 @@ uint8_t *session_task_reserve(struct session_job *j, size_t size, uint64_t *ret_
 /* n elements of `size` bytes, read from `in` when they are sent and again when they must be sent again. Once a job, instead of
  * adds. */
 int session_map_add(struct session_job *j, struct slice in, uint32_t size, uint64_t n);
+/* A map whose array the caller takes back: it is not read any more, nor are outcomes told. What has gone out is asked for, the rest
+ * is settled. j is closed with this. */
+void session_job_abandon(struct session_job *j);
 void session_job_close(struct session_job *j);              /* no more tasks; j is gone once all is settled: do not use it then */
 /* Tasks [first, first + count): what has not gone out is settled as cancelled here and now (through ops), the rest is asked for. */
 void session_cancel(struct session_job *j, uint64_t first, uint64_t count);

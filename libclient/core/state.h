@@ -42,13 +42,13 @@ struct session_job {
     uint8_t id[WIRE_ID];
     struct buf *spec;
     bool at_most_once, closed, opened, waiting, done_sent;  /* opened: JOB_OPEN sent on this connection; waiting: for JOB_STATE */
+    bool abandoned;                 /* a map whose array is gone: nothing of it can be sent any more */
     uint64_t next;                  /* index of the next task added */
     uint64_t unsettled;
     uint64_t sent;                  /* indexes below it were sent in this epoch (or are settled) */
     uint64_t replay;                /* indexes below it were sent to an earlier epoch */
     uint64_t epoch;                 /* in which `sent` and `seq` count */
     uint64_t seq, seq_acked;        /* last outcome seen, last one acknowledged */
-    uint32_t unacked;               /* items since */
     struct list batches;
     struct batch *hint;             /* where the last outcome was */
     struct bits settled, assigned;
@@ -88,17 +88,21 @@ struct session {
     struct map handles;             /* job handle -> job */
     uint32_t next_handle, next_request;
     uint64_t tasks, settled_total, unsettled, bytes_held, sent_again, duplicates;
-    uint64_t quota_used_bytes, quota_used_tasks;    /* sent in this epoch and not settled */
+    uint64_t quota_used_bytes, quota_used_tasks;    /* sent in this epoch and not settled: of jobs whose epoch is this one */
     uint64_t out_bytes, out_acked;  /* on this connection: sent, acknowledged by the broker */
     uint64_t in_bytes, in_acked;    /* consumed, told to the broker */
     uint64_t acks_due;              /* jobs may have outcomes to acknowledge: bytes since */
     uint64_t last_received, last_tick, pinged;
+    uint64_t quiet_since;           /* since when the broker owes a sign of life */
     bool bye;
+    bool more;                      /* this flush had no room for all there is */
+    bool starved;                   /* out of memory: tried again soon */
     /* effects of this turn */
-    struct session_effect effects[SESSION_CONTROL];
+    struct session_effect effects[SESSION_CONTROL + 1];     /* the last: RECONNECT */
     size_t n_effects;
-    struct wire_item items[SESSION_ITEMS], acks[SESSION_ITEMS], cuts[SESSION_ITEMS], oks[SESSION_ITEMS];
-    size_t n_oks;
+    struct wire_item items[SESSION_ITEMS], acks[SESSION_ITEMS], cuts[SESSION_ITEMS];
+    struct wire_item *oks;          /* assignments to confirm: the first oks_sent are in this turn's effects */
+    size_t n_oks, oks_sent, oks_capacity;
     struct buf *garbage[SESSION_CONTROL];   /* what effects refer to and is freed after them */
     size_t n_garbage;
     char text[256];
@@ -112,6 +116,7 @@ void job_close_batch(struct batch *b);
 struct batch *job_cut_source(struct session_job *j);
 uint64_t job_bytes(const struct batch *b, uint64_t first, uint64_t count);    /* of these tasks, lengths included */
 void job_free(struct session_job *j);
+void job_drop(struct session_job *j, uint64_t first);         /* of an abandoned job: tasks from first on are settled, untold */
 bool job_finished(const struct session_job *j);
 void pool_free(struct session_pool *p);
 
@@ -123,8 +128,12 @@ uint64_t bits_next(const struct bits *b, uint64_t from, uint64_t end, bool value
 void bits_drop(struct bits *b, uint64_t below);             /* all below are set: forget them */
 
 /* outcome.c */
+void outcome_refuse(struct session_job *j, uint64_t index, const char *text);     /* this task is settled as REFUSED, here */
 void outcome_items(struct session *s, const struct wire_msg *m);
 void outcome_assigned(struct session *s, const struct wire_msg *m);
+
+/* session.c */
+void session_reconnect(struct session *s, const char *why);      /* text: static or s->text */
 
 /* send.c */
 struct session_effect *send_effect(struct session *s, uint8_t type); /* a zeroed SEND in this turn's effects; NULL: no room left */

@@ -43,7 +43,9 @@ static bool from_session(struct local *l, uint64_t now)
     size_t n;
     const struct session_effect *e = session_effects(l->core, &n);
     for (size_t i = 0; i < n; i++)
-        if (e[i].type == SESSION_SEND)
+        if (e[i].type == SESSION_RECONNECT)     /* nowhere to: the session is at its end */
+            l->events.failed(l->events.ctx, BFORK_ENOMEM, e[i].text);
+        else
             broker_recv(l->broker, now, PEER_CLIENT, WIRE_CLIENT, l->client_key, &e[i].msg);
     session_effects_done(l->core);
     return n > 0;
