@@ -53,6 +53,8 @@ void outcome_items(struct session *s, const struct wire_msg *m)
         struct session_job *j = map_get(&s->handles, i->job);
         uint64_t bytes = wire_item_bytes(i);
         s->in_bytes += bytes;
+        if (s->acks_due == 0)
+            s->acks_since = s->last_received;
         s->acks_due += bytes + 1;
         if (!j || i->count == 0 || i->first > j->next || i->count > j->next - i->first)
             continue;                       /* of a job that ended meanwhile, or a broker's slip: nothing to do with it */

@@ -160,7 +160,7 @@ static void send_questions(struct session *s)
 
 static void send_acks(struct session *s, uint64_t now, bool finished)
 {
-    if (s->acks_due == 0 || (!finished && s->acks_due < ACK_BYTES && now < s->last_received + ACK_NS))
+    if (s->acks_due == 0 || (!finished && s->acks_due < ACK_BYTES && now < s->acks_since + ACK_NS))
         return;
     size_t n = 0;
     struct session_effect *e = send_effect(s, WIRE_OUTCOMES_ACK);

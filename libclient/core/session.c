@@ -279,8 +279,8 @@ uint64_t session_deadline(const struct session *s)
     uint64_t at = CLOCK_NEVER;
     if (waits(s))
         at = s->quiet_since + (s->pinged || s->state == SESSION_GREETING ? lease_ns(s) : lease_ns(s) / 2);
-    if (s->state == SESSION_UP && s->acks_due && s->last_received + 200 * CLOCK_MS < at)
-        at = s->last_received + 200 * CLOCK_MS;
+    if (s->state == SESSION_UP && s->acks_due && s->acks_since + 200 * CLOCK_MS < at)
+        at = s->acks_since + 200 * CLOCK_MS;
     if (s->starved && s->last_tick + 10 * CLOCK_MS < at)
         at = s->last_tick + 10 * CLOCK_MS;
     return at;

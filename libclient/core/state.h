@@ -92,6 +92,7 @@ struct session {
     uint64_t out_bytes, out_acked;  /* on this connection: sent, acknowledged by the broker */
     uint64_t in_bytes, in_acked;    /* consumed, told to the broker */
     uint64_t acks_due;              /* jobs may have outcomes to acknowledge: bytes since */
+    uint64_t acks_since;            /* when the first of them came */
     uint64_t last_received, last_tick, pinged;
     uint64_t quiet_since;           /* since when the broker owes a sign of life */
     bool bye;
