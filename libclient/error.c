@@ -193,7 +193,10 @@ size_t bfork_error_text(const bfork_error *e, char *buf, size_t size)
         e = bfork_last_error();
     if (size)
         buf[0] = 0;
-    put(buf, size, &at, "%s: %s", bfork_status_name(e->kind), e->message);
+    const char *name = bfork_status_name(e->kind);
+    if (strncmp(e->message, name, strlen(name)) != 0)   /* messages of deaths begin with it */
+        put(buf, size, &at, "%s: ", name);
+    put(buf, size, &at, "%s", e->message);
     if (e->kind <= BFORK_FAILED && e->kind >= BFORK_MISMATCH) {
         if (*e->function && !strstr(e->message, e->function))
             put(buf, size, &at, ", in %s", e->function);
