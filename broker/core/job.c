@@ -81,8 +81,8 @@ void job_pending(struct broker *b, struct job *j, int64_t queued, int64_t held, 
         job_ready(b, j);
 }
 
-/* Queued and held tasks disappear; settle: with the outcome cancelled. */
-static void drop_waiting(struct broker *b, struct job *j, bool settle)
+/* Queued and held tasks disappear. */
+static void drop_waiting(struct broker *b, struct job *j)
 {
     struct list *lists[] = { &j->queue, &j->held };
     struct list_node *n;
@@ -92,26 +92,12 @@ static void drop_waiting(struct broker *b, struct job *j, bool settle)
             struct range *r = LIST_ENTRY(n, struct range, node);
             int64_t count = r->s.count;
             job_pending(b, j, i ? 0 : -count, i ? -count : 0, 0, -(int64_t)span_bytes(&r->s));
-            if (settle)
-                outcome_text(b, j, r->s.first, r->s.count, r->s.tries, BFORK_CANCELLED, NULL);
             range_free(b, r);
         }
     if (list_in(&j->ready))
         list_remove(&j->pool->ready, &j->ready);
     if (list_in(&j->holder))
         list_remove(&b->holders, &j->holder);
-}
-
-void job_cancel_all(struct broker *b, struct job *j)
-{
-    struct list_node *n;
-
-    drop_waiting(b, j, true);
-    while ((n = list_first(&j->live))) {
-        struct attempt *a = LIST_ENTRY(n, struct attempt, in_job);
-        outcome_text(b, j, a->next, a->end - a->next, a->s.tries, BFORK_CANCELLED, NULL);
-        attempt_close(b, a, WIRE_WHY_GONE);
-    }
 }
 
 static void forget(struct broker *b, struct job *j)
@@ -148,7 +134,7 @@ void job_free(struct broker *b, struct job *j)
 {
     struct list_node *n;
 
-    drop_waiting(b, j, false);
+    drop_waiting(b, j);
     while ((n = list_first(&j->live)))
         attempt_close(b, LIST_ENTRY(n, struct attempt, in_job), WIRE_WHY_GONE);
     j->unsent = NULL;

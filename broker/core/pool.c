@@ -119,20 +119,9 @@ void pool_close(struct broker *b, struct pool *p)
 {
     struct list_node *n;
 
-    for (LIST_EACH(&p->jobs, k)) {
-        struct job *j = LIST_ENTRY(k, struct job, in_pool);
-        if (reserve(b, 4, 4 + j->queue.count + j->held.count + j->live.count) < 0) {
-            session_fail(b, p->client->peer, BFORK_ENOMEM, "the broker is out of memory");
-            return;
-        }
-        job_cancel_all(b, j);
-    }
-    while ((n = list_pop(&p->jobs))) {
-        struct job *j = LIST_ENTRY(n, struct job, in_pool);
-        j->pool = NULL;
-        j->closed = true;
-        job_maybe_end(b, j);
-    }
+    /* Nobody would acknowledge outcomes of theirs: they would fill the client's window for ever. */
+    while ((n = list_first(&p->jobs)))
+        job_free(b, LIST_ENTRY(n, struct job, in_pool));
     pool_gone(b, p);
 }
 

@@ -202,7 +202,7 @@ struct job {
     struct job *same_hash;
     struct owner *owner;
     struct client *client;          /* NULL: parked */
-    struct pool *pool;              /* NULL: parked, or the pool was closed */
+    struct pool *pool;              /* NULL: parked */
     uint8_t id[WIRE_ID];
     uint32_t handle, number;
     uint64_t since, parked_until;
@@ -330,7 +330,7 @@ void owner_unref(struct broker *b, struct owner *o);
 
 /* pool.c */
 void pool_open(struct broker *b, struct client *c, const struct wire_msg *m);
-void pool_close(struct broker *b, struct pool *p);                  /* pool and jobs end; tasks settle as cancelled */
+void pool_close(struct broker *b, struct pool *p);                  /* pool and jobs end; nothing more is told of them */
 void pool_free(struct broker *b, struct pool *p);
 void pool_failed(struct broker *b, struct worker *w, const struct wire_pool_failed *f);
 void pool_check_failed(struct broker *b, struct pool *p);
@@ -348,7 +348,6 @@ void job_free(struct broker *b, struct job *j);
 void job_maybe_end(struct broker *b, struct job *j);
 void job_tasks(struct broker *b, struct client *c, const struct wire_msg *m);
 void job_cancel(struct broker *b, struct client *c, const struct wire_msg *m);
-void job_cancel_all(struct broker *b, struct job *j);               /* everything settles as cancelled at once */
 void job_pending(struct broker *b, struct job *j, int64_t queued, int64_t held, int64_t live, int64_t bytes);
 bool job_is_cancelled(const struct job *j, uint64_t index, uint64_t *ret_until);
 void job_release_held(struct broker *b, uint64_t *next);
