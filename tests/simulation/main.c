@@ -10,18 +10,9 @@
 /* Which faults a seed's world knows: none, one kind, or all. */
 static unsigned faults_of(uint64_t seed)
 {
-    static const unsigned masks[] = { 0,
-                                      FAULT_CUT,
-                                      FAULT_BROKER,
-                                      FAULT_WORKER,
-                                      FAULT_STALL,
-                                      FAULT_PROCESS,
-                                      FAULT_DRAIN,
-                                      FAULT_CUT | FAULT_BROKER,
-                                      FAULT_BROKER | FAULT_WORKER,
-                                      FAULT_CUT | FAULT_WORKER | FAULT_PROCESS,
-                                      63,
-                                      63 };
+    static const unsigned masks[] = { 0, FAULT_CUT, FAULT_BROKER, FAULT_WORKER, FAULT_STALL, FAULT_PROCESS, FAULT_DRAIN, FAULT_CLIENT,
+                                      FAULT_CUT | FAULT_BROKER, FAULT_BROKER | FAULT_WORKER, FAULT_CUT | FAULT_CLIENT,
+                                      FAULT_CUT | FAULT_WORKER | FAULT_PROCESS, 127, 127 };
     return masks[seed % (sizeof(masks) / sizeof(masks[0]))];
 }
 
@@ -60,13 +51,13 @@ int main(int argc, char **argv)
         }
         add(&sum, &r);
     }
-    printf("seeds %llu  attempted %llu  delivered %llu  ok %llu  failed %llu  lost %llu  unknown %llu  duplicates dropped %llu\n",
+    printf("seeds %llu  attempted %llu  delivered %llu  ok %llu  failed %llu  lost %llu  unknown %llu  cancelled %llu  duplicates dropped %llu\n",
            (unsigned long long)count, (unsigned long long)sum.attempted, (unsigned long long)sum.delivered,
            (unsigned long long)sum.ok, (unsigned long long)sum.failed, (unsigned long long)sum.lost_outcome,
-           (unsigned long long)sum.unknown, (unsigned long long)sum.duplicates);
-    printf("began %llu  began again %llu  sent again %llu  cuts %llu  broker restarts %llu  worker deaths %llu  events %llu\n",
+           (unsigned long long)sum.unknown, (unsigned long long)sum.cancelled, (unsigned long long)sum.duplicates);
+    printf("began %llu  began again %llu  sent again %llu  cuts %llu  broker restarts %llu  worker deaths %llu  client deaths %llu  events %llu\n",
            (unsigned long long)sum.started, (unsigned long long)sum.started_again, (unsigned long long)sum.sent_again,
-           (unsigned long long)sum.cuts, (unsigned long long)sum.broker_restarts, (unsigned long long)sum.worker_deaths,
+           (unsigned long long)sum.cuts, (unsigned long long)sum.broker_restarts, (unsigned long long)sum.worker_deaths, (unsigned long long)sum.client_deaths,
            (unsigned long long)sum.events);
     return failures ? 1 : 0;
 }

@@ -42,7 +42,11 @@ static void client_notices(struct sim *s, void *what, uint64_t conn, uint64_t b)
 {
     struct sim_client *c = what;
     (void)b;
-    if (c->here.conn == conn)
+    if (c->here.conn != conn || c->dead)
+        return;
+    if (c->stalled_until > s->now)
+        sim_at(s, c->stalled_until + 1, client_notices, c, conn, 0, NULL);
+    else
         client_connection_lost(s, c);
 }
 
@@ -63,31 +67,78 @@ static void broker_notices(struct sim *s, void *what, uint64_t conn, uint64_t b)
 /* When an end notices: at once, some milliseconds later, or only by its own time-outs. */
 static uint64_t notice(struct sim *s)
 {
-    return s->now + (sim_chance(s, 700)   ? sim_random(s, CLOCK_MS)
-                     : sim_chance(s, 800) ? sim_random(s, 2 * CLOCK_SEC)
-                                          : 20 * CLOCK_SEC);
+    return s->now + (sim_chance(s, 700) ? sim_random(s, CLOCK_MS) : sim_chance(s, 800) ? sim_random(s, 2 * CLOCK_SEC) : 20 * CLOCK_SEC);
+}
+
+uint64_t net_connect(struct sim *s)
+{
+    uint64_t conn = ++s->next_conn;
+    if (s->n_conns < 4096) {
+        s->conns[s->n_conns].conn = conn;
+        s->conns[s->n_conns++].delivers = true;
+    }
+    return conn;
+}
+
+bool net_delivers(const struct sim *s, uint64_t conn)
+{
+    for (size_t i = 0; i < s->n_conns; i++)
+        if (s->conns[i].conn == conn)
+            return s->conns[i].delivers;
+    return false;
+}
+
+void net_keep(struct sim_end *e, uint64_t conn, struct buf *frame)
+{
+    if (e->n_inbox == e->inbox_capacity) {
+        e->inbox_capacity = e->inbox_capacity ? 2 * e->inbox_capacity : 16;
+        e->inbox = realloc(e->inbox, e->inbox_capacity * sizeof(*e->inbox));
+        if (!e->inbox)
+            abort();
+    }
+    e->inbox[e->n_inbox].conn = conn;
+    e->inbox[e->n_inbox++].frame = buf_ref(frame);
+}
+
+void net_forget(struct sim_end *e)
+{
+    while (e->n_inbox)
+        buf_unref(&e->inbox[--e->n_inbox].frame);
+    free(e->inbox);
+    e->inbox = NULL;
+    e->inbox_capacity = 0;
+}
+
+/* What is on its way arrives all the same, or is lost, each direction by itself; nothing more is sent. */
+static bool cut(struct sim *s, uint64_t conn)
+{
+    bool late = sim_chance(s, 500);
+    for (size_t i = 0; i < s->n_conns; i++)
+        if (s->conns[i].conn == conn)
+            s->conns[i].delivers = late;
+    s->report.cuts++;
+    sim_at(s, notice(s), broker_notices, NULL, conn, 0, NULL);
+    return sim_chance(s, 500);
 }
 
 void net_cut_client(struct sim *s, struct sim_client *c)
 {
     uint64_t conn = c->here.conn;
-    if (!conn)
+    if (!conn || !c->there.conn)
         return;
     sim_trace(s, "c%d is cut from the broker", c->number);
-    s->report.cuts++;
-    c->there.conn = 0;                      /* nothing arrives any more, in either direction */
+    c->there.conn = 0;
+    c->lossy = cut(s, conn);
     sim_at(s, notice(s), client_notices, c, conn, 0, NULL);
-    sim_at(s, notice(s), broker_notices, NULL, conn, 0, NULL);
 }
 
 void net_cut_worker(struct sim *s, struct sim_worker *w)
 {
     uint64_t conn = w->here.conn;
-    if (!conn)
+    if (!conn || !w->there.conn)
         return;
     sim_trace(s, "w%d is cut from the broker", w->number);
-    s->report.cuts++;
     w->there.conn = 0;
+    w->lossy = cut(s, conn);
     sim_at(s, notice(s), worker_notices, w, conn, 0, NULL);
-    sim_at(s, notice(s), broker_notices, NULL, conn, 0, NULL);
 }

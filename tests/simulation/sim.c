@@ -118,7 +118,7 @@ static void fault(struct sim *s, void *what, uint64_t a, uint64_t b)
     (void)what, (void)a, (void)b;
     if (s->healed)
         return;
-    unsigned one = 1u << sim_random(s, 6);
+    unsigned one = 1u << sim_random(s, FAULT_KINDS);
     struct sim_worker *w = &s->workers[sim_random(s, (uint64_t)s->n_workers)];
     struct sim_client *c = &s->clients[sim_random(s, (uint64_t)s->n_clients)];
     if (!(s->faults & one)) {
@@ -131,6 +131,11 @@ static void fault(struct sim *s, void *what, uint64_t a, uint64_t b)
         broker_crash(s);
     } else if (one == FAULT_WORKER) {
         worker_crash(s, w);
+    } else if (one == FAULT_CLIENT && sim_chance(s, 150)) {
+        client_crash(s, c);
+    } else if (one == FAULT_STALL && sim_chance(s, 300)) {
+        c->stalled_until = s->now + 100 * CLOCK_MS + sim_random(s, 9000) * CLOCK_MS;
+        sim_trace(s, "c%d does not look for a while", c->number);
     } else if (one == FAULT_STALL) {
         stall_worker(s, w);
     } else if (one == FAULT_PROCESS) {
@@ -165,7 +170,7 @@ static bool all_settled(const struct sim *s)
 {
     for (int c = 0; c < s->n_clients; c++)
         for (int j = 0; j < s->clients[c].n_jobs; j++)
-            if (s->clients[c].jobs[j].settled < s->clients[c].jobs[j].n)
+            if (!s->clients[c].jobs[j].dropped && s->clients[c].jobs[j].settled < s->clients[c].jobs[j].n)
                 return false;
     return true;
 }
@@ -182,22 +187,26 @@ static void judge_task(struct sim *s, const struct sim_job *j, uint32_t i)
     r->lost_outcome += kind == BFORK_LOST;
     r->unknown += kind == BFORK_UNKNOWN;
     r->failed += kind != BFORK_OK && kind != BFORK_LOST && kind != BFORK_UNKNOWN;
-    if (j->outcomes[i] != 1)
+    r->cancelled += kind == BFORK_CANCELLED;
+    r->dropped += j->dropped;
+    if (j->outcomes[i] != 1 && !(j->dropped && !j->outcomes[i]))
         sim_fail(s, "job %u task %u has %u outcomes", j->tag, i, j->outcomes[i]);
     if (j->at_most_once && j->starts[i] > 1)
         sim_fail(s, "job %u task %u was to run at most once and began %u times", j->tag, i, j->starts[i]);
+    if (!j->outcomes[i])
+        return;
     if (kind == BFORK_OK && j->starts[i] == 0)
         sim_fail(s, "job %u task %u is well and never began", j->tag, i);
     enum sim_task does = task_kind(j, i);
     if (does == TASK_OK && kind != BFORK_OK && kind != BFORK_LOST && kind != BFORK_UNKNOWN &&
-        !(kind == BFORK_CRASHED && (s->faults & FAULT_PROCESS)))
+        !(kind == BFORK_CRASHED && (s->faults & FAULT_PROCESS)) && !(kind == BFORK_CANCELLED && j->cancelled[i]))
         sim_fail(s, "job %u task %u should be well and ended as %d", j->tag, i, kind);
     if (does != TASK_OK && kind == BFORK_OK)
         sim_fail(s, "job %u task %u should have failed", j->tag, i);
     if (kind == BFORK_LOST && !(s->faults & (FAULT_WORKER | FAULT_STALL | FAULT_CUT | FAULT_BROKER | FAULT_DRAIN)))
         sim_fail(s, "job %u task %u was lost though no worker was", j->tag, i);
     /* With nothing but restarts of the broker, what a live worker holds never runs again. */
-    if (!(s->faults & ~(unsigned)FAULT_BROKER) && j->starts[i] > 1)
+    if (!(s->faults & ~(unsigned)FAULT_BROKER) && !s->cancels && j->starts[i] > 1)
         sim_fail(s, "job %u task %u ran %u times though only the broker was restarted", j->tag, i, j->starts[i]);
 }
 
@@ -223,21 +232,25 @@ static void tear_down(struct sim *s)
     }
     for (int c = 0; c < s->n_clients; c++) {
         session_free(&s->clients[c].core);
+        net_forget(&s->clients[c].here);
         for (int j = 0; j < s->clients[c].n_jobs; j++) {
             free(s->clients[c].jobs[j].outcomes);
             free(s->clients[c].jobs[j].starts);
             free(s->clients[c].jobs[j].kinds);
+            free(s->clients[c].jobs[j].cancelled);
             free(s->clients[c].jobs[j].in);
         }
     }
-    for (int w = 0; w < s->n_workers; w++)
+    for (int w = 0; w < s->n_workers; w++) {
         worker_free(&s->workers[w].core);
+        net_forget(&s->workers[w].here);
+    }
     broker_free(&s->broker);
     free(s->heap);
 }
 
 /* Names who waits for what. */
-static void stuck(struct sim *s)
+static void stuck(struct sim *s, const char *what)
 {
     char text[1400];
     size_t at = 0;
@@ -247,7 +260,7 @@ static void stuck(struct sim *s)
             uint32_t i = 0;
             while (i < job->n && job->outcomes[i])
                 i++;
-            if (i < job->n && at < sizeof(text))
+            if (i < job->n && !job->dropped && at < sizeof(text))
                 at += (size_t)snprintf(text + at, sizeof(text) - at,
                                        "; c%d job %u%s%s: %u of %u settled, %u added, first without is %u (began %u times)", c,
                                        job->tag, job->map ? " map" : "", job->at_most_once ? " once" : "", job->settled, job->n,
@@ -280,21 +293,74 @@ static void stuck(struct sim *s)
                                        w->procs[k].ready ? "" : " starting", w->procs[k].stopping ? " stopping" : "",
                                        w->procs[k].dead ? " dead" : "", w->procs[k].busy ? " busy" : "", w->procs[k].count);
     }
-    sim_fail(s, "not everything was settled %llu s after healing%s", (unsigned long long)((s->now - s->faults_until) / CLOCK_SEC),
+    sim_fail(s, "%s: %llu s after healing%s", what, (unsigned long long)((s->now - s->faults_until) / CLOCK_SEC),
              text);
 }
 
-static void run_events(struct sim *s)
+static void run_until(struct sim *s, bool (*done)(const struct sim *), uint64_t end)
 {
-    while (s->n_heap && !s->failure[0] && !(s->healed && all_settled(s))) {
+    while (s->n_heap && !s->failure[0] && !done(s) && s->heap[0].at <= end && s->report.events <= EVENTS_MAX) {
         struct sim_event e = next_event(s);
         s->now = e.at;
         s->report.events++;
         e.run(s, e.what, e.a, e.frame ? (uint64_t)(uintptr_t)e.frame : e.b);
         buf_unref(&e.frame);
-        if (s->now > s->faults_until + END_OF_TIME || s->report.events > EVENTS_MAX)
-            break;
     }
+}
+
+static bool settled(const struct sim *s)
+{
+    return s->healed && all_settled(s);
+}
+
+/* Nobody holds anything of anybody any more. */
+static bool empty(const struct sim *s)
+{
+    struct broker_counters b;
+    if (!s->broker)
+        return false;
+    broker_counters(s->broker, &b);
+    for (int i = 0; i < s->n_workers; i++) {
+        struct worker_counters n = { .chunks = 1 };
+        if (s->workers[i].core)
+            worker_counters(s->workers[i].core, &n);
+        if (n.chunks || n.held_bytes)
+            return false;
+    }
+    return b.clients == 0 && b.queued == 0 && b.running == 0 && broker_idle(s->broker);
+}
+
+static void close_all(struct sim *s)
+{
+    struct broker_counters b;
+    for (int c = 0; c < s->n_clients; c++)
+        client_leave(s, &s->clients[c]);
+    run_until(s, empty, s->now + 200 * CLOCK_SEC);
+    if (s->failure[0])
+        return;
+    if (!empty(s)) {
+        stuck(s, "not everything was given back after the clients had left");
+        return;
+    }
+    broker_counters(s->broker, &b);
+    if (b.bytes > 524288)       /* caches of objects stay */
+        sim_fail(s, "the broker has no clients and %llu bytes", (unsigned long long)b.bytes);
+}
+
+/* A client that does not read: only its own work stops. */
+static void others_are_served(struct sim *s, void *what, uint64_t a, uint64_t b)
+{
+    uint64_t begun = 0;
+    (void)what, (void)a, (void)b;
+    for (int c = 1; c < s->n_clients; c++)
+        for (int j = 0; j < s->clients[c].n_jobs; j++)
+            if (!s->clients[c].jobs[j].dropped && s->clients[c].jobs[j].settled < s->clients[c].jobs[j].n)
+                sim_fail(s, "c%d waits because c0 does not read", c);
+    for (int j = 0; j < s->clients[0].n_jobs; j++)
+        for (uint32_t i = 0; i < s->clients[0].jobs[j].n; i++)
+            begun += s->clients[0].jobs[j].starts[i] > 0;
+    if (begun > 2000)
+        sim_fail(s, "c0 does not read, and %llu of its tasks were run", (unsigned long long)begun);
 }
 
 int sim_run(uint64_t seed, unsigned faults, bool trace, struct sim_report *report, char failure[SIM_TEXT])
@@ -310,6 +376,16 @@ int sim_run(uint64_t seed, unsigned faults, bool trace, struct sim_report *repor
     s->n_workers = 1 + (int)sim_random(s, SIM_WORKERS);
     s->n_clients = 1 + (int)sim_random(s, SIM_CLIENTS);
     s->faults_until = s->now + 500 * CLOCK_MS + sim_random(s, 8000) * CLOCK_MS;
+    s->cancels = sim_chance(s, 300);
+    s->window_small = sim_chance(s, 200) ? 200 + sim_random(s, 400) : 0;
+    if (faults == 0 && sim_chance(s, 300)) {
+        s->slow_reader = true;
+        s->n_clients = SIM_CLIENTS;
+        s->cancels = false;
+        s->window_small = 0;
+        s->faults_until = s->now;
+        sim_at(s, s->now + 59 * CLOCK_SEC, others_are_served, NULL, 0, 0, NULL);
+    }
     broker_start(s);
     for (int w = 0; w < s->n_workers; w++) {
         s->workers[w] = (struct sim_worker){ .s = s, .number = w };
@@ -321,11 +397,13 @@ int sim_run(uint64_t seed, unsigned faults, bool trace, struct sim_report *repor
     }
     sim_at(s, s->now + sim_random(s, 300 * CLOCK_MS), fault, NULL, 0, 0, NULL);
     sim_at(s, s->faults_until, heal, NULL, 0, 0, NULL);
-    run_events(s);
+    run_until(s, settled, s->faults_until + END_OF_TIME);
     if (!s->failure[0] && !all_settled(s))
-        stuck(s);
+        stuck(s, "not everything was settled");
     if (!s->failure[0])
         judge(s);
+    if (!s->failure[0])
+        close_all(s);
     *report = s->report;
     memcpy(failure, s->failure, sizeof(s->failure));
     tear_down(s);

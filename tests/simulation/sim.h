@@ -20,10 +20,20 @@
 #define SIM_WORKERS 4
 #define SIM_CLIENTS 3
 #define SIM_JOBS 4
+#define SIM_POOLS 2
 #define SIM_PROCS 64
 #define SIM_RING 48                 /* tasks a process's ring takes */
 
-enum sim_fault { FAULT_CUT = 1, FAULT_BROKER = 2, FAULT_WORKER = 4, FAULT_STALL = 8, FAULT_PROCESS = 16, FAULT_DRAIN = 32 };
+enum sim_fault {
+    FAULT_CUT = 1,
+    FAULT_BROKER = 2,
+    FAULT_WORKER = 4,
+    FAULT_STALL = 8,
+    FAULT_PROCESS = 16,
+    FAULT_DRAIN = 32,
+    FAULT_CLIENT = 64,
+    FAULT_KINDS = 7
+};
 
 /* What a task does is decided by its index: so every run of it does the same. */
 enum sim_task { TASK_OK, TASK_FAILS, TASK_CRASHES };
@@ -40,9 +50,11 @@ struct sim_event {
 
 /* One end of a connection: messages towards it arrive in order. */
 struct sim_end {
-    uint64_t conn;
-    uint64_t last;
-}; /* conn 0: not connected; last: arrival of the newest message on its way here */
+    uint64_t conn;                  /* 0: not connected */
+    uint64_t last;                  /* arrival of the newest message on its way here */
+    struct { uint64_t conn; struct buf *frame; } *inbox;    /* arrived while its owner stalls */
+    size_t n_inbox, inbox_capacity;
+};
 
 struct sim_proc {
     worker_proc id;                 /* 0: free */
@@ -64,6 +76,7 @@ struct sim_worker {
     uint8_t instance[WIRE_ID];
     uint64_t life, tick_at, stalled_until;
     bool reconnecting, draining;
+    bool lossy;                     /* the last cut lost what was on its way to it */
     uint32_t slots;
     char name[16];
 };
@@ -73,8 +86,11 @@ struct sim_job {
     struct session_job *core;
     uint32_t tag;                   /* unique in the world: client * SIM_JOBS + job */
     bool map, at_most_once, closed;
+    bool dropped;                   /* its pool was closed or its client died: nothing is awaited any more */
+    int pool;
     uint32_t n, added, settled;
     uint8_t *outcomes;              /* of each task: how many */
+    uint8_t *cancelled;             /* its client has asked for that */
     uint16_t *starts;
     int8_t *kinds;
     uint64_t *in;                   /* of a map */
@@ -84,17 +100,19 @@ struct sim_client {
     struct sim *s;
     int number;
     struct session *core;
-    struct session_pool *pool;
+    struct session_pool *pools[SIM_POOLS];
+    int n_pools;
     struct sim_end here, there;
     struct sim_job jobs[SIM_JOBS];
     int n_jobs;
     uint64_t life, tick_at;
-    bool reconnecting, failed;
+    uint64_t stalled_until;
+    bool reconnecting, lossy, dead, leaving;
 };
 
 struct sim_report {
     uint64_t attempted, delivered, ok, failed, lost_outcome, unknown, started, started_again, events, cuts, broker_restarts,
-        worker_deaths, duplicates, sent_again;
+        worker_deaths, duplicates, sent_again, cancelled, dropped, client_deaths;
 };
 
 struct sim {
@@ -107,9 +125,11 @@ struct sim {
     struct sim_client clients[SIM_CLIENTS];
     int n_workers, n_clients;
     unsigned faults;
+    bool cancels, slow_reader, closing;
+    uint64_t window_small;          /* windows and quotas of this world: 0: the usual ones */
     bool healed, trace;
     uint64_t faults_until;
-    struct { uint64_t conn; bool is_worker; int number; } conns[4096];   /* the broker's peers */
+    struct { uint64_t conn; bool delivers; } conns[4096];   /* the broker's peers */
     size_t n_conns;
     struct wire_item items[WIRE_ITEMS_MAX];
     struct sim_report report;
@@ -132,6 +152,10 @@ void sim_trace_items(struct sim *s, const struct wire_msg *m);
 void net_send(struct sim *s, uint64_t conn, struct sim_end *to, const struct wire_msg *m,
               void (*arrive)(struct sim *, void *, uint64_t, uint64_t), void *what);
 struct wire_msg net_open(struct sim *s, struct buf *frame);
+bool net_delivers(const struct sim *s, uint64_t conn);  /* may a message of this connection still reach the broker? */
+uint64_t net_connect(struct sim *s);
+void net_keep(struct sim_end *e, uint64_t conn, struct buf *frame);
+void net_forget(struct sim_end *e);
 void net_cut_client(struct sim *s, struct sim_client *c);
 void net_cut_worker(struct sim *s, struct sim_worker *w);
 
@@ -146,6 +170,8 @@ void worker_crash(struct sim *s, struct sim_worker *w);
 void worker_connection_lost(struct sim *s, struct sim_worker *w);
 void client_start(struct sim *s, struct sim_client *c);
 void client_perform(struct sim *s, struct sim_client *c);
+void client_leave(struct sim *s, struct sim_client *c);
+void client_crash(struct sim *s, struct sim_client *c);
 void client_connection_lost(struct sim *s, struct sim_client *c);
 struct sim_job *job_of_tag(struct sim *s, uint32_t tag);
 enum sim_task task_kind(const struct sim_job *j, uint64_t index);

@@ -95,36 +95,63 @@ static struct sim_worker *worker_of(struct sim *s, uint64_t conn)
     return NULL;
 }
 
+/* A message has arrived at its host; it is read in order, when the program looks. */
+static void read_client(struct sim *s, void *what, uint64_t a, uint64_t b)
+{
+    struct sim_client *c = what;
+    (void)a, (void)b;
+    if (c->stalled_until > s->now) {
+        sim_at(s, c->stalled_until + 1, read_client, c, 0, 0, NULL);
+        return;
+    }
+    for (size_t i = 0; i < c->here.n_inbox; i++) {
+        uint64_t conn = c->here.inbox[i].conn;
+        if (c->dead || c->here.conn != conn || (c->lossy && c->there.conn != conn))
+            continue;
+        struct wire_msg m = net_open(s, c->here.inbox[i].frame);
+        sim_trace(s, "c%d < broker  %s", c->number, wire_type_name(m.type));
+        sim_trace_items(s, &m);
+        session_recv(c->core, s->now, &m);
+        client_perform(s, c);
+    }
+    net_forget(&c->here);
+}
+
 static void at_client(struct sim *s, void *what, uint64_t conn, uint64_t frame)
 {
     struct sim_client *c = what;
-    if (c->here.conn != conn || c->there.conn != conn || c->failed)
-        return;
-    struct wire_msg m = net_open(s, (struct buf *)(uintptr_t)frame);
-    sim_trace(s, "c%d < broker  %s", c->number, wire_type_name(m.type));
-    sim_trace_items(s, &m);
-    session_recv(c->core, s->now, &m);
-    client_perform(s, c);
+    net_keep(&c->here, conn, (struct buf *)(uintptr_t)frame);
+    if (c->stalled_until <= s->now || c->here.n_inbox == 1)
+        read_client(s, c, 0, 0);
 }
 
-static void late_worker(struct sim *s, void *what, uint64_t conn, uint64_t frame)
+static void read_worker(struct sim *s, void *what, uint64_t a, uint64_t b)
 {
     struct sim_worker *w = what;
-    if (!w->core || w->here.conn != conn || w->there.conn != conn)
-        return;
-    if (w->stalled_until > s->now) {        /* it does not look: the message waits, in order */
-        uint64_t at = w->stalled_until;
-        if (at <= w->here.last)
-            at = w->here.last + 1;
-        w->here.last = at;
-        sim_at(s, at, late_worker, w, conn, 0, buf_ref((struct buf *)(uintptr_t)frame));
+    (void)a, (void)b;
+    if (w->stalled_until > s->now) {
+        sim_at(s, w->stalled_until + 1, read_worker, w, 0, 0, NULL);
         return;
     }
-    struct wire_msg m = net_open(s, (struct buf *)(uintptr_t)frame);
-    sim_trace(s, "w%d < broker  %s %u", w->number, wire_type_name(m.type), m.n_items);
-    sim_trace_items(s, &m);
-    worker_recv(w->core, s->now, &m);
-    worker_perform(s, w);
+    for (size_t i = 0; i < w->here.n_inbox; i++) {
+        uint64_t conn = w->here.inbox[i].conn;
+        if (!w->core || w->here.conn != conn || (w->lossy && w->there.conn != conn))
+            continue;
+        struct wire_msg m = net_open(s, w->here.inbox[i].frame);
+        sim_trace(s, "w%d < broker  %s %u", w->number, wire_type_name(m.type), m.n_items);
+        sim_trace_items(s, &m);
+        worker_recv(w->core, s->now, &m);
+        worker_perform(s, w);
+    }
+    net_forget(&w->here);
+}
+
+static void at_worker(struct sim *s, void *what, uint64_t conn, uint64_t frame)
+{
+    struct sim_worker *w = what;
+    net_keep(&w->here, conn, (struct buf *)(uintptr_t)frame);
+    if (w->stalled_until <= s->now || w->here.n_inbox == 1)
+        read_worker(s, w, 0, 0);
 }
 
 void broker_perform(struct sim *s)
@@ -141,13 +168,16 @@ void broker_perform(struct sim *s)
         if (e[i].type == BROKER_SEND && c)
             net_send(s, e[i].peer, &c->here, &e[i].msg, at_client, c);
         else if (e[i].type == BROKER_SEND && w)
-            net_send(s, e[i].peer, &w->here, &e[i].msg, late_worker, w);
+            net_send(s, e[i].peer, &w->here, &e[i].msg, at_worker, w);
         else if (e[i].type == BROKER_CUT) {
             sim_trace(s, "broker cuts %llu: %s", (unsigned long long)e[i].peer, e[i].text ? e[i].text : "");
             if (c)
                 net_cut_client(s, c);
             if (w)
                 net_cut_worker(s, w);
+            for (size_t k = 0; k < s->n_conns; k++)
+                if (s->conns[k].conn == e[i].peer)
+                    s->conns[k].delivers = false;
         } else if (e[i].type == BROKER_LOG) {
             sim_trace(s, "broker: %s", e[i].text);
         }

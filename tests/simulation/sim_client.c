@@ -46,6 +46,8 @@ static void on_outcomes(void *ctx, void *user, const struct wire_item *item)
             if (item->body.size != 8 * (size_t)item->count || result != task_value(j->tag, i) * 3 + 1)
                 sim_fail(c->s, "job %u: task %llu has another's result", j->tag, (unsigned long long)i);
         }
+        if (j->dropped)
+            sim_fail(c->s, "job %u: an outcome of task %llu after its pool was closed", j->tag, (unsigned long long)i);
         j->outcomes[i]++;
         j->kinds[i] = (int8_t)o.kind;
         j->settled++;
@@ -78,12 +80,23 @@ static void on_failed(void *ctx, int32_t code, struct wire_str text)
 
 static const struct session_ops ops = { on_outcomes, on_pool_state, on_output, on_answer, on_failed };
 
+/* A program that stalls does nothing. */
+static bool later(struct sim *s, struct sim_client *c, void (*run)(struct sim *, void *, uint64_t, uint64_t), uint64_t a)
+{
+    if (c->stalled_until <= s->now)
+        return false;
+    sim_at(s, c->stalled_until + 1, run, c, a, 0, NULL);
+    return true;
+}
+
 static void add_some(struct sim *s, void *what, uint64_t number, uint64_t b)
 {
     struct sim_client *c = what;
     struct sim_job *j = &c->jobs[number];
     uint32_t n = 1 + (uint32_t)sim_random(s, 40);
     (void)b;
+    if (c->dead || j->dropped || later(s, c, add_some, number))
+        return;
     for (; n && j->added < j->n; n--, j->added++) {
         uint64_t value = task_value(j->tag, j->added), index;
         if (session_task_add(j->core, &value, 8, &index) != 0 || index != j->added)
@@ -100,7 +113,9 @@ static void open_job(struct sim *s, struct sim_client *c, int number)
 {
     struct sim_job *j = &c->jobs[number];
     *j = (struct sim_job){ .client = c, .tag = (uint32_t)(c->number * SIM_JOBS + number), .map = sim_chance(s, 500),
-                           .at_most_once = sim_chance(s, 250), .n = 1 + (uint32_t)sim_random(s, sim_chance(s, 200) ? 3000 : 300) };
+                           .at_most_once = sim_chance(s, 250), .n = 1 + (uint32_t)sim_random(s, sim_chance(s, 60) ? 1500 : 130) };
+    if (s->slow_reader)
+        j->n = c->number == 0 ? 2500 : 200;
     uint32_t name = j->tag + 0x20202020u;
     const struct wire_fn fn = { .kind = WIRE_FN_OFFSET, .offset = 64 };
     struct buf *fn_doc = wire_fn_encode(&fn);
@@ -117,7 +132,9 @@ static void open_job(struct sim *s, struct sim_client *c, int number)
     j->in = calloc(j->n, 8);
     if (!j->outcomes || !j->starts || !j->kinds || !j->in)
         abort();
-    if (session_job_open(c->pool, wire_job_spec_encode(&spec), j->at_most_once, j, &j->core) != 0)
+    j->cancelled = calloc(j->n, 1);
+    j->pool = (int)sim_random(s, (uint64_t)c->n_pools);
+    if (!j->cancelled || session_job_open(c->pools[j->pool], wire_job_spec_encode(&spec), j->at_most_once, j, &j->core) != 0)
         abort();
     buf_unref(&fn_doc);
     if (!j->map) {
@@ -149,7 +166,7 @@ static void at_broker(struct sim *s, void *what, uint64_t conn, uint64_t frame)
 {
     struct sim_client *c = what;
     uint8_t key[WIRE_KEY];
-    if (!s->broker || c->there.conn != conn)
+    if (!s->broker || !net_delivers(s, conn))
         return;
     struct wire_msg m = net_open(s, (struct buf *)(uintptr_t)frame);
     memset(key, 'a' + c->number % 2, sizeof(key));
@@ -163,7 +180,7 @@ static void tick(struct sim *s, void *what, uint64_t a, uint64_t b)
 {
     struct sim_client *c = what;
     (void)a, (void)b;
-    if (s->now < c->tick_at)
+    if (c->dead || s->now < c->tick_at || later(s, c, tick, 0))
         return;
     c->tick_at = 0;
     session_tick(c->core, s->now);
@@ -173,6 +190,8 @@ static void tick(struct sim *s, void *what, uint64_t a, uint64_t b)
 void client_perform(struct sim *s, struct sim_client *c)
 {
     bool more = true;
+    if (c->dead || c->stalled_until > s->now)
+        return;
     while (more) {
         size_t n;
         more = session_flush(c->core, s->now);
@@ -181,7 +200,7 @@ void client_perform(struct sim *s, struct sim_client *c)
             sim_fail(s, "c%d: %s", c->number, broken);
         const struct session_effect *e = session_effects(c->core, &n);
         for (size_t i = 0; i < n; i++) {
-            if (e[i].type == SESSION_SEND && c->here.conn)
+            if (e[i].type == SESSION_SEND && c->there.conn)
                 net_send(s, c->here.conn, &c->there, &e[i].msg, at_broker, c);
             else if (e[i].type == SESSION_RECONNECT) {
                 sim_trace(s, "c%d gives its connection up: %s", c->number, e[i].text);
@@ -205,14 +224,14 @@ static void reconnect(struct sim *s, void *what, uint64_t a, uint64_t b)
 {
     struct sim_client *c = what;
     (void)a, (void)b;
+    if (c->dead || later(s, c, reconnect, 0))
+        return;
     c->reconnecting = false;
     if (!s->broker) {
         disconnect(s, c, 10 * CLOCK_MS + sim_random(s, 500 * CLOCK_MS));
         return;
     }
-    c->here.conn = c->there.conn = ++s->next_conn;
-    if (s->n_conns < 4096)
-        s->conns[s->n_conns++].conn = c->here.conn;
+    c->here.conn = c->there.conn = net_connect(s);
     sim_trace(s, "c%d connects: %llu", c->number, (unsigned long long)c->here.conn);
     session_connected(c->core, s->now);
     client_perform(s, c);
@@ -221,26 +240,105 @@ static void reconnect(struct sim *s, void *what, uint64_t a, uint64_t b)
 void client_connection_lost(struct sim *s, struct sim_client *c)
 {
     sim_trace(s, "c%d notices that its connection is cut", c->number);
-    disconnect(s, c, sim_random(s, 900 * CLOCK_MS));
+    disconnect(s, c, sim_chance(s, 60) && !s->healed ? sim_random(s, 12 * CLOCK_SEC) : sim_random(s, 900 * CLOCK_MS));
     session_disconnected(c->core, s->now);
     client_perform(s, c);
+}
+
+/* The program takes some of its wishes back: a range of tasks, or a whole pool. */
+static void change_mind(struct sim *s, void *what, uint64_t a, uint64_t b)
+{
+    struct sim_client *c = what;
+    (void)a, (void)b;
+    if (c->dead || s->healed || later(s, c, change_mind, 0))
+        return;
+    struct sim_job *j = &c->jobs[sim_random(s, (uint64_t)c->n_jobs)];
+    if (c->n_pools == 2 && sim_chance(s, 100)) {
+        c->n_pools = 1;
+        for (int i = 0; i < c->n_jobs; i++)
+            c->jobs[i].dropped = c->jobs[i].dropped || c->jobs[i].pool == 1;
+        sim_trace(s, "c%d closes its second pool", c->number);
+        session_pool_close(c->pools[1]);
+    } else if (!j->dropped && j->settled < j->n && (j->map || j->added)) {
+        uint32_t known = j->map ? j->n : j->added, first = (uint32_t)sim_random(s, known);
+        uint32_t count = 1 + (uint32_t)sim_random(s, sim_chance(s, 300) ? known : 10);
+        sim_trace(s, "c%d cancels %u+%u of job %u", c->number, first, count, j->tag);
+        for (uint32_t i = first; i < first + count && i < known; i++)
+            j->cancelled[i] = 1;
+        session_cancel(j->core, first, count);
+    }
+    client_perform(s, c);
+    sim_at(s, s->now + sim_random(s, 600 * CLOCK_MS), change_mind, c, 0, 0, NULL);
+}
+
+static void leave(struct sim *s, void *what, uint64_t pools_closed, uint64_t b)
+{
+    struct sim_client *c = what;
+    (void)b;
+    if (c->dead || later(s, c, leave, pools_closed))
+        return;
+    if (!session_is_up(c->core) || !c->there.conn) {
+        sim_at(s, s->now + 100 * CLOCK_MS, leave, c, pools_closed, 0, NULL);
+        return;
+    }
+    for (int i = 0; i < c->n_pools; i++)
+        session_pool_close(c->pools[i]);
+    c->n_pools = 0;
+    session_bye(c->core);
+    client_perform(s, c);
+    struct session_counters n;
+    session_counters(c->core, &n);
+    if (n.bytes_held || session_unsettled(c->core) || n.settled != n.tasks)
+        sim_fail(s, "c%d has closed its pools and holds %llu bytes, %llu tasks", c->number, (unsigned long long)n.bytes_held,
+                 (unsigned long long)session_unsettled(c->core));
+    c->dead = true;
+}
+
+void client_leave(struct sim *s, struct sim_client *c)
+{
+    if (!c->leaving)
+        leave(s, c, 0, 0);
+    c->leaving = true;
+}
+
+void client_crash(struct sim *s, struct sim_client *c)
+{
+    if (c->dead)
+        return;
+    sim_trace(s, "c%d is killed", c->number);
+    s->report.client_deaths++;
+    for (int i = 0; i < c->n_jobs; i++)
+        c->jobs[i].dropped = true;
+    net_cut_client(s, c);
+    c->here.conn = 0;
+    c->dead = true;
 }
 
 void client_start(struct sim *s, struct sim_client *c)
 {
     struct session_config config = { .seed = sim_random(s, UINT64_MAX), .name = "sim", .host = "sim", .software = "sim", .pid = 1,
-                                     .role = WIRE_CLIENT };
+                                     .role = WIRE_CLIENT, .window_bytes = s->window_small };
     uint8_t digest[WIRE_DIGEST];
-    const struct wire_pool_spec spec = { .arch = WIRE_STR("sim"), .max_tasks = sim_chance(s, 300) ? 5 : 0 };
     for (size_t i = 0; i < WIRE_ID; i++)
         config.instance[i] = (uint8_t)sim_random(s, 256);
-    memset(digest, c->number, sizeof(digest));
-    if (session_new(&config, &ops, c, &c->core) != 0 ||
-        session_pool_open(c->core, sim_chance(s, 500) ? -1 : 1 + (int)sim_random(s, 6), wire_pool_spec_encode(&spec), digest, "p",
-                          c, &c->pool) != 0)
+    if (s->slow_reader && c->number == 0)
+        config.window_bytes = 3000;
+    if (session_new(&config, &ops, c, &c->core) != 0)
         abort();
+    c->n_pools = 1 + (int)sim_random(s, SIM_POOLS);
+    for (int i = 0; i < c->n_pools; i++) {
+        const struct wire_pool_spec spec = { .arch = WIRE_STR("sim"), .max_tasks = sim_chance(s, 300) ? 5 : 0 };
+        memset(digest, SIM_POOLS * c->number + i, sizeof(digest));
+        if (session_pool_open(c->core, sim_chance(s, 500) ? -1 : 1 + (int)sim_random(s, 6), wire_pool_spec_encode(&spec), digest, "p",
+                              c, &c->pools[i]) != 0)
+            abort();
+    }
     c->n_jobs = 1 + (int)sim_random(s, SIM_JOBS);
     for (int i = 0; i < c->n_jobs; i++)
         open_job(s, c, i);
     disconnect(s, c, sim_random(s, 100 * CLOCK_MS));
+    if (s->cancels)
+        sim_at(s, s->now + sim_random(s, 1500 * CLOCK_MS), change_mind, c, 0, 0, NULL);
+    if (s->slow_reader && c->number == 0)
+        c->stalled_until = s->now + 60 * CLOCK_SEC;
 }

@@ -262,7 +262,7 @@ static void at_broker(struct sim *s, void *what, uint64_t conn, uint64_t frame)
 {
     struct sim_worker *w = what;
     uint8_t key[WIRE_KEY];
-    if (!s->broker || w->there.conn != conn)
+    if (!s->broker || !net_delivers(s, conn))
         return;
     struct wire_msg m = net_open(s, (struct buf *)(uintptr_t)frame);
     memset(key, 'W', sizeof(key));          /* scaled containers share a key */
@@ -315,6 +315,7 @@ static void start_again(struct sim *s, void *what, uint64_t life, uint64_t b)
 static void gone(struct sim *s, struct sim_worker *w)
 {
     w->life++;
+    w->here.conn = 0;
     worker_free(&w->core);
     memset(w->procs, 0, sizeof(w->procs));
     sim_at(s, s->now + 1 + sim_random(s, 1500 * CLOCK_MS), start_again, w, w->life, 0, NULL);
@@ -332,7 +333,7 @@ void worker_perform(struct sim *s, struct sim_worker *w)
         sim_fail(s, "w%d: %s", w->number, broken);
     const struct worker_effect *e = worker_effects(w->core, &n);
     for (size_t i = 0; i < n; i++) {
-        if (e[i].type == WORKER_SEND && w->here.conn)
+        if (e[i].type == WORKER_SEND && w->there.conn)
             net_send(s, w->here.conn, &w->there, &e[i].msg, at_broker, w);
         else if (e[i].type == WORKER_RECONNECT) {
             net_cut_worker(s, w);
@@ -367,9 +368,7 @@ static void reconnect(struct sim *s, void *what, uint64_t life, uint64_t b)
         disconnect(s, w, 10 * CLOCK_MS + sim_random(s, 500 * CLOCK_MS));
         return;
     }
-    w->here.conn = w->there.conn = ++s->next_conn;
-    if (s->n_conns < 4096)
-        s->conns[s->n_conns++].conn = w->here.conn;
+    w->here.conn = w->there.conn = net_connect(s);
     sim_trace(s, "w%d connects: %llu", w->number, (unsigned long long)w->here.conn);
     worker_connected(w->core, s->now);
     worker_perform(s, w);
@@ -392,6 +391,7 @@ void worker_start(struct sim *s, struct sim_worker *w, bool replaces)
     };
     strcpy(w->name, "w0");
     w->name[1] = (char)('0' + w->number);
+    config.window_bytes = s->window_small / 2;
     config.slots = w->slots = 1 + (uint32_t)sim_random(s, 4);
     memcpy(config.replaces, w->instance, WIRE_ID);
     config.has_replaces = replaces;
@@ -414,6 +414,5 @@ void worker_crash(struct sim *s, struct sim_worker *w)
     sim_trace(s, "w%d is killed", w->number);
     s->report.worker_deaths++;
     net_cut_worker(s, w);
-    w->here.conn = 0;
     gone(s, w);
 }
