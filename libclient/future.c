@@ -232,7 +232,7 @@ int bfork_future_result(bfork_future *f, const bfork_ref *refs, size_t n)
         zero_refs(refs, n);
         return rc;
     }
-    if (f->map && n == 0)
+    if (n == 0)
         return 0;
     static const uint8_t empty[1] = { 0x90 };   /* a task that returned nothing: an array of none */
     rc = f->size ? value_unpack(f->data, f->size, refs, n, lend, f, &e) : value_unpack(empty, 1, refs, n, lend, f, &e);

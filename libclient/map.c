@@ -59,7 +59,9 @@ void map_outcomes(struct job *j, const struct wire_item *item)
             map_keep_error(m, item->first, &o);
             m->failed += item->count;
         } else {
-            memcpy((uint8_t *)m->out + item->first * m->out_size, item->body.data, (size_t)item->count * m->out_size);
+            if (m->out_size)
+                memcpy((uint8_t *)m->out + item->first * m->out_size, item->body.data,
+                       (size_t)item->count * m->out_size);
             if (m->status)
                 memset(m->status + item->first, 0, item->count * sizeof(*m->status));
         }

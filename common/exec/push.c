@@ -109,7 +109,7 @@ static void write_record(struct exec_proc *p, uint32_t job, const struct wire_it
     r->claim = claim ? claim : 1;
     r->flags = fixed ? WIRE_FIXED : 0;
     r->size = item->flags & WIRE_FIXED ? item->size : fixed ? (uint32_t)body : 0;
-    r->tries = item->tries;
+    r->tries = (uint32_t)item->tries + item->crashes;   /* what has been tried, however it ended */
     r->index = item->first;
     r->id = item->id;
     r->body_at = sizeof(*r) + lens;

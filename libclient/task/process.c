@@ -227,7 +227,9 @@ static uint32_t run_map(struct process *p, struct task_job *j, const struct ring
     atomic_store_explicit(&p->c->block_first, seq, memory_order_relaxed);
     atomic_store_explicit(&p->c->block_ns, begin, memory_order_relaxed);
     task_begin(t, j);
+    t->args_size = in_size;
     for (t->index = r->index + at; i < fit; i++, t->index++, in += in_size, out += out_size) {
+        t->args = in;
         now_running(p, seq + i);
         rc = fn(in, out, t);
         if (rc | t->fail_kind)

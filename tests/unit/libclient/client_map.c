@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * client_map.c - a function over an array on this machine: sizes, failures, giving up, progress.
+ */
+#include "tasks.h"
+
+static bfork_pool *pool;
+
+static int open_pool(void **state)
+{
+    (void)state;
+    pool = bfork_pool_new(NULL, 2, NULL);
+    return bfork_pool_error(pool) ? -1 : 0;
+}
+
+static int free_pool(void **state)
+{
+    (void)state;
+    bfork_pool_free(&pool);
+    return 0;
+}
+
+struct point { double x, y; int32_t tag; };
+
+static int mirror(const struct point *in, struct point *out, bfork_task *t)
+{
+    (void)t;
+    *out = (struct point){ in->y, in->x, -in->tag };
+    return 0;
+}
+
+static int first_and_last(const void *in, void *out, bfork_task *t)
+{
+    size_t size;
+    const uint8_t *bytes = bfork_task_args_raw(t, &size);
+    (void)in;
+    memset(out, bytes[0] == bytes[size - 1] ? bytes[0] : 255, 1u << 20);
+    return 0;
+}
+
+static int leaves_out_alone(const int *in, int *out, bfork_task *t)
+{
+    (void)t;
+    return *in ? 0 : *out;                      /* *out is zeroed at entry: otherwise this fails */
+}
+
+static void nothing_one_and_many(void **state)
+{
+    static const size_t counts[] = { 0, 1, 2, 7, 1000, 200000 };
+    (void)state;
+    for (size_t k = 0; k < sizeof(counts) / sizeof(counts[0]); k++) {
+        size_t n = counts[k];
+        int *in = malloc((n + 1) * sizeof(*in)), *out = malloc((n + 1) * sizeof(*out));
+        for (size_t i = 0; i < n; i++)
+            in[i] = (int)(i % 40000);
+        ok(bfork_map(pool, square, in, out, n));
+        for (size_t i = 0; i < n; i++)
+            assert_int_equal(out[i], in[i] * in[i]);
+        free(in);
+        free(out);
+    }
+}
+
+static void structs(void **state)
+{
+    struct point in[100], out[100];
+    (void)state;
+    for (int i = 0; i < 100; i++)
+        in[i] = (struct point){ i, 2 * i, i };
+    ok(bfork_map(pool, mirror, in, out, 100));
+    for (int i = 0; i < 100; i++)
+        assert_true(out[i].x == 2 * i && out[i].y == i && out[i].tag == -i);
+}
+
+static void elements_of_one_mebibyte(void **state)
+{
+    enum { N = 6, SIZE = 1 << 20 };
+    uint8_t *in = malloc((size_t)N * SIZE), *out = calloc(N, SIZE);
+    (void)state;
+    for (int i = 0; i < N; i++)
+        memset(in + (size_t)i * SIZE, i + 1, SIZE);
+    ok(bfork_pool_map(pool, first_and_last, in, SIZE, out, SIZE, N, NULL));
+    assert_memory_equal(in, out, (size_t)N * SIZE);
+    free(in);
+    free(out);
+}
+
+static void too_big_elements_and_wrong_calls(void **state)
+{
+    static char one[8];
+    (void)state;
+    assert_int_equal(bfork_pool_map(pool, first_and_last, one, 2u << 20, one, 1, 1, NULL), BFORK_ETOOBIG);
+    assert_int_equal(bfork_pool_map(pool, first_and_last, one, 1, one, 2u << 20, 1, NULL), BFORK_ETOOBIG);
+    assert_int_equal(bfork_pool_map(pool, NULL, one, 1, one, 1, 1, NULL), BFORK_EINVAL);
+    assert_int_equal(bfork_pool_map(pool, first_and_last, NULL, 1, one, 1, 1, NULL), BFORK_EINVAL);
+    assert_int_equal(bfork_pool_map(NULL, first_and_last, one, 1, one, 1, 1, NULL), BFORK_EINVAL);
+}
+
+static void failures_leave_out_alone_and_the_lowest_is_told(void **state)
+{
+    int in[] = { 2, 4, 7, 6, 9 }, out[] = { -1, -1, -1, -1, -1 };
+    int32_t status[5];
+    (void)state;
+    bfork_future *f = bfork_map_async(pool, odd_fails, in, out, 5, BFORK_OPTIONS(.status = status));
+    assert_int_equal(bfork_result(f), BFORK_FAILED);
+    assert_int_equal(bfork_last_error()->index, 2);
+    assert_int_equal(bfork_last_error()->code, 7);
+    assert_string_equal(bfork_last_error()->message, "7 is odd");
+    assert_non_null(strstr(bfork_last_error()->function, "odd_fails"));
+    assert_int_equal(bfork_future_error_at(f, 4)->code, 9);
+    assert_null(bfork_future_error_at(f, 0));
+    assert_int_equal(bfork_future_error(f)->index, 2);
+    bfork_future_free(&f);
+    const int expected[] = { 1, 2, -1, 3, -1 };
+    const int32_t kinds[] = { 0, 0, BFORK_FAILED, 0, BFORK_FAILED };
+    assert_memory_equal(out, expected, sizeof(out));
+    assert_memory_equal(status, kinds, sizeof(status));
+}
+
+static void out_is_zeroed_at_entry(void **state)
+{
+    int in[64] = { 0 }, out[64];
+    (void)state;
+    memset(out, 1, sizeof(out));
+    ok(bfork_map(pool, leaves_out_alone, in, out, 64));
+    for (int i = 0; i < 64; i++)
+        assert_int_equal(out[i], 0);
+}
+
+static void of_many_failures_the_lowest_is_kept(void **state)
+{
+    enum { N = 5000 };
+    int *in = malloc(N * sizeof(*in)), *out = malloc(N * sizeof(*out)), kept = 0;
+    (void)state;
+    for (int i = 0; i < N; i++)
+        in[i] = i < 3 ? 2 : 2 * i + 1;
+    bfork_future *f = bfork_map_async(pool, odd_fails, in, out, N, NULL);
+    assert_int_equal(bfork_result(f), BFORK_FAILED);
+    assert_int_equal(bfork_last_error()->index, 3);
+    for (size_t i = 0; i < N; i++)
+        kept += bfork_future_error_at(f, i) != NULL;
+    assert_in_range(kept, 1000, 1100);
+    bfork_future_free(&f);
+    free(in);
+    free(out);
+}
+
+static void a_map_that_is_given_up_never_touches_its_arrays_again(void **state)
+{
+    enum { N = 3000 };
+    (void)state;
+    for (int round = 0; round < 20; round++) {
+        int *in = calloc(N, sizeof(*in)), *out = calloc(N, sizeof(*out));
+        bfork_future *f = bfork_map_async(pool, round % 2 ? waits_forever : square, in, out, N, NULL);
+        if (round % 3 == 0)
+            assert_true(bfork_future_wait(f, 1) <= 0);
+        bfork_future_free(&f);
+        memset(out, 0x55, N * sizeof(*out));
+        free(in);                               /* the sanitizer sees who reads them now */
+        free(out);
+    }
+    int one = 3, nine;
+    ok(bfork_map(pool, square, &one, &nine, 1));
+    assert_int_equal(nine, 9);
+}
+
+static void a_map_with_two_handles_goes_on(void **state)
+{
+    int in[100], out[100];
+    (void)state;
+    for (int i = 0; i < 100; i++)
+        in[i] = i;
+    bfork_future *f = bfork_map_async(pool, square, in, out, 100, NULL), *g = bfork_future_ref(f);
+    bfork_future_free(&f);
+    ok(bfork_result(g));
+    bfork_future_free(&g);
+    assert_int_equal(out[99], 99 * 99);
+}
+
+static void cancelling_a_map(void **state)
+{
+    enum { N = 100000 };
+    int *in = calloc(N, sizeof(*in)), *out = calloc(N, sizeof(*out));
+    int32_t *status = calloc(N, sizeof(*status));
+    (void)state;
+    bfork_future *f = bfork_map_async(pool, waits_forever, in, out, N, BFORK_OPTIONS(.status = status));
+    ok(bfork_future_cancel(f, 0));
+    assert_int_equal(bfork_result(f), BFORK_CANCELLED);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(status[i], BFORK_CANCELLED);
+    assert_int_equal(bfork_future_cancel(f, 0), BFORK_ESTATE);
+    bfork_future_free(&f);
+    free(in);
+    free(out);
+    free(status);
+}
+
+static void count_calls(void *data, const bfork_progress *p)
+{
+    uint64_t *seen = data;
+    seen[0]++;
+    seen[1] = p->done;
+    seen[2] = p->failed;
+    seen[3] = p->total;
+}
+
+static void progress_has_the_last_word(void **state)
+{
+    int in[] = { 2, 3, 4 }, out[3];
+    uint64_t seen[4] = { 0 };
+    (void)state;
+    assert_int_equal(bfork_map_with(pool, odd_fails, in, out, 3, BFORK_OPTIONS(.progress = count_calls, .progress_data = seen)),
+                     BFORK_FAILED);
+    assert_true(seen[0] >= 1);
+    assert_int_equal(seen[1], 2);
+    assert_int_equal(seen[2], 1);
+    assert_int_equal(seen[3], 3);
+}
+
+static void elements_without_bytes(void **state)
+{
+    char out[3] = { 0 };
+    (void)state;
+    ok(bfork_pool_map(pool, (bfork_map_fn *)leaves_out_alone, (const int[]){ 1, 1, 1 }, sizeof(int), out, 0, 3, NULL));
+}
+
+static void several_maps_at_once(void **state)
+{
+    enum { MAPS = 20, N = 500 };
+    static int in[N], out[MAPS][N];
+    bfork_future *f[MAPS];
+    (void)state;
+    for (int i = 0; i < N; i++)
+        in[i] = i;
+    for (int m = 0; m < MAPS; m++)
+        f[m] = bfork_map_async(pool, square, in, out[m], N, BFORK_OPTIONS(.chunk = (uint32_t)m));
+    for (int m = MAPS - 1; m >= 0; m--) {
+        ok(bfork_result(f[m]));
+        assert_int_equal(out[m][N - 1], (N - 1) * (N - 1));
+        bfork_future_free(&f[m]);
+    }
+}
+
+static void a_closed_pool_takes_no_map(void **state)
+{
+    int one = 1, out;
+    bfork_pool *p = bfork_pool_new(NULL, 1, NULL);
+    (void)state;
+    bfork_pool_close(p);
+    assert_int_equal(bfork_map(p, square, &one, &out, 1), BFORK_ECLOSED);
+    bfork_pool_free(&p);
+}
+
+int main(int argc, char **argv)
+{
+    bfork_init(&argc, &argv);
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_one_and_many), cmocka_unit_test(structs), cmocka_unit_test(elements_of_one_mebibyte),
+        cmocka_unit_test(too_big_elements_and_wrong_calls), cmocka_unit_test(failures_leave_out_alone_and_the_lowest_is_told),
+        cmocka_unit_test(out_is_zeroed_at_entry), cmocka_unit_test(of_many_failures_the_lowest_is_kept),
+        cmocka_unit_test(a_map_that_is_given_up_never_touches_its_arrays_again),
+        cmocka_unit_test(a_map_with_two_handles_goes_on), cmocka_unit_test(cancelling_a_map),
+        cmocka_unit_test(progress_has_the_last_word), cmocka_unit_test(elements_without_bytes),
+        cmocka_unit_test(several_maps_at_once), cmocka_unit_test(a_closed_pool_takes_no_map),
+    };
+    return cmocka_run_group_tests(tests, open_pool, free_pool);
+}
