@@ -1,0 +1,641 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * test_session.c - the client's core against a scripted broker, as scenarios. The core checks its invariants after every step.
+ */
+#include "broker.h"
+
+static struct script *b;
+static struct told told;
+
+static int before(void **state)
+{
+    (void)state;
+    b = script_new();
+    return 0;
+}
+
+static int after(void **state)
+{
+    (void)state;
+    script_free(b);
+    return 0;
+}
+
+#define expect_sent(text) assert_string_equal(sent(b), text)
+
+static void all_are(int32_t kind, uint64_t n)
+{
+    assert_int_equal(told.n, n);
+    for (uint64_t i = 0; i < n; i++) {
+        assert_int_equal(told.times[i], 1);
+        assert_int_equal(told.kinds[i], kind);
+    }
+}
+
+static void from_hello_to_the_end(void **state)
+{
+    (void)state;
+    struct session_pool *p = a_pool(b);
+    struct session_job *j = a_job(b, p, false, &told);
+    add(b, j, 3, 10);
+    connect_to(b, 5, false);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 0+3\n");
+    session_job_close(j);
+    flush(b);
+    expect_sent("JOB_CLOSE\n");
+    done(b, 0, 2);
+    ended(b, 2, 1, BFORK_FAILED);
+    assert_int_equal(told.n, 3);
+    assert_int_equal(told.kinds[2], BFORK_FAILED);
+    expect_sent("OUTCOMES_ACK 2\n");            /* a finished job is acknowledged at once */
+    session_pool_close(p);
+    session_bye(b->s);
+    flush(b);
+    expect_sent("POOL_CLOSE\nBYE\n");
+    assert_int_equal(session_unsettled(b->s), 0);
+}
+
+static void outcomes_out_of_order_and_twice(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 10, 3);
+    connect_to(b, 5, false);
+    done(b, 7, 3);
+    done(b, 0, 2);
+    b->seq--;                                   /* the same item again */
+    done(b, 0, 2);
+    done(b, 0, 9);                              /* a new item that says more than is new */
+    all_are(0, 10);
+}
+
+static void outcomes_nobody_waits_for(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 2, 3);
+    connect_to(b, 5, false);
+    done(b, 1, 2);                              /* one of them was never added */
+    done(b, 5, UINT32_MAX);
+    b->job += 100;
+    done(b, 0, 1);
+    b->job -= 100;
+    assert_int_equal(told.n, 0);
+    done(b, 0, 2);
+    all_are(0, 2);
+}
+
+static void batches_of_one_size_and_of_many(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 2, 8);
+    add(b, j, 1, 9);                            /* from here with a column of lengths */
+    connect_to(b, 5, false);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 0+3\n");
+    assert_int_equal(b->sent_bytes, 25 + 12);
+    add(b, j, 2, 200000);
+    flush(b);
+    expect_sent("TASKS 3+1\nTASKS 4+1\n");
+    add(b, j, 1, WIRE_TASK_MAX);
+    flush(b);
+    expect_sent("TASKS 5+1\n");
+    done(b, 0, 6);
+    all_are(0, 6);
+}
+
+static void the_window_stops_and_acknowledgements_free(void **state)
+{
+    (void)state;
+    b->welcome.window_bytes = 1000;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 25, 100);
+    connect_to(b, 5, false);
+    assert_int_equal(b->sent_tasks, 10);
+    ack(b);
+    assert_int_equal(b->sent_tasks, 20);
+    ack(b);
+    assert_int_equal(b->sent_tasks, 25);
+    add(b, j, 1, 5000);                         /* larger than the window: alone */
+    flush(b);
+    assert_int_equal(b->sent_tasks, 25);
+    ack(b);
+    assert_int_equal(b->sent_tasks, 26);
+}
+
+static void a_quota_of_tasks_smaller_than_a_batch(void **state)
+{
+    (void)state;
+    b->welcome.quota_tasks = 4;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 10, 3);
+    connect_to(b, 5, false);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 0+4\n");
+    done(b, 0, 1);
+    expect_sent("TASKS 4+1\n");
+    done(b, 1, 4);
+    expect_sent("TASKS 5+4\n");
+    done(b, 5, 4);
+    done(b, 9, 1);
+    all_are(0, 10);
+}
+
+static void a_quota_of_bytes_smaller_than_a_batch(void **state)
+{
+    (void)state;
+    b->welcome.quota_bytes = 100;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 10, 30);
+    add(b, j, 1, 20);                           /* lengths now: 34 bytes each, and 24 */
+    connect_to(b, 5, false);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 0+2\n");
+    for (uint32_t i = 0; i < 11; i++) {
+        done(b, i, 1);
+        assert_true(b->sent_tasks - i - 1 <= 3);
+    }
+    all_are(0, 11);
+}
+
+static void a_task_larger_than_the_quota_is_refused(void **state)
+{
+    (void)state;
+    b->welcome.quota_bytes = 100;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 1, 50);
+    add(b, j, 1, 101);
+    add(b, j, 1, 40);
+    connect_to(b, 5, false);
+    assert_int_equal(told.kinds[1], BFORK_REFUSED);
+    done(b, 0, 1);
+    done(b, 2, 1);
+    assert_int_equal(told.n, 3);
+}
+
+static void a_cut_in_the_middle_of_a_batch(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 10, 3);
+    connect_to(b, 5, false);
+    done(b, 1, 2);
+    cut(b);
+    sent(b);
+    connect_to(b, 5, true);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN acked 1\n");        /* nothing more before JOB_STATE */
+    job_state(b, 6);
+    expect_sent("TASKS 6+4\n");
+    done(b, 0, 1);
+    done(b, 3, 7);
+    all_are(0, 10);
+}
+
+static void a_cut_before_anything_arrived(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 5, 3);
+    connect_to(b, 5, false);
+    session_job_close(j);
+    flush(b);
+    cut(b);
+    sent(b);
+    connect_to(b, 5, true);
+    job_state(b, 0);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 0+5\nJOB_CLOSE\n");
+    done(b, 0, 5);
+    all_are(0, 5);
+}
+
+static void a_finished_job_is_forgotten_after_a_cut(void **state)
+{
+    (void)state;
+    struct session_counters c;
+    struct session_pool *p = a_pool(b);
+    struct session_job *j = a_job(b, p, false, &told);
+    add(b, j, 1, 3);
+    connect_to(b, 5, false);
+    session_job_close(j);
+    flush(b);
+    session_recv(b->s, b->now, &(struct wire_msg){ .type = WIRE_PING });
+    struct wire_item i = { .id = 1, .job = b->job, .count = 1, .kind = WIRE_OK, .flags = WIRE_FIXED };
+    session_recv(b->s, b->now, &(struct wire_msg){ .type = WIRE_OUTCOMES, .items = &i, .n_items = 1 });
+    cut(b);                                     /* before the acknowledgement went out */
+    session_effects_done(b->s);
+    sent(b);
+    connect_to(b, 5, true);
+    job_state(b, 1);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN acked 1\nJOB_CLOSE\n");
+    cut(b);
+    sent(b);
+    connect_to(b, 5, true);
+    expect_sent("HELLO\nPOOL_OPEN\n");          /* there is no such job any more */
+    session_counters(b->s, &c);
+    assert_int_equal(c.bytes_held, 0);
+}
+
+static void a_broker_that_has_restarted(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 4, 3);
+    connect_to(b, 5, false);
+    done(b, 1, 1);
+    cut(b);
+    add(b, j, 2, 3);                            /* never sent before: no replay */
+    sent(b);
+    b->seq = 0;
+    connect_to(b, 6, false);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 0+1 replay 2+2 replay 4+2\n");
+    done(b, 0, 6);
+    all_are(0, 6);
+}
+
+static void a_broker_that_has_forgotten_us(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 2, 3);
+    connect_to(b, 5, false);
+    cut(b);
+    sent(b);
+    connect_to(b, 5, false);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 0+2 replay\n");
+}
+
+static void assign(uint64_t first, uint32_t count)
+{
+    struct wire_item i = { .id = 9, .job = b->job, .first = first, .count = count };
+    say(b, &(struct wire_msg){ .type = WIRE_ASSIGNED, .items = &i, .n_items = 1 });
+}
+
+static void at_most_once_tells_what_may_have_started(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), true, &told);
+    add(b, j, 6, 3);
+    connect_to(b, 5, false);
+    sent(b);
+    assign(1, 2);
+    flush(b);
+    expect_sent("ASSIGNED_OK 1+2\n");
+    cut(b);
+    connect_to(b, 6, false);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 0+1 replay 1+2 replay maybe-started 3+3 replay\n");
+}
+
+static void many_assignments_in_one_turn(void **state)
+{
+    enum { N = 5000 };
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), true, &told);
+    add(b, j, N, 1);
+    connect_to(b, 5, false);
+    sent(b);
+    for (uint64_t i = 0; i < N; i++) {
+        struct wire_item item = { .id = 9, .job = b->job, .first = i, .count = 1 };
+        session_recv(b->s, b->now, &(struct wire_msg){ .type = WIRE_ASSIGNED, .items = &item, .n_items = 1 });
+    }
+    flush(b);
+    const char *text = sent(b);
+    int confirmed = 0;
+    for (const char *at = text; (at = strchr(at, '+')); at++)
+        confirmed++;
+    assert_int_equal(confirmed, N);
+}
+
+static void cancelling_what_was_not_sent(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 5, 3);
+    session_cancel(j, 1, 3);
+    assert_int_equal(told.n, 3);
+    assert_int_equal(told.kinds[2], BFORK_CANCELLED);
+    connect_to(b, 5, false);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 0+1 4+1\n");
+    session_cancel(j, 10, 1);                   /* there is no such task */
+    flush(b);
+    expect_sent("");
+}
+
+static void cancelling_what_was_sent(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    b->welcome.quota_tasks = 2;
+    add(b, j, 5, 3);
+    connect_to(b, 5, false);
+    sent(b);
+    session_cancel(j, 0, UINT64_MAX);
+    assert_int_equal(told.n, 3);                /* those behind the quota */
+    flush(b);
+    expect_sent("CANCEL 0+2\n");
+    done(b, 0, 1);                              /* it was quicker */
+    ended(b, 1, 1, BFORK_CANCELLED);
+    assert_int_equal(told.kinds[0], 0);
+    assert_int_equal(told.kinds[1], BFORK_CANCELLED);
+    assert_int_equal(session_unsettled(b->s), 0);
+}
+
+static void a_cancel_waits_for_its_tasks(void **state)
+{
+    (void)state;
+    struct session_pool *p = a_pool(b);
+    struct session_job *j = a_job(b, p, false, &told);
+    add(b, j, 3, 3);
+    connect_to(b, 5, false);
+    cut(b);
+    session_cancel(j, 0, 2);                    /* may be at a worker: nobody knows */
+    assert_int_equal(told.n, 0);
+    sent(b);
+    connect_to(b, 6, false);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 0+3 replay\nCANCEL 0+2\n");
+}
+
+static void a_job_closed_without_tasks(void **state)
+{
+    (void)state;
+    connect_to(b, 5, false);
+    struct session_pool *p = a_pool(b);
+    struct session_job *never = a_job(b, p, false, &told), *empty;
+    session_job_close(never);                   /* the broker never hears of it */
+    empty = a_job(b, p, false, &told);
+    sent(b);
+    flush(b);
+    add(b, empty, 1, 1);
+    flush(b);
+    session_job_close(empty);
+    flush(b);
+    done(b, 0, 1);
+    assert_non_null(strstr(sent(b), "JOB_CLOSE\nOUTCOMES_ACK 1\n"));
+}
+
+static void closing_a_pool_drops_its_jobs(void **state)
+{
+    (void)state;
+    b->welcome.quota_tasks = 3;
+    struct session_pool *p = a_pool(b), *q = a_pool(b);
+    struct session_job *j = a_job(b, p, false, &told);
+    add(b, j, 3, 3);
+    connect_to(b, 5, false);
+    session_pool_close(p);
+    flush(b);
+    assert_int_equal(session_unsettled(b->s), 0);
+    done(b, 0, 3);                              /* of a job that is gone */
+    assert_int_equal(told.n, 0);
+    j = a_job(b, q, false, &told);
+    add(b, j, 3, 3);
+    sent(b);
+    flush(b);
+    expect_sent("JOB_OPEN\nTASKS 0+3\n");       /* the quota has come back */
+}
+
+static void closing_a_pool_between_two_epochs(void **state)
+{
+    static struct told others[40];
+    (void)state;
+    struct session_pool *p = a_pool(b);
+    for (int i = 0; i < 40; i++)
+        add(b, a_job(b, p, false, &others[i]), 2, 3);
+    connect_to(b, 5, false);
+    cut(b);
+    struct wire_msg m = { .type = WIRE_WELCOME };
+    session_connected(b->s, b->now);
+    session_effects_done(b->s);
+    b->welcome.epoch = 6;
+    m.u.welcome = b->welcome;
+    say(b, &m);
+    session_flush(b->s, b->now);                /* not all jobs are open again */
+    session_effects_done(b->s);
+    session_pool_close(p);
+    flush(b);
+    assert_null(session_check(b->s));
+    assert_int_equal(session_unsettled(b->s), 0);
+}
+
+static void many_pools_and_jobs_at_once(void **state)
+{
+    enum { N = 70 };
+    static struct told each[N];
+    int opened = 0, tasks = 0;
+    (void)state;
+    for (int i = 0; i < N; i++)
+        add(b, a_job(b, a_pool(b), false, &each[i]), 1, 3);
+    a_pool(b);                                  /* one without jobs */
+    connect_to(b, 5, false);
+    const char *text = sent(b);
+    for (const char *at = text; (at = strstr(at, "_OPEN\n")); at++)
+        opened++;
+    for (const char *at = text; (at = strstr(at, " 0+1")); at++)
+        tasks++;
+    assert_int_equal(opened, 2 * N + 1);
+    assert_int_equal(tasks, N);
+}
+
+static void a_map_is_cut_from_its_array(void **state)
+{
+    enum { N = 90000 };
+    (void)state;
+    uint8_t *array = calloc(N, 8);
+    b->welcome.quota_tasks = 40000;
+    a_map(b, a_pool(b), &told, array, 8, N);
+    connect_to(b, 5, false);
+    assert_int_equal(b->sent_tasks, WIRE_BATCH_TASKS);  /* the rest of the quota is too little to be worth a message */
+    cut(b);
+    connect_to(b, 5, true);
+    job_state(b, 100);
+    assert_int_equal(b->sent_tasks, WIRE_BATCH_TASKS - 100);
+    for (uint32_t i = 0; i < N; i += 10000)
+        done(b, i, 10000);
+    assert_int_equal(b->sent_tasks, N - 100);
+    all_are(0, N);
+    free(array);
+}
+
+static void a_map_that_is_given_up_is_not_read_again(void **state)
+{
+    enum { N = 90000 };
+    (void)state;
+    for (int round = 0; round < 4; round++) {
+        uint8_t *array = calloc(N, 8);
+        b->welcome.quota_tasks = 40000;
+        struct session_pool *p = a_pool(b);
+        struct session_job *j = a_map(b, p, &told, array, 8, N);
+        if (round)
+            connect_to(b, 5, round > 1);
+        session_job_abandon(j);
+        flush(b);
+        free(array);                            /* the sanitizer sees who reads it now */
+        if (round == 1)
+            ended(b, 0, WIRE_BATCH_TASKS, BFORK_CANCELLED);
+        if (round >= 2) {
+            cut(b);
+            connect_to(b, round == 2 ? 5 : 6, round == 2);
+        }
+        if (round == 2)
+            job_state(b, 300);
+        if (round == 2)
+            ended(b, 0, 300, BFORK_CANCELLED);
+        assert_int_equal(session_unsettled(b->s), 0);
+        assert_int_equal(told.n, 0);
+        session_pool_close(p);
+        flush(b);
+        cut(b);
+    }
+}
+
+static void an_error_ends_the_session(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    connect_to(b, 5, false);
+    say(b, &(struct wire_msg){ .type = WIRE_ERROR, .u.error = { .code = BFORK_EQUOTA, .text = WIRE_STR("too much") } });
+    assert_int_equal(b->failed, BFORK_EQUOTA);
+    assert_string_equal(b->failed_text, "too much");
+    add(b, j, 1, 1);
+    sent(b);
+    flush(b);
+    session_connected(b->s, b->now);
+    flush(b);
+    expect_sent("");
+}
+
+static void questions_and_answers(void **state)
+{
+    uint32_t first, second, third;
+    (void)state;
+    assert_int_equal(session_ask(b->s, "summary", &first), 0);
+    connect_to(b, 5, false);
+    expect_sent("HELLO\nSTATUS_GET\n");
+    cut(b);
+    connect_to(b, 5, true);
+    expect_sent("HELLO\nSTATUS_GET\n");         /* asked again */
+    say(b, &(struct wire_msg){ .type = WIRE_STATUS, .request = first });
+    assert_int_equal(b->answered, first);
+    assert_int_equal(session_admin(b->s, "reload", NULL, &second), 0);
+    flush(b);
+    say(b, &(struct wire_msg){ .type = WIRE_ERROR, .request = second, .u.error.code = BFORK_EDENIED });
+    assert_int_equal(b->answered, second);
+    assert_int_equal(b->answer_code, BFORK_EDENIED);
+    assert_int_equal(b->failed, 0);             /* the answer to a question is not the session's end */
+    assert_int_equal(session_ping(b->s, b->now, &third), 0);
+    flush(b);
+    say(b, &(struct wire_msg){ .type = WIRE_PONG, .u.ping.stamp = third });
+    assert_int_equal(b->answered, third);
+}
+
+static void a_ping_is_answered_and_a_farewell_followed(void **state)
+{
+    (void)state;
+    connect_to(b, 5, false);
+    sent(b);
+    say(b, &(struct wire_msg){ .type = WIRE_PING, .u.ping.stamp = 3 });
+    expect_sent("PONG\n");
+    say(b, &(struct wire_msg){ .type = WIRE_BYE });
+    expect_sent("reconnect: the broker is leaving\n");
+    say(b, &(struct wire_msg){ .type = WIRE_RESET });
+    expect_sent("reconnect: the broker asked to start over\n");
+}
+
+static void pass(uint64_t ms)
+{
+    b->now += ms * CLOCK_MS;
+    session_tick(b->s, b->now);
+    flush(b);
+}
+
+static void a_silent_broker_is_left(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 1, 3);
+    connect_to(b, 5, false);
+    sent(b);
+    pass(1000);
+    pass(1000);
+    expect_sent("");
+    assert_true(session_deadline(b->s) == b->now + 500 * CLOCK_MS);
+    pass(600);
+    expect_sent("PING\n");
+    pass(1000);
+    pass(1000);
+    expect_sent("");
+    pass(500);
+    expect_sent("reconnect: the broker was silent for 5000 ms\n");
+}
+
+static void a_stall_of_ours_is_not_the_brokers_silence(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 1, 3);
+    connect_to(b, 5, false);
+    pass(60000);
+    assert_int_equal(b->reconnects, 0);
+}
+
+static void nothing_asked_is_no_silence_either(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    connect_to(b, 5, false);
+    for (int i = 0; i < 20; i++)
+        pass(1000);                             /* driven, but idle: somebody waits for slots */
+    add(b, j, 1, 3);
+    flush(b);
+    pass(10);
+    assert_int_equal(b->reconnects, 0);
+}
+
+static void acknowledgements_are_gathered(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 5, 3);
+    connect_to(b, 5, false);
+    sent(b);
+    done(b, 0, 1);
+    done(b, 1, 1);
+    expect_sent("");
+    assert_true(session_deadline(b->s) <= b->now + 200 * CLOCK_MS);
+    pass(200);
+    expect_sent("OUTCOMES_ACK 2\n");
+}
+
+static void states_of_pools_and_output(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 1, 3);
+    connect_to(b, 5, false);
+    say(b, &(struct wire_msg){ .type = WIRE_POOL_STATE, .u.pool_state = { .pool = b->pool, .slots = 7 } });
+    assert_int_equal(b->slots, 7);
+    say(b, &(struct wire_msg){ .type = WIRE_POOL_STATE, .u.pool_state = { .pool = b->pool + 9, .slots = 1 } });
+    assert_int_equal(b->slots, 7);
+    say(b, &(struct wire_msg){ .type = WIRE_OUTPUT, .u.output = { .job = b->job }, .body = slice_borrow("abc", 3) });
+    session_job_user(j, NULL);
+    say(b, &(struct wire_msg){ .type = WIRE_OUTPUT, .u.output = { .job = b->job }, .body = slice_borrow("abc", 3) });
+    assert_int_equal(b->printed, 3);
+    done(b, 0, 1);
+    assert_int_equal(told.n, 0);
+}
+
+#define T(name) cmocka_unit_test_setup_teardown(name, before, after)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        T(from_hello_to_the_end), T(outcomes_out_of_order_and_twice), T(outcomes_nobody_waits_for),
+        T(batches_of_one_size_and_of_many), T(the_window_stops_and_acknowledgements_free),
+        T(a_quota_of_tasks_smaller_than_a_batch), T(a_quota_of_bytes_smaller_than_a_batch),
+        T(a_task_larger_than_the_quota_is_refused), T(a_cut_in_the_middle_of_a_batch), T(a_cut_before_anything_arrived),
+        T(a_finished_job_is_forgotten_after_a_cut), T(a_broker_that_has_restarted), T(a_broker_that_has_forgotten_us),
+        T(at_most_once_tells_what_may_have_started), T(many_assignments_in_one_turn), T(cancelling_what_was_not_sent),
+        T(cancelling_what_was_sent), T(a_cancel_waits_for_its_tasks), T(a_job_closed_without_tasks),
+        T(closing_a_pool_drops_its_jobs), T(closing_a_pool_between_two_epochs), T(many_pools_and_jobs_at_once),
+        T(a_map_is_cut_from_its_array), T(a_map_that_is_given_up_is_not_read_again), T(an_error_ends_the_session),
+        T(questions_and_answers), T(a_ping_is_answered_and_a_farewell_followed), T(a_silent_broker_is_left),
+        T(a_stall_of_ours_is_not_the_brokers_silence), T(nothing_asked_is_no_silence_either), T(acknowledgements_are_gathered),
+        T(states_of_pools_and_output),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
