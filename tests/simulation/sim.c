@@ -343,7 +343,7 @@ static void close_all(struct sim *s)
         return;
     }
     broker_counters(s->broker, &b);
-    if (b.bytes > 524288)       /* caches of objects stay */
+    if (b.bytes > 262144 + 1000 * s->report.attempted)       /* caches of objects stay */
         sim_fail(s, "the broker has no clients and %llu bytes", (unsigned long long)b.bytes);
 }
 
