@@ -14,7 +14,7 @@
  *     fault_client stop N BYTES             submits N tasks with results of so many bytes, stops itself (SIGSTOP), then reads them
  *     fault_client small ROUNDS             submits 10 tasks and waits for them, so often: "p99_us=…" of a round
  *     fault_client denied                   a map that must end because the key is refused or revoked: "ended=KIND MESSAGE"
- * FILE "-": nothing is written.
+ * FILE "-": nothing is written. MICROSECONDS: each task sleeps so long; "10s": it computes for so long.
  */
 #include <bfork.h>
 
@@ -27,7 +27,7 @@
 #include <time.h>
 #include <unistd.h>
 
-struct orders { uint32_t sleep_us; char path[1024]; };
+struct orders { uint32_t sleep_us, spin_us; char path[1024]; };
 struct in { uint64_t index; };
 struct out { uint64_t value; uint64_t attempt; };
 struct counts { uint64_t attempted, acknowledged, delivered, lost, duplicated, unexpected, recovered; };
@@ -56,6 +56,8 @@ static int work(bfork_task *task, uint64_t index)
             return bfork_raise(task, errno, "cannot note index %" PRIu64 " in %s: %s", index, o->path, strerror(errno));
         close(fd);
     }
+    for (uint64_t until = o->spin_us ? now_us() + o->spin_us : 0; until && now_us() < until;)
+        ;
     t.tv_sec = o->sleep_us / 1000000;
     t.tv_nsec = (long)(o->sleep_us % 1000000) * 1000;
     while (t.tv_sec + t.tv_nsec > 0 && nanosleep(&t, &t) != 0 && errno == EINTR)
@@ -116,7 +118,7 @@ static bfork_options options(struct orders *o, const char *us, const char *path)
     bfork_options b = { .context = { o, sizeof(*o) } };
 
     memset(o, 0, sizeof(*o));
-    o->sleep_us = (uint32_t)strtoul(us, NULL, 10);
+    *(strchr(us, 's') ? &o->spin_us : &o->sleep_us) = (uint32_t)strtoul(us, NULL, 10);
     if (strcmp(path, "-") != 0)
         snprintf(o->path, sizeof(o->path), "%s", path);
     return b;

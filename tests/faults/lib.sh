@@ -41,7 +41,7 @@ counter_above() { [ "$(counter "$1")" -gt "$2" ]; }
 
 worker_state() { "$CLUSTER_BFORK" workers --json | grep -q "\"$1\""; }
 # logged FILE WORD N: the word is there more than N times.
-logged() { [ "$(grep -c -e "$2" "$1")" -gt "$3" ]; }
+logged() { [ -f "$1" ] && [ "$(grep -c -e "$2" "$1")" -gt "$3" ]; }
 
 # lines FILE: of what ran; lines_above FILE N, for cluster_until.
 lines() { if [ -f "$1" ]; then wc -l <"$1"; else echo 0; fi; }
