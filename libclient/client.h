@@ -63,6 +63,7 @@ struct bfork_session {
     pthread_cond_t helper_cond;
     enum helper_state helper_state;
     _Atomic bool interrupted;
+    uint64_t pump_at;               /* until then submits are kept back */
     uint32_t kept;                  /* tasks added since the last pump */
     struct map functions;           /* address -> known_function */
     uint32_t answered;              /* request of the last answer, its code and text */

@@ -19,7 +19,9 @@
 #define LINGER_NS (2 * CLOCK_MS)
 #define LINGER_MOST (32 * CLOCK_MS)
 #define GATHER_MS 1                 /* how long tasks kept back may wait for more while the driver sleeps */
-#define KEPT_MAX 2048u              /* tasks kept back at most while others are on their way */
+#define KEPT_MAX 2048u              /* tasks kept back at most */
+#define PUMP_PAUSES 8u              /* after a pump of 5 µs the next submits are kept back for 40 µs: waking processes costs more */
+#define PUMP_MOST_NS 20000u         /* … but never for more than eight times this */
 
 uint64_t drive_deadline(int timeout_ms)
 {
@@ -69,7 +71,10 @@ static void check_sleeper(struct bfork_session *s)
 
 static void pump(struct bfork_session *s, const struct waiter *me)
 {
-    bool moved = s->link && s->link->ops->pump(s->link, clock_now());
+    uint64_t from = clock_now();
+    bool moved = s->link && s->link->ops->pump(s->link, from);
+    uint64_t to = clock_now(), took = to - from < PUMP_MOST_NS ? to - from : PUMP_MOST_NS;
+    s->pump_at = to + PUMP_PAUSES * took;
     s->kept = 0;
     if (s->failing)
         session_settle_failure(s);
@@ -206,10 +211,9 @@ void drive_stop(struct bfork_session *s)
 
 void drive_kick(struct bfork_session *s, bool now)
 {
-    uint64_t in_flight = session_unsettled(s->core) - s->kept;
     s->turns++;
     s->kept++;
-    if (now || s->kept > KEPT_MAX || s->kept > in_flight / 8)
+    if (now || s->kept > KEPT_MAX || clock_now() >= s->pump_at)
         pump(s, NULL);
     else if (s->sleeper && s->sleeper->call == CALL_NONE) {
         s->sleeper->call = CALL_GATHER;     /* its next result may be far, and there may be idle processes */
@@ -241,6 +245,11 @@ static bool drive_turn(struct drive *d)
         drive_outputs(s);
     } else {
         bool helper = s->helper_state == HELPER_DRIVES;
+        if (s->kept && s->link) {
+            pump(s, &d->me);                /* what was kept back may be what we wait for */
+            if (d->me.done(d->me.arg))
+                return true;
+        }
         list_push_back(&s->waiters, &d->me.node);
         s->claims += helper;
         if (helper)

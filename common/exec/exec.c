@@ -297,6 +297,8 @@ again:
     exec_sweep(x);
 }
 
+#define LOW_CLAIMS 8u               /* a ring with less than this is low; a claim lasts some 50 µs */
+
 bool exec_arm(struct exec *x, enum exec_want want)
 {
     bool something = false;
@@ -311,7 +313,8 @@ bool exec_arm(struct exec *x, enum exec_want want)
             }
             uint64_t word = atomic_load_explicit(&c->word, memory_order_relaxed);
             uint32_t left = (uint32_t)(word >> 32) - (uint32_t)word;
-            atomic_store_explicit(&c->low, left / 2, memory_order_relaxed);
+            uint32_t low = LOW_CLAIMS * p->claim;       /* of short tasks, so much lasts until the caller has come back */
+            atomic_store_explicit(&c->low, left / 2 < low ? left / 2 : low, memory_order_relaxed);
             atomic_store(&c->want, want == EXEC_NEXT ? RING_NEXT : want == EXEC_LOW ? RING_LOW : RING_QUIET);
             if (want == EXEC_NEXT)
                 something |= proc_has_result(p);

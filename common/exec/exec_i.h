@@ -78,6 +78,7 @@ struct exec_proc {
     struct ring_cursor task, job, result;   /* where the owner writes, writes, reads */
     uint64_t job_tail_seen, task_freed;
     uint32_t held;                      /* bytes of the last record finished: not free yet */
+    uint32_t claim;                     /* of the last push: short tasks are claimed by many */
     uint32_t limit, expected;           /* one past the last pushed; next one whose result will come */
     struct pushed *pushed;              /* ring buffer of records, power of two */
     uint32_t pushed_first, pushed_n, pushed_cap;

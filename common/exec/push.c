@@ -132,6 +132,7 @@ uint32_t exec_push(struct exec_proc *p, uint32_t job, const struct wire_item *it
         return 0;
     uint64_t lens = item->flags & WIRE_FIXED || n == 1 ? 0 : RING_ROUND(4 * (uint64_t)n);
     uint32_t bytes = (uint32_t)RING_ROUND(sizeof(struct ring_task) + lens + body);
+    p->claim = claim ? claim : 1;
     write_record(p, job, item, n, claim, lens, body, bytes);
 
     *pushed_at(p, p->pushed_n) = (struct pushed){ p->limit, n, 0, job, bytes, p->task.off, p->run_limit_ns };

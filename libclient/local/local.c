@@ -24,6 +24,8 @@
 #define WINDOW (1ull << 40)
 #define WORKER_WINDOW (4u << 20)    /* bytes of chunks in the worker core and the rings at a time */
 
+#define MANY 32u                    /* with more tasks outstanding one result is not worth a wake-up, if they are short */
+
 enum { PEER_CLIENT = 1, PEER_WORKER = 2 };
 
 struct local {
@@ -125,7 +127,7 @@ static uint64_t local_deadline(struct link *link)
 static bool local_arm(struct link *link, enum link_want want)
 {
     struct local *l = (struct local *)link;
-    return slots_arm(l->slots, want == LINK_LOW ? slots_want(l->slots) : EXEC_NEXT);
+    return slots_arm(l->slots, want == LINK_LOW || session_unsettled(l->core) > MANY ? slots_want(l->slots) : EXEC_NEXT);
 }
 
 /* Tells documents of this process apart; not a cryptographic digest, and it never leaves the process. */

@@ -73,6 +73,8 @@ static void notify(struct process *p, bool dry)
         return;
     if (want == RING_LOW && !dry) {
         uint64_t word = atomic_load_explicit(&c->word, memory_order_relaxed);
+        if (p->result.pos - p->tail >= RING_RESULTS / 2)
+            p->tail = atomic_load_explicit(&c->result_tail, memory_order_acquire);
         if ((uint32_t)(word >> 32) - (uint32_t)word > atomic_load_explicit(&c->low, memory_order_relaxed)
             && p->result.pos - p->tail < RING_RESULTS / 2)
             return;

@@ -116,13 +116,30 @@ static void feed_partial(struct worker *w, struct lane *l)
     }
 }
 
+/* The one with the least to do, of the first few: rings that are filled evenly are looked at less often. */
+static struct proc *hungriest(struct lane *l)
+{
+    struct proc *best = NULL;
+    int looked = 0;
+
+    for (LIST_EACH(&l->hungry, n)) {
+        struct proc *p = LIST_ENTRY(n, struct proc, fed);
+
+        if (!best || p->pending < best->pending)
+            best = p;
+        if (++looked == LOOK_MOST)
+            break;
+    }
+    return best;
+}
+
 static struct proc *choose(struct lane *l)
 {
     struct list_node *n = l->busy < l->slots ? list_first(&l->idle) : NULL;
 
-    if (!n && l->busy <= l->slots)
-        n = list_first(&l->hungry);
-    return n ? LIST_ENTRY(n, struct proc, fed) : NULL;
+    if (n)
+        return LIST_ENTRY(n, struct proc, fed);
+    return l->busy <= l->slots ? hungriest(l) : NULL;
 }
 
 static void feed_queue(struct worker *w, struct lane *l)

@@ -18,6 +18,7 @@
 #include "base/map.h"
 #include "worker.h"
 
+#define LOOK_MOST 16                    /* processes compared before one is fed */
 #define FEED_NS (4 * CLOCK_MS)          /* so much expected work is put into the ring of a busy process */
 #define REBALANCE_NS (CLOCK_MS / 5)     /* a process may be idle so long before work is taken from another one's ring */
 #define BAD_STARTS 3                    /* processes that die one after the other without a result: the pool fails here */
