@@ -67,7 +67,9 @@ static void broker_notices(struct sim *s, void *what, uint64_t conn, uint64_t b)
 /* When an end notices: at once, some milliseconds later, or only by its own time-outs. */
 static uint64_t notice(struct sim *s)
 {
-    return s->now + (sim_chance(s, 700) ? sim_random(s, CLOCK_MS) : sim_chance(s, 800) ? sim_random(s, 2 * CLOCK_SEC) : 20 * CLOCK_SEC);
+    return s->now + (sim_chance(s, 700)   ? sim_random(s, CLOCK_MS)
+                     : sim_chance(s, 800) ? sim_random(s, 2 * CLOCK_SEC)
+                                          : 20 * CLOCK_SEC);
 }
 
 uint64_t net_connect(struct sim *s)

@@ -51,11 +51,12 @@ void sim_trace_items(struct sim *s, const struct wire_msg *m)
     if (!s->trace)
         return;
     if (m->type == WIRE_GRANT)
-        printf("                 pool %u slots %u%s\n", m->u.grant.pool, m->u.grant.slots, m->u.grant.spec.n ? " with specification" : "");
+        printf("                 pool %u slots %u%s\n", m->u.grant.pool, m->u.grant.slots,
+               m->u.grant.spec.n ? " with specification" : "");
     for (uint32_t i = 0; i < m->n_items; i++) {
         const struct wire_item *it = &m->items[i];
-        printf("                 #%llx job %u %llu+%u kind %u why %u flags %u\n", (unsigned long long)it->id, it->job, (unsigned long long)it->first, it->count,
-               it->kind, it->why, it->flags);
+        printf("                 #%llx job %u %llu+%u kind %u why %u flags %u\n", (unsigned long long)it->id, it->job,
+               (unsigned long long)it->first, it->count, it->kind, it->why, it->flags);
     }
 }
 
@@ -183,7 +184,7 @@ static void judge_task(struct sim *s, const struct sim_job *j, uint32_t i)
     r->delivered += j->outcomes[i];
     r->started += j->starts[i] > 0;
     r->started_again += j->starts[i] > 1;
-    r->ok += kind == BFORK_OK;
+    r->ok += kind == BFORK_OK && j->outcomes[i];
     r->lost_outcome += kind == BFORK_LOST;
     r->unknown += kind == BFORK_UNKNOWN;
     r->failed += kind != BFORK_OK && kind != BFORK_LOST && kind != BFORK_UNKNOWN;
@@ -289,9 +290,10 @@ static void stuck(struct sim *s, const char *what)
                                (unsigned long long)n.lanes, (unsigned long long)n.procs, (unsigned long long)n.busy);
         for (int k = 0; k < SIM_PROCS && at < sizeof(text); k++)
             if (w->procs[k].id)
-                at += (size_t)snprintf(text + at, sizeof(text) - at, " p%u lane %u%s%s%s%s ring %u", w->procs[k].id, w->procs[k].lane,
-                                       w->procs[k].ready ? "" : " starting", w->procs[k].stopping ? " stopping" : "",
-                                       w->procs[k].dead ? " dead" : "", w->procs[k].busy ? " busy" : "", w->procs[k].count);
+                at +=
+                    (size_t)snprintf(text + at, sizeof(text) - at, " p%u lane %u%s%s%s%s ring %u", w->procs[k].id, w->procs[k].lane,
+                                     w->procs[k].ready ? "" : " starting", w->procs[k].stopping ? " stopping" : "",
+                                     w->procs[k].dead ? " dead" : "", w->procs[k].busy ? " busy" : "", w->procs[k].count);
     }
     sim_fail(s, "%s: %llu s after healing%s", what, (unsigned long long)((s->now - s->faults_until) / CLOCK_SEC),
              text);

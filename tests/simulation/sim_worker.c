@@ -102,7 +102,8 @@ static void step_proc(struct sim *s, struct sim_worker *w, struct sim_proc *p)
     uint64_t index = p->ring[p->head].index;
     p->busy = true;
     j->starts[index]++;
-    sim_trace(s, "w%d begins task %llu of job %u%s", w->number, (unsigned long long)index, j->tag, j->starts[index] > 1 ? " again" : "");
+    sim_trace(s, "w%d begins task %llu of job %u%s", w->number, (unsigned long long)index, j->tag,
+              j->starts[index] > 1 ? " again" : "");
     uint64_t takes = sim_chance(s, 10) ? sim_random(s, 300 * CLOCK_MS) : sim_random(s, CLOCK_MS);
     sim_at(s, s->now + takes, task_ends, w, p->incarnation, slot, NULL);
 }
