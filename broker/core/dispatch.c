@@ -133,10 +133,28 @@ static struct job *next_job(struct broker *b, struct pool *p, struct lane *l)
     return NULL;
 }
 
+/* What workers gave back after the pool had failed. */
+static void refuse_returned(struct broker *b, struct pool *p)
+{
+    for (LIST_EACH_SAFE(&p->ready, n, after)) {
+        struct job *j = LIST_ENTRY(n, struct job, ready);
+        if (reserve(b, 4, 4 + j->queue.count) < 0) {
+            pool_work(b, p);
+            b->again = true;
+            return;
+        }
+        pool_refuse(b, p, j);
+    }
+}
+
 static void dispatch_pool(struct broker *b, struct pool *p)
 {
     struct list_node *n;
 
+    if (p->failed) {
+        refuse_returned(b, p);
+        return;
+    }
     if (p->client->paused)
         return;
     while (!list_empty(&p->ready) && (n = list_pop(&p->open))) {

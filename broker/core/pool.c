@@ -14,7 +14,7 @@ void pool_tell(struct broker *b, struct pool *p)
 
 void pool_work(struct broker *b, struct pool *p)
 {
-    if (!list_in(&p->work) && !list_empty(&p->ready) && !list_empty(&p->open))
+    if (!list_in(&p->work) && !list_empty(&p->ready) && (p->failed || !list_empty(&p->open)))
         list_push_back(&b->work, &p->work);
 }
 
