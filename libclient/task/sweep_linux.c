@@ -63,8 +63,8 @@ static size_t list_by_parent(pid_t *pids, size_t max)
             continue;
         text[got] = '\0';
         const char *name_end = strrchr(text, ')');
-        if (name_end && strlen(name_end) > 4 && atoi(name_end + 4) == getpid())
-            pids[n++] = atoi(e->d_name);
+        if (name_end && strlen(name_end) > 4 && strtol(name_end + 4, NULL, 10) == getpid())
+            pids[n++] = (pid_t)strtol(e->d_name, NULL, 10);
     }
     if (d)
         closedir(d);
