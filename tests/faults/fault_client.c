@@ -81,6 +81,12 @@ static int submit_task(bfork_task *task)
     return bfork_return(task, index, index * 7 + 3, bfork_task_self(task)->attempt);
 }
 
+static int plain_task(bfork_task *task)
+{
+    (void)task;
+    return 0;
+}
+
 static int big_task(bfork_task *task)
 {
     unsigned long index, size;
@@ -233,6 +239,10 @@ static int do_stop(bfork_pool *pool, size_t n, unsigned long size)
     unsigned long index;
     bfork_bytes bytes;
 
+    f = bfork_submit(pool, plain_task);              /* an answer: it is connected */
+    if (bfork_future_wait(f, BFORK_FOREVER) != 0)
+        complain(&c, "task", 0);
+    bfork_future_free(&f);
     for (unsigned long i = 0; i < n; i++) {
         f = bfork_submit(pool, big_task, i, size);
         c.acknowledged += bfork_future_state(f) == BFORK_PENDING || !bfork_future_error(f);
