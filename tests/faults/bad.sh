@@ -148,8 +148,6 @@ begin "a worker's directories: not writable, in use, a cache that is too small, 
 touch file
 bad 2 "$worker" --key "$keys/worker.key" --state-dir "$PWD/file/state"
 says bad.out 'file'
-bad 2 "$worker" --key "$keys/worker.key" --state-dir "$PWD/s2" --cache-dir /proc/cache
-says bad.out '/proc/cache'
 bad 2 "$worker" --key "$keys/worker.key" --state-dir "$CLUSTER/worker0"
 says bad.out 'state-dir'
 bad 2 "$worker" --key "$keys/worker.key" --state-dir "$PWD/s3" --work-dir /no/such/dir
@@ -166,6 +164,9 @@ only_worker() {
 only_worker --cache-size 4096
 bad 1 timeout 20 "$FAULTS/fault_client" good
 says bad.out 'cache-size'
+only_worker --cache-dir "$PWD/file/cache"
+bad 1 timeout 20 "$FAULTS/fault_client" good
+says bad.out 'cannot write its cache directory .*file/cache'
 if [ "$(id -u)" -eq 0 ] && mkdir small && unshare --mount true 2>/dev/null; then
     mount -t tmpfs -o size=16k none small
     trap 'umount small 2>/dev/null || true; cluster_end' EXIT
