@@ -46,6 +46,19 @@ static void tell(struct session_job *j, const struct wire_item *item)
     }
 }
 
+/* Of a job that has ended here, since all it had is settled: its outcomes must not stay in the broker's window. */
+static void stray(struct session *s, const struct wire_item *i)
+{
+    size_t k = 0, most = sizeof(s->strays) / sizeof(s->strays[0]);
+    while (k < s->n_strays && s->strays[k].job != i->job)
+        k++;
+    if (k == most)
+        return;                             /* when the next connection is made the broker drops the job */
+    s->strays[k].job = i->job;
+    s->strays[k].seq = i->id;
+    s->n_strays += k == s->n_strays;
+}
+
 void outcome_items(struct session *s, const struct wire_msg *m)
 {
     for (uint32_t k = 0; k < m->n_items; k++) {
@@ -56,6 +69,8 @@ void outcome_items(struct session *s, const struct wire_msg *m)
         if (s->acks_due == 0)
             s->acks_since = s->last_received;
         s->acks_due += bytes + 1;
+        if (!j)
+            stray(s, i);
         if (!j || i->count == 0 || i->first > j->next || i->count > j->next - i->first)
             continue;                       /* of a job that ended meanwhile, or a broker's slip: nothing to do with it */
         if (i->id <= j->seq)

@@ -166,6 +166,10 @@ static void send_acks(struct session *s, uint64_t now, bool finished)
     struct session_effect *e = send_effect(s, WIRE_OUTCOMES_ACK);
     if (!e)
         return;
+    while (s->n_strays && n < SESSION_ITEMS) {
+        s->n_strays--;
+        s->acks[n++] = (struct wire_item){ .id = s->strays[s->n_strays].seq, .job = s->strays[s->n_strays].job, .count = 1 };
+    }
     for (LIST_EACH(&s->jobs, node)) {
         struct session_job *j = LIST_ENTRY(node, struct session_job, node);
         if (j->seq == j->seq_acked || !j->opened)

@@ -98,6 +98,7 @@ void session_disconnected(struct session *s, uint64_t now)
     for (LIST_EACH(&s->questions, n))
         LIST_ENTRY(n, struct question, node)->sent = false;
     s->n_oks = s->oks_sent = 0;
+    s->n_strays = 0;
 }
 
 static void fail(struct session *s, int32_t code, struct wire_str text)
