@@ -13,15 +13,15 @@ static uint64_t or64(uint64_t v, uint64_t fallback) { return v ? v : fallback; }
 int broker_new(const struct broker_config *config, struct broker **ret)
 {
     struct broker *b = calloc(1, sizeof(*b));
-    struct list *lists[] = { &b->owners,  &b->clients,     &b->workers,       &b->pools,         &b->all_jobs,
-                             &b->cuts,    &b->dirty_peers, &b->dirty_clients, &b->dirty_workers, &b->work,
-                             &b->thirsty, &b->holders,     &b->status };
     struct broker_config *c;
 
     if (!b || !(b->account = calloc(1, sizeof(*b->account)))) {
         free(b);
         return BFORK_ENOMEM;
     }
+    struct list *lists[] = { &b->owners,  &b->clients,     &b->workers,       &b->pools,         &b->all_jobs,
+                             &b->cuts,    &b->dirty_peers, &b->dirty_clients, &b->dirty_workers, &b->work,
+                             &b->thirsty, &b->holders,     &b->status };
     atomic_init(&b->account->refs, 1);
     b->c = *config;
     c = &b->c;

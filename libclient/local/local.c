@@ -80,6 +80,8 @@ static bool from_worker(struct local *l, uint64_t now)
     for (size_t i = 0; i < n; i++) {
         if (e[i].type == WORKER_SEND)
             broker_recv(l->broker, now, PEER_WORKER, WIRE_WORKER, l->worker_key, &e[i].msg);
+        else if (e[i].type == WORKER_RECONNECT || e[i].type == WORKER_REFUSED)
+            l->events.failed(l->events.ctx, BFORK_ENOMEM, "the local engine ran out of memory");
         else
             slots_perform(l->slots, now, &e[i]);
     }
@@ -253,6 +255,10 @@ int local_link_open(struct session *core, const struct link_events *events, stru
     worker_connected(l->worker, now);
     session_connected(core, now);
     local_pump(&l->link, now);
+    if (!session_is_up(core) || !worker_online(l->worker)) {
+        local_close(&l->link);
+        return err_set(e, BFORK_ENOMEM, "out of memory");
+    }
     *ret = &l->link;
     return 0;
 }
