@@ -166,7 +166,7 @@ bad 1 timeout 20 "$FAULTS/fault_client" good
 says bad.out 'cache-size'
 only_worker --cache-dir "$PWD/file/cache"
 bad 1 timeout 20 "$FAULTS/fault_client" good
-says bad.out 'cannot write its cache directory .*file/cache'
+says bad.out "the worker's cache .*file/cache: cannot make"
 if [ "$(id -u)" -eq 0 ] && mkdir small && unshare --mount true 2>/dev/null; then
     mount -t tmpfs -o size=16k none small
     trap 'umount small 2>/dev/null || true; cluster_end' EXIT
