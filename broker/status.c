@@ -25,7 +25,7 @@ static void put_text(json_t *o, const char *name, const char *text)
     char clean[256];
     size_t n = 0;
 
-    if (!j) {
+    if (!j && text) {
         for (; text[n] && n < sizeof(clean) - 1; n++)
             clean[n] = (unsigned char)text[n] < 0x80 ? text[n] : '?';
         clean[n] = '\0';

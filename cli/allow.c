@@ -122,13 +122,13 @@ static int begin(const struct cli_call *call, int most, const struct keys_role *
 
 static int run_allow(const struct cli_call *call)
 {
-    const struct keys_role *role;
+    const struct keys_role *role = NULL;
     char dir[PATH_MAX], path[PATH_MAX], text[NET_KEY_TEXT];
     struct err e = { 0 };
     uint8_t key[32];
     int status = begin(call, 3, &role, dir, path), rc;
 
-    if (status != 0 || (status = key_of(call, call->argv[1], key)) != 0)
+    if (status != 0 || !role || (status = key_of(call, call->argv[1], key)) != 0)
         return status;
     rc = allow_add(path, key, call->argc > 2 ? call->argv[2] : NULL, &e);
     if (rc < 0)
@@ -142,13 +142,13 @@ static int run_allow(const struct cli_call *call)
 
 static int run_revoke(const struct cli_call *call)
 {
-    const struct keys_role *role;
+    const struct keys_role *role = NULL;
     char dir[PATH_MAX], path[PATH_MAX];
     struct err e = { 0 };
     uint8_t key[32];
     int status = begin(call, 2, &role, dir, path), rc;
 
-    if (status != 0)
+    if (status != 0 || !role)
         return status;
     const char *word = call->argv[1];
     bool by_key = net_key_parse(word, key) == 0;

@@ -142,7 +142,7 @@ int job_reserve(struct job *j)
     struct bfork_future **slots = calloc((size_t)bigger, sizeof(*slots));
     if (!slots)
         return BFORK_ENOMEM;
-    for (uint64_t i = j->base; i < j->next; i++)
+    for (uint64_t i = j->base; j->slots && i < j->next; i++)
         slots[i & (bigger - 1)] = j->slots[i & j->mask];
     free(j->slots);
     j->slots = slots;

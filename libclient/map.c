@@ -169,13 +169,13 @@ static struct bfork_future *map_future(bfork_pool *p, void *out, size_t out_size
 /* Gives the map of f to the session. */
 static int map_start(bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const void *in)
 {
-    struct job *j;
+    struct job *j = NULL;
     if (p->s->error)
         return error_again(p->s->error);
     size_t size = (size_t)(shape->in_size * shape->total);
     struct buf *array = buf_wrap((void *)(uintptr_t)in, size, buf_free_struct, NULL);
     int rc = array ? job_find(p, shape, &j) : error_set(BFORK_ENOMEM, "out of memory");
-    if (rc != 0) {
+    if (rc != 0 || !j) {
         buf_unref(&array);
         return rc;
     }

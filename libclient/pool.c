@@ -196,10 +196,10 @@ int pool_lane(struct bfork_pool *p, int which, struct lane **ret)
         return error_again(l->error);
     if (l->core)
         return 0;
-    struct buf *spec;
+    struct buf *spec = NULL;
     uint8_t digest[WIRE_DIGEST];
     int rc = pool_spec(p, which, &spec);
-    if (rc != 0)
+    if (rc != 0 || !spec)
         return rc;
     l->pool = p;
     s->link->ops->digest(s->link, spec->data, spec->size, digest);

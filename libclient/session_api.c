@@ -278,7 +278,7 @@ const bfork_error *bfork_session_error(bfork_session *s)
         return error_no_memory();
     if (s && (s->kind == KIND_FAILED || s->kind == KIND_SERIAL) && !(s->fork_guard && !*s->fork_guard))
         return s->error;
-    if (session_usable(s) != 0)
+    if (session_usable(s) != 0 || !s)
         return bfork_last_error();          /* NULL, or forked */
     pthread_mutex_lock(&s->lock);
     const bfork_error *e = s->error;

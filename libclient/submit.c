@@ -86,7 +86,7 @@ static bfork_future *submit(bfork_pool *p, const struct job_shape *shape, size_t
     }
     pthread_mutex_lock(&s->lock);
     int rc = reserve(p, shape, size, &f, &at);
-    if (rc == 0) {
+    if (rc == 0 && at) {
         if (raw)
             memcpy(at, raw, size);
         else
@@ -145,7 +145,7 @@ bfork_future *bfork_pool_submit_raw(bfork_pool *p, const bfork_function *fn, con
     int rc = pool_begin(p, o);
     if (rc == 0 && (!fn || !!fn->fn + !!fn->argv + (fn->object && fn->symbol) != 1))
         rc = error_set(BFORK_EINVAL, "submit_raw: the function must have exactly one of fn, argv, object and symbol");
-    if (rc != 0)
+    if (rc != 0 || !fn)
         return future_failed(rc);
     const struct job_shape shape = { .function = *fn, .options = o };
     if (fn->argv)

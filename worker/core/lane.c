@@ -342,7 +342,7 @@ static void lose_running(struct worker *w, struct lane *l)
         struct attempt *a = m ? LIST_ENTRY(m, struct attempt, node) : NULL;
         struct wire_outcome o = { .kind = BFORK_LOST, .message = WIRE_STR("the template of its task process ended") };
 
-        if (!p->pending || a->dead)
+        if (!p->pending || !a || a->dead)
             continue;
         o.index = a->next;
         o.stage = WIRE_STR(l->fail_stage);

@@ -16,13 +16,12 @@
 
 static const char *owned_text(struct worker *w, const char *prefix, struct wire_str s)
 {
-    char *p = effect_alloc(w, strlen(prefix) + s.n + 1);
+    size_t n = strlen(prefix) + s.n + 1;
+    char *p = effect_alloc(w, n);
 
     if (!p)
         return prefix;
-    memcpy(p, prefix, strlen(prefix));
-    if (s.n)
-        memcpy(p + strlen(prefix), s.p, s.n);
+    snprintf(p, n, "%s%.*s", prefix, (int)s.n, s.n ? s.p : "");
     return p;
 }
 
