@@ -36,9 +36,9 @@ cluster_alive "$CLIENT" || echo 'the flood was over before'
 finished flood
 well
 
-begin 'a client that does not read: 10,000 tasks with results of 4 KiB, and it stops'
+begin 'a client that does not read: 10,000 tasks with results of 16 KiB, and it stops'
 memory=$(rss_kib "$CLUSTER_BROKER")
-spawn slow stop 10000 4096
+spawn slow stop 10000 16384
 stopped() { read -r _ _ state _ <"/proc/$CLIENT/stat" && [ "$state" = T ]; }
 cluster_until 'it has stopped' stopped
 well
@@ -51,7 +51,8 @@ stalled() {
 cluster_until 'nothing more is done for it' stalled
 grown=$(($(rss_kib "$CLUSTER_BROKER") - memory))
 echo "the broker has grown by $grown KiB; done $(counter done), queued $(counter queued)"
-[ "$grown" -le "${MEMORY_LIMIT:-65536}" ] || cluster_fail 'the broker keeps too much for a client that does not read'
+[ "$grown" -le "${MEMORY_LIMIT:-114688}" ] || cluster_fail 'the broker keeps too much for a client that does not read'
+[ "$(counter queued)" -gt 0 ] || cluster_fail 'it has had all its results taken although it does not read'
 kill -CONT "$CLIENT"
 finished slow
 well

@@ -3,7 +3,7 @@
  *
  *     fault_proxy TO-PORT CUTS [SEED]
  *
- * Listens on two free ports in a row and forwards them to TO-PORT and TO-PORT + 1 of 127.0.0.1; prints "port=N" when it does. Each
+ * Listens on two free ports in a row and forwards them to TO-PORT and TO-PORT + 1 of 127.0.0.1; prints "port=N" when it does. From SIGUSR1 on, each
  * connection is cut (both sides, half of them with a TCP reset) after a random number of bytes, until CUTS were made; "cuts=N" is
  * printed as each is. Afterwards it only forwards. Never looks into what it forwards. Ends at SIGTERM, or when its parent does.
  */
@@ -28,6 +28,7 @@ struct pair { bool used; struct flow way[2]; uint64_t left; };
 static struct pair pairs[PAIRS];
 static uint64_t seed = 88172645463325252u;
 static unsigned cuts, cuts_wanted;
+static volatile sig_atomic_t cutting;
 
 static uint64_t next_random(void)
 {
@@ -100,7 +101,7 @@ static void pair_open(int listener, unsigned to_port)
     p->used = true;
     p->way[0].from = p->way[1].to = peer;
     p->way[0].to = p->way[1].from = broker;
-    p->left = 500 + next_random() % 60000;
+    p->left = 500 + next_random() % 120000;
 }
 
 static void pair_cut(struct pair *p)
@@ -145,10 +146,10 @@ static void pair_step(struct pair *p, const struct pollfd *f)
         }
         moved += p->way[i].at > before ? p->way[i].at - before : p->way[i].at;
     }
-    if (cuts < cuts_wanted && moved >= p->left)
+    if (cutting && cuts < cuts_wanted && moved >= p->left)
         pair_cut(p);
     else
-        p->left -= moved < p->left ? moved : p->left;
+        p->left -= !cutting ? 0 : moved < p->left ? moved : p->left;
 }
 
 static void serve(const int listeners[2], unsigned to_port)
@@ -164,7 +165,9 @@ static void serve(const int listeners[2], unsigned to_port)
             f[2 + i] = (struct pollfd){ .fd = p->used ? in->from : -1 };
             f[2 + i].events = (short)((in->n == 0 ? POLLIN : 0) | (out->n > 0 ? POLLOUT : 0));
         }
-        if (poll(f, 2 + 2 * PAIRS, -1) < 0 && errno != EINTR) {
+        if (poll(f, 2 + 2 * PAIRS, -1) < 0) {
+            if (errno == EINTR)
+                continue;
             perror("poll");
             exit(1);
         }
@@ -177,6 +180,12 @@ static void serve(const int listeners[2], unsigned to_port)
     }
 }
 
+static void begin(int signal_number)
+{
+    (void)signal_number;
+    cutting = 1;
+}
+
 int main(int argc, char **argv)
 {
     int listeners[2] = { -1, -1 };
@@ -186,6 +195,7 @@ int main(int argc, char **argv)
         return 2;
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    signal(SIGUSR1, begin);
     cuts_wanted = (unsigned)strtoul(argv[2], NULL, 10);
     if (argc > 3)
         seed ^= strtoull(argv[3], NULL, 10) * 0x9e3779b97f4a7c15u;

@@ -21,6 +21,8 @@ before="$(descriptors "$CLUSTER_BROKER") $(descriptors "$one") $(descriptors "$t
 begin "${CUTS:-100} cuts"
 rounds=0
 BFORK_PROFILE=$CLUSTER/keys/cut.conf
+"$FAULTS/fault_client" good >good.out 2>&1 || { cat good.out; cluster_fail 'through the proxy, before any cut'; }
+kill -USR1 "$proxy"
 until grep -q "^cuts=${CUTS:-100}\$" proxy.out; do
     rounds=$((rounds + 1))
     mode=map
@@ -42,10 +44,12 @@ no_more() {
     done
     # shellcheck disable=SC2086
     set -- $before $after
-    [ "$4" -le $(($1 + 2)) ] && [ "$5" -le $(($2 + 2)) ] && [ "$6" -le $(($3 + 2)) ]
+    # A worker keeps a few idle templates, of three descriptors each: a leak would be one for each of the cuts.
+    [ "$4" -le $(($1 + 2)) ] && [ "$5" -le $(($2 + 14)) ] && [ "$6" -le $(($3 + 14)) ]
 }
-cluster_until "descriptors (broker, workers) are back to $before" no_more
+cluster_until "descriptors (broker, workers) are back to about $before" no_more
 echo "descriptors of the broker and the workers: before $before, after $after"
 kill "$proxy"
-wait "$proxy" || true
+wait "$proxy" 2>/dev/null || true
+[ "$rounds" -gt 0 ] || cluster_fail 'the cuts were over before there was work'
 cluster_stop
