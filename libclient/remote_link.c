@@ -39,6 +39,7 @@ struct remote {
     struct link_events events;
     enum remote_state state;
     uint64_t again, backoff, give_up, connect_limit;
+    uint64_t since;                 /* not connected: the first try, or when it was cut */
     int program_fd;
     uint8_t program_digest[WIRE_DIGEST];
     uint64_t program_size;
@@ -54,6 +55,17 @@ static void fail(struct remote *r, int code, const char *text)
     r->events.failed(r->events.ctx, code, text);
 }
 
+static void start_trying(struct remote *r, uint64_t now, uint64_t limit)
+{
+    r->since = now;
+    r->give_up = now + limit;
+}
+
+static double tried_for(const struct remote *r, uint64_t now)
+{
+    return (double)(now - r->since) / (double)CLOCK_SEC;
+}
+
 static void lost(struct remote *r, uint64_t now)
 {
     if (r->state == REMOTE_UP || r->state == REMOTE_CONNECTING)
@@ -62,7 +74,7 @@ static void lost(struct remote *r, uint64_t now)
     if (r->state == REMOTE_FAILED)
         return;
     if (r->state == REMOTE_UP)
-        r->give_up = now + (r->connect_limit > RECONNECT_LIMIT ? r->connect_limit : RECONNECT_LIMIT);
+        start_trying(r, now, r->connect_limit > RECONNECT_LIMIT ? r->connect_limit : RECONNECT_LIMIT);
     r->state = REMOTE_WAITING;
     uint64_t jitter = (uint64_t)(uintptr_t)r * 2654435761u ^ now;
     r->again = now + r->backoff / 2 + jitter % (r->backoff / 2 + 1);
@@ -74,8 +86,8 @@ static bool reconnects(struct remote *r, uint64_t now)
     if (r->state != REMOTE_WAITING || now < r->again)
         return false;
     if (now >= r->give_up) {
-        snprintf(r->text, sizeof(r->text), "broker %s: %s (tried for %llu s)", r->table->endpoint(r->transport),
-                 r->why.code ? r->why.text : "no answer", (unsigned long long)(r->connect_limit / CLOCK_SEC));
+        snprintf(r->text, sizeof(r->text), "broker %s: %s (tried for %.0f s)", r->table->endpoint(r->transport),
+                 r->why.code ? r->why.text : "no answer", tried_for(r, now));
         fail(r, BFORK_EUNREACHABLE, r->text);
         return true;
     }
@@ -107,8 +119,8 @@ static bool watch_state(struct remote *r, uint64_t now)
         if (now < r->give_up)
             return false;
         r->why = (struct err){ .code = 0 };
-        snprintf(r->text, sizeof(r->text), "broker %s does not answer (tried for %llu s): is it running, and is the port open?",
-                 r->table->endpoint(r->transport), (unsigned long long)(r->connect_limit / CLOCK_SEC));
+        snprintf(r->text, sizeof(r->text), "broker %s does not answer (tried for %.0f s): is it running, and is the port open?",
+                 r->table->endpoint(r->transport), tried_for(r, now));
         fail(r, BFORK_EUNREACHABLE, r->text);
         return true;
     default:
@@ -337,7 +349,7 @@ int remote_link_open(const struct remote_setup *setup, struct session *core, con
     r->program_fd = -1;
     r->backoff = BACKOFF_FIRST;
     r->connect_limit = (uint64_t)setup->connect_limit_ms * CLOCK_MS;
-    r->give_up = clock_now() + r->connect_limit;
+    start_trying(r, clock_now(), r->connect_limit);
     int rc = load(r, e);
     if (rc == 0)
         rc = r->table->open(setup->profile, setup->client_key, setup->admin, &r->transport, e);
