@@ -125,6 +125,7 @@ struct map_state {
     struct bfork_error *lowest_error;
     bfork_progress_fn *progress;
     void *progress_data;
+    _Atomic bool told;              /* progress: its last word */
     uint64_t started;
 };
 
@@ -219,6 +220,7 @@ void map_state_free(struct map_state *m);
 void map_read_progress(const struct map_state *m, bfork_progress *p);   /* with the lock */
 void map_abandon(struct bfork_future *f);                           /* with the lock: cancels; in and out are never touched again */
 void map_fail_rest(struct bfork_future *f, const bfork_error *e);
+void map_status_rest(struct map_state *m, int kind);                /* of the elements without an outcome */
 
 /* function.c: with the lock. The function as a document, encoded; kept for the session's life. */
 struct known_function { struct buf *doc; char *symbol; bool in_program; };

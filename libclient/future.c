@@ -168,7 +168,7 @@ int bfork_future_wait(bfork_future *f, int timeout_ms)
         return error_set(BFORK_EINVAL, "bfork_future_wait: the future is NULL");
     if (f->s && session_usable(f->s) != 0 && bfork_last_error()->kind == BFORK_EFORKED)
         return BFORK_EFORKED;
-    bool progress = f->map && f->map->progress;
+    bool progress = f->map && f->map->progress && !atomic_load(&f->map->told);
     if (!is_done(f)) {
         struct bfork_session *s = f->s;
         pthread_mutex_lock(&s->lock);
@@ -177,9 +177,9 @@ int bfork_future_wait(bfork_future *f, int timeout_ms)
         pthread_mutex_unlock(&s->lock);
         if (rc != 0)
             return rc;
-        if (progress)
-            map_progress(f);                /* the last word: all done */
     }
+    if (progress && !atomic_exchange(&f->map->told, true))
+        map_progress(f);                    /* the last word, once: all done */
     return 0;
 }
 

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define MAP_ERRORS 1000u            /* errors kept for bfork_future_error_at */
+#define NOT_YET BFORK_END           /* status of an element without an outcome: no outcome is this one */
 
 void map_keep_error(struct map_state *m, uint64_t index, const struct wire_outcome *o)
 {
@@ -32,6 +33,13 @@ void map_keep_error(struct map_state *m, uint64_t index, const struct wire_outco
     }
 }
 
+void map_status_rest(struct map_state *m, int kind)
+{
+    for (uint64_t i = 0; m->status && i < m->n; i++)
+        if (m->status[i] == NOT_YET)
+            m->status[i] = kind;
+}
+
 static void finish(struct job *j, struct bfork_future *f)
 {
     struct map_state *m = f->map;
@@ -40,6 +48,8 @@ static void finish(struct job *j, struct bfork_future *f)
     if (m->failed && !f->error)
         f->error = (bfork_error *)(uintptr_t)error_no_memory();
     f->kind = f->error ? f->error->kind : BFORK_OK;
+    if (m->settled < m->n)
+        map_status_rest(m, f->kind);
     j->future = NULL;
     j->left--;
     j->pool->pending--;
@@ -57,6 +67,8 @@ void map_outcomes(struct job *j, const struct wire_item *item)
         if (!(item->flags & WIRE_FIXED) || item->size != m->out_size) {
             const struct wire_outcome o = { .kind = BFORK_EPROTOCOL, .message = WIRE_STR("a result of another size came back") };
             map_keep_error(m, item->first, &o);
+            for (uint32_t i = 0; m->status && i < item->count; i++)
+                m->status[item->first + i] = o.kind;
             m->failed += item->count;
         } else {
             if (m->out_size)
@@ -161,7 +173,7 @@ static struct bfork_future *map_future(bfork_pool *p, void *out, size_t out_size
                              .progress_data = o ? o->progress_data : NULL,
                              .started = clock_now() };
     for (size_t i = 0; m->status && i < n; i++)
-        m->status[i] = BFORK_UNKNOWN;
+        m->status[i] = NOT_YET;
     f->map = m;
     return f;
 }
@@ -208,10 +220,13 @@ bfork_future *bfork_pool_map_async(bfork_pool *p, bfork_map_fn *fn, const void *
                                      .out_size = (uint32_t)out_size, .map = true, .total = n };
     pthread_mutex_lock(&s->lock);
     struct bfork_future *f = map_future(p, out, out_size, n, o);
-    if (f && n == 0)
+    if (f && n == 0) {
         atomic_store(&f->state, BFORK_DONE);
-    else if (f && s->kind != KIND_SERIAL && map_start(p, f, &shape, in) != 0)
+        f->map->told = true;                /* there is nothing to tell */
+    } else if (f && s->kind != KIND_SERIAL && map_start(p, f, &shape, in) != 0) {
+        map_status_rest(f->map, bfork_last_error()->kind);
         future_settle_error(f, error_clone(bfork_last_error()));
+    }
     pthread_mutex_unlock(&s->lock);
     if (!f)
         return future_failed(error_set(BFORK_ENOMEM, "out of memory"));

@@ -140,6 +140,7 @@ void serial_map(struct bfork_pool *p, struct bfork_future *f, const struct job_s
         f->error = error_clone(scratch ? bfork_last_error() : error_no_memory());
         if (!f->error)
             f->error = (bfork_error *)(uintptr_t)error_no_memory();
+        map_status_rest(m, f->error->kind);
     } else {
         for (uint64_t i = 0; i < m->n; i++) {
             bfork_progress now;
@@ -147,6 +148,7 @@ void serial_map(struct bfork_pool *p, struct bfork_future *f, const struct job_s
             if (m->progress && (m->settled == m->n || clock_now() - told > 100 * CLOCK_MS)) {
                 map_read_progress(m, &now);
                 pthread_mutex_unlock(&p->serial_lock);      /* a callback never runs under a lock */
+                m->told = m->settled == m->n;
                 m->progress(m->progress_data, &now);
                 pthread_mutex_lock(&p->serial_lock);
                 told = clock_now();

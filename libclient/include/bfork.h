@@ -186,9 +186,10 @@ typedef struct bfork_options {          /* of one submission */
     const char *name;                   /* of the job, shown by bfork status and in bfork_task_info */
     uint64_t    seed;                   /* for bfork_task_info.seed */
     bfork_bytes context;                /* sent once to each host, not with each task: bfork_task_context; less than 256 KiB */
-    bfork_progress_fn *progress;        /* of a map: called about ten times a second while it is waited for, and at its end */
+    bfork_progress_fn *progress;        /* of a map: called about ten times a second while it is waited for, and once when that ends */
     void       *progress_data;
-    int32_t    *status;                 /* of a map: n outcomes (enum bfork_status), borrowed like out */
+    int32_t    *status;                 /* of a map: n outcomes (enum bfork_status), borrowed like out. BFORK_END: none yet. Those that
+                                           never get one of their own get the map's: of the session's failure, BFORK_CANCELLED … */
     uint64_t    reserved[16];
 } bfork_options;
 

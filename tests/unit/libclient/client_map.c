@@ -216,6 +216,50 @@ static void progress_has_the_last_word(void **state)
     assert_int_equal(seen[3], 3);
 }
 
+/* The map is done long before anybody waits for it. */
+static void progress_of_a_map_that_was_done_before(void **state)
+{
+    int in[] = { 2, 3, 4 }, out[3];
+    uint64_t seen[4] = { 0 };
+    (void)state;
+    bfork_future *f = bfork_map_async(pool, odd_fails, in, out, 3, BFORK_OPTIONS(.progress = count_calls, .progress_data = seen));
+    while (bfork_future_state(f) != BFORK_DONE) {       /* another future's wait drives this one */
+        bfork_future *other = bfork_submit(pool, add_one, 1);
+        ok(bfork_result(other));
+        bfork_future_free(&other);
+    }
+    assert_int_equal(seen[0], 0);
+    for (int i = 0; i < 3; i++)
+        ok(bfork_future_wait(f, BFORK_FOREVER));
+    assert_int_equal(seen[0], 1);
+    assert_int_equal(seen[1], 2);
+    assert_int_equal(seen[2], 1);
+    bfork_future_free(&f);
+}
+
+static int first_ends(const int *in, int *out, bfork_task *t)
+{
+    return *in ? waits_forever(in, out, t) : 0;
+}
+
+static void elements_that_never_end_have_the_status_of_their_map(void **state)
+{
+    enum { N = 50 };
+    int in[N] = { 0 }, out[N];
+    int32_t status[N];
+    (void)state;
+    for (int i = 1; i < N; i++)
+        in[i] = 1;
+    bfork_future *f = bfork_map_async(pool, first_ends, in, out, N, BFORK_OPTIONS(.status = status, .chunk = 1));
+    assert_int_equal(status[N - 1], BFORK_END);
+    while (*(volatile int32_t *)status != 0)
+        assert_int_equal(bfork_future_wait(f, 1), BFORK_ETIMEDOUT);
+    bfork_future_free(&f);
+    assert_int_equal(status[0], 0);
+    for (int i = 1; i < N; i++)
+        assert_int_equal(status[i], BFORK_CANCELLED);
+}
+
 static void elements_without_bytes(void **state)
 {
     char out[3] = { 0 };
@@ -259,7 +303,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(out_is_zeroed_at_entry), cmocka_unit_test(of_many_failures_the_lowest_is_kept),
         cmocka_unit_test(a_map_that_is_given_up_never_touches_its_arrays_again),
         cmocka_unit_test(a_map_with_two_handles_goes_on), cmocka_unit_test(cancelling_a_map),
-        cmocka_unit_test(progress_has_the_last_word), cmocka_unit_test(elements_without_bytes),
+        cmocka_unit_test(progress_has_the_last_word), cmocka_unit_test(progress_of_a_map_that_was_done_before),
+        cmocka_unit_test(elements_that_never_end_have_the_status_of_their_map), cmocka_unit_test(elements_without_bytes),
         cmocka_unit_test(several_maps_at_once), cmocka_unit_test(a_closed_pool_takes_no_map),
     };
     return cmocka_run_group_tests(tests, open_pool, free_pool);
