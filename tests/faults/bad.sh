@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MPL-2.0
 # bad.sh - bad input: keys, addresses, versions, programs, directories, ports, wrong use, bad tasks. Each is refused with a message that
 # says what is wrong and what to do and with the documented status, changes nothing, and leaves the cluster well.
-# shellcheck disable=SC1091,SC2016
+# shellcheck disable=SC1091,SC2016,SC2034,SC2153
 CLUSTER_OPTIONS='--lease 2s --heartbeat 300ms'
 . "$(dirname "$0")/lib.sh"
 cluster_start 1 2

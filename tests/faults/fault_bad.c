@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * fault_bad.c - wrong use and bad tasks, by a program as a user writes it, where BFORK_PROFILE says: each gives the documented kind and a
- * message that names what is wrong. After each, five good tasks run in the same pool. The number of cases that failed is the exit status.
+ * fault_bad.c - wrong use and bad tasks, by a program as a user writes it, where BFORK_PROFILE says: each gives the documented kind
+ * and a message that names what is wrong. After each, five good tasks run in the same pool. Exit status: how many cases failed.
  */
 #include <bfork.h>
 
@@ -125,7 +125,8 @@ static void tasks(bfork_pool *pool)
     outcome(pool, "a task that crashes: its name", bfork_submit(pool, crashes), BFORK_CRASHED, "crashes");
     outcome(pool, "a task that calls exit(3)", bfork_submit(pool, exits, 3), BFORK_EXITED, "3");
     outcome(pool, "a task that calls exit(0)", bfork_submit(pool, exits, 0), BFORK_EXITED, "exit");
-    outcome(pool, "a task that loops", bfork_submit_with(pool, BFORK_OPTIONS(.run_limit_ms = 300), loops), BFORK_OVERTIME, "killed at its limit");
+    outcome(pool, "a task that loops", bfork_submit_with(pool, BFORK_OPTIONS(.run_limit_ms = 300), loops), BFORK_OVERTIME,
+            "killed at its limit");
     outcome(pool, "other arguments than are asked for", bfork_submit(pool, wants_text, 1, 2, 3), BFORK_MISMATCH, "wants_text");
     outcome(pool, "a result over the limit", bfork_submit(pool, returns_too_much), BFORK_FAILED, "the limit is");
 }
@@ -217,7 +218,8 @@ static void forked(bfork_pool *pool)
     child = fork();
     if (child == 0) {
         int before = failures;
-        is("a pool from before fork(), in the child", bfork_map(pool, good, in, out, 1), BFORK_EFORKED, bfork_last_error()->message, "fork");
+        is("a pool from before fork(), in the child", bfork_map(pool, good, in, out, 1), BFORK_EFORKED,
+           bfork_last_error()->message, "fork");
         bfork_pool *p = bfork_pool_new(NULL, 2, NULL);
         is("a pool of the child's own", bfork_map(p, good, in, out, 1), 0, "", NULL);
         bfork_pool_free(&p);

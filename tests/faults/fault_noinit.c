@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * fault_noinit.c - a program that forgets bfork_init: its functions cannot run in task processes, and it is told so. Exit status 0: so it
- * was.
+ * fault_noinit.c - a program that forgets bfork_init: its functions cannot run in task processes, and it is told so. Exit status 0:
+ * so it was.
  */
 #include <bfork.h>
 

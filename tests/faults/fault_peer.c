@@ -4,9 +4,10 @@
  *     fault_peer join ENDPOINT KEY-FILE ROLE [VERSION]    connects, says HELLO: "code=-48 TEXT", or "welcome"
  *     fault_peer program ENDPOINT KEY-FILE FILE ARCH      a client whose pool runs FILE, announced as built for ARCH: what becomes
  *                                                         of it: "kind=-8 pool: WHY", or "kind=… stage=… WHY"
- *     fault_peer noise PORT ROUNDS                        what scanners send, to PORT, PORT + 1 and PORT + 2; all connections are left open
- *                                                         for half of the rounds
- *     fault_peer idle PORT N                              N connections that say nothing: "open=N", then waits for the end of its input
+ *     fault_peer noise PORT ROUNDS                        what scanners send, to PORT, PORT + 1 and PORT + 2; half of the connections
+ *                                                         are left open
+ *     fault_peer idle PORT N                              N connections that say nothing: "open=N", then waits for the end of its
+ *                                                         input
  *     fault_peer hold PORT                                listens there and serves nobody: "held"
  * The key of the broker is the one that the key file names. Every wait ends after 20 s.
  */
@@ -82,8 +83,8 @@ static void join(struct peer *p, const char *endpoint, const char *key, uint32_t
     if (net_cert_load(key, true, &cert, &e) < 0 || net_new(&p->net, &e) < 0 ||
         net_connect(p->net, endpoint, cert.broker_key, &cert.pair, &p->link, &e) < 0)
         die(e.text);
-    m.u.hello = (struct wire_hello){ .protocol_min = version, .protocol_max = version, .role = role, .software = WIRE_STR("fault_peer"),
-        .name = WIRE_STR("fault_peer"), .host = WIRE_STR("here"), .instance = wire_bin_of("fault_peer------", 16), .conn_no = 1,
+    m.u.hello = (struct wire_hello){ .protocol_min = version, .protocol_max = version, .role = role,
+        .software = WIRE_STR("fault_peer"), .name = WIRE_STR("fault_peer"), .host = WIRE_STR("here"), .instance = wire_bin_of("fault_peer------", 16), .conn_no = 1,
         .window_bytes = 1 << 20 };
     if (role == WIRE_WORKER) {
         m.u.hello.slots = 1;
@@ -115,7 +116,7 @@ static int do_join(const char *endpoint, const char *key, uint32_t role, uint32_
     return 0;
 }
 
-/* ---- a program ----------------------------------------------------------------------------------------------------------------- */
+/* ---- a program --------------------------------------------------------------------------------------------------------------- */
 
 struct program { uint8_t *bytes; size_t size; uint8_t digest[32]; const char *arch; };
 
@@ -138,8 +139,8 @@ static void program_read(struct program *x, const char *path)
 
 static void program_submit(struct peer *p, const struct program *x)
 {
-    struct wire_pool_spec ps = { .program = wire_bin_of(x->digest, 32), .program_size = x->size, .program_name = WIRE_STR("doctored"),
-        .arch = WIRE_STR(x->arch) };
+    struct wire_pool_spec ps = { .program = wire_bin_of(x->digest, 32), .program_size = x->size, .program_name =
+        WIRE_STR("doctored"), .arch = WIRE_STR(x->arch) };
     struct buf *spec = wire_pool_spec_encode(&ps), *fn, *job;
     struct wire_fn f = { .kind = WIRE_FN_OFFSET, .offset = 4096, .symbol = WIRE_STR("task") };
     struct wire_job_spec js = { .kind = WIRE_JOB_TASKS, .total = 1, .name = WIRE_STR("doctored") };
@@ -233,7 +234,7 @@ static int do_program(const char *endpoint, const char *key, const char *path, c
     return 0;
 }
 
-/* ---- no peers at all ------------------------------------------------------------------------------------------------------------ */
+/* ---- no peers at all --------------------------------------------------------------------------------------------------------- */
 
 static struct sockaddr_in loopback(unsigned port)
 {

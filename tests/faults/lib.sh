@@ -12,6 +12,11 @@ rm -rf ./* 2>/dev/null || true
 . "$BF_SOURCE/tests/lib/cluster.sh"
 FAULTS=$BF_BUILD/tests/faults
 CLIENT=
+# KiB that a sanitizer keeps back of what is freed: added to what a daemon may grow by.
+# shellcheck disable=SC2034
+QUARANTINE=0
+# shellcheck disable=SC2034
+[ -z "${BF_SANITIZE-}" ] || QUARANTINE=327680
 
 begin() { echo "-- $*"; }
 

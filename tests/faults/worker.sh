@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
 # worker.sh - workers are killed, stopped for longer than their lease, told to end, in the middle of maps.
-# shellcheck disable=SC1091
+# shellcheck disable=SC1091,SC2034,SC2153
 CLUSTER_OPTIONS='--lease 1s --heartbeat 200ms'
 . "$(dirname "$0")/lib.sh"
 cluster_start 2 2
