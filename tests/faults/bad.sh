@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
-# bad.sh - bad input: keys, addresses, versions, programs, directories, ports, wrong use, bad tasks. Each is refused with a message that
-# says what is wrong and what to do and with the documented status, changes nothing, and leaves the cluster well.
+# bad.sh - bad input: keys, addresses, versions, programs, directories, ports, wrong use, bad tasks. Each is refused with a
+# message that says what is wrong and what to do and with the documented status, changes nothing, and leaves the cluster well.
 # shellcheck disable=SC1091,SC2016,SC2034,SC2153
 CLUSTER_OPTIONS='--lease 2s --heartbeat 300ms'
 . "$(dirname "$0")/lib.sh"
@@ -73,8 +73,8 @@ profile stranger 's|^key  .*|key = stranger.key|'
 bad 125 "$CLUSTER_BFORK" --profile "$PROFILE" run -- true
 says bad.out 'bfork allow client'
 # A worker says so once and goes on trying: it joins as soon as its key is allowed.
-BF_MARK=$CLUSTER_MARK "$worker" --key other/worker.key --broker "$clients" --broker-key "$(sed -n 's/^broker-key *= *//p' "$keys/test.conf")" \
-    --state-dir stranger >stranger.log 2>&1 &
+BF_MARK=$CLUSTER_MARK "$worker" --key other/worker.key --broker "$clients" \
+    --broker-key "$(sed -n 's/^broker-key *= *//p' "$keys/test.conf")" --state-dir stranger >stranger.log 2>&1 &
 stranger=$!
 cluster_until 'it is told that its key is not known' logged stranger.log 'bfork allow worker' 0
 tail -n 1 stranger.log | cut -c1-240
@@ -135,7 +135,8 @@ cat bad.out
 
 begin 'wrong use and bad tasks, on the cluster and on this machine'
 for p in "$BFORK_PROFILE" local:; do
-    BF_MARK=$CLUSTER_MARK BFORK_PROFILE=$p timeout 100 "$FAULTS/fault_bad" >bad.out 2>&1 || { cat bad.out >&2; cluster_fail "on $p"; }
+    BF_MARK=$CLUSTER_MARK BFORK_PROFILE=$p timeout 100 "$FAULTS/fault_bad" >bad.out 2>&1 ||
+        { cat bad.out >&2; cluster_fail "on $p"; }
 done
 grep -E '^(ok|  +[0-9]+ bytes)' bad.out | cut -c1-200
 well

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
-# broker.sh - the broker is killed, stopped, told to end and to reload, in the middle of maps. Each task has exactly one outcome, nothing
-# that a live worker holds runs twice, and all come back by themselves.
+# broker.sh - the broker is killed, stopped, told to end and to reload, in the middle of maps. Each task has exactly one outcome,
+# nothing that a live worker holds runs twice, and all come back by themselves.
 # shellcheck disable=SC1091,SC2034,SC2153
 CLUSTER_OPTIONS='--lease 1s --heartbeat 200ms --detach 5s'
 . "$(dirname "$0")/lib.sh"

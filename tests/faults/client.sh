@@ -31,7 +31,8 @@ echo "quiet: $(head -n 1 quiet.out); beside the flood: $(head -n 1 busy.out)"
 ratio=$(($(value p99_us busy.out) * 100 / $(value p99_us quiet.out)))
 echo "p99 beside the flood is $((ratio / 100)).$(printf '%02d' $((ratio % 100))) times the quiet one"
 # What is right is 3 times; other work on the machine that runs this moves it, so the bound is in absolute time as well.
-[ "$ratio" -le 300 ] || [ "$(value p99_us busy.out)" -le "${SMALL_LIMIT:-250000}" ] || cluster_fail 'the flood takes the small client along'
+[ "$ratio" -le 300 ] || [ "$(value p99_us busy.out)" -le "${SMALL_LIMIT:-250000}" ] ||
+    cluster_fail 'the flood takes the small client along'
 cluster_alive "$CLIENT" || echo 'the flood was over before'
 finished flood
 well

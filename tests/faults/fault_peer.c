@@ -4,7 +4,7 @@
  *     fault_peer join ENDPOINT KEY-FILE ROLE [VERSION]    connects, says HELLO: "code=-48 TEXT", or "welcome"
  *     fault_peer program ENDPOINT KEY-FILE FILE ARCH      a client whose pool runs FILE, announced as built for ARCH: what becomes
  *                                                         of it: "kind=-8 pool: WHY", or "kind=… stage=… WHY"
- *     fault_peer noise PORT ROUNDS                        what scanners send, to PORT, PORT + 1 and PORT + 2; half of the connections
+ *     fault_peer noise PORT ROUNDS                        what scanners send, to PORT and the next two; half of the connections
  *                                                         are left open
  *     fault_peer idle PORT N                              N connections that say nothing: "open=N", then waits for the end of its
  *                                                         input
@@ -83,9 +83,9 @@ static void join(struct peer *p, const char *endpoint, const char *key, uint32_t
     if (net_cert_load(key, true, &cert, &e) < 0 || net_new(&p->net, &e) < 0 ||
         net_connect(p->net, endpoint, cert.broker_key, &cert.pair, &p->link, &e) < 0)
         die(e.text);
-    m.u.hello = (struct wire_hello){ .protocol_min = version, .protocol_max = version, .role = role,
-        .software = WIRE_STR("fault_peer"), .name = WIRE_STR("fault_peer"), .host = WIRE_STR("here"), .instance = wire_bin_of("fault_peer------", 16), .conn_no = 1,
-        .window_bytes = 1 << 20 };
+    m.u.hello = (struct wire_hello){ .protocol_min = version, .protocol_max = version, .role = role, .conn_no = 1,
+        .software = WIRE_STR("fault_peer"), .name = WIRE_STR("fault_peer"), .host = WIRE_STR("here"),
+        .instance = wire_bin_of("fault_peer------", 16), .window_bytes = 1 << 20 };
     if (role == WIRE_WORKER) {
         m.u.hello.slots = 1;
         m.u.hello.arch = WIRE_STR("x86_64-linux-gnu");

@@ -4,7 +4,8 @@
  *     fault_proxy TO-PORT CUTS [SEED]
  *
  * Listens on two free ports in a row and forwards them to TO-PORT and TO-PORT + 1 of 127.0.0.1; prints "port=N" when it does. From
- * SIGUSR1 on, each connection is cut (both sides, half of them with a TCP reset) after a random number of bytes, until CUTS were made; "cuts=N" is
+ * SIGUSR1 on, each connection is cut (both sides, half of them with a TCP reset) after a random number of bytes, until CUTS were
+ * made; "cuts=N" is
  * printed as each is. Afterwards it only forwards. Never looks into what it forwards. Ends at SIGTERM, or when its parent does.
  */
 #include <errno.h>

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 # shellcheck shell=sh
-# lib.sh - what the fault tests share: a cluster (tests/lib/cluster.sh), its client, and looking at both. Sourced; the working directory
-# is the test's own.
+# lib.sh - what the fault tests share: a cluster (tests/lib/cluster.sh), its client, and looking at both. Sourced; the working
+# directory is the test's own.
 #
 #     begin TEXT               the case that follows; printed, with the seconds it took at its end
 #     well                     100 tasks and a map of 100 of a client that behaves: the end of each case

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
-# network.sh - a hundred short cuts of the connections of clients and workers during a map: one outcome each, no descriptor is leaked.
+# network.sh - a hundred short cuts of the connections of clients and workers during a map: one outcome each, no descriptor is
+# leaked.
 # shellcheck disable=SC1091,SC2034,SC2153
 CLUSTER_OPTIONS='--lease 3s --heartbeat 300ms --detach 5s'
 . "$(dirname "$0")/lib.sh"

@@ -1,8 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
-# peers.sh - garbage, half-open connections and port scans on every endpoint while a map runs; a thousand idle connections. The map notices
-# nothing, no daemon grows, descriptors are given back. (That a broker without a live authentication handler serves nobody, and that frames
-# over the limit and malformed ones are refused, is shown by tests/unit/net, tests/unit/wire and tests/unit/broker.)
+# peers.sh - garbage, half-open connections and port scans on every endpoint while a map runs; a thousand idle connections. The
+# map notices nothing, no daemon grows, descriptors are given back. (That a broker without a live authentication handler serves
+# nobody, and that frames over the limit and malformed ones are refused, is shown by tests/unit/net, tests/unit/wire and
+# tests/unit/broker.)
 # shellcheck disable=SC1091,SC2034,SC2153
 CLUSTER_OPTIONS='--lease 3s --heartbeat 300ms --hello-limit 1s'
 . "$(dirname "$0")/lib.sh"

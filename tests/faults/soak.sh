@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
-# soak.sh [MINUTES] - hours of load with a fault every ten seconds: brokers and workers are killed, stopped and started again, clients die.
-# Not one of the tests. Every round of work has exactly one outcome a task; memory and descriptors of the broker are printed. Ends with 1 at
-# the first loss.   Needs BF_BUILD (a built tree) and BF_SOURCE.
+# soak.sh [MINUTES] - hours of load with a fault every ten seconds: brokers and workers are killed, stopped and started again,
+# clients die. Not one of the tests. Every round of work has exactly one outcome a task; memory and descriptors of the broker are
+# printed. Ends with 1 at the first loss.   Needs BF_BUILD (a built tree) and BF_SOURCE.
 # shellcheck disable=SC1091,SC2034,SC2153
 MINUTES=${1:-10}
 CLUSTER_OPTIONS='--lease 2s --heartbeat 300ms --detach 5s'
@@ -40,7 +40,8 @@ while [ "$(date +%s)" -lt "$end" ]; do
     cluster_until 'all workers are back' cluster_has 3
     well
     attempted=$((attempted + 10200))
-    echo "$round: $fault: $(cat counts); again $(twice soak.ran); broker $(rss_kib "$CLUSTER_BROKER") KiB, $(descriptors "$CLUSTER_BROKER") descriptors"
+    echo "$round: $fault: $(cat counts); again $(twice soak.ran);" \
+        "broker $(rss_kib "$CLUSTER_BROKER") KiB, $(descriptors "$CLUSTER_BROKER") descriptors"
 done
 echo "$round faults, $attempted tasks, none lost"
 cluster_stop

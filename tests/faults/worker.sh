@@ -20,8 +20,8 @@ cluster_until 'the task processes are gone' all_gone "$processes"
 took=$(($(ms) - from))
 not_worker "$first"
 finished killed
-echo "its $(echo "$processes" | wc -w) processes were gone after $took ms; ran $(lines killed.ran), of them again $(twice killed.ran)" \
-    "requeued $(counter requeued)"
+echo "its $(echo "$processes" | wc -w) processes were gone after $took ms; ran $(lines killed.ran)," \
+    "of them again $(twice killed.ran), requeued $(counter requeued)"
 [ "$took" -le 2000 ] || cluster_fail 'task processes outlive their worker by more than 2 s'
 [ "$(distinct killed.ran)" -eq 4000 ] || cluster_fail 'some tasks never ran'
 well

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
-# hosts.sh - four hosts: a broker, two workers, a client, each a network namespace with a host name of its own on one bridge. The commands of
-# docs/guide.md, the same binary on all of them, and a worker that is cut off for longer than its lease. Needs root; nothing is left behind.
+# hosts.sh - four hosts: a broker, two workers, a client, each a network namespace with a host name of its own on one bridge. The
+# commands of docs/guide.md, the same binary on all of them, and a worker that is cut off for longer than its lease. Needs root;
+# nothing is left behind.
 set -eu
 rm -rf ./* 2>/dev/null || true
 . "$BF_SOURCE/tests/lib/cluster.sh"
