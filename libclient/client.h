@@ -101,7 +101,7 @@ struct bfork_pool {
 struct job {
     struct list_node node;          /* in pool.jobs; most recently used first */
     struct bfork_pool *pool;
-    struct session_job *core;       /* not used any more once closed and left == 0: the core forgets it then */
+    struct session_job *core;       /* not used any more once closed and left == 0: the core forgets it then. Serial: NULL */
     struct lane *lane;
     bfork_function function;        /* strings are copies */
     bfork_options options;          /* name and context are copies */
@@ -190,6 +190,7 @@ void pool_state(void *ctx, void *user, uint32_t slots, int32_t code, struct wire
 /* job.c: all with the lock */
 struct job_shape { bfork_function function; const bfork_options *options; uint32_t in_size, out_size; bool map; uint64_t total; };
 int job_find(struct bfork_pool *p, const struct job_shape *shape, struct job **ret);    /* sets the last error */
+int job_index(struct bfork_pool *p, const struct job_shape *shape, uint64_t *ret);      /* serial: of the next submit */
 int job_spec(struct bfork_session *s, const struct job_shape *shape, struct wire_job_spec *ret, struct buf **ret_fn);
 int job_reserve(struct job *j);                                     /* room for one more future */
 void job_put(struct job *j, struct bfork_future *f, uint64_t index);

@@ -79,11 +79,12 @@ static int job_make(struct bfork_pool *p, const struct job_shape *shape, struct 
     struct wire_job_spec spec;
     struct buf *fn, *doc;
     const struct known_function *known;
-    struct lane *lane;
+    struct lane *lane = NULL;
+    bool serial = s->kind == KIND_SERIAL;
     int rc = job_spec(s, shape, &spec, &fn);
     if (rc == 0)
         rc = function_of(s, &shape->function, &known);
-    if (rc == 0)
+    if (rc == 0 && !serial)
         rc = pool_lane(p, known->in_program ? LANE_PROGRAM : LANE_RUNNER, &lane);
     if (rc != 0)
         return rc;
@@ -92,7 +93,7 @@ static int job_make(struct bfork_pool *p, const struct job_shape *shape, struct 
                          WIRE_SPEC_MAX);
     struct job *j = calloc(1, sizeof(*j));
     if (!j || !job_copy(j, shape) ||
-        session_job_open(lane->core, buf_ref(doc), spec.retries == BFORK_RETRY_NEVER, j, &j->core) != 0) {
+        (lane && session_job_open(lane->core, buf_ref(doc), spec.retries == BFORK_RETRY_NEVER, j, &j->core) != 0)) {
         buf_unref(&doc);
         if (j)
             job_free(j);
@@ -133,6 +134,17 @@ int job_find(struct bfork_pool *p, const struct job_shape *shape, struct job **r
     return job_make(p, shape, ret);
 }
 
+int job_index(struct bfork_pool *p, const struct job_shape *shape, uint64_t *ret)
+{
+    struct job *j;
+    int rc = job_find(p, shape, &j);
+    if (rc == 0) {
+        *ret = j->next;
+        j->base = ++j->next;                /* nothing of it is ever outstanding */
+    }
+    return rc;
+}
+
 int job_reserve(struct job *j)
 {
     uint64_t capacity = j->slots ? j->mask + 1 : 0;
@@ -167,16 +179,18 @@ void job_close(struct job *j)
     if (j->closed)
         return;
     j->closed = true;
-    session_job_close(j->core);
+    if (j->core)
+        session_job_close(j->core);
     if (j->left == 0 && !j->map)
         job_forget(j);
 }
 
 void job_forget(struct job *j)
 {
-    if (!j->closed)
+    if (j->core && !j->closed)
         session_job_close(j->core);
-    session_job_user(j->core, NULL);
+    if (j->core)
+        session_job_user(j->core, NULL);
     list_remove(&j->pool->jobs, &j->node);
     job_free(j);
 }

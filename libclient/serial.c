@@ -92,8 +92,11 @@ void serial_submit(struct bfork_pool *p, struct bfork_future *f, const struct jo
     struct slice result;
     const struct wire_outcome *o;
     const char *symbol;
+    pthread_mutex_lock(&p->s->lock);
+    int rc = job_index(p, shape, &f->index);
+    pthread_mutex_unlock(&p->s->lock);
     pthread_mutex_lock(&p->serial_lock);
-    if (begin(p, shape, &j, &symbol) != 0) {
+    if (rc != 0 || begin(p, shape, &j, &symbol) != 0) {
         future_settle_error(f, error_clone(bfork_last_error()));
     } else if (task_run(p->runner, j, f->index, f->index, 0, args, size, NULL, &result, &o)) {
         result.buf = NULL;                  /* lent until the next run: copied */
