@@ -3,7 +3,7 @@
 # lib.sh - what the fault tests share: a cluster (tests/lib/cluster.sh), its client, and looking at both. Sourced; the working
 # directory is the test's own.
 #
-#     begin TEXT               the case that follows; printed, with the seconds it took at its end
+#     begin TEXT               prints the case that follows
 #     well                     100 tasks and a map of 100 of a client that behaves: the end of each case
 #     spawn FILE MODE ARG...   the client in the background, its output in FILE.out, as CLIENT
 #     finished FILE            waits for it; its exit status must be 0; prints its counts
