@@ -178,10 +178,11 @@ double work_forever(void *work)
 {
     struct work *w = work;
     double before[WORK_PIDS], worst = 0;
-    ten_thousand(w->pool);
+    for (int i = 0; i < 50; i++)        /* until rings and caches have been used once over */
+        ten_thousand(w->pool);
     for (int i = 0; w->pids[i]; i++)
         before[i] = contest_resident(w->pids[i]);
-    for (int i = 1; i < 1000; i++)
+    for (int i = 50; i < 1000; i++)
         ten_thousand(w->pool);
     for (int i = 0; w->pids[i]; i++) {
         double ratio = contest_resident(w->pids[i]) / before[i];

@@ -112,7 +112,7 @@ ROWS = [
         [("value", "<=", 1.2)], [("value", "<=", 1.1)], more_is_better=False, runs=3),
     Row("depth-local", "the same, local", "×", ("local", ("depth",)), [], None,
         [("value", "<=", 1.2)], [("value", "<=", 1.1)], more_is_better=False, runs=3),
-    Row("forever", "memory of broker, worker, client after 10,000,000 tasks / after 10,000: the worst", "×",
+    Row("forever", "memory of broker, worker, client after 10,000,000 tasks / after 500,000: the worst", "×",
         ("cluster", ("forever", "100", "0", "{broker}", "{worker}", "self")), [], None,
         [("value", "<=", 1.1)], [("value", "<=", 1.1)], more_is_better=False, runs=1),
     Row("forever-local", "the same of a program with the local engine", "×", ("local", ("forever", "100", "0", "self")), [], None,
