@@ -24,6 +24,7 @@ struct link_ops {
     int (*fd)(struct link *l);                  /* level-triggered after arm has said false; the same for the link's life */
     uint64_t (*deadline)(struct link *l);
     bool (*arm)(struct link *l, enum link_want want);       /* before sleeping on fd; true: there is something already */
+    bool (*ending)(struct link *l);             /* are task processes of this machine ending, with their finalizers? */
     void (*close)(struct link *l);
     /* Why there is no connection now, for people; "": there is one. */
     const char *(*trouble)(struct link *l);

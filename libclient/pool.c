@@ -17,6 +17,7 @@
 
 #define MAX_QUEUED (4u << 20)
 #define MAX_QUEUED_BYTES (1ull << 30)
+#define FINALIZERS_MS 2000          /* bfork_pool_free waits so long for them */
 
 static struct bfork_pool no_memory_pool = { .refs = 1, .processes = 1 };
 
@@ -395,6 +396,12 @@ static void drop_rest(struct bfork_pool *p)
     }
 }
 
+static bool have_ended(void *arg)
+{
+    const struct bfork_session *s = arg;
+    return s->error || !s->link->ops->ending(s->link);
+}
+
 void bfork_pool_free(bfork_pool **pp)
 {
     bfork_pool *p = *pp;
@@ -421,6 +428,8 @@ void bfork_pool_free(bfork_pool **pp)
         list_remove(&s->pools, &p->node);
         if (s->core)
             drive_kick(s, true);
+        if (s->link && p->options.finalizer)    /* the session's end would kill them */
+            drive_try(s, have_ended, s, LINK_NEXT, drive_deadline(FINALIZERS_MS), NULL, NULL);
         pthread_mutex_unlock(&s->lock);
         if (s->kind == KIND_SERIAL)
             serial_pool_free(p);

@@ -277,6 +277,13 @@ static int remote_program(struct link *l, uint8_t out[WIRE_DIGEST], uint64_t *re
     return 0;
 }
 
+/* Workers see to it themselves. */
+static bool remote_ending(struct link *l)
+{
+    (void)l;
+    return false;
+}
+
 static void remote_close(struct link *l)
 {
     struct remote *r = (struct remote *)l;
@@ -302,6 +309,7 @@ static const struct link_ops remote_ops = { .trouble = remote_trouble,
                                             .fd = remote_fd,
                                             .deadline = remote_deadline,
                                             .arm = remote_arm,
+                                            .ending = remote_ending,
                                             .close = remote_close,
                                             .digest = remote_digest,
                                             .program = remote_program };

@@ -182,6 +182,13 @@ static void on_resolve(void *ctx, worker_lane lane, const struct wire_pool_spec 
     close(fd);
 }
 
+static bool local_ending(struct link *link)
+{
+    struct worker_counters c;
+    worker_counters(((struct local *)link)->worker, &c);
+    return c.stopping > 0;
+}
+
 static void local_close(struct link *link)
 {
     struct local *l = (struct local *)link;
@@ -202,6 +209,7 @@ static const struct link_ops local_ops = { .trouble = local_trouble,
                                            .fd = local_fd,
                                            .deadline = local_deadline,
                                            .arm = local_arm,
+                                           .ending = local_ending,
                                            .close = local_close,
                                            .digest = local_digest,
                                            .program = local_program };

@@ -110,6 +110,16 @@ static bool lane_idle(const struct lane *l)
     return l->slots == 0 && l->n_attempts == 0;
 }
 
+/* Its processes run their finalizers; one that takes too long is not waited for. */
+static bool lane_ends(const struct worker *w, const struct lane *l)
+{
+    bool stopping = false;
+
+    for (LIST_EACH(&l->procs, n))
+        stopping |= LIST_ENTRY(n, struct proc, in_lane)->state == PROC_STOPPING;
+    return stopping && w->now - l->idle_since < STOP_NS;
+}
+
 /* Warm templates beyond idle_lanes, and lanes that nobody can find any more. */
 void lane_evict(struct worker *w)
 {
@@ -130,10 +140,10 @@ void lane_evict(struct worker *w)
             if (l->state != LANE_READY && l->state != LANE_STARTING)
                 continue;
             warm++;
-            if (!oldest || l->idle_since < oldest->idle_since)
+            if (!lane_ends(w, l) && (!oldest || l->idle_since < oldest->idle_since))
                 oldest = l;
         }
-        if (warm <= w->config.idle_lanes)
+        if (warm <= w->config.idle_lanes || !oldest)    /* the end of a process calls here again */
             return;
         if (oldest->bound)
             lane_stop(w, oldest);

@@ -116,6 +116,7 @@ void proc_forget(struct worker *w, struct proc *p)
     list_remove(&p->lane->procs, &p->in_lane);
     map_take(&w->by_proc, p->id);
     w->n_procs--;
+    w->n_stopping -= p->state == PROC_STOPPING;
     free(p->known);
     free(p);
 }
@@ -126,6 +127,7 @@ void proc_stop(struct worker *w, struct proc *p)
         return;
     not_live(p);
     p->state = PROC_STOPPING;
+    w->n_stopping++;
     proc_place(p);
     struct worker_effect *e = effect_add(w, WORKER_PROC_STOP);
 

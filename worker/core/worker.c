@@ -248,6 +248,7 @@ void worker_counters(const struct worker *w, struct worker_counters *ret)
         ret->busy += LIST_ENTRY(n, struct lane, all)->busy;
     ret->lanes = w->lanes.count;
     ret->procs = w->n_procs;
+    ret->stopping = w->n_stopping;
     ret->chunks = w->attempts.count;
     ret->reconnects = w->conn_no ? w->conn_no - 1 : 0;
 }

@@ -103,7 +103,7 @@ const struct worker_effect *worker_effects(const struct worker *w, size_t *n);
 void worker_effects_done(struct worker *w);
 uint64_t worker_deadline(const struct worker *w);
 
-struct worker_counters { uint64_t lanes, procs, busy, chunks, tasks_ok, tasks_failed, held_bytes, reconnects; };
+struct worker_counters { uint64_t lanes, procs, stopping, busy, chunks, tasks_ok, tasks_failed, held_bytes, reconnects; };
 void worker_counters(const struct worker *w, struct worker_counters *ret);
 const char *worker_check(struct worker *w);
 

@@ -4,6 +4,9 @@
  */
 #include "tasks.h"
 
+#include <fcntl.h>
+#include <stdio.h>
+
 static int remembered;
 
 static int preloads(bfork_task *t)
@@ -110,6 +113,60 @@ static void preload_and_initializer(void **state)
     assert_int_equal(x, 40);
     bfork_future_free(&f);
     bfork_pool_free(&p);
+}
+
+static int finalizes(bfork_task *t)
+{
+    const char *path;
+    char text[64];
+    if (bfork_args(t, &path) != 0)
+        return -1;
+    int fd = open(path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600), n = snprintf(text, sizeof(text), "%d\n", (int)getpid());
+    int rc = fd >= 0 && write(fd, text, (size_t)n) == n ? 0 : 1;
+    close(fd);
+    return rc;
+}
+
+/* Lines of the file that are this number; all: how many there are. */
+static int lines_with(const char *path, int number, int *all)
+{
+    FILE *file = fopen(path, "re");
+    int n = 0, read;
+    *all = 0;
+    while (file && fscanf(file, "%d", &read) == 1) {
+        n += read == number;
+        ++*all;
+    }
+    if (file)
+        fclose(file);
+    return n;
+}
+
+static void the_finalizer_runs_once_in_each_process(void **state)
+{
+    enum { PROCESSES = 3 };
+    (void)state;
+    for (int round = 0; round < 6; round++) {
+        const char *path = fresh("finalized");
+        int pids[PROCESSES], all, n = 1 + round % PROCESSES;
+        bfork_future *f[PROCESSES];
+        bfork_session *s = local();
+        bfork_pool *p = bfork_pool_new(s, n, &(bfork_pool_options){ .finalizer = finalizes, BFORK_ARGS(path) });
+        if (round >= 3)
+            bfork_session_free(&s);             /* the pool's end is the session's, or not */
+        for (int i = 0; i < n; i++)
+            f[i] = bfork_submit(p, own_pid);
+        for (int i = 0; i < n; i++) {
+            ok(bfork_result(f[i], &pids[i]));
+            bfork_future_free(&f[i]);
+        }
+        bfork_pool_free(&p);
+        for (int i = 0; i < n; i++)
+            assert_int_equal(lines_with(path, pids[i], &all), 1);
+        assert_in_range(all, 1, n);
+        bfork_session_free(&s);
+    }
+    assert_int_equal(children(), 0);
 }
 
 static void failing_hooks_fail_the_pool_with_their_words(void **state)
@@ -287,7 +344,8 @@ int main(int argc, char **argv)
     bfork_init(&argc, &argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(wrong_pools), cmocka_unit_test(wrong_sessions), cmocka_unit_test(how_many_processes),
-        cmocka_unit_test(preload_and_initializer), cmocka_unit_test(failing_hooks_fail_the_pool_with_their_words),
+        cmocka_unit_test(preload_and_initializer), cmocka_unit_test(the_finalizer_runs_once_in_each_process),
+        cmocka_unit_test(failing_hooks_fail_the_pool_with_their_words),
         cmocka_unit_test(fresh_processes_after_max_tasks), cmocka_unit_test(close_lets_work_end),
         cmocka_unit_test(terminate_gives_every_future_its_outcome), cmocka_unit_test(free_ends_what_takes_too_long),
         cmocka_unit_test(handles_are_freed_in_any_order), cmocka_unit_test(nothing_is_left_behind),
