@@ -60,7 +60,7 @@ void options_help(void)
          "the file, the file over what the key file says.\n\n"
          "Signals: SIGTERM, SIGINT give back what has not begun, finish what runs and\n"
          "exit; a second one exits at once.\n\n"
-         "Exit codes: 0 done; 2 the configuration, a key file or a directory is wrong;\n"
+         "Exit codes: 0 done; 2 the configuration, a key file or the state or work directory is wrong;\n"
          "4 the broker refuses this worker for good; 1 anything else.");
 }
 

@@ -22,6 +22,7 @@
 #define KEPT_CHILDREN 64
 
 struct process {
+    int output[2];                      /* what stdout and stderr were at the start */
     struct ring ring;
     struct ring_control *c;
     struct ring_cursor task, job, result;
@@ -324,6 +325,16 @@ static const struct ring_task *walk_to(struct process *p, uint32_t seq)
     return r;
 }
 
+/* A task that closed stdout or stderr closed its own: the next one has them again. */
+static void restore_output(const struct process *p)
+{
+    for (int fd = 1; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0) {
+            dup2(p->output[fd - 1], fd);
+            clearerr(fd == 1 ? stdout : stderr);
+        }
+}
+
 static void run_claimed(struct process *p, uint32_t seq, uint32_t n)
 {
     while (n) {
@@ -353,6 +364,7 @@ static void run_claimed(struct process *p, uint32_t seq, uint32_t n)
     }
     if (sweep_has_children())
         sweep_children(p->kept, p->n_kept);
+    restore_output(p);
 }
 
 /* Claims up to what the next record suggests; 0: there is nothing. The record may be in the act of being overwritten: it is a hint.
@@ -464,8 +476,8 @@ static void settle(struct process *p, const struct process_start *s)
     prctl(PR_SET_CHILD_SUBREAPER, 1);
     dup2(s->out, 1);
     dup2(s->err, 2);
-    close(s->out);
-    close(s->err);
+    p->output[0] = high_fd(s->out);
+    p->output[1] = high_fd(s->err);
     if (ring_open(&p->ring, s->ring, false, NULL) < 0)
         _exit(4);
     close(s->ring);
