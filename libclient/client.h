@@ -46,6 +46,8 @@ struct bfork_session {
     bfork_output_fn *output;
     void *output_data;
     struct list pools, outputs;
+    uint64_t output_bytes;          /* waiting in outputs */
+    bool output_dropped;            /* … were too many; that has been said */
     struct bfork_future *free_futures;
     void *slabs;                    /* of futures */
     /* driving */

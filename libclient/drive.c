@@ -90,6 +90,8 @@ void drive_outputs(struct bfork_session *s)
 {
     while (!list_empty(&s->outputs) && !s->delivering) {
         struct output *o = LIST_ENTRY(list_pop(&s->outputs), struct output, node);
+        s->output_bytes -= o->size;
+        s->output_dropped = s->output_dropped && !list_empty(&s->outputs);
         s->delivering = true;               /* one thread at a time, so that the order stays */
         pthread_mutex_unlock(&s->lock);
         if (s->output)

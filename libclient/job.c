@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define OUTPUTS_MAX (32ull << 20)   /* bytes that wait to be told to the program; what comes beyond that is dropped */
 #define JOBS_OPEN 64                /* submit jobs kept open in a pool; the least recently used one is closed then */
 
 static const bfork_options defaults;
@@ -268,16 +269,16 @@ void job_fail(struct job *j, const bfork_error *e)
 }
 
 /* Queued: the program's function for output, or a slow terminal, must not run under the lock. */
-void job_output(void *ctx, void *user, const struct wire_output *from, struct slice bytes)
+static void queue_output(struct job *j, const struct wire_output *from, int stream, const void *bytes, size_t size)
 {
-    struct job *j = user;
     struct bfork_session *s = j->pool->s;
     size_t host = from->host.n < WIRE_NAME_MAX ? from->host.n : WIRE_NAME_MAX;
-    struct output *o = calloc(1, sizeof(*o) + bytes.size + 1);
-    (void)ctx;
+    struct output *o = malloc(sizeof(*o) + size);
     if (!o)
         return;                             /* lossy: and said to be */
-    memcpy(o->host, from->host.p, host);
+    memset(o, 0, sizeof(*o));
+    if (host)
+        memcpy(o->host, from->host.p, host);
     o->who = (bfork_error){ .index = from->index,
                             .pid = from->pid,
                             .message = "",
@@ -286,8 +287,32 @@ void job_output(void *ctx, void *user, const struct wire_output *from, struct sl
                             .host = o->host,
                             .backtrace = "",
                             .output = "" };
-    o->stream = from->stream == 2 ? 2 : 1;
-    o->size = bytes.size;
-    memcpy(o->bytes, bytes.data, bytes.size);
+    o->stream = stream;
+    o->size = size;
+    memcpy(o->bytes, bytes, size);
+    s->output_bytes += size;
     list_push_back(&s->outputs, &o->node);
+}
+
+static void say(struct job *j, const struct wire_output *from, const char *text)
+{
+    queue_output(j, from, 2, text, strlen(text));
+}
+
+void job_output(void *ctx, void *user, const struct wire_output *from, struct slice bytes)
+{
+    struct job *j = user;
+    struct bfork_session *s = j->pool->s;
+    (void)ctx;
+    if (s->output_dropped)
+        return;
+    if (s->output_bytes + bytes.size > OUTPUTS_MAX) {
+        s->output_dropped = true;           /* until all that waits has been told */
+        say(j, from, "broadfork: what tasks print is dropped from here on: 32 MiB of it wait for the program to take them\n");
+        return;
+    }
+    if (bytes.size)
+        queue_output(j, from, from->stream == 2 ? 2 : 1, bytes.data, bytes.size);
+    if (from->cut)
+        say(j, from, "broadfork: the rest of what this task prints is dropped: it is more than one task may print\n");
 }
