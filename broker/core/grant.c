@@ -4,9 +4,11 @@
  * While there is enough, every pool with work gets what it wants, and keeps it when it has none. When claims exceed the slots:
  * pools without work give theirs back, then owners share evenly, pools share their owner's part, and what cannot be divided rotates
  * to whoever has used least slot time. Invariants: the lanes' slots of a worker never exceed its slots; pool.slots is the sum of
- * its lanes'.
+ * its lanes'. Without memory for a lane its slots are not given; that is tried again after a pause.
  */
 #include "state.h"
+
+#define RETRY_NS (10 * CLOCK_MS)
 
 void lane_grant_due(struct broker *b, struct lane *l)
 {
@@ -277,7 +279,7 @@ static void shrink(struct broker *b, struct pool *p, uint64_t n)
         }
 }
 
-static bool grow_one(struct broker *b, struct pool *p, uint64_t *need, bool alone)
+static bool grow_one(struct broker *b, struct pool *p, uint64_t *need, bool alone, bool *no_memory)
 {
     struct worker *best = NULL;
     struct lane *l;
@@ -298,8 +300,12 @@ static bool grow_one(struct broker *b, struct pool *p, uint64_t *need, bool alon
             best_warm = warm;
         }
     }
-    if (!best || !(l = lane_get(b, best, p, true)))
+    if (!best)
         return false;
+    if (!(l = lane_get(b, best, p, true))) {
+        *no_memory = true;
+        return false;
+    }
     if (alone)
         give = best->slots - best->granted < *need ? best->slots - best->granted : (uint32_t)*need;
     lane_slots(b, l, l->slots + give);
@@ -307,10 +313,11 @@ static bool grow_one(struct broker *b, struct pool *p, uint64_t *need, bool alon
     return true;
 }
 
-static void place(struct broker *b, uint32_t total)
+/* False: for want of memory not all was placed. */
+static bool place(struct broker *b, uint32_t total)
 {
     uint64_t used = 0, need = 0;
-    bool alone = b->workers.count == 1;
+    bool alone = b->workers.count == 1, no_memory = false;
 
     for (LIST_EACH(&b->pools, n)) {
         struct pool *p = LIST_ENTRY(n, struct pool, node);
@@ -331,9 +338,10 @@ static void place(struct broker *b, uint32_t total)
     for (LIST_EACH(&b->pools, n)) {
         struct pool *p = LIST_ENTRY(n, struct pool, node);
         need = p->target > p->slots ? p->target - p->slots : 0;
-        while (need && grow_one(b, p, &need, alone))
+        while (need && grow_one(b, p, &need, alone, &no_memory))
             ;
     }
+    return !no_memory;
 }
 
 /* What a pool is told that it has: its slots, or without work those it would be given alone. */
@@ -362,9 +370,9 @@ void grant_run(struct broker *b)
         for (LIST_EACH(&b->owners, n))
             share_pools(LIST_ENTRY(n, struct owner, node));
     }
-    place(b, total);
+    bool placed = place(b, total);
     offer(b, total);
-    b->regrant_at = b->contended ? b->now + QUANTUM_NS : CLOCK_NEVER;
+    b->regrant_at = !placed ? b->now + RETRY_NS : b->contended ? b->now + QUANTUM_NS : CLOCK_NEVER;
     if (b->regrant_at < b->tick_at)
         b->tick_at = b->regrant_at;
 }

@@ -20,6 +20,7 @@
 
 #define LOOK_MOST 16                    /* processes compared before one is fed */
 #define FEED_NS (4 * CLOCK_MS)          /* so much expected work is put into the ring of a busy process */
+#define STAFF_RETRY_NS (10 * CLOCK_MS)
 #define STOP_NS (2 * CLOCK_SEC)     /* lanes whose processes are told to end are left alone so long */
 #define REBALANCE_NS (CLOCK_MS / 5)     /* a process may be idle so long before work is taken from another one's ring */
 #define BAD_STARTS 3                    /* processes that die one after the other without a result: the pool fails here */
@@ -135,6 +136,8 @@ struct worker {
     struct list lanes, dirty, attempts, out;
     struct map by_lane, by_proc, by_attempt, by_pool, by_job;
     uint32_t last_lane, last_proc, n_procs, n_stopping;
+    bool staff_failed;                  /* no memory for a process: tried again at staff_at */
+    uint64_t staff_at;
     uint64_t serial, turn, rebalance_at;
     bool staff, evict, again, limit_waits;
     struct slab args_lens, args_body, res_lens, res_body;

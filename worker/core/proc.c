@@ -167,13 +167,18 @@ static struct proc *surplus(const struct worker *w)
 void proc_staff(struct worker *w)
 {
     w->staff = false;
+    w->staff_failed = false;
     for (LIST_EACH(&w->lanes, n)) {
         struct lane *l = LIST_ENTRY(n, struct lane, all);
 
         while (l->state == LANE_READY && l->live < l->slots && l->bad_starts < BAD_STARTS) {
             if (w->n_procs < w->config.slots) {
-                if (!proc_new(w, l))
+                if (!proc_new(w, l)) {
+                    w->staff = true;
+                    w->staff_failed = true;
+                    w->staff_at = w->now + STAFF_RETRY_NS;
                     return;
+                }
                 continue;
             }
             struct proc *p = surplus(w);    /* its death calls here again */

@@ -215,6 +215,8 @@ uint64_t worker_deadline(const struct worker *w)
 
     if (w->again)
         return 0;
+    if (w->staff_failed && w->staff_at < at)
+        at = w->staff_at;
     return at < w->rebalance_at ? at : w->rebalance_at;
 }
 
