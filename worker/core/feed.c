@@ -51,7 +51,7 @@ static bool limit_set(struct worker *w, struct proc *p, const struct job *j)
     }
     if (p->limit_turn != w->turn)
         return true;
-    w->limit_waits = true;
+    w->feed_again = true;
     return false;
 }
 
@@ -67,7 +67,7 @@ static void push(struct worker *w, struct proc *p, struct attempt *a)
         return;
     if (!introduce(w, p, a->job)) {
         p->full = p->pending > 0;       /* an empty ring that takes no job is tried again next turn */
-        w->again |= !p->pending;
+        w->feed_again |= !p->pending;
         return;
     }
     i.count = left < may ? (uint32_t)left : may;

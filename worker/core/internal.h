@@ -139,7 +139,7 @@ struct worker {
     bool staff_failed;                  /* no memory for a process: tried again at staff_at */
     uint64_t staff_at;
     uint64_t serial, turn, rebalance_at;
-    bool staff, evict, again, limit_waits;
+    bool staff, evict, again, feed_again;
     struct slab args_lens, args_body, res_lens, res_body;
     struct attempt *free_attempts;
     struct record *free_records;

@@ -160,8 +160,8 @@ void worker_effects_done(struct worker *w)
         buf_unref(&w->refs[--w->n_refs]);
     w->items_used = false;
     w->turn++;
-    if (w->limit_waits) {       /* the limits have been set now: the processes that waited for it can be fed */
-        w->limit_waits = false;
+    if (w->feed_again) {        /* limits have been set, or a job did not fit: who waited for that can be fed */
+        w->feed_again = false;
         w->again = true;
         for (LIST_EACH(&w->lanes, n))
             lane_dirty(w, LIST_ENTRY(n, struct lane, all));
