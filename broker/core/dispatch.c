@@ -164,6 +164,7 @@ static void dispatch_pool(struct broker *b, struct pool *p)
             continue;
         list_push_back(&p->open, n);
         if (!dispatch_one(b, p, j, l)) {
+            pool_work(b, p);
             b->again = true;
             return;
         }
