@@ -165,6 +165,8 @@ static struct bfork_session *new_session(const char *profile, const bfork_sessio
     if (rc == 0)
         rc = open_session(s, profile, o, admin);
     if (rc != 0) {
+        if (s->error != error_no_memory())
+            free(s->error);                 /* the link's: what the call said is more */
         s->error = error_clone(bfork_last_error());
         if (!s->error)
             s->error = (bfork_error *)(uintptr_t)error_no_memory();
