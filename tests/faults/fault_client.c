@@ -235,7 +235,7 @@ static int do_stop(bfork_pool *pool, size_t n, unsigned long size)
     struct counts c = { .attempted = n };
     bfork_stream *s = bfork_stream_new();
     unsigned char *seen = need(n, 1);
-    bfork_future *f;
+    bfork_future *f, *last = NULL;
     unsigned long index;
     bfork_bytes bytes;
 
@@ -246,9 +246,13 @@ static int do_stop(bfork_pool *pool, size_t n, unsigned long size)
     for (unsigned long i = 0; i < n; i++) {
         f = bfork_submit(pool, big_task, i, size);
         c.acknowledged += bfork_future_state(f) == BFORK_PENDING || !bfork_future_error(f);
+        if (i + 1 == n)
+            last = bfork_future_ref(f);
         bfork_stream_add(s, f, (void *)(uintptr_t)i);
     }
-    raise(SIGSTOP);
+    if (bfork_future_wait(last, 0) == BFORK_ETIMEDOUT)  /* what the library kept back for a moment has been sent */
+        raise(SIGSTOP);
+    bfork_future_free(&last);
     while (bfork_stream_next(s, BFORK_FOREVER, &f) == 0) {
         size_t at = (size_t)(uintptr_t)bfork_future_data(f);
         c.delivered++;
