@@ -4,7 +4,7 @@ include(CMakePackageConfigHelpers)
 
 # What a program linked with the static archive needs besides it.
 set(BF_STATIC_LIBS "")
-foreach(package ZMQ CZMQ CRYPTO MSGPACK)
+foreach(package ZMQ CRYPTO)
   foreach(library ${${package}_LIBRARIES})
     list(APPEND BF_STATIC_LIBS -l${library})
   endforeach()
@@ -27,6 +27,9 @@ install(FILES ${CMAKE_BINARY_DIR}/package/BroadforkConfig.cmake ${CMAKE_BINARY_D
 # Installed programs find libbfork beside themselves, libbfork finds libbfork-remote, wherever the prefix is moved to.
 file(RELATIVE_PATH BF_BIN_TO_LIB /p/${CMAKE_INSTALL_BINDIR} /p/${CMAKE_INSTALL_LIBDIR})
 set(CMAKE_INSTALL_RPATH "$ORIGIN;$ORIGIN/${BF_BIN_TO_LIB}")
+# The helpers in libexec/broadfork find it from there.
+file(RELATIVE_PATH BF_HELPER_TO_LIB /p/${CMAKE_INSTALL_LIBEXECDIR}/broadfork /p/${CMAKE_INSTALL_LIBDIR})
+set(BF_HELPER_RPATH "$ORIGIN/${BF_HELPER_TO_LIB}")
 
 # bf_static_archive(target OUTPUT name LAYERS a b …): libNAME.a from whole layers, as one object in which only the public functions
 # are visible: what is hidden in the shared library is local here, so our inner names cannot collide with a program's own.

@@ -9,6 +9,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -36,27 +37,46 @@ void exec_unwatch(struct exec *x, struct source *s)
     s->fd = -1;
 }
 
-/* A helper of ours: in the build tree if this code lies in it, else where it is installed. */
+/* The folder, without links, of the file this code is in: the program's or libbfork's. */
+static bool own_folder(char *folder, size_t size)
+{
+    char real[PATH_MAX];
+    Dl_info self;
+
+    if (!dladdr((void *)(uintptr_t)&exec_new, &self) || !self.dli_fname)
+        return false;
+    if (!strchr(self.dli_fname, '/') || !realpath(self.dli_fname, real)) {
+        ssize_t n = readlink("/proc/self/exe", real, sizeof(real) - 1);
+        real[n > 0 ? n : 0] = '\0';
+    }
+    char *slash = strrchr(real, '/');
+    if (!slash)
+        return false;
+    *slash = '\0';
+    return snprintf(folder, size, "%s", real) < (int)size;
+}
+
+/* A helper of ours: in the build tree if this code lies in it, else in the prefix this code lies in, else where it was configured to
+ * be. */
 const char *exec_find(const char *name, char *path, size_t size)
 {
-#ifdef BF_BUILD_DIR
-    static const char *const folders[] = { "libclient/runner", "common/exec", "bin" };
-    Dl_info self;
-    char real[4096];
+    static const char *const installed[] = { BF_BIN_TO_LIBEXEC, BF_LIB_TO_LIBEXEC };
+    char folder[PATH_MAX];
+    bool known = own_folder(folder, sizeof(folder));
 
-    if (dladdr((void *)(uintptr_t)&exec_new, &self) && self.dli_fname) {
-        if (!strchr(self.dli_fname, '/') || !realpath(self.dli_fname, real)) {
-            ssize_t n = readlink("/proc/self/exe", real, sizeof(real) - 1);
-            real[n > 0 ? n : 0] = '\0';
+#ifdef BF_BUILD_DIR
+    static const char *const built[] = { "libclient/runner", "common/exec", "bin" };
+
+    if (known && strncmp(folder, BF_BUILD_DIR "/", strlen(BF_BUILD_DIR "/")) == 0)
+        for (size_t i = 0; i < sizeof(built) / sizeof(built[0]); i++) {
+            snprintf(path, size, "%s/%s/%s", BF_BUILD_DIR, built[i], name);
+            if (access(path, X_OK) == 0)
+                return path;
         }
-        if (strncmp(real, BF_BUILD_DIR "/", strlen(BF_BUILD_DIR "/")) == 0)
-            for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
-                snprintf(path, size, "%s/%s/%s", BF_BUILD_DIR, folders[i], name);
-                if (access(path, X_OK) == 0)
-                    return path;
-            }
-    }
 #endif
+    for (size_t i = 0; known && i < sizeof(installed) / sizeof(installed[0]); i++)
+        if (snprintf(path, size, "%s/%s/%s", folder, installed[i], name) < (int)size && access(path, X_OK) == 0)
+            return path;
     snprintf(path, size, "%s/%s", BF_LIBEXECDIR, name);
     return path;
 }

@@ -3,9 +3,12 @@
 # Installs into a prefix and uses what is there as a stranger would: cc with pkg-config, g++, a CMake project, the static archive.
 set -eu
 
-rm -rf prefix outside cmake-project
-cmake --install "$BF_BUILD" --prefix "$PWD/prefix" >install.log
-lib=$(dirname "$(find "$PWD/prefix" -name 'libbfork.so.0' | head -n 1)")
+rm -rf outside cmake-project
+# Not in the build directory: what lies in it uses the build's helpers.
+prefix=$(mktemp -d)
+trap 'rm -rf "$prefix"' EXIT
+cmake --install "$BF_BUILD" --prefix "$prefix" >install.log
+lib=$(dirname "$(find "$prefix" -name 'libbfork.so.0' | head -n 1)")
 PKG_CONFIG_PATH=$lib/pkgconfig
 LD_LIBRARY_PATH=$lib
 export PKG_CONFIG_PATH LD_LIBRARY_PATH
@@ -22,12 +25,19 @@ expect() {
     diff expected "$file" || fail "$file is not what it should be"
 }
 
-[ "$(ls "$PWD"/prefix/include)" = "bfork.h
-bfork_typed.h" ] || fail "include/ holds other files than bfork.h and bfork_typed.h: $(ls prefix/include)"
+[ "$(ls "$prefix/include")" = "bfork.h
+bfork_typed.h" ] || fail "include/ holds other files than bfork.h and bfork_typed.h: $(ls "$prefix/include")"
 for program in bfork bfork-broker bfork-worker; do
-    env -u LD_LIBRARY_PATH "prefix/bin/$program" --version >version.txt || fail "$program --version: status $?"
+    env -u LD_LIBRARY_PATH "$prefix/bin/$program" --version >version.txt || fail "$program --version: status $?"
     grep -q "$(pkg-config --modversion bfork)" version.txt || fail "$program says $(cat version.txt), bfork.pc says $(pkg-config --modversion bfork)"
 done
+# Its helpers find the library from where they are, in a prefix that the dynamic loader does not search.
+env -u LD_LIBRARY_PATH "$prefix/bin/bfork" run -- true || fail "bfork run -- true: status $?"
+env -u LD_LIBRARY_PATH "$prefix/bin/bfork" map -k echo ::: a b >map.out || fail "bfork map: status $?"
+expect map.out a b
+LC_ALL=C env -u LD_LIBRARY_PATH ldd "$prefix"/libexec/broadfork/* >helpers.txt
+! grep 'not found' helpers.txt || fail 'a helper misses these libraries'
+grep -q "libbfork.so.0 => $prefix/" helpers.txt || fail "bfork-runner takes another libbfork: $(cat helpers.txt)"
 
 # A user's first program, with the command line that the README shows.
 mkdir outside
@@ -52,7 +62,7 @@ cd ..
 
 mkdir -p project
 cp "$BF_SOURCE/tests/install/project.cmake" project/CMakeLists.txt
-cmake -G Ninja -S project -B cmake-project "-DCMAKE_PREFIX_PATH=$PWD/prefix" \
+cmake -G Ninja -S project -B cmake-project "-DCMAKE_PREFIX_PATH=$prefix" \
     "-DSQUARE_SOURCE=$BF_SOURCE/examples/square.c" "-DCMAKE_C_FLAGS=$sanitize" "-DCMAKE_CXX_FLAGS=$sanitize" >project.log 2>&1 ||
     { cat project.log; fail "find_package(Broadfork)"; }
 ninja -C cmake-project >>project.log 2>&1 || { cat project.log; fail "the CMake project does not build"; }
