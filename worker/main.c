@@ -53,6 +53,24 @@ static void raise_descriptors(void)
     }
 }
 
+/* Programs that do not say where libbfork is find the one that came with this program, wherever the prefix is. */
+static void find_library(char folder[PATH_MAX])
+{
+    char own[PATH_MAX], file[PATH_MAX];
+    ssize_t n = readlink("/proc/self/exe", own, sizeof(own) - 1);
+    char *slash;
+
+    own[n > 0 ? n : 0] = '\0';
+    if (!(slash = strrchr(own, '/')))
+        return;
+    *slash = '\0';
+    if (snprintf(file, sizeof(file), "%s/" BF_BIN_TO_LIB "/libbfork.so.0", own) >= (int)sizeof(file) || !realpath(file, own))
+        return;
+    file[strlen(file) - strlen("/libbfork.so.0")] = '\0';
+    if (realpath(file, own) && !strpbrk(own, ":;$"))       /* the loader takes these for something else */
+        snprintf(folder, PATH_MAX, "%s", own);
+}
+
 /* ---- programs -------------------------------------------------------------------------------- */
 
 static void resolve(void *ctx, worker_lane lane, const struct wire_pool_spec *spec)
@@ -89,7 +107,9 @@ static bool blob_wanted(void *ctx, uint32_t lane)
 
 static void blob_ready(void *ctx, uint32_t lane, const char *path)
 {
-    slots_program(((struct shell *)ctx)->slots, lane, path, -1, NULL);
+    struct shell *s = ctx;
+
+    slots_program(s->slots, lane, path, -1, s->library_path[0] ? s->library_path : NULL);
 }
 
 static void blob_failed(void *ctx, uint32_t lane, int code, const char *stage, const char *text)
@@ -202,6 +222,7 @@ int main(int argc, char **argv)
     } else {
         log_open("bfork-worker", (enum log_level)log_level_parse(options.log_level));
         raise_descriptors();
+        find_library(shell.library_path);
         if ((signal_fd = open_signals()) < 0) {
             err_errno(&e, BFORK_ENOMEM, errno, "cannot catch signals");
             code = fail(1, &e);

@@ -10,6 +10,8 @@
 #include "options.h"
 #include "slots.h"
 
+#include <limits.h>
+
 #define SHELL_TURN 256              /* messages taken in a turn */
 #define LIVE_WRITERS 256u
 
@@ -24,6 +26,7 @@ struct live {                   /* a bucket: bytes that may be sent now */
 struct shell {
     const struct options *options;
     const struct settings *settings;
+    char library_path[PATH_MAX];    /* the folder of the libbfork that is installed with this program; "": none */
     struct instance instance;
     struct net *net;
     struct net_link *link;          /* NULL: none, until connect_at */

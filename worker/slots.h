@@ -41,7 +41,7 @@ void slots_attach(struct slots *s, struct worker *w);
 /* true: done; false: not a process effect (SEND, RECONNECT, LOG, STOPPED, REFUSED). */
 bool slots_perform(struct slots *s, uint64_t now, const struct worker_effect *e);
 /* The answer to resolve: a path, or else an open descriptor (duplicated), or else an error with its stage ("fetch", "arch", …).
- * library_path: put in front of LD_LIBRARY_PATH; NULL: not. Unknown lanes are ignored: they were stopped meanwhile. */
+ * library_path: put behind LD_LIBRARY_PATH; NULL: not. Unknown lanes are ignored: they were stopped meanwhile. */
 void slots_program(struct slots *s, worker_lane lane, const char *path, int fd, const char *library_path);
 void slots_no_program(struct slots *s, worker_lane lane, int code, const char *stage, const char *text);
 bool slots_lane_known(const struct slots *s, worker_lane lane);

@@ -64,7 +64,7 @@ struct exec_template_spec {
     int program_fd;             /* of the executable, or -1: the runner; used by path if program_path is given */
     const char *program_path;
     struct wire_pool_spec spec; /* strings copied */
-    const char *library_path;   /* put in front of LD_LIBRARY_PATH; NULL: not */
+    const char *library_path;   /* put behind LD_LIBRARY_PATH; NULL: not */
     uint64_t start_limit_ms;    /* until ready; 0: 60000 */
 };
 

@@ -109,7 +109,7 @@ static int make_environment(const struct exec_template *t, struct words *w)
         for (size_t i = 0; i < w->n; i++)
             if (strncmp(w->v[i], "LD_LIBRARY_PATH=", 16) == 0)
                 old = w->v[i] + 16;
-        int n = snprintf(path, sizeof(path), "LD_LIBRARY_PATH=%s%s%s", t->library_path, old && *old ? ":" : "", old ? old : "");
+        int n = snprintf(path, sizeof(path), "LD_LIBRARY_PATH=%s%s%s", old ? old : "", old && *old ? ":" : "", t->library_path);
         if (n > 0 && (size_t)n < sizeof(path))
             rc = words_put(w, path, (size_t)n);
     }
