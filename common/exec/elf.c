@@ -154,8 +154,7 @@ const char *elf_loader_said(const char *line, char *text, size_t size)
     } else {
         return NULL;
     }
-    snprintf(text, size, "missing library %.*s: install it on this host, or send it along with the pool", (int)strcspn(lib, ":"),
-             lib);
+    snprintf(text, size, "missing library %.*s: install it on this host", (int)strcspn(lib, ":"), lib);
     return text;
 }
 
