@@ -62,6 +62,8 @@ static int main_core(struct shell *s, struct err *e)
                                .detach_ms = (uint32_t)o->detach_ms,
                                .quota_bytes = o->quota_bytes,
                                .quota_tasks = o->quota_tasks,
+                               .owner_quota_bytes = o->owner_quota_bytes,
+                               .owner_quota_tasks = o->owner_quota_tasks,
                                .window_bytes = o->window_bytes,
                                .lost_limit = (uint32_t)o->lost_limit,
                                .crash_limit = (uint32_t)o->crash_limit,

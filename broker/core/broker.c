@@ -9,6 +9,8 @@
 
 static uint32_t or32(uint32_t v, uint32_t fallback) { return v ? v : fallback; }
 static uint64_t or64(uint64_t v, uint64_t fallback) { return v ? v : fallback; }
+static uint64_t times4(uint64_t v) { return v > UINT64_MAX / 4 ? UINT64_MAX : 4 * v; }
+static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 int broker_new(const struct broker_config *config, struct broker **ret)
 {
@@ -29,8 +31,13 @@ int broker_new(const struct broker_config *config, struct broker **ret)
     c->lease_ms = or32(c->lease_ms, 5000);
     c->hold_ms = or32(c->hold_ms, 3000);
     c->detach_ms = or32(c->detach_ms, 60000);
+    c->detached_max = or32(c->detached_max, 64);
     c->quota_bytes = or64(c->quota_bytes, 1ull << 30);
     c->quota_tasks = or64(c->quota_tasks, 16ull << 20);
+    c->owner_quota_bytes = or64(c->owner_quota_bytes, times4(c->quota_bytes));
+    c->owner_quota_tasks = or64(c->owner_quota_tasks, times4(c->quota_tasks));
+    c->quota_bytes = least(c->quota_bytes, c->owner_quota_bytes);      /* what a session is told, it may use */
+    c->quota_tasks = least(c->quota_tasks, c->owner_quota_tasks);
     c->window_bytes = or64(c->window_bytes, 8ull << 20);
     c->lost_limit = or32(c->lost_limit, 3);
     c->crash_limit = or32(c->crash_limit, 1);

@@ -224,6 +224,27 @@ static bool check_client(struct broker *b, struct client *c)
     return true;
 }
 
+static bool check_owner(struct broker *b, struct owner *o)
+{
+    uint64_t tasks = 0, bytes = 0;
+    uint32_t detached = 0;
+
+    for (LIST_EACH(&b->all_jobs, n)) {
+        const struct job *j = LIST_ENTRY(n, struct job, in_all);
+        tasks += j->owner == o ? job_tasks_pending(j) : 0;
+        bytes += j->owner == o ? j->n_bytes : 0;
+    }
+    for (LIST_EACH(&b->clients, n)) {
+        const struct client *c = LIST_ENTRY(n, struct client, node);
+        MUST(b, c->detached == !c->peer, "client %s: peer and detached differ", c->name);
+        detached += c->owner == o && c->detached;
+    }
+    MUST(b, tasks == o->n_tasks && bytes == o->n_bytes && detached == o->n_detached,
+         "an owner: tasks %llu/%llu bytes %llu/%llu detached %u/%u", (unsigned long long)tasks, (unsigned long long)o->n_tasks,
+         (unsigned long long)bytes, (unsigned long long)o->n_bytes, detached, o->n_detached);
+    return true;
+}
+
 static bool check_all(struct broker *b)
 {
     uint64_t queued = 0, running = 0, live = 0;
@@ -248,6 +269,9 @@ static bool check_all(struct broker *b)
             return false;
     for (LIST_EACH(&b->clients, n))
         if (!check_client(b, LIST_ENTRY(n, struct client, node)))
+            return false;
+    for (LIST_EACH(&b->owners, n))
+        if (!check_owner(b, LIST_ENTRY(n, struct owner, node)))
             return false;
     return true;
 }

@@ -71,6 +71,8 @@ void job_pending(struct broker *b, struct job *j, int64_t queued, int64_t held, 
     j->n_bytes += (uint64_t)bytes;
     b->n.queued += (uint64_t)(queued + held);
     b->n.running += (uint64_t)live;
+    j->owner->n_tasks += (uint64_t)all;
+    j->owner->n_bytes += (uint64_t)bytes;
     if (j->client) {
         j->client->n_tasks += (uint64_t)all;
         j->client->n_bytes += (uint64_t)bytes;
@@ -269,16 +271,24 @@ void job_open(struct broker *b, struct client *c, const struct wire_msg *m)
     }
 }
 
-static bool over_quota(struct broker *b, struct client *c)
+static void refuse_over_quota(struct broker *b, struct client *c)
 {
-    if (c->n_tasks <= b->c.quota_tasks && c->n_bytes <= b->c.quota_bytes)
-        return false;
+    const struct owner *o = c->owner;
+
+    if (c->n_tasks > b->c.quota_tasks || c->n_bytes > b->c.quota_bytes)
+        session_fail(b, c->peer, BFORK_EQUOTA,
+                     "%llu tasks with %llu bytes are queued or running; this broker allows a session %llu and %llu",
+                     (unsigned long long)c->n_tasks, (unsigned long long)c->n_bytes, (unsigned long long)b->c.quota_tasks,
+                     (unsigned long long)b->c.quota_bytes);
+    else if (o->n_tasks > b->c.owner_quota_tasks || o->n_bytes > b->c.owner_quota_bytes)
+        session_fail(b, c->peer, BFORK_EQUOTA,
+                     "all clients with this key have %llu tasks with %llu bytes queued or running; this broker allows a key %llu "
+                     "and %llu: submit when others are done, or raise owner-quota-tasks and owner-quota-bytes there",
+                     (unsigned long long)o->n_tasks, (unsigned long long)o->n_bytes, (unsigned long long)b->c.owner_quota_tasks,
+                     (unsigned long long)b->c.owner_quota_bytes);
+    else
+        return;
     b->n.refused++;
-    session_fail(b, c->peer, BFORK_EQUOTA,
-                 "%llu tasks with %llu bytes are queued or running; this broker allows a session %llu and %llu",
-                 (unsigned long long)c->n_tasks, (unsigned long long)c->n_bytes, (unsigned long long)b->c.quota_tasks,
-                 (unsigned long long)b->c.quota_bytes);
-    return true;
 }
 
 /* One item of TASKS: what is new of it is queued, held, or settled at once when the pool cannot run. */
@@ -330,7 +340,7 @@ void job_tasks(struct broker *b, struct client *c, const struct wire_msg *m)
             return;
         }
     }
-    over_quota(b, c);
+    refuse_over_quota(b, c);
 }
 
 bool job_is_cancelled(const struct job *j, uint64_t index, uint64_t *ret_until)

@@ -76,6 +76,12 @@ void peer_free(struct broker *b, struct peer *p)
 
 /* ---- clients ----------------------------------------------------------------------------------------------------------------- */
 
+static void client_attached(struct client *c)
+{
+    c->owner->n_detached -= c->detached;
+    c->detached = false;
+}
+
 void client_end(struct broker *b, struct client *c)
 {
     struct list_node *n;
@@ -84,6 +90,7 @@ void client_end(struct broker *b, struct client *c)
         job_free(b, LIST_ENTRY(n, struct job, in_client));
     while ((n = list_first(&c->pool_list)))
         pool_free(b, LIST_ENTRY(n, struct pool, in_client));
+    client_attached(c);
     if (c->peer)
         c->peer->client = NULL;
     if (list_in(&c->dirty))
@@ -100,6 +107,8 @@ static void client_detach(struct broker *b, struct client *c)
     c->peer->client = NULL;
     c->peer = NULL;
     c->detached_at = b->now;
+    c->detached = true;
+    c->owner->n_detached++;
     if (b->now + b->c.detach_ms * CLOCK_MS < b->tick_at)
         b->tick_at = b->now + b->c.detach_ms * CLOCK_MS;
     if (list_in(&c->dirty))
@@ -115,6 +124,23 @@ static void client_detach(struct broker *b, struct client *c)
                 attempt_requeue(b, a, false, NULL, 0);
         }
     }
+}
+
+/* Whoever connects again and again without resuming does not pile up sessions. */
+static void detached_limit(struct broker *b, struct owner *o)
+{
+    struct client *oldest = NULL;
+
+    if (o->n_detached <= b->c.detached_max)
+        return;
+    for (LIST_EACH(&b->clients, n)) {
+        struct client *c = LIST_ENTRY(n, struct client, node);
+        if (c->owner == o && c->detached && (!oldest || c->detached_at < oldest->detached_at))
+            oldest = c;
+    }
+    effect_log(b, LOG_WARNING_, "the jobs of %s end: more than %u sessions of its key are disconnected", oldest->name,
+               b->c.detached_max);
+    client_end(b, oldest);
 }
 
 static struct client *client_find(struct broker *b, const uint8_t *key, struct wire_bin instance)
@@ -314,6 +340,14 @@ static void welcome(struct broker *b, struct peer *p, const struct wire_hello *h
     }
 }
 
+static void session_cut(struct broker *b, struct peer *p)
+{
+    if (p->client)
+        client_detach(b, p->client);
+    if (p->worker)
+        worker_silent(b, p->worker);
+}
+
 /* The new connection takes the session over, unless it is older than the present one. */
 static bool fence(struct broker *b, struct peer *p, uint64_t *conn_no, struct peer *old, const struct wire_hello *h)
 {
@@ -325,7 +359,7 @@ static bool fence(struct broker *b, struct peer *p, uint64_t *conn_no, struct pe
     *conn_no = h->conn_no;
     if (old) {
         b->n.fenced++;
-        session_lost(b, old);
+        session_cut(b, old);
         peer_cut(b, old, "a newer connection of the same session");
     }
     return true;
@@ -345,6 +379,7 @@ static void hello_client(struct broker *b, struct peer *p, const struct wire_hel
             client_end(b, c);
         return;
     }
+    client_attached(c);
     c->peer = p;
     c->window = p->window;
     p->client = c;
@@ -425,10 +460,11 @@ void session_hello(struct broker *b, struct peer *p, const struct wire_msg *m)
 
 void session_lost(struct broker *b, struct peer *p)
 {
-    if (p->client)
-        client_detach(b, p->client);
-    if (p->worker)
-        worker_silent(b, p->worker);
+    struct owner *o = p->client ? p->client->owner : NULL;
+
+    session_cut(b, p);
+    if (o)
+        detached_limit(b, o);
 }
 
 void session_bye(struct broker *b, struct peer *p)

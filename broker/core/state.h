@@ -17,13 +17,15 @@
  *   outcome   unsent -> sent -> acknowledged (gone)                                       outcome.c
  *
  * A task of a job is in exactly one place: a range in job.queue, a range in job.held, an attempt's [next, end), an outcome, or it
- * is settled and forgotten. job.n_queued, n_held, n_live are the sums; their total is what quotas count.
+ * is settled and forgotten. job.n_queued, n_held, n_live are the sums; their total is what quotas count,
+ * by session and by owner.
  *
  * How things fail
  *   connection of a worker cut   silent; same instance back before the lease ends: HOLDING says what it has, the rest never arrived
  * and is requeued without charge. Else lost: [next, end) is requeued with tries + 1, over the limit LOST; at most once: UNKNOWN.
  *   worker says BYE, is replaced, or breaks the protocol     lost at once.
- *   client cut                   detached: work goes on, outcomes are kept up to its window; after detach_ms gone.
+ *   client cut                   detached: work goes on, outcomes are kept up to its window; after detach_ms gone, or when
+ * detached_max sessions of its key were detached later.
  *   client gone                  its jobs vanish: attempts are closed with GONE, nothing is recorded.
  *   broker restarted             HOLDING of another epoch: tickets are checked, attempts adopted, their jobs parked; a client's
  * replay is cut against them and the rest held until hold_ms after our start. late, foreign, repeated results      counted; the
@@ -73,6 +75,8 @@ struct owner {
     uint8_t key[WIRE_KEY];
     uint32_t refs;                  /* sessions and jobs */
     uint64_t used_ns;               /* slot time, for fairness; relative to the others */
+    uint64_t n_tasks, n_bytes;      /* pending, of all its jobs, against the owner's quota */
+    uint32_t n_detached;            /* sessions */
     struct list pools;
     uint64_t demand, target;        /* inside grant_run */
 };
@@ -113,7 +117,7 @@ struct client {
     struct list states;             /* pools whose POOL_STATE is due */
     uint64_t n_tasks, n_bytes;      /* pending, against the quota */
     uint64_t unacked, sent_unacked; /* bytes of outcomes */
-    bool paused;
+    bool paused, detached;          /* detached: counted in owner.n_detached */
     char name[64], host[64];
     uint32_t pid;
 };
