@@ -115,7 +115,8 @@ struct job {
     struct bfork_future *future;    /* map */
 };
 
-struct kept_error { struct kept_error *next; uint64_t index; bfork_error *error; };
+/* Of consecutive tasks that ended alike. */
+struct kept_error { struct kept_error *next; uint64_t index; uint32_t count; bfork_error *error; };
 
 struct map_state {
     void *out;
@@ -218,7 +219,7 @@ void stream_ready(struct bfork_future *f);                          /* f, in a s
 
 /* map.c */
 void map_outcomes(struct job *j, const struct wire_item *item);
-void map_keep_error(struct map_state *m, uint64_t index, const struct wire_outcome *o);
+void map_keep_error(struct map_state *m, uint64_t index, uint32_t count, const struct wire_outcome *o);
 void map_state_free(struct map_state *m);
 void map_read_progress(const struct map_state *m, bfork_progress *p);   /* with the lock */
 void map_abandon(struct bfork_future *f);                           /* with the lock: cancels; in and out are never touched again */

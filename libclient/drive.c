@@ -98,7 +98,7 @@ void drive_outputs(struct bfork_session *s)
             s->output(s->output_data, &o->who, o->stream, o->bytes, o->size);
         for (size_t at = 0; !s->output && at < o->size;) {
             ssize_t n = write(o->stream, o->bytes + at, o->size - at);
-            if (n <= 0 && errno != EINTR)
+            if (n == 0 || (n < 0 && errno != EINTR))
                 break;                      /* nobody reads it, and a task's output is not worth a failure */
             at += n > 0 ? (size_t)n : 0;
         }

@@ -42,7 +42,6 @@ static const struct { int status; const char *name;
     { BFORK_ENOMEM, "out of memory" },
     { BFORK_ECLOSED, "closed" },
     { BFORK_ESTATE, "wrong state" },
-    { BFORK_EDEADLK, "would deadlock" },
     { BFORK_EINTR, "interrupted" },
     { BFORK_ETOOBIG, "too big" },
     { BFORK_EQUOTA, "over quota" },

@@ -166,8 +166,8 @@ int bfork_future_wait(bfork_future *f, int timeout_ms)
 {
     if (!f)
         return error_set(BFORK_EINVAL, "bfork_future_wait: the future is NULL");
-    if (f->s && session_usable(f->s) != 0 && bfork_last_error()->kind == BFORK_EFORKED)
-        return BFORK_EFORKED;
+    if (f->s && f->s->fork_guard && !*f->s->fork_guard)
+        return session_usable(f->s);        /* says that it is the parent's */
     bool progress = f->map && f->map->progress && !atomic_load(&f->map->told);
     if (!is_done(f)) {
         struct bfork_session *s = f->s;
@@ -282,7 +282,7 @@ int bfork_future_cancel(bfork_future *f, int grace_ms)
 {
     if (!f)
         return error_set(BFORK_EINVAL, "bfork_future_cancel: the future is NULL");
-    if (grace_ms > 0)
+    if (grace_ms != 0)
         return error_set(BFORK_ENOTSUP, "bfork_future_cancel: a grace is not supported: 0 kills a running task at once");
     struct bfork_session *s = f->s;
     if (is_done(f))

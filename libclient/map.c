@@ -12,7 +12,7 @@
 #define MAP_ERRORS 1000u            /* errors kept for bfork_future_error_at */
 #define NOT_YET BFORK_END           /* status of an element without an outcome: no outcome is this one */
 
-void map_keep_error(struct map_state *m, uint64_t index, const struct wire_outcome *o)
+void map_keep_error(struct map_state *m, uint64_t index, uint32_t count, const struct wire_outcome *o)
 {
     if (index >= m->lowest && m->n_errors >= MAP_ERRORS)
         return;
@@ -24,7 +24,7 @@ void map_keep_error(struct map_state *m, uint64_t index, const struct wire_outco
         return;
     }
     e->index = index;
-    *k = (struct kept_error){ .next = m->errors, .index = index, .error = e };
+    *k = (struct kept_error){ .next = m->errors, .index = index, .count = count, .error = e };
     m->errors = k;
     m->n_errors++;
     if (index < m->lowest) {
@@ -66,7 +66,7 @@ void map_outcomes(struct job *j, const struct wire_item *item)
     if (item->kind == WIRE_OK) {
         if (!(item->flags & WIRE_FIXED) || item->size != m->out_size) {
             const struct wire_outcome o = { .kind = BFORK_EPROTOCOL, .message = WIRE_STR("a result of another size came back") };
-            map_keep_error(m, item->first, &o);
+            map_keep_error(m, item->first, item->count, &o);
             for (uint32_t i = 0; m->status && i < item->count; i++)
                 m->status[item->first + i] = o.kind;
             m->failed += item->count;
@@ -82,7 +82,7 @@ void map_outcomes(struct job *j, const struct wire_item *item)
         struct err e;
         if (wire_outcome_decode(item->body.data, item->body.size, &o, &e) != 0)
             o = (struct wire_outcome){ .kind = BFORK_EPROTOCOL, .message = WIRE_STR("an outcome that cannot be read came back") };
-        map_keep_error(m, item->first, &o);
+        map_keep_error(m, item->first, item->count, &o);
         for (uint32_t i = 0; m->status && i < item->count; i++)
             m->status[item->first + i] = o.kind;
         m->failed += item->count;
@@ -135,7 +135,7 @@ const bfork_error *bfork_future_error_at(bfork_future *f, size_t index)
     if (!f || !f->map || atomic_load_explicit(&f->state, memory_order_acquire) != BFORK_DONE)
         return f && !f->map && index == 0 ? bfork_future_error(f) : NULL;
     for (const struct kept_error *k = f->map->errors; k; k = k->next)
-        if (k->index == index)
+        if (index >= k->index && index - k->index < k->count)
             return k->error;
     return NULL;
 }

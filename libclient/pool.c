@@ -49,6 +49,8 @@ static int check_options(int processes, const bfork_pool_options *o)
         return 0;
     if (o->flags || !all_zero(o->reserved, sizeof(o->reserved) / sizeof(o->reserved[0])))
         return error_set(BFORK_EINVAL, "bfork_pool_new: flags and reserved fields of the options must be 0");
+    if (o->close_limit_ms < 0)
+        return error_set(BFORK_EINVAL, "bfork_pool_new: close_limit_ms is %lld", (long long)o->close_limit_ms);
     if (o->nargs && !o->args)
         return error_set(BFORK_EINVAL, "bfork_pool_new: nargs is %zu and args is NULL", o->nargs);
     for (size_t i = 0; o->env && o->env[i]; i++)

@@ -123,7 +123,7 @@ static void one_element(struct bfork_pool *p, struct bfork_future *f, struct tas
             m->status[i] = 0;
     } else {
         const struct wire_outcome full = named(o, i, symbol);
-        map_keep_error(m, i, &full);
+        map_keep_error(m, i, 1, &full);
         m->failed++;
         if (m->status)
             m->status[i] = full.kind;

@@ -120,6 +120,8 @@ static int open_session(struct bfork_session *s, const char *profile, const bfor
         profile = "local:";
     if (o && (o->flags || o->reserved32))
         return error_set(BFORK_EINVAL, "bfork_session_new: flags and reserved fields of the options must be 0");
+    if (o && o->connect_limit_ms < 0)
+        return error_set(BFORK_EINVAL, "bfork_session_new: connect_limit_ms is %lld", (long long)o->connect_limit_ms);
     for (size_t i = 0; o && i < sizeof(o->reserved) / sizeof(o->reserved[0]); i++)
         if (o->reserved[i])
             return error_set(BFORK_EINVAL, "bfork_session_new: flags and reserved fields of the options must be 0");

@@ -90,7 +90,7 @@ enum bfork_status {
     BFORK_MISMATCH = -10,       /* values sent and values asked for differ: the text shows both */
     /* failures of a call */
     BFORK_EINVAL = -32, BFORK_ETIMEDOUT = -33, BFORK_EAGAIN = -34, BFORK_ENOMEM = -35, BFORK_ECLOSED = -36, BFORK_ESTATE = -37,
-    BFORK_EDEADLK = -38, BFORK_EINTR = -39, BFORK_ETOOBIG = -40, BFORK_EQUOTA = -41, BFORK_ENOTSUP = -42,
+    BFORK_EINTR = -39, BFORK_ETOOBIG = -40, BFORK_EQUOTA = -41, BFORK_ENOTSUP = -42,
     BFORK_ENOINIT = -43,        /* the function is in an executable whose main has not called bfork_init */
     BFORK_EFORKED = -44,        /* a handle made before fork() was used in the child */
     BFORK_EKEY = -46,           /* key or profile file missing, readable by others, or malformed */
@@ -451,5 +451,5 @@ static inline void bfork_report(FILE *stream, const bfork_error *e)    /* NULL: 
     fputs(text, stream);
 }
 
-#include "bfork_typed.h"    /* bfork_submit, _map, _imap, _reduce, _args, _return, _result, _put */
+#include "bfork_typed.h"    /* bfork_submit, _submit_with, _map, _map_with, _map_async, _args, _return, _result */
 #endif

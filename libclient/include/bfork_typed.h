@@ -145,6 +145,8 @@ template <class... A> BFORK_CHECK int bfork_result(bfork_future *f, A... a)
 { const bfork_ref v[] = { bfork_ref_make(0, nullptr, 0), bfork_ref_of(a)... }; return bfork_future_result(f, v + 1, sizeof...(a)); }
 template <class I, class O> BFORK_CHECK int bfork_map(bfork_pool *p, int (*fn)(const I *, O *, bfork_task *), const I *in, O *out, size_t n, const bfork_options *o = nullptr)
 { return bfork_pool_map(p, reinterpret_cast<bfork_map_fn *>(fn), in, sizeof(I), out, sizeof(O), n, o); }
+template <class I, class O> BFORK_CHECK int bfork_map_with(bfork_pool *p, int (*fn)(const I *, O *, bfork_task *), const I *in, O *out, size_t n, const bfork_options *o)
+{ return bfork_pool_map(p, reinterpret_cast<bfork_map_fn *>(fn), in, sizeof(I), out, sizeof(O), n, o); }
 template <class I, class O> BFORK_CHECK bfork_future *bfork_map_async(bfork_pool *p, int (*fn)(const I *, O *, bfork_task *), const I *in, O *out, size_t n, const bfork_options *o)
 { return bfork_pool_map_async(p, reinterpret_cast<bfork_map_fn *>(fn), in, sizeof(I), out, sizeof(O), n, o); }
 #endif

@@ -226,12 +226,12 @@ static int make_cores(struct local *l, struct err *e)
                                 .worker_window_bytes = WORKER_WINDOW };
     struct worker_config wc = { .slots = SLOTS, .name = "local", .host = l->host, .software = "broadfork " BF_VERSION, .arch = "",
                                 .resources = "", .pid = (uint32_t)getpid(), .window_bytes = WINDOW, .idle_lanes = 1 };
-    uint64_t random[3];
+    uint64_t random[4];
     if (getrandom(random, sizeof(random), 0) != sizeof(random))
         return err_set(e, BFORK_ESTATE, "no random numbers from the kernel");
     bc.epoch = random[0] | 1;
     bc.seed = random[1];
-    memcpy(wc.instance, &random[2], 8);
+    memcpy(wc.instance, &random[2], WIRE_ID);
     if (broker_new(&bc, &l->broker) != 0)
         return err_set(e, BFORK_ENOMEM, "out of memory");
     const struct slots_config sc = { .resolve = on_resolve, .output = on_output, .ctx = l };
