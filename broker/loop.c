@@ -174,11 +174,17 @@ void shell_reload(struct shell *s, uint64_t now)
 
 void shell_drain(struct shell *s, uint64_t now)
 {
+    struct broker_waits w;
+
     if (s->drain_until)
         return;
     s->drain_until = now + (uint64_t)s->options->drain_ms * CLOCK_MS + 1;
-    log_line(LOG_NOTICE_, "event=draining text=\"no new connections; running work has %lld s\"",
-             (long long)s->options->drain_ms / 1000);
+    broker_waits(s->core, &w);
+    log_line(LOG_NOTICE_,
+             "event=draining text=\"no new connections; %llu tasks run, %llu are queued, %llu clients have outcomes to fetch; they "
+             "have %lld s; %llu disconnected clients are not waited for\"",
+             (unsigned long long)w.running, (unsigned long long)w.queued, (unsigned long long)w.clients,
+             (long long)s->options->drain_ms / 1000, (unsigned long long)w.gone);
     notify_stopping();
     net_listener_refuse(s->listeners[AUTH_CLIENT]);
     net_listener_refuse(s->listeners[AUTH_WORKER]);

@@ -335,10 +335,22 @@ bool broker_idle(const struct broker *b)
 {
     for (LIST_EACH(&b->all_jobs, n)) {
         const struct job *j = LIST_ENTRY(n, struct job, in_all);
-        if (job_tasks_pending(j) || !list_empty(&j->outcomes))
+        if (job_tasks_pending(j) || (!list_empty(&j->outcomes) && (!b->draining || (j->client && j->client->peer))))
             return false;
     }
     return true;
+}
+
+void broker_waits(const struct broker *b, struct broker_waits *ret)
+{
+    *ret = (struct broker_waits){ .queued = b->n.queued, .running = b->n.running };
+    for (LIST_EACH(&b->clients, n)) {
+        const struct client *c = LIST_ENTRY(n, struct client, node);
+        if (c->unacked && c->peer)
+            ret->clients++;
+        else if (c->unacked)
+            ret->gone++;
+    }
 }
 
 void broker_flush(struct broker *b, uint64_t now)

@@ -63,7 +63,11 @@ void broker_revoke(struct broker *b, uint64_t now, const uint8_t key[WIRE_KEY]);
 void broker_stalled(struct broker *b, uint64_t from, uint64_t to);
 void broker_tick(struct broker *b, uint64_t now);
 void broker_drain(struct broker *b, uint64_t now);      /* no new jobs; running work finishes */
-bool broker_idle(const struct broker *b);               /* nothing queued, running or unacknowledged */
+/* Nothing queued, running or unacknowledged; while draining, what disconnected clients have not fetched does not count: nobody may
+ * connect any more. */
+bool broker_idle(const struct broker *b);
+struct broker_waits { uint64_t queued, running, clients, gone; };  /* tasks; clients with outcomes to fetch, such disconnected */
+void broker_waits(const struct broker *b, struct broker_waits *ret);
 
 void broker_flush(struct broker *b, uint64_t now);
 const struct broker_effect *broker_effects(const struct broker *b, size_t *n);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * test_detached.c - what a client that has gone without BYE still costs: a drain and the list of jobs.
+ */
+#include "world.h"
+
+static struct broker_waits waits(struct world *w)
+{
+    struct broker_waits n;
+
+    broker_waits(w->b, &n);
+    return n;
+}
+
+static void drain_waits_for_work_and_for_connected_clients(void **state)
+{
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    worker_hello(w, "w1", 2);
+    client_start(w, "c1", 1, NULL);
+    client_start(w, "c2", 1, NULL);
+    client_tasks(w, "c1", 1, 0, 1, 100);
+    client_tasks(w, "c2", 1, 0, 2, 100);
+    worker_done(w, "w1", 1, 0, 1, 1000);
+    world_lost(w, "c2");
+    broker_drain(w->b, w->now);
+    assert_int_equal(waits(w).queued + waits(w).running, 2);
+    assert_int_equal(waits(w).clients, 1);
+    assert_int_equal(waits(w).gone, 0);
+    assert_false(broker_idle(w->b));        /* tasks of a client that is gone run on */
+    worker_done(w, "w1", 2, 0, 1, 50000);
+    worker_done(w, "w1", 3, 1, 1, 50000);
+    assert_int_equal(waits(w).queued + waits(w).running, 0);
+    assert_int_equal(waits(w).clients, 1);
+    assert_int_equal(waits(w).gone, 1);
+    assert_false(broker_idle(w->b));        /* c1 may still fetch its outcome */
+    client_ack(w, "c1", 1, 1);
+    assert_true(broker_idle(w->b));
+    world_free(w);
+}
+
+static void without_a_drain_outcomes_wait_for_their_client(void **state)
+{
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    worker_hello(w, "w1", 2);
+    client_start(w, "c1", 1, NULL);
+    client_tasks(w, "c1", 1, 0, 1, 100);
+    worker_done(w, "w1", 1, 0, 1, 1000);
+    world_lost(w, "c1");
+    assert_false(broker_idle(w->b));
+    broker_drain(w->b, w->now);
+    assert_true(broker_idle(w->b));
+    world_free(w);
+}
+
+#define T(f) cmocka_unit_test(f)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { T(drain_waits_for_work_and_for_connected_clients),
+                                        T(without_a_drain_outcomes_wait_for_their_client) };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
