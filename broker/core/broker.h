@@ -88,7 +88,7 @@ struct broker_counters {
 };
 void broker_counters(const struct broker *b, struct broker_counters *ret);
 /* Rows for status; the shell makes JSON of them. Strings are valid until the next call into the core. owner: only this key's jobs;
- * NULL: all. Rows come in order of arrival. */
+ * NULL: all. Rows come in order of arrival. A job of a disconnected client is left out when nothing of it is queued or running. */
 struct broker_worker_row {
     const char *name, *host, *state, *software, *resources;
     uint32_t slots, busy;

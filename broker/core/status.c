@@ -148,6 +148,8 @@ void broker_jobs(const struct broker *b, uint64_t now, const uint8_t *owner, voi
         char name[256];
         if (owner && memcmp(owner, j->owner->key, WIRE_KEY))
             continue;
+        if (j->client && !j->client->peer && !job_tasks_pending(j))
+            continue;
         copy_text(name, sizeof(name), j->spec.name);
         r.name = name;
         memcpy(r.id, j->id, WIRE_ID);

@@ -3,6 +3,8 @@
  */
 #include "world.h"
 
+#include <stdio.h>
+
 static struct broker_waits waits(struct world *w)
 {
     struct broker_waits n;
@@ -55,12 +57,49 @@ static void without_a_drain_outcomes_wait_for_their_client(void **state)
     world_free(w);
 }
 
+struct rows { size_t n; char state[16]; };
+
+static void on_row(void *ctx, const struct broker_job_row *r)
+{
+    struct rows *rows = ctx;
+
+    rows->n++;
+    snprintf(rows->state, sizeof(rows->state), "%s", r->state);
+}
+
+static struct rows jobs(struct world *w)
+{
+    struct rows rows = { 0 };
+
+    broker_jobs(w->b, w->now, NULL, on_row, &rows);
+    return rows;
+}
+
+static void settled_jobs_are_not_listed_as_work(void **state)
+{
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    worker_hello(w, "w1", 2);
+    client_start(w, "c1", 1, NULL);
+    client_tasks(w, "c1", 1, 0, 1, 100);
+    world_lost(w, "c1");
+    assert_string_equal(jobs(w).state, "detached");
+    worker_done(w, "w1", 1, 0, 1, 1000);
+    assert_int_equal(jobs(w).n, 0);
+    client_hello(w, "c1");
+    assert_int_equal(jobs(w).n, 1);
+    assert_string_equal(jobs(w).state, "open");
+    world_free(w);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = { T(drain_waits_for_work_and_for_connected_clients),
-                                        T(without_a_drain_outcomes_wait_for_their_client) };
+                                        T(without_a_drain_outcomes_wait_for_their_client),
+                                        T(settled_jobs_are_not_listed_as_work) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
