@@ -171,12 +171,19 @@ static int run_revoke(const struct cli_call *call)
 #define STATUSES "\nexit status:\n  0  done, also if no running broker could be told: the output says what to do then\n" \
     "  1  not done: the message says why, and nothing was changed\n  2  the command line is wrong\n"
 
-/* stop_at_word: a key may begin with a dash. */
+/* A key may begin with a dash. */
+static bool is_key(const char *word)
+{
+    uint8_t key[32];
+
+    return strncmp(word, "--dir=", 6) != 0 && net_key_parse(word, key) == 0;
+}
+
 const struct cli_command cli_allow = {
     .name = "allow", .arguments = "[OPTIONS] client|worker|admin KEY|FILE [NAME]", .summary = "let a public key join the cluster",
     .details = "Run it on the broker's host. FILE is a key file, public or secret; NAME is for people and for bfork revoke.\n\n"
                "example:\n  bfork allow worker 'rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7' rack-7\n" STATUSES,
-    .options = options, .n_options = N_OPTIONS, .options_size = sizeof(struct options), .stop_at_word = true,
+    .options = options, .n_options = N_OPTIONS, .options_size = sizeof(struct options), .is_word = is_key,
     .run = run_allow,
 };
 const struct cli_command cli_revoke = {
@@ -184,6 +191,6 @@ const struct cli_command cli_revoke = {
         "end",
     .details = "Run it on the broker's host. Every key with that NAME is revoked.\n\n"
                "example:\n  bfork revoke worker rack-7\n" STATUSES,
-    .options = options, .n_options = N_OPTIONS, .options_size = sizeof(struct options), .stop_at_word = true,
+    .options = options, .n_options = N_OPTIONS, .options_size = sizeof(struct options), .is_word = is_key,
     .run = run_revoke,
 };

@@ -36,6 +36,7 @@ struct cli_command {
     const struct conf_option *options;
     size_t n_options, options_size;
     bool stop_at_word;              /* the first word that is no option ends the options: it belongs to another command */
+    bool (*is_word)(const char *word);  /* words that begin with a dash and are no options; NULL: none */
     int usage_status;               /* exit status of a wrong command line; 0: CLI_USAGE */
     int (*run)(const struct cli_call *call);
 };

@@ -68,16 +68,40 @@ static int wrong_usage(const struct cli_call *call, const struct err *e)
     return CLI_USAGE;
 }
 
-/* Reads the flags of one level; *ret_index: the first word behind them. 0 or an exit status. */
-static int read_flags(const struct cli_call *call, const struct conf_option *table, size_t n, int argc, char **argv,
-                      bool stop_at_word,
-                      struct conf **ret, int *ret_index)
+/* Options may stand among the words, but what is_word knows is a word. *ret_n: words are argv[1, n) then. */
+static int mixed_flags(struct conf *c, bool (*is_word)(const char *), int argc, char **argv, int *ret_n, struct err *e)
 {
+    int words = 1, rc;
+
+    for (int at = 1, end, index; at < argc;) {
+        if (argv[at][0] != '-' || !argv[at][1] || is_word(argv[at])) {
+            argv[words++] = argv[at++];
+            continue;
+        }
+        for (end = at + 1; end < argc && (argv[end][0] != '-' || !is_word(argv[end]));)
+            end++;
+        if ((rc = conf_flags(c, end - at + 1, argv + at - 1, true, &index, e)) < 0)
+            return rc;
+        bool only_words = strcmp(argv[at + index - 2], "--") == 0;
+        for (at += index - 1; only_words && at < argc;)
+            argv[words++] = argv[at++];
+    }
+    *ret_n = words;
+    return 0;
+}
+
+/* Reads the flags of one level; *ret_index: the first word behind them. 0 or an exit status. */
+static int read_flags(const struct cli_call *call, const struct conf_option *table, size_t n, int *argc, char **argv,
+                      bool stop_at_word, struct conf **ret, int *ret_index)
+{
+    bool (*is_word)(const char *) = call->command->is_word;
     struct err e = { 0 };
+    int rc;
 
     if (conf_new(table, n, call->options, ret) < 0)
         return cli_error(call, CLI_FAILED, "out of memory");
-    if (conf_flags(*ret, argc, argv, stop_at_word, ret_index, &e) < 0 || conf_finish(*ret, &e) < 0)
+    rc = is_word ? mixed_flags(*ret, is_word, *argc, argv, argc, &e) : conf_flags(*ret, *argc, argv, stop_at_word, ret_index, &e);
+    if (rc < 0 || conf_finish(*ret, &e) < 0)
         return wrong_usage(call, &e);
     return 0;
 }
@@ -91,7 +115,7 @@ static int run_command(const struct cli_command *command, const char *profile, i
 
     if (!(call.options = calloc(1, command->options_size)))
         return cli_error(&call, CLI_FAILED, "out of memory");
-    status = read_flags(&call, command->options, command->n_options, argc, argv, command->stop_at_word, &conf, &index);
+    status = read_flags(&call, command->options, command->n_options, &argc, argv, command->stop_at_word, &conf, &index);
     if (status == 0) {
         const struct cli_common *common = call.options;
         call.argc = argc - index;
@@ -119,7 +143,7 @@ int main(int argc, char **argv)
     struct conf *conf = NULL;
     int index = 1, status;
 
-    status = read_flags(&call, top_options, sizeof(top_options) / sizeof(top_options[0]), argc, argv, true, &conf, &index);
+    status = read_flags(&call, top_options, sizeof(top_options) / sizeof(top_options[0]), &argc, argv, true, &conf, &index);
     if (status != 0)
         goto out;
     if (top.version) {

@@ -70,6 +70,22 @@ dash='-q:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7'
 expect 0 "$bfork" allow --dir keys admin "$dash"
 grep -qF -e "$dash" keys/allow/admins || fail "a key that begins with a dash: $(cat keys/allow/admins)"
 expect 0 "$bfork" revoke --dir keys admin "$dash"
+# Options may stand behind the words, in front of a key that begins with a dash too.
+mkdir -p plain/allow
+dashed() {
+    expect 0 "$bfork" allow "$@"
+    grep -qxF -e "$dash  dashed" plain/allow/clients || fail "allow $*: $(cat plain/allow/clients)"
+    expect 0 "$bfork" revoke client dashed --dir plain
+    ! grep -qF -e "$dash" plain/allow/clients || fail "revoke NAME --dir: $(cat plain/allow/clients)"
+}
+dashed client "$dash" dashed --dir plain
+dashed client "$dash" -d plain dashed
+dashed client --dir plain "$dash" dashed
+dashed --dir=plain client "$dash" dashed
+expect 0 "$bfork" allow --dir plain admin -- "$dash"
+expect 0 "$bfork" revoke admin "$dash" -d plain
+expect 2 "$bfork" revoke client alice --dir
+expect 2 "$bfork" revoke client alice --nonsense
 expect 1 "$bfork" allow --dir keys client not-a-key
 err_has 'not-a-key'
 expect 2 "$bfork" allow --dir keys robot "$key"
