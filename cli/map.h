@@ -61,7 +61,8 @@ struct map {
     struct halt_counts counts;
     bool ended, halted, starved;    /* input has ended; --halt was reached; input had nothing ready */
     struct map_progress progress;
-    char first_failure[512];
+    uint64_t first_failed;          /* number of the first task that failed; 0: none yet */
+    char first_failure[512];        /* about it */
 };
 
 /* Runs everything; the exit status. */

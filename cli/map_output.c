@@ -101,8 +101,9 @@ void mapcmd_note_failure(struct map *m, const struct map_task *t)
 {
     FILE *to;
 
-    if (m->counts.failed != 1 || !(to = fmemopen(m->first_failure, sizeof(m->first_failure) - 1, "w")))
+    if ((m->first_failed && t->number > m->first_failed) || !(to = fmemopen(m->first_failure, sizeof(m->first_failure) - 1, "w")))
         return;
+    m->first_failed = t->number;
     if (t->error)
         fprintf(to, "task %llu, %s: ", (unsigned long long)t->number, bfork_status_name(t->error->kind));
     else if (t->signal)

@@ -45,7 +45,11 @@ out_is '$HOME; `id`'
 # Exit statuses: the number of failed tasks, 101 for more than 100, as GNU parallel has it.
 expect 0 "$bfork" map true ::: a b
 expect 2 "$bfork" map sh -c 'exit $1' sh ::: 0 1 0 7
-err_has '2 of 4 tasks failed; the first:'
+err_has '2 of 4 tasks failed; the first: task 2, exit status 1:'
+# The first is that of the least number, whichever ended first: task 2 waits until task 3 is gone.
+mkfifo later
+expect 2 "$bfork" map -j 3 sh -c 'case $1 in 2) read -r p <later; while kill -0 $p; do :; done 2>/dev/null; exit 2 ;; 3) echo $$ >later; exit 3 ;; esac' sh ::: 1 2 3
+err_has '2 of 3 tasks failed; the first: task 2, exit status 2:'
 expect 2 "$bfork" map -q sh -c 'exit $1' sh ::: 0 1 0 7
 [ ! -s err ] || fail "--quiet says: $(cat err)"
 expect 100 sh -c 'seq 100 | "$0" map -q false' "$bfork"
