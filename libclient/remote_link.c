@@ -297,10 +297,11 @@ static void remote_close(struct link *l)
 static const char *remote_trouble(struct link *l)
 {
     struct remote *r = (struct remote *)l;
+    const char *endpoint = r->table->endpoint(r->transport), *why = r->why.code ? r->why.text : "no answer yet";
+    bool named = strstr(why, endpoint) != NULL;
     if (session_is_up(r->core))
         return "";
-    snprintf(r->text, sizeof(r->text), "broker %s: %s", r->table->endpoint(r->transport),
-             r->why.code ? r->why.text : "no answer yet");
+    snprintf(r->text, sizeof(r->text), "%s%s%s%s", named ? "" : "broker ", named ? "" : endpoint, named ? "" : ": ", why);
     return r->text;
 }
 
