@@ -7,16 +7,13 @@ man=$BF_SOURCE/docs/man
 
 # page_of COMMAND: the page that describes it.
 page_of() {
-    case $1 in
-    version | help) echo "$man/bfork.1" ;;
-    workers | jobs) echo "$man/bfork-status.1" ;;
-    revoke) echo "$man/bfork-allow.1" ;;
-    *) echo "$man/bfork-$1.1" ;;
-    esac
+    other=$(sed -n '1s|^\.so man1/||p' "$man/bfork-$1.1")
+    echo "$man/${other:-bfork-$1.1}"
 }
 
 "$bfork" help >top
 for command in $(sed -n '/^commands:/,/^$/s/^  \([a-z]*\) .*/\1/p' top); do
+    [ -f "$man/bfork-$command.1" ] || fail "$command has no page"
     page=$(page_of "$command")
     [ -f "$page" ] || fail "$command has no page $page"
     grep -q "$command" "$man/bfork.1" || fail "bfork.1 does not name $command"
@@ -37,6 +34,7 @@ done
 
 if command -v mandoc >/dev/null 2>&1; then
     for page in "$man"/*.[1-8]; do
+        ! head -n 1 "$page" | grep -q '^\.so ' || continue     # an alias: its target is checked above
         mandoc -Tlint -W warning "$page" || fail "$page has warnings"
     done
 else
