@@ -61,7 +61,9 @@ void options_help(void)
          "Signals: SIGTERM, SIGINT give back what has not begun, finish what runs and\n"
          "exit; a second one exits at once.\n\n"
          "Exit codes: 0 done; 2 the configuration, a key file or the state or work directory is wrong;\n"
-         "4 the broker refuses this worker for good; 1 anything else.");
+         "4 the broker speaks another version of the protocol; 1 anything else.\n"
+         "A key that the broker does not know (yet), or does not know any more, is no end: the worker says so in its log\n"
+         "and tries again.");
 }
 
 static int join(char *to, const char *named, const char *dir, const char *name, struct err *e)
