@@ -188,8 +188,8 @@ static void say_what_next(const struct keygen *k)
         printf("start the broker here:     bfork-broker\n");
     else
         printf("start the broker here:     bfork-broker --dir %s\n", dir);
-    printf("on every host that works:  copy %s/worker.key there, then\n"
-           "                           bfork-worker --key worker.key\n", dir);
+    printf("for every host that works: scp %s/worker.key HOST:\n"
+           "and there:                 bfork-worker --key worker.key\n", dir);
     if (k->is_default_dir)
         printf("use the cluster:           export BFORK_PROFILE=%s\n", k->profile);
     else
