@@ -1,8 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
-# What README.md and docs/guide.md tell a user to type exists: every subcommand of bfork, every option of the three programs.
+# What README.md and docs/guide.md tell a user to type exists: every subcommand of bfork, every option of the three programs. What
+# documents link to in the tree exists.
 set -eu
 failed=0
+rm -f seen
 say() { echo "$*"; failed=1; }
 documents=
 for f in README.md docs/guide.md SECURITY.md CONTRIBUTING.md; do
@@ -42,4 +44,16 @@ while read -r name rest; do
         grep -qE -- "(^|[ ,])$option([ =,]|\$)" "$help" || say "$name $rest: its help does not know $option"
     done
 done <commands
+
+# Links to files: ](path), ](path#part); not to other sites, not inside fences.
+find "$BF_SOURCE" \( -name .git -o -name 'build*' \) -prune -o -name '*.md' -print >pages
+while read -r page; do
+    sed '/^ *```/,/^ *```/d' "$page" | grep -oE '\]\([^() ]+\)' | sed 's/^](//; s/)$//; s/#.*//' | sort -u >links || true
+    while read -r link; do
+        case $link in '' | *://* | mailto:*) continue ;; esac
+        echo "$link" >>seen
+        [ -e "$(dirname "$page")/$link" ] || say "${page#"$BF_SOURCE"/}: there is no $link"
+    done <links
+done <pages
+[ -s seen ] || say "no link was found in the documents"
 exit $failed
