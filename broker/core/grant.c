@@ -3,7 +3,8 @@
  *
  * While there is enough, every pool with work gets what it wants, and keeps it when it has none. When claims exceed the slots:
  * pools without work give theirs back, then owners share evenly, pools share their owner's part, and what cannot be divided rotates
- * to whoever has used least slot time. Invariants: the lanes' slots of a worker never exceed its slots; pool.slots is the sum of
+ * to whoever has used least slot time. A pool whose client does not fetch its outcomes is dispatched nothing, so it claims nothing,
+ * like one without work. Invariants: the lanes' slots of a worker never exceed its slots; pool.slots is the sum of
  * its lanes'. Without memory for a lane its slots are not given; that is tried again after a pause.
  */
 #include "state.h"
@@ -132,6 +133,9 @@ static uint64_t pool_wanted(const struct pool *p, uint32_t total)
     return total - ((uint64_t)-(int64_t)p->wanted - 1);
 }
 
+/* It has work that may be handed out. */
+static bool claims(const struct pool *p) { return p->n_tasks && !p->client->paused; }
+
 /* Slot time since the last run goes to the accounts of those that had work. */
 static void charge(struct broker *b)
 {
@@ -172,7 +176,7 @@ static uint64_t demands(struct broker *b, uint32_t total, bool by_tasks)
         LIST_ENTRY(n, struct owner, node)->demand = 0;
     for (LIST_EACH(&b->pools, n)) {
         struct pool *p = LIST_ENTRY(n, struct pool, node);
-        p->demand = p->n_tasks && !p->failed ? pool_wanted(p, total) : 0;
+        p->demand = claims(p) && !p->failed ? pool_wanted(p, total) : 0;
         if (by_tasks && p->demand > p->n_tasks)
             p->demand = p->n_tasks;
         p->target = p->demand;
@@ -321,15 +325,20 @@ static bool place(struct broker *b, uint32_t total)
 
     for (LIST_EACH(&b->pools, n)) {
         struct pool *p = LIST_ENTRY(n, struct pool, node);
-        if (p->n_tasks && p->slots > p->target)
-            shrink(b, p, p->slots - p->target);
+        uint64_t most = p->target;
+        if (!p->n_tasks)
+            most = p->slots;
+        else if (!claims(p) && !p->failed)
+            most = pool_wanted(p, total);
+        if (p->slots > most)
+            shrink(b, p, p->slots - most);
         used += p->slots;
-        need += p->n_tasks && p->target > p->slots ? p->target - p->slots : 0;
+        need += claims(p) && p->target > p->slots ? p->target - p->slots : 0;
     }
     for (LIST_EACH(&b->pools, n)) {
         struct pool *p = LIST_ENTRY(n, struct pool, node);
         uint64_t missing = need > total - used ? need - (total - used) : 0;
-        if (missing && !p->n_tasks && p->slots) {
+        if (missing && !claims(p) && p->slots) {
             uint64_t less = p->slots < missing ? p->slots : missing;
             shrink(b, p, less);
             used -= less;
@@ -349,7 +358,7 @@ static void offer(struct broker *b, uint32_t total)
 {
     for (LIST_EACH(&b->pools, n)) {
         struct pool *p = LIST_ENTRY(n, struct pool, node);
-        uint64_t wanted = p->n_tasks || p->failed ? 0 : pool_wanted(p, total);
+        uint64_t wanted = claims(p) || p->failed ? 0 : pool_wanted(p, total);
         uint32_t slots = wanted > p->slots ? (uint32_t)wanted : p->slots;
         if (slots != p->offered)
             pool_tell(b, p);

@@ -13,9 +13,8 @@ static void client_pause(struct broker *b, struct client *c)
     if (pause == c->paused)
         return;
     c->paused = pause;
-    if (!pause)
-        for (LIST_EACH(&c->pool_list, n))
-            pool_wake(b, LIST_ENTRY(n, struct pool, in_client));
+    for (LIST_EACH(&c->pool_list, n))
+        pool_paused(b, LIST_ENTRY(n, struct pool, in_client));
 }
 
 static void job_sending(struct broker *b, struct job *j)

@@ -25,6 +25,15 @@ void pool_wake(struct broker *b, struct pool *p)
     pool_work(b, p);
 }
 
+/* A pool stops claiming: its slots go to others soon, if they want them. */
+static void pool_lingers(struct broker *b)
+{
+    if (b->contended && b->regrant_at > b->now + LINGER_NS)
+        b->regrant_at = b->now + LINGER_NS;
+    if (b->regrant_at < b->tick_at)
+        b->tick_at = b->regrant_at;
+}
+
 void pool_tasks(struct broker *b, struct pool *p, int64_t n)
 {
     bool had = p->n_tasks;
@@ -32,10 +41,20 @@ void pool_tasks(struct broker *b, struct pool *p, int64_t n)
     p->n_tasks += (uint64_t)n;
     if (!had && p->n_tasks)
         b->grants_dirty = true;
-    else if (had && !p->n_tasks && b->contended && b->regrant_at > b->now + LINGER_NS)
-        b->regrant_at = b->now + LINGER_NS;
+    else if (had && !p->n_tasks)
+        pool_lingers(b);
     if (b->regrant_at < b->tick_at)
         b->tick_at = b->regrant_at;
+}
+
+void pool_paused(struct broker *b, struct pool *p)
+{
+    if (p->client->paused) {
+        pool_lingers(b);
+        return;
+    }
+    b->grants_dirty = b->grants_dirty || p->n_tasks;
+    pool_wake(b, p);
 }
 
 static struct pool *pool_new(struct broker *b, struct client *c, const struct wire_pool_open *o, struct err *e)

@@ -340,6 +340,7 @@ void pool_failed(struct broker *b, struct worker *w, const struct wire_pool_fail
 void pool_check_failed(struct broker *b, struct pool *p);
 void pool_tasks(struct broker *b, struct pool *p, int64_t n);       /* n_tasks changes */
 void pool_wake(struct broker *b, struct pool *p);                   /* all its lanes may have room */
+void pool_paused(struct broker *b, struct pool *p);                 /* its client's outcomes fill their window, or no longer */
 void pool_work(struct broker *b, struct pool *p);
 void pool_tell(struct broker *b, struct pool *p);
 void pool_refuse(struct broker *b, struct pool *p, struct job *j);

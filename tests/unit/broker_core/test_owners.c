@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0
- * test_owners.c - what the sessions of one key may do together: quotas, and how many may be gone at a time.
+ * test_owners.c - what the sessions of one key may do together: quotas, how many may be gone at a time, slots.
  */
 #include "world.h"
 
@@ -131,12 +131,51 @@ static void oldest_detached_session_goes(void **state)
     world_free(w);
 }
 
+/* The client that reads no outcomes gets no slots, until it reads. */
+static void a_paused_client_takes_no_slots(void **state)
+{
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    w->quiet = true;
+    worker_hello(w, "w1", 1);
+    client_start(w, "c1", 1, &(struct wire_job_spec){ .chunk = 1000 });
+    for (uint32_t i = 0; i < 1000; i++)
+        client_tasks(w, "c1", 1, i * 1000u, 1000, 8);
+    while (counters(w).running) {
+        const struct attempt_seen *s = &w->seen[w->n_seen - 1];
+        worker_done(w, "w1", s->id, s->first, s->count, 30000);
+    }
+    assert_true(counters(w).queued > 0);
+    uint32_t paused_job = w->seen[w->n_seen - 1].job;
+    client_start(w, "c2", 1, &(struct wire_job_spec){ .chunk = 1 });
+    client_tasks(w, "c2", 1, 0, 100, 100);
+    for (int i = 0; i < 50; i++) {      /* much longer than a turn of fairness */
+        const struct attempt_seen *s = &w->seen[w->n_seen - 1];
+        assert_int_equal(counters(w).running, 1);
+        assert_int_not_equal(s->job, paused_job);
+        world_after(w, 10);
+        assert_int_equal(counters(w).running, 1);
+        worker_done(w, "w1", s->id, s->first, s->count, 30000);
+    }
+    client_ack(w, "c1", 1, 100);
+    for (int i = 0; i < 10 && w->seen[w->n_seen - 1].job != paused_job; i++) {
+        const struct attempt_seen *s = &w->seen[w->n_seen - 1];
+        world_after(w, 10);
+        if (w->seen[w->n_seen - 1].job != paused_job)
+            worker_done(w, "w1", s->id, s->first, s->count, 30000);
+    }
+    assert_int_equal(w->seen[w->n_seen - 1].job, paused_job);
+    world_free(w);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = { T(sessions_share_a_quota_of_tasks), T(sessions_share_a_quota_of_bytes),
-                                        T(the_smaller_quota_is_told), T(oldest_detached_session_goes) };
+                                        T(the_smaller_quota_is_told), T(oldest_detached_session_goes),
+                                        T(a_paused_client_takes_no_slots) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
