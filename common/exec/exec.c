@@ -56,8 +56,8 @@ static bool own_folder(char *folder, size_t size)
     return snprintf(folder, size, "%s", real) < (int)size;
 }
 
-/* A helper of ours: in the build tree if this code lies in it, else in the prefix this code lies in, else where it was configured to
- * be. */
+/* A helper of ours: in the build tree if this code lies in it, else in the prefix this code lies in, else where it was
+ * configured to be. */
 const char *exec_find(const char *name, char *path, size_t size)
 {
     static const char *const installed[] = { BF_BIN_TO_LIBEXEC, BF_LIB_TO_LIBEXEC };
