@@ -31,7 +31,7 @@ int broker_new(const struct broker_config *config, struct broker **ret)
     c->lease_ms = or32(c->lease_ms, 5000);
     c->hold_ms = or32(c->hold_ms, 3000);
     c->detach_ms = or32(c->detach_ms, 60000);
-    c->detached_max = or32(c->detached_max, 64);
+    c->detached_max = or32(c->detached_max, 1024);
     c->quota_bytes = or64(c->quota_bytes, 1ull << 30);
     c->quota_tasks = or64(c->quota_tasks, 16ull << 20);
     c->owner_quota_bytes = or64(c->owner_quota_bytes, times4(c->quota_bytes));

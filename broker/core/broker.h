@@ -23,7 +23,7 @@ struct broker_config {
     uint64_t seed;                  /* attempts start here */
     uint32_t heartbeat_ms, lease_ms, hold_ms;       /* 0: 1000, 5000, 3000 */
     uint32_t detach_ms;             /* how long a client may be gone before its jobs end; 0: 60000 */
-    uint32_t detached_max;          /* sessions of one key that may be gone at a time, the oldest ends first; 0: 64 */
+    uint32_t detached_max;          /* sessions of one key that may be gone at a time, the oldest ends first; 0: 1024 */
     uint64_t quota_bytes, quota_tasks;              /* each client session; 0: 1 GiB, 16 Mi */
     uint64_t owner_quota_bytes, owner_quota_tasks;  /* all jobs of one key together; 0: 4 times the session's */
     uint64_t window_bytes;          /* unacknowledged bytes towards the broker; 0: 8 MiB */
