@@ -54,8 +54,8 @@ void broker_free(struct broker **b);
  * ends the session through effects (ERROR, then CUT) and is counted. */
 void broker_recv(struct broker *b, uint64_t now, broker_peer peer, enum wire_role role, const uint8_t key[WIRE_KEY],
                  const struct wire_msg *m);
-/* The connection is gone. Due once for each peer, also after a CUT effect: until then the core remembers the peer, to drop what still
- * arrives. May be called while effects are performed; what follows from it comes with the next flush. */
+/* The connection is gone. Due once for each peer, also after a CUT effect: until then the core remembers the peer, to drop what
+ * still arrives. May be called while effects are performed; what follows from it comes with the next flush. */
 void broker_lost(struct broker *b, uint64_t now, broker_peer peer);
 /* The key was revoked: its sessions end, its jobs are cancelled (client) or requeued (worker). */
 void broker_revoke(struct broker *b, uint64_t now, const uint8_t key[WIRE_KEY]);

@@ -99,7 +99,8 @@ uint32_t exec_pending(const struct exec_proc *p);               /* pushed, witho
 bool exec_pull(struct exec_proc *p, struct wire_item *item);
 
 /* What the caller waits for before it sleeps on exec_fd: the next result, or that few tasks are left. Rings are armed by this, then
- * checked once more; returns true if there is something already (do not sleep). Good for one wake-up: arm again before each sleep. */
+ * checked once more; returns true if there is something already (do not sleep). Good for one wake-up: arm again before each sleep.
+ */
 enum exec_want { EXEC_NOTHING, EXEC_NEXT, EXEC_LOW };
 bool exec_arm(struct exec *x, enum exec_want want);
 

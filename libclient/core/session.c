@@ -260,7 +260,8 @@ static uint64_t lease_ns(const struct session *s)
 
 void session_tick(struct session *s, uint64_t now)
 {
-    if (!waits(s) || now > s->last_tick + lease_ns(s) / 2)  /* nothing was asked, or we were not driven: the broker is not to blame */
+    if (!waits(s) ||
+        now > s->last_tick + lease_ns(s) / 2) /* nothing was asked, or we were not driven: the broker is not to blame */
         s->quiet_since = now;
     s->last_tick = now;
     if (!waits(s))

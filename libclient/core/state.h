@@ -103,7 +103,10 @@ struct session {
     size_t n_effects;
     struct wire_item items[SESSION_ITEMS], acks[SESSION_ITEMS], cuts[SESSION_ITEMS];
     struct wire_item *oks;          /* assignments to confirm: the first oks_sent are in this turn's effects */
-    struct { uint32_t job; uint64_t seq; } strays[64];     /* outcomes of jobs that are gone here: to be acknowledged all the same */
+    struct {
+        uint32_t job;
+        uint64_t seq;
+    } strays[64]; /* outcomes of jobs that are gone here: to be acknowledged all the same */
     size_t n_strays;
     size_t n_oks, oks_sent, oks_capacity;
     struct buf *garbage[SESSION_CONTROL];   /* what effects refer to and is freed after them */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * test_memory.c - each single allocation of the core fails once, at every place of a schedule with work, failures, a cancel, a lost worker
- * and a restart's adoption. Nothing may crash or leak, all invariants hold, and a client that comes later is served.
+ * test_memory.c - each single allocation of the core fails once, at every place of a schedule with work, failures, a cancel, a lost
+ * worker and a restart's adoption. Nothing may crash or leak, all invariants hold, and a client that comes later is served.
  */
 #include "world.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * ring_test.c - the rings under pressure: owner and process at full speed with random item sizes, retractions in between, rings that are
- * full, the largest task; and a ring whose contents a hostile process has made up.
+ * ring_test.c - the rings under pressure: owner and process at full speed with random item sizes, retractions in between, rings
+ * that are full, the largest task; and a ring whose contents a hostile process has made up.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -216,7 +216,8 @@ static void cancelling_what_waits_and_what_runs(void **state)
     bfork_pool *one = bfork_pool_new(NULL, 1, NULL);
     const char *path = fresh("running");
     (void)state;
-    bfork_future *running = bfork_submit(one, touches, path), *queued = bfork_submit(one, sleeps), *last = bfork_submit(one, add_one, 1);
+    bfork_future *running = bfork_submit(one, touches, path), *queued = bfork_submit(one, sleeps),
+                 *last = bfork_submit(one, add_one, 1);
     wait_for_file(path);
     assert_int_equal(bfork_future_cancel(running, 5), BFORK_ENOTSUP);
     ok(bfork_future_cancel(queued, 0));

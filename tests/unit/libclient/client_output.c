@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * client_output.c - what tasks print: comes to the session's function with its index, in order on each stream; goes to stdout without
- * one; floods are cut and said to be, once, and neither memory nor the next task suffers.
+ * client_output.c - what tasks print: comes to the session's function with its index, in order on each stream; goes to stdout
+ * without one; floods are cut and said to be, once, and neither memory nor the next task suffers.
  */
 #include "tasks.h"
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * client_pools.c - the life of pools and sessions on this machine: options, preload, initializer and finalizer, recycling, closing in
- * every order, and that nothing is left: no process, no descriptor.
+ * client_pools.c - the life of pools and sessions on this machine: options, preload, initializer and finalizer, recycling, closing
+ * in every order, and that nothing is left: no process, no descriptor.
  */
 #include "tasks.h"
 
@@ -68,7 +68,8 @@ static void wrong_sessions(void **state)
     const bfork_session_options flags = { .flags = 3 }, reserved = { .reserved = { 1 } };
     (void)state;
     for (int i = 0; i < 3; i++) {
-        bfork_session *s = i == 2 ? bfork_session_new("/no/such/profile", NULL) : bfork_session_new("local:", i ? &flags : &reserved);
+        bfork_session *s =
+            i == 2 ? bfork_session_new("/no/such/profile", NULL) : bfork_session_new("local:", i ? &flags : &reserved);
         const bfork_error *e = bfork_session_error(s);
         assert_non_null(e);
         assert_true(e->kind == (i == 2 ? e->kind : BFORK_EINVAL));

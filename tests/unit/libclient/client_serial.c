@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * client_serial.c - "serial:": the same calls, arguments, results, errors and indexes as elsewhere, in the calling process and thread.
+ * client_serial.c - "serial:": the same calls, arguments, results, errors and indexes as elsewhere, in the calling process and
+ * thread.
  */
 #include "tasks.h"
 

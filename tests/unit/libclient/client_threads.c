@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * client_threads.c - many threads in one session: who drives, who is woken. A wake-up that is lost hangs here and ends by the test's
- * time limit. Also run under the thread sanitizer.
+ * client_threads.c - many threads in one session: who drives, who is woken. A wake-up that is lost hangs here and ends by the
+ * test's time limit. Also run under the thread sanitizer.
  */
 #include "tasks.h"
 
