@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#undef error_set                    /* see error.h */
 #define STRINGS 6
 
 /* The texts of a thread's last error, so that it needs no allocation and nothing has to be freed when the thread ends. */

@@ -10,6 +10,9 @@
 
 /* Sets this thread's last error and returns kind (an enum bfork_status < 0). */
 int error_set(int kind, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#ifdef __clang_analyzer__           /* it does not look into other files: what is returned is the kind, and not 0 */
+#define error_set(kind, ...) (error_set(kind, __VA_ARGS__), (kind))
+#endif
 int error_from(const struct err *e);            /* from an inside error; returns its code */
 int error_again(const bfork_error *e);          /* makes e (of a future, a handle) this thread's last error; returns its kind */
 

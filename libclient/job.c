@@ -137,9 +137,9 @@ int job_find(struct bfork_pool *p, const struct job_shape *shape, struct job **r
 
 int job_index(struct bfork_pool *p, const struct job_shape *shape, uint64_t *ret)
 {
-    struct job *j;
+    struct job *j = NULL;
     int rc = job_find(p, shape, &j);
-    if (rc == 0) {
+    if (rc == 0 && j) {
         *ret = j->next;
         j->base = ++j->next;                /* nothing of it is ever outstanding */
     }
