@@ -150,17 +150,15 @@ static int do_map(bfork_pool *pool, size_t n, const char *us, const char *path, 
     bfork_options b = options(&o, us, path);
     struct counts c = { .attempted = n, .acknowledged = n };
 
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         in[i].index = i;
-        status[i] = 12345;              /* no status has this number: nothing was delivered */
-    }
     b.status = status;
     b.retries = once ? BFORK_RETRY_NEVER : 0;
     if (bfork_map_with(pool, map_task, in, out, n, &b) != 0)
         complain(&c, "map of", n);
     c.unexpected = 0;
     for (size_t i = 0; i < n; i++) {
-        if (status[i] == 12345) {
+        if (status[i] == BFORK_END || (status[i] == 0 && out[i].attempt == 0)) {   /* no outcome, or a result that never came */
             c.lost++;
             continue;
         }
