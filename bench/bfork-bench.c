@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * bfork-bench - the contender that is us: bfork-bench WORK [SIZE [N [PID...]]], here or, with BFORK_PROFILE, through a broker.
- * See work.h for the workloads and contest.h for how bench/run talks to it. */
+ * bfork-bench - the contender that is us: bfork-bench WORK [SIZE [N [PID...]]], or bfork-bench rtt [PLACEMENT], here or, with
+ * BFORK_PROFILE, through a broker. See work.h for the workloads and contest.h for how bench/run talks to it. */
 #include "contest.h"
 #include "work.h"
 #include <stdio.h>
@@ -12,7 +12,7 @@ enum pool_kind { READY, OWN, WITHOUT_SLOTS };      /* a pool with its slots | ma
 static const struct { const char *name; double (*run)(void *work); enum pool_kind pool; } works[] = {
     { "map", work_map, READY },
     { "single", work_single, READY },
-    { "rtt", work_rtt, READY },
+    { "rtt", work_rtt, OWN },
     { "echo", work_echo, READY },
     { "commands", work_commands, READY },
     { "efficiency", work_efficiency, READY },
@@ -85,6 +85,7 @@ int main(int argc, char **argv)
     bfork_init(&argc, &argv);
     if (argc < 2)
         contest_fail("usage: bfork-bench WORK [SIZE [N [PID...]]]");
+    w.placement = argc > 2 ? argv[2] : "free";
     w.size = argc > 2 ? strtoul(argv[2], NULL, 10) : WORK_TASK;
     w.n = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
     for (int i = 4; i < argc && i - 4 < WORK_PIDS - 1; i++)

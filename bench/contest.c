@@ -2,6 +2,7 @@
  * contest - see contest.h. */
 #include "contest.h"
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -115,6 +116,34 @@ void contest_read(int fd, void *bytes, size_t size)
             size -= (size_t)n;
         }
     }
+}
+
+enum contest_placement contest_placement_of(const char *name)
+{
+    static const char *names[] = { [CONTEST_FREE] = "free", [CONTEST_SAME] = "same", [CONTEST_TWO] = "two" };
+    for (int i = CONTEST_FREE; i <= CONTEST_TWO; i++)
+        if (strcmp(names[i], name) == 0)
+            return (enum contest_placement)i;
+    contest_fail("no placement \"%s\": free, same or two", name);
+}
+
+void contest_place(enum contest_placement placement, int partner)
+{
+    cpu_set_t may, one;
+    int n = placement == CONTEST_TWO ? partner : 0;
+    if (placement == CONTEST_FREE)
+        return;
+    if (sched_getaffinity(0, sizeof(may), &may) < 0)
+        contest_fail("sched_getaffinity: %s", strerror(errno));
+    if (CPU_COUNT(&may) <= n)
+        contest_skip("this machine has not two processors");
+    for (int cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &may) && n-- == 0) {
+            CPU_ZERO(&one);
+            CPU_SET(cpu, &one);
+            if (sched_setaffinity(0, sizeof(one), &one) < 0)
+                contest_fail("sched_setaffinity: %s", strerror(errno));
+        }
 }
 
 double contest_resident(pid_t pid)

@@ -25,6 +25,12 @@ pid_t contest_fork(void);
 void contest_write(int fd, const void *bytes, size_t size);
 void contest_read(int fd, void *bytes, size_t size);
 
+/* Where two partners of a round trip run, so that like is compared with like: as the scheduler likes, both on the first processor
+ * that this process may use, or partner 0 on the first and partner 1 on the second. contest_place puts the calling thread there. */
+enum contest_placement { CONTEST_FREE, CONTEST_SAME, CONTEST_TWO };
+enum contest_placement contest_placement_of(const char *name);  /* "free", "same", "two" */
+void contest_place(enum contest_placement placement, int partner);
+
 /* The resident memory of a process in bytes. */
 double contest_resident(pid_t pid);
 

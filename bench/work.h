@@ -15,6 +15,7 @@ struct work {
     unsigned long size;             /* the parameter: bytes, microseconds */
     size_t n;                       /* the second: how many tasks */
     pid_t pids[WORK_PIDS];          /* whose memory is measured; 0-ended */
+    const char *placement;          /* of the client and its task process: see contest_place */
 };
 
 int work_same(bfork_task *task);                            /* returns its one argument, bytes */
@@ -30,11 +31,11 @@ double work_echo(void *work);           /* MB/s, 1 MiB there and back, four in f
 double work_commands(void *work);       /* commands/s */
 /* work_cost.c */
 double work_efficiency(void *work);     /* ideal time / real time of tasks that are busy for size microseconds */
-double work_start(void *work);          /* milliseconds from a new pool to its first result */
+double work_start(void *work);          /* milliseconds from a new pool of two processes to its first result */
 double work_process(void *work);        /* microseconds a task where each has a new process */
 double work_queued(void *work);         /* bytes of pids for each task that is queued by submit */
 double work_queued_map(void *work);     /* the same, queued by map_async */
-double work_depth(void *work);          /* cost of a task of 1,000,000 queued / of 1,000 queued */
+double work_depth(void *work);          /* see work_cost.c: cost of a task of 1,000,000 queued / of 1,000 queued */
 double work_forever(void *work);        /* memory of pids after 10 million finished tasks / after 10 thousand: the worst */
 
 #endif

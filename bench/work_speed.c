@@ -69,11 +69,35 @@ double work_single(void *work)
     return (double)w->n / t;
 }
 
+/* In the task process. */
+static int settle(bfork_task *task)
+{
+    const char *placement;
+    if (bfork_args(task, &placement))
+        return -1;
+    contest_place(contest_placement_of(placement), 1);
+    return 0;
+}
+
+/* One client and one task process, like the pipe's two ends, and placed as they are. */
+static bfork_pool *pair(const char *placement)
+{
+    bfork_pool *pool = bfork_pool_new(NULL, 1, NULL);
+    bfork_future *f = bfork_submit(pool, settle, placement);
+    if (bfork_result(f) != 0)
+        contest_fail("the task process cannot be placed: %s", bfork_last_error()->message);
+    bfork_future_free(&f);
+    contest_place(contest_placement_of(placement), 0);
+    return pool;
+}
+
 double work_rtt(void *work)
 {
     enum { ROUNDS = 2000 };
     static double us[ROUNDS];
     struct work *w = work;
+    if (!w->pool)
+        w->pool = pair(w->placement);
     for (size_t i = 0; i < ROUNDS; i++) {
         double t = contest_now();
         bfork_future *f = work_submit(w->pool, i);

@@ -34,7 +34,7 @@ static json_t *admin_revoke(struct shell *s, uint64_t now, const char *argument,
     }
     lines = auth_revoke(s->auth, argument, e);
     if (lines == 0)
-        err_set(e, BFORK_EINVAL, "no allowed key is or is called %s", argument);
+        err_set(e, BFORK_EINVAL, "revoke: no allowed key is or is called \"%s\"", argument);
     if (lines <= 0 || shell_reload_checked(s, now, e) < 0)
         return NULL;
     return json_pack("{s:b,s:i}", "ok", 1, "revoked", lines);
@@ -59,6 +59,8 @@ static json_t *admin_stop(struct shell *s, uint64_t now, const char *argument, s
 
 static json_t *admin_status(struct shell *s, uint64_t now, const char *argument, struct err *e)
 {
+    if (argument[0] && !shell_status_known(argument, e))
+        return NULL;
     char *text = shell_status(s, now, argument, NULL);
     json_t *o = text ? json_loads(text, 0, NULL) : NULL;
 
@@ -68,18 +70,26 @@ static json_t *admin_status(struct shell *s, uint64_t now, const char *argument,
     return o;
 }
 
-static const struct { const char *name; admin_verb *verb;
+/* What an order is about. One that is about the whole broker has no argument: "drain" is not for one worker. */
+static const struct { const char *name; admin_verb *verb; bool whole;
 } verbs[] = {
-    { "reload", admin_reload }, { "revoke", admin_revoke }, { "drain", admin_drain },
-    { "stop", admin_stop },     { "status", admin_status },
+    { "reload", admin_reload, true }, { "revoke", admin_revoke, false }, { "drain", admin_drain, true },
+    { "stop", admin_stop, true },     { "status", admin_status, false },
 };
 
-static void admin_error(struct flow_peer *p, const struct wire_msg *m, const struct err *e)
+/* Without a request nobody knows what it answers: then the session is over. */
+static void admin_error(struct shell *s, uint64_t now, struct flow_peer *p, const struct wire_msg *m, const char *field,
+                        const struct err *e)
 {
     struct wire_msg answer = { .type = WIRE_ERROR, .channel = m->channel, .request = m->request };
 
-    answer.u.error.code = e->code ? e->code : BFORK_ENOMEM;
+    if (!m->request) {
+        broker_broken(s->core, now, p->peer, e->code, e->text);
+        return;
+    }
+    answer.u.error.code = e->code;
     answer.u.error.text = WIRE_STR(e->text);
+    answer.u.error.field = WIRE_STR(field);
     net_listener_send(p->listener, p->peer, &answer);
 }
 
@@ -93,34 +103,54 @@ static bool text_of(struct wire_str s, char *to, size_t size)
     return true;
 }
 
+/* The field that is wrong, "": none is, NULL: it was done, and o is the answer. */
+static const char *admin_do(struct shell *s, uint64_t now, const struct flow_peer *p, const struct wire_admin *a, json_t **o,
+                            struct err *e)
+{
+    char verb[64], argument[512], key[NET_KEY_TEXT];
+    size_t i = 0, n = sizeof(verbs) / sizeof(verbs[0]);
+    const char *by = allow_name(s->auth->allow[AUTH_ADMIN], p->key);
+
+    bool text = text_of(a->verb, verb, sizeof(verb));
+    while (i < n && (!text || strcmp(verb, verbs[i].name) != 0))
+        i++;
+    if (i == n) {
+        err_set(e, BFORK_EINVAL, "there is no order \"%.*s\"; there are reload, revoke, drain, stop and status",
+                a->verb.n < 100 ? (int)a->verb.n : 100, a->verb.n ? a->verb.p : "");
+        return "verb";
+    }
+    if (!text_of(a->argument, argument, sizeof(argument))) {
+        err_set(e, BFORK_EINVAL, "%s: the argument has %u bytes, or a NUL; it has at most %zu and none", verb, a->argument.n,
+                sizeof(argument) - 1);
+        return "argument";
+    }
+    if (verbs[i].whole && argument[0]) {
+        err_set(e, BFORK_EINVAL, "%s: the argument is \"%s\"; this order is for the whole broker and has none", verb, argument);
+        return "argument";
+    }
+    net_key_text(p->key, key);
+    log_line(LOG_NOTICE_, "event=admin verb=%s by=\"%s\"", verb, by ? by : key);
+    if ((*o = verbs[i].verb(s, now, argument, e)) != NULL)
+        return NULL;
+    return e->code == BFORK_EINVAL ? "argument" : "";
+}
+
 void shell_admin(struct shell *s, uint64_t now, struct flow_peer *p, const struct wire_msg *m)
 {
+    struct wire_msg answer = { .type = WIRE_STATUS, .channel = m->channel, .request = m->request };
     struct err e = { 0, "" };
-    char verb[64] = "", argument[512] = "", key[NET_KEY_TEXT];
     json_t *o = NULL;
-    char *text;
-    bool known = false;
+    const char *field = admin_do(s, now, p, &m->u.admin, &o, &e);
+    char *text = o ? json_dumps(o, JSON_COMPACT) : NULL;
 
-    net_key_text(p->key, key);
-    if (!text_of(m->u.admin.verb, verb, sizeof(verb)) || !text_of(m->u.admin.argument, argument, sizeof(argument)))
-        verb[0] = '\0';
-    for (size_t i = 0; i < sizeof(verbs) / sizeof(verbs[0]) && !known; i++)
-        if (strcmp(verb, verbs[i].name) == 0) {
-            known = true;
-            log_line(LOG_NOTICE_, "event=admin verb=%s by=\"%s\"", verb, allow_name(s->auth->allow[AUTH_ADMIN], p->key) ?
-                     allow_name(s->auth->allow[AUTH_ADMIN], p->key) : key);
-            o = verbs[i].verb(s, now, argument, &e);
-        }
-    if (!known)
-        err_set(&e, BFORK_EINVAL, "this broker knows the orders reload, revoke, drain, stop, status");
-    text = o ? json_dumps(o, JSON_COMPACT) : NULL;
     json_decref(o);
     if (text) {
-        struct wire_msg answer = { .type = WIRE_STATUS, .channel = m->channel, .request = m->request };
         answer.u.status.json = WIRE_STR(text);
         net_listener_send(p->listener, p->peer, &answer);
     } else {
-        admin_error(p, m, &e);
+        if (!e.code)
+            err_set(&e, BFORK_ENOMEM, "out of memory");
+        admin_error(s, now, p, m, field ? field : "", &e);
     }
     free(text);
 }

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdio.h>
 #include <string.h>
@@ -140,4 +141,13 @@ void auth_mac(void *ctx, const void *in, size_t n, uint8_t out[16])
             memset(whole, 0xff, 16);
     }
     memcpy(out, whole, 16);
+}
+
+void auth_digest(void *ctx, const void *in, size_t n, uint8_t out[32])
+{
+    unsigned size = 0;
+
+    (void)ctx;
+    if (EVP_Digest(in, n, out, &size, EVP_sha256(), NULL) != 1 || size != 32)
+        memset(out, 0, 32);
 }

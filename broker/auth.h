@@ -34,6 +34,8 @@ bool auth_allows(void *set, const uint8_t key[32]);     /* net_allow_fn */
 int auth_revoke(struct auth *a, const char *key_or_name, struct err *e);
 /* The MAC of tickets: HMAC-SHA256, cut. broker_config.mac; ctx is the auth. */
 void auth_mac(void *ctx, const void *in, size_t n, uint8_t out[16]);
+/* SHA-256, for broker_config.digest; zeros, which nobody's digest is, if it cannot be computed. */
+void auth_digest(void *ctx, const void *in, size_t n, uint8_t out[32]);
 extern const char *const auth_role_names[AUTH_ROLES];
 
 #endif

@@ -145,14 +145,14 @@ int blob_file_read(struct blobs *b, struct blob *x, uint64_t offset, size_t size
     struct buf *piece;
     int fd, failed = 0;
 
-    if (size > x->got - offset)
-        size = (size_t)(x->got - offset);
+    if (size > x->pieces.got - offset)
+        size = (size_t)(x->pieces.got - offset);
     piece = buf_new(size ? size : 1);
     if (!piece)
         return err_set(e, BFORK_ENOMEM, "the broker is out of memory");
     blob_name(x, name);
-    fd = x->got ? openat(b->folder_fd, name, O_RDONLY | O_CLOEXEC) : -1;
-    failed = fd < 0 && x->got ? errno : 0;
+    fd = x->pieces.got ? openat(b->folder_fd, name, O_RDONLY | O_CLOEXEC) : -1;
+    failed = fd < 0 && x->pieces.got ? errno : 0;
     while (!failed && piece->size < size) {
         ssize_t n = pread(fd, piece->data + piece->size, size - piece->size, (off_t)(offset + piece->size));
         if (n > 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * blobs.c - see blobs.h. A blob is FETCHING (from `source`, or waiting for one), or READY (its file is complete and verified).
- * Pieces are asked for in order and must come in order; the digest is computed as they come, so nothing is read twice.
+ * Pieces are taken in order; the digest is computed as they come, so nothing is read twice. A source that fails is followed by
+ * one of another key; only when all keys have failed are their other clients tried.
  */
 #include "blobs_internal.h"
 
@@ -24,14 +25,21 @@ static struct blob *blob_find(struct blobs *b, const uint8_t digest[WIRE_DIGEST]
     return NULL;
 }
 
+static void source_leave(struct blobs *b, struct blob *x)
+{
+    if (x->source)
+        blob_share_give(&b->fetches, x->payer);
+    x->source = 0;
+    blob_file_drop(b, x);
+}
+
 static void blob_remove(struct blobs *b, struct blob *x)
 {
     struct list_node *n;
 
     while ((n = list_pop(&x->waiting)))
         free(LIST_ENTRY(n, struct blob_wait, node));
-    b->in_flight -= x->in_flight;
-    blob_file_drop(b, x);
+    source_leave(b, x);
     EVP_MD_CTX_free(x->sha);
     list_remove(&b->all, &x->node);
     if (x->state == BLOB_FETCHING)
@@ -61,31 +69,79 @@ static void blob_fail(struct blobs *b, struct blob *x, const char *text)
     blob_remove(b, x);
 }
 
-/* Begins at the start with the next client that has it; none: waits for one until the limit. */
-static void blob_next_source(struct blobs *b, struct blob *x, uint64_t now)
-{
-    uint64_t after = x->source;
+/* ---- sources --------------------------------------------------------------------------------- */
 
-    b->in_flight -= x->in_flight;
-    x->in_flight = 0;
-    x->asked = x->got = x->total = 0;
-    x->total_known = false;
-    blob_file_drop(b, x);
-    x->source = b->ops.source(b->ops.ctx, x->digest, after);
-    if (!x->source && after)
+/* It has not delivered what it named: another key's client is next. */
+static void source_failed(struct blobs *b, struct blob *x, const char *why)
+{
+    snprintf(x->why, sizeof(x->why), "%s", why);
+    memcpy(x->bad[x->n_bad++ % BAD_MAX], x->source_key, WIRE_KEY);
+    source_leave(b, x);
+    b->work = true;
+}
+
+static bool is_bad(const struct blob *x, const uint8_t key[WIRE_KEY])
+{
+    for (uint32_t i = 0; i < x->n_bad && i < BAD_MAX; i++)
+        if (memcmp(x->bad[i], key, WIRE_KEY) == 0)
+            return true;
+    return false;
+}
+
+/* The next client that has it, if there is one. */
+static uint64_t source_next(struct blobs *b, struct blob *x)
+{
+    uint64_t source = x->cursor;
+
+    do
+        source = b->ops.source(b->ops.ctx, x->digest, source, x->source_key);
+    while (source && x->rounds == 0 && is_bad(x, x->source_key));
+    if (x->rounds && x->tried >= TRIES_MAX)
+        source = 0;
+    x->cursor = source;
+    if (source) {
+        x->tried++;
+    } else if (x->tried) {
         x->rounds++;
-    x->heard = now;
-    if (x->source && EVP_DigestInit_ex(x->sha, EVP_sha256(), NULL) != 1)
-        x->source = 0;
+        x->tried = 0;
+    }
+    return source;
+}
+
+/* A place to fetch it in, in the name of any owner for whom it is waited. */
+static bool find_payer(struct blobs *b, struct blob *x)
+{
+    for (LIST_EACH(&x->waiting, n)) {
+        const struct blob_wait *w = LIST_ENTRY(n, struct blob_wait, node);
+        if (!blob_share_take(&b->fetches, w->owner))
+            continue;
+        memcpy(x->payer, w->owner, WIRE_KEY);
+        return true;
+    }
+    return false;
+}
+
+static void find_source(struct blobs *b, struct blob *x, uint64_t now)
+{
+    uint64_t source;
+
+    if (!find_payer(b, x)) {
+        x->began = now;                     /* waiting for a place is not waiting for a client */
+        return;
+    }
+    source = source_next(b, x);
+    if (!source || EVP_DigestInit_ex(x->sha, EVP_sha256(), NULL) != 1) {
+        blob_share_give(&b->fetches, x->payer);
+        return;
+    }
+    x->source = source;
+    blob_pieces_init(&x->pieces, now, WIRE_PIECE_MAX);
 }
 
 static struct blob *blob_begin(struct blobs *b, uint64_t now, const uint8_t digest[WIRE_DIGEST])
 {
-    struct blob *x;
+    struct blob *x = calloc(1, sizeof(*x));
 
-    if (b->counters.fetching >= FETCHING_MAX)
-        return NULL;
-    x = calloc(1, sizeof(*x));
     if (!x)
         return NULL;
     x->sha = EVP_MD_CTX_new();
@@ -99,34 +155,50 @@ static struct blob *blob_begin(struct blobs *b, uint64_t now, const uint8_t dige
     list_init(&x->waiting);
     list_push_front(&b->all, &x->node);
     b->counters.fetching++;
-    blob_next_source(b, x, now);
     return x;
 }
 
-static size_t waits_of(const struct blobs *b, uint64_t worker)
+/* ---- requests -------------------------------------------------------------------------------- */
+
+static size_t waits_of(const struct blobs *b, uint64_t worker, const uint8_t owner[WIRE_KEY])
 {
     size_t n = 0;
 
     for (LIST_EACH(&b->all, node)) {
         struct blob *x = LIST_ENTRY(node, struct blob, node);
-        for (LIST_EACH(&x->waiting, inner))
-            n += LIST_ENTRY(inner, struct blob_wait, node)->worker == worker;
+        for (LIST_EACH(&x->waiting, inner)) {
+            const struct blob_wait *w = LIST_ENTRY(inner, struct blob_wait, node);
+            n += w->worker == worker && memcmp(w->owner, owner, WIRE_KEY) == 0;
+        }
     }
     return n;
+}
+
+/* In whose name is this asked? NULL: one was found; else why it is refused. */
+static const char *find_owner(const struct blobs *b, uint64_t worker, const uint8_t *digest, uint8_t owner[WIRE_KEY])
+{
+    uint8_t after[WIRE_KEY];
+    const char *why = "no pool of this worker names this blob";
+
+    for (const uint8_t *from = NULL; b->ops.owner(b->ops.ctx, worker, digest, from, owner); from = after) {
+        if (waits_of(b, worker, owner) < WAITS_MAX)
+            return NULL;
+        why = "too many pieces are asked for at once";
+        memcpy(after, owner, WIRE_KEY);
+    }
+    return why;
 }
 
 void blobs_get(struct blobs *b, uint64_t now, uint64_t worker, const struct wire_msg *m)
 {
     const uint8_t *digest = m->u.blob.digest.p;
+    uint8_t owner[WIRE_KEY];
+    const char *why = find_owner(b, worker, digest, owner);
     struct blob *x;
     struct blob_wait *w;
 
-    if (!b->ops.may_pull(b->ops.ctx, worker, digest)) {
-        say_none(b, worker, m->channel, m->request, digest, "no pool of this worker names this blob");
-        return;
-    }
-    if (waits_of(b, worker) >= WAITS_MAX) {
-        say_none(b, worker, m->channel, m->request, digest, "too many pieces are asked for at once");
+    if (why) {
+        say_none(b, worker, m->channel, m->request, digest, why);
         return;
     }
     x = blob_find(b, digest);
@@ -134,7 +206,7 @@ void blobs_get(struct blobs *b, uint64_t now, uint64_t worker, const struct wire
         x = blob_begin(b, now, digest);
     w = x ? calloc(1, sizeof(*w)) : NULL;
     if (!w) {
-        say_none(b, worker, m->channel, m->request, digest, "the broker fetches too many programs at once; ask again later");
+        say_none(b, worker, m->channel, m->request, digest, "the broker is out of memory");
         return;
     }
     w->worker = worker;
@@ -142,25 +214,30 @@ void blobs_get(struct blobs *b, uint64_t now, uint64_t worker, const struct wire
     w->request = m->request;
     w->offset = m->u.blob.offset;
     w->size = m->u.blob.size && m->u.blob.size < WIRE_PIECE_MAX ? m->u.blob.size : WIRE_PIECE_MAX;
+    memcpy(w->owner, owner, WIRE_KEY);
     list_push_back(&x->waiting, &w->node);
     list_remove(&b->all, &x->node);         /* used last: evicted last */
     list_push_front(&b->all, &x->node);
     b->work = true;
 }
 
+/* ---- pieces from clients --------------------------------------------------------------------- */
+
 /* All bytes are there: is it what its name says? */
-static void blob_complete(struct blobs *b, struct blob *x, uint64_t now)
+static void blob_complete(struct blobs *b, struct blob *x)
 {
     uint8_t found[EVP_MAX_MD_SIZE];
     unsigned n = 0;
 
     if (EVP_DigestFinal_ex(x->sha, found, &n) != 1 || n != WIRE_DIGEST || memcmp(found, x->digest, WIRE_DIGEST) != 0) {
         b->counters.bad_pieces++;
-        blob_next_source(b, x, now);
+        source_failed(b, x, "it has other bytes than its SHA-256 says");
         return;
     }
     EVP_MD_CTX_free(x->sha);
     x->sha = NULL;
+    blob_share_give(&b->fetches, x->payer);
+    x->source = 0;
     x->state = BLOB_READY;
     b->counters.fetching--;
     b->counters.files++;
@@ -172,53 +249,38 @@ void blobs_piece(struct blobs *b, uint64_t now, uint64_t client, const struct wi
 {
     struct blob *x = blob_find(b, m->u.blob.digest.p);
     size_t size = m->body.size;
+    enum blob_verdict verdict;
     struct err e;
 
-    if (!x || x->state != BLOB_FETCHING || x->source != client || m->u.blob.offset != x->got || x->in_flight == 0) {
+    if (!x || x->state != BLOB_FETCHING || x->source != client) {
         b->counters.bad_pieces++;       /* late, or nobody asked */
         return;
     }
     b->work = true;
-    x->in_flight--;
-    b->in_flight--;
-    x->heard = now;
-    if (!x->total_known) {
-        x->total = m->u.blob.total;
-        x->total_known = true;
-        if (x->total > b->bound) {
-            blob_fail(b, x, "the program is larger than the broker's cache for programs (option blob-cache)");
-            return;
-        }
-    }
-    if (m->u.blob.total != x->total || size > x->total - x->got || (size == 0 && x->total > x->got)) {
+    verdict = blob_pieces_got(&x->pieces, now, m->u.blob.offset, size, m->u.blob.total);
+    if (verdict != BLOB_TAKE)
         b->counters.bad_pieces++;
-        blob_next_source(b, x, now);
+    if (verdict == BLOB_WRONG)
+        source_failed(b, x, "its pieces do not fit together");
+    else if (x->pieces.known && x->pieces.size > b->bound)
+        source_failed(b, x, "it is larger than the broker's cache for programs (option blob-cache)");
+    if (verdict != BLOB_TAKE || !x->source)
         return;
-    }
-    if (blob_file_append(b, x, m->body.data, size, &e) < 0) {
+    if (blob_file_append(b, x, m->body.data, size, &e) < 0)
         blob_fail(b, x, e.text);
-        return;
-    }
-    if (EVP_DigestUpdate(x->sha, m->body.data, size) != 1) {
+    else if (EVP_DigestUpdate(x->sha, m->body.data, size) != 1)
         blob_fail(b, x, "the broker cannot compute SHA-256");
-        return;
-    }
-    x->got += size;
-    if (x->got == x->total) {
-        b->in_flight -= x->in_flight;
-        x->in_flight = 0;
-        blob_complete(b, x, now);
-    }
+    else if (blob_pieces_complete(&x->pieces))
+        blob_complete(b, x);
 }
 
-void blobs_none(struct blobs *b, uint64_t now, uint64_t client, const struct wire_msg *m)
+void blobs_none(struct blobs *b, uint64_t client, const struct wire_msg *m)
 {
     struct blob *x = blob_find(b, m->u.blob.digest.p);
 
     if (!x || x->state != BLOB_FETCHING || x->source != client)
         return;
-    b->work = true;
-    blob_next_source(b, x, now);
+    source_failed(b, x, "it is not there any more");
 }
 
 void blobs_lost(struct blobs *b, uint64_t now, uint64_t peer)
@@ -232,8 +294,12 @@ void blobs_lost(struct blobs *b, uint64_t now, uint64_t peer)
                 free(w);
             }
         }
-        if (x->state == BLOB_FETCHING && x->source == peer)
-            blob_next_source(b, x, now);
+        if (x->state == BLOB_FETCHING && x->source == peer) {
+            source_leave(b, x);
+            snprintf(x->why, sizeof(x->why), "its client has left");
+            x->cursor = 0;
+            x->began = now;
+        }
         if (x->state == BLOB_FETCHING && list_empty(&x->waiting))
             blob_remove(b, x);
     }
@@ -241,43 +307,49 @@ void blobs_lost(struct blobs *b, uint64_t now, uint64_t peer)
 }
 
 /* Asks for the next pieces, in order. */
-static void blob_ask(struct blobs *b, struct blob *x)
+static void blob_ask(struct blobs *b, struct blob *x, uint64_t now)
 {
-    while (x->in_flight < PIECES_IN_FLIGHT && b->in_flight < ALL_IN_FLIGHT &&
-           (x->total_known ? x->asked < x->total : x->in_flight == 0)) {
-        struct wire_msg m = { .type = WIRE_BLOB_GET };
-        m.u.blob.digest = wire_bin_of(x->digest, WIRE_DIGEST);
-        m.u.blob.offset = x->asked;
-        m.u.blob.size = WIRE_PIECE_MAX;
-        if (x->total_known && x->total - x->asked < WIRE_PIECE_MAX)
-            m.u.blob.size = (uint32_t)(x->total - x->asked);
+    struct wire_msg m = { .type = WIRE_BLOB_GET };
+
+    m.u.blob.digest = wire_bin_of(x->digest, WIRE_DIGEST);
+    while (blob_pieces_next(&x->pieces, now, &m.u.blob.offset, &m.u.blob.size))
         if (b->ops.send(b->ops.ctx, x->source, &m) < 0)
             return;                     /* its loss is reported soon */
-        x->asked += m.u.blob.size;
-        x->in_flight++;
-        b->in_flight++;
-    }
+}
+
+static bool is_wanted(const struct blobs *b, const struct blob *x)
+{
+    uint8_t owner[WIRE_KEY];
+
+    for (LIST_EACH(&x->waiting, n))
+        if (b->ops.owner(b->ops.ctx, LIST_ENTRY(n, struct blob_wait, node)->worker, x->digest, NULL, owner))
+            return true;
+    return false;
 }
 
 /* False: it has ended. */
 static bool blob_fetch(struct blobs *b, struct blob *x, uint64_t now)
 {
-    if (x->source && now - x->heard > SOURCE_LIMIT)
-        blob_next_source(b, x, now);
-    if (!x->source) {
-        bool wanted = false;
-        for (LIST_EACH(&x->waiting, n))
-            wanted = wanted || b->ops.may_pull(b->ops.ctx, LIST_ENTRY(n, struct blob_wait, node)->worker, x->digest);
-        if (!wanted || x->rounds >= ROUNDS_MAX || now - x->began > WAIT_LIMIT) {
-            blob_fail(b, x, !wanted ? "its pool is closed" : x->rounds ? "no connected client could deliver it whole" :
-                      "no connected client has it");
-            return false;
-        }
-        blob_next_source(b, x, now);
+    char text[300];
+
+    if (x->source && blob_pieces_stalled(&x->pieces, now, SOURCE_LIMIT))
+        source_failed(b, x, "it is announced, but does not come");
+    if (!x->source)
+        find_source(b, x, now);
+    if (x->source) {
+        blob_ask(b, x, now);
+        return true;
     }
-    if (x->source)
-        blob_ask(b, x);
-    return true;
+    if (!is_wanted(b, x))
+        snprintf(text, sizeof(text), "its pool is closed");
+    else if (x->rounds >= ROUNDS_MAX)
+        snprintf(text, sizeof(text), "no connected client could deliver it whole: %s", x->why);
+    else if (now - x->began > WAIT_LIMIT)
+        snprintf(text, sizeof(text), "no connected client has it");
+    else
+        return true;
+    blob_fail(b, x, text);
+    return false;
 }
 
 static bool wait_serve(struct blobs *b, struct blob *x, struct blob_wait *w)
@@ -286,7 +358,7 @@ static bool wait_serve(struct blobs *b, struct blob *x, struct blob_wait *w)
     struct buf *piece = NULL;
     struct err e;
 
-    if (w->offset > x->got) {
+    if (w->offset > x->pieces.got) {
         say_none(b, w->worker, w->channel, w->request, x->digest, "there is nothing at this offset");
         return true;
     }
@@ -298,7 +370,7 @@ static bool wait_serve(struct blobs *b, struct blob *x, struct blob_wait *w)
     }
     m.u.blob.digest = wire_bin_of(x->digest, WIRE_DIGEST);
     m.u.blob.offset = w->offset;
-    m.u.blob.total = x->got;
+    m.u.blob.total = x->pieces.got;
     m.u.blob.size = (uint32_t)piece->size;
     m.body = slice_of(piece, 0, piece->size);
     b->ops.send(b->ops.ctx, w->worker, &m);
@@ -373,6 +445,7 @@ void blobs_free(struct blobs **bp)
     *bp = NULL;
     while (!list_empty(&b->all))
         blob_remove(b, LIST_ENTRY(list_first(&b->all), struct blob, node));
+    blob_share_done(&b->fetches);
     blob_folder_close(b);
     free(b);
 }
@@ -385,6 +458,7 @@ int blobs_new(const char *dir, uint64_t bound, const struct blobs_ops *ops, stru
     if (!b)
         return err_set(e, BFORK_ENOMEM, "out of memory");
     list_init(&b->all);
+    blob_share_init(&b->fetches, FETCHES, FETCHES_OWNER);
     b->bound = bound;
     b->ops = *ops;
     b->lock_fd = -1;

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0
- * blobs.h - programs on their way from clients to workers: pulled from a client once, checked against their SHA-256, kept in files,
- * served.
+ * blobs.h - programs on their way from clients to workers: pulled from a client once, checked against their SHA-256, kept in
+ * files, served.
  *
- * Nothing is served that was not verified, nothing to a worker whose pools do not name it. Bounds: one upload for a digest however
- * many wait, few pieces in flight, disk space (oldest first), waiting requests of one worker. Knows no sockets: it talks through
- * struct blobs_ops.
+ * Nothing is served that was not verified, nothing to a worker whose pools do not name it. Bounds: one upload for a digest
+ * however many wait, fetches of each owner and of all, disk space (oldest first), waiting requests of a worker for an owner. A
+ * client that is silent, slow or wrong is passed over; what it says about the size of a blob counts for nobody else. Knows no
+ * sockets: it talks through struct blobs_ops.
  */
 #ifndef BROKER_BLOBS_H
 #define BROKER_BLOBS_H
@@ -17,8 +18,10 @@ struct blobs;
 struct blobs_ops {
     int (*send)(void *ctx, uint64_t peer, const struct wire_msg *m);
     bool (*has_room)(void *ctx, uint64_t peer);         /* may a piece be sent to this worker now? */
-    bool (*may_pull)(void *ctx, uint64_t worker, const uint8_t digest[WIRE_DIGEST]);
-    uint64_t (*source)(void *ctx, const uint8_t digest[WIRE_DIGEST], uint64_t after);   /* a client that has it; 0: no more */
+    /* The owner behind `after` (NULL: the first) of a pool that this worker was given and that names the blob; false: no more. */
+    bool (*owner)(void *ctx, uint64_t worker, const uint8_t digest[WIRE_DIGEST], const uint8_t *after, uint8_t ret[WIRE_KEY]);
+    /* A client that names it, and its key; 0: no more. */
+    uint64_t (*source)(void *ctx, const uint8_t digest[WIRE_DIGEST], uint64_t after, uint8_t ret_key[WIRE_KEY]);
     void *ctx;
 };
 
@@ -29,7 +32,7 @@ void blobs_free(struct blobs **b);
 
 void blobs_get(struct blobs *b, uint64_t now, uint64_t worker, const struct wire_msg *m);       /* BLOB_GET */
 void blobs_piece(struct blobs *b, uint64_t now, uint64_t client, const struct wire_msg *m);     /* BLOB_PIECE */
-void blobs_none(struct blobs *b, uint64_t now, uint64_t client, const struct wire_msg *m);      /* BLOB_NONE */
+void blobs_none(struct blobs *b, uint64_t client, const struct wire_msg *m);      /* BLOB_NONE */
 void blobs_lost(struct blobs *b, uint64_t now, uint64_t peer);
 /* Once a turn, after everything else: asks for and serves pieces, a bounded number. */
 void blobs_step(struct blobs *b, uint64_t now);

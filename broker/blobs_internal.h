@@ -1,29 +1,39 @@
 /* SPDX-License-Identifier: MPL-2.0
  * blobs_internal.h - what blobs.c (decisions) and blob_files.c (files) share. Invariants: counters.bytes is the sum of all
- * `stored`; b->in_flight the sum of all in_flight; a READY blob has a complete, verified file and got == total.
+ * `stored`; a blob has a place among `fetches` exactly while it has a source; a READY blob has a complete, verified file.
  */
 #ifndef BROKER_BLOBS_INTERNAL_H
 #define BROKER_BLOBS_INTERNAL_H
 
 #include "blobs.h"
 
+#include "base/clock.h"
 #include "base/list.h"
+#include "blob/pieces.h"
+#include "blob/share.h"
+#include "wire/times.h"
 
 #include <openssl/evp.h>
 
-#define PIECES_IN_FLIGHT 4u         /* towards one client for one blob */
-#define ALL_IN_FLIGHT 32u           /* towards all clients */
-#define FETCHING_MAX 256u
+#define FETCHES 32u                 /* blobs that come from clients at a time */
+#define FETCHES_OWNER 8u
 #define FILES_MAX 4096u
-#define WAITS_MAX 64u               /* requests of one worker */
+#define WAITS_MAX 64u               /* requests of one worker in the name of one owner */
 #define SERVE_TURN 8                /* pieces served in one turn */
-#define ROUNDS_MAX 2u               /* times that all clients were tried */
-#define SOURCE_LIMIT (60 * CLOCK_SEC)   /* a client that does not answer for this long is passed over */
-#define WAIT_LIMIT (15 * CLOCK_SEC)     /* while no client has it */
+#define ROUNDS_MAX 2u               /* times that clients were tried: first one of each key, then all */
+#define TRIES_MAX 16u               /* in the second round */
+#define BAD_MAX 32u
+#define SOURCE_LIMIT (TIME_BLOB_STALL_MS * CLOCK_MS)    /* a client that does not move it for this long is passed over */
+#define WAIT_LIMIT (TIME_BLOB_WAIT_MS * CLOCK_MS)       /* while no client has it */
 
 enum blob_state { BLOB_FETCHING, BLOB_READY };
 
-struct blob_wait { struct list_node node; uint64_t worker, offset; uint32_t channel, request, size; };
+struct blob_wait {
+    struct list_node node;
+    uint64_t worker, offset;
+    uint32_t channel, request, size;
+    uint8_t owner[WIRE_KEY];        /* in whose name the worker asks */
+};
 
 struct blob {
     struct list_node node;          /* b->all, used last first */
@@ -31,9 +41,14 @@ struct blob {
     enum blob_state state;
     struct list waiting;
     uint64_t source;                /* the client it comes from; 0: none now */
-    uint64_t began, heard, asked, got, total, stored;
-    bool total_known;
-    uint32_t in_flight, rounds;
+    uint8_t source_key[WIRE_KEY], payer[WIRE_KEY];      /* of the source; the owner in whose place it is fetched */
+    uint64_t cursor;                /* the client tried last in this round; 0: none */
+    uint32_t rounds, tried;
+    uint8_t bad[BAD_MAX][WIRE_KEY]; /* whose clients did not deliver it in the first round */
+    uint32_t n_bad;
+    char why[200];                  /* what was wrong with the last source */
+    uint64_t began, stored;
+    struct blob_pieces pieces;
     int fd;                         /* while it is written; else -1 */
     EVP_MD_CTX *sha;
 };
@@ -42,7 +57,7 @@ struct blobs {
     struct list all;
     struct blobs_ops ops;
     uint64_t bound;
-    uint32_t in_flight;
+    struct blob_share fetches;
     bool work, blocked;
     int folder_fd, lock_fd;
     struct blobs_counters counters;

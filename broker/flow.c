@@ -36,10 +36,16 @@ struct flow_peer *flow_add(struct flow *f, uint64_t peer, enum auth_role role, s
         return NULL;
     }
     p->peer = peer;
+    p->limit = FLOW_BEYOND;
     p->role = role;
     p->listener = l;
     memcpy(p->key, key, 32);
     return p;
+}
+
+void flow_greeted(struct flow_peer *p, uint64_t window)
+{
+    p->limit = 2 * (window < WIRE_WINDOW_MAX ? window : WIRE_WINDOW_MAX) + FLOW_BEYOND;
 }
 
 void flow_remove(struct flow *f, uint64_t peer)
@@ -66,7 +72,7 @@ int flow_send(struct flow_peer *p, const struct wire_msg *m)
 
     if (rc < 0)
         return rc;
-    p->sent += m->body.size + 64;
+    p->sent += wire_size(m);
     return flow_mark(p);
 }
 

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0
- * flow.h - the shell's record of each connection, and how many bytes of blobs and live output are on the way to it.
+ * flow.h - the shell's record of each connection, and how many bytes are on the way to it.
  *
- * What the core sends is bounded by its windows. What the shell sends is bounded here: behind FLOW_MARK bytes and more goes a PING
- * with a stamp nobody can guess, and its PONG says that everything before it was read. One such mark is on the way at a time.
+ * Tasks and outcomes are bounded by the windows of the core. Everything together is bounded here: behind FLOW_MARK bytes and more
+ * goes a PING with a stamp nobody can guess, and its PONG says that everything before it was read. One such mark is on the way at a
+ * time. Blobs wait for it; who does not read what else was sent, up to a limit, is cut.
  */
 #ifndef BROKER_FLOW_H
 #define BROKER_FLOW_H
@@ -12,6 +13,7 @@
 #include "wire/wire.h"
 
 #define FLOW_MARK 262144u
+#define FLOW_BEYOND (16u << 20)         /* bytes that are in no window: answers, specifications, output, what frames cost */
 #define FLOW_STAMP 0xb10b000000000000ull
 #define FLOW_STAMP_MASK 0xffff000000000000ull
 
@@ -21,7 +23,8 @@ struct flow_peer {
     struct net_listener *listener;      /* borrowed */
     uint8_t key[32];
     bool greeted;
-    uint64_t sent, marked, confirmed;   /* bytes of the shell's own messages */
+    uint64_t sent, marked, confirmed;   /* bytes */
+    uint64_t limit;                     /* of what it has not confirmed; more: it does not read */
     uint64_t stamp;                     /* of the mark on the way; 0: none */
 };
 
@@ -32,6 +35,7 @@ void flow_done(struct flow *f);
 struct flow_peer *flow_get(const struct flow *f, uint64_t peer);        /* NULL: not there */
 struct flow_peer *flow_add(struct flow *f, uint64_t peer, enum auth_role role, struct net_listener *l, const uint8_t key[32]);
 void flow_remove(struct flow *f, uint64_t peer);
+void flow_greeted(struct flow_peer *p, uint64_t window);                /* it has said HELLO: what may be on the way to it */
 static inline uint64_t flow_waiting(const struct flow_peer *p) { return p->sent - p->confirmed; }
 int flow_send(struct flow_peer *p, const struct wire_msg *m);           /* as net_listener_send */
 void flow_pong(struct flow_peer *p, uint64_t stamp);

@@ -11,25 +11,6 @@
 
 static const enum wire_role wire_roles[AUTH_ROLES] = { WIRE_CLIENT, WIRE_WORKER, WIRE_ADMINISTRATOR };
 
-/* Live output: forwarded as it is under the client's handle, or dropped. */
-static void input_output(struct shell *s, struct flow_peer *from, const struct wire_msg *m)
-{
-    uint32_t job = 0;
-    broker_peer client = broker_output_target(s->core, from->peer, m->u.output.attempt, &job);
-    struct flow_peer *to = client ? flow_get(&s->flow, client) : NULL;
-    struct wire_msg out = { .type = WIRE_OUTPUT, .u.output = m->u.output, .body = m->body };
-
-    if (!to)
-        return;
-    if (flow_waiting(to) > SHELL_OUTPUT_AHEAD) {
-        s->counters.output_dropped++;
-        return;
-    }
-    out.u.output.job = job;
-    if (flow_send(to, &out) == BFORK_EAGAIN)
-        s->counters.output_dropped++;
-}
-
 /* The part that is the shell's. What the core is told of it has no body: the windows it keeps are those of items. */
 static void input_for_shell(struct shell *s, uint64_t now, struct flow_peer *p, struct wire_msg *m)
 {
@@ -46,10 +27,7 @@ static void input_for_shell(struct shell *s, uint64_t now, struct flow_peer *p, 
         blobs_piece(s->blobs, now, p->peer, m);
         break;
     case WIRE_BLOB_NONE:
-        blobs_none(s->blobs, now, p->peer, m);
-        break;
-    case WIRE_OUTPUT:
-        input_output(s, p, m);
+        blobs_none(s->blobs, p->peer, m);
         break;
     case WIRE_ADMIN:
         shell_admin(s, now, p, m);
@@ -60,18 +38,35 @@ static void input_for_shell(struct shell *s, uint64_t now, struct flow_peer *p, 
     m->body = slice_none();
 }
 
-static void input_malformed(struct shell *s, struct flow_peer *p, const struct err *why)
+/* Ended, not only cut: its tasks end now, and it cannot come back to this session. */
+static void input_malformed(struct shell *s, uint64_t now, struct flow_peer *p, const struct err *why)
 {
     struct wire_msg m = { .type = WIRE_ERROR };
     char key[NET_KEY_TEXT];
 
     net_key_text(p->key, key);
-    s->counters.malformed++;
     log_limited(LOG_WARNING_, 'm', "event=malformed role=%s key=%s text=\"%s\"", auth_role_names[p->role], key, why->text);
-    m.u.error.code = BFORK_EPROTOCOL;
+    if (broker_broken(s->core, now, p->peer, why->code, why->text))
+        return;                         /* and counted there */
+    s->counters.malformed++;
+    m.u.error.code = why->code;
     m.u.error.text = WIRE_STR(why->text);
     net_listener_send(p->listener, p->peer, &m);
     net_listener_cut(p->listener, p->peer);
+}
+
+/* A question that a newer release has asked: only it is refused. What carries bytes or changes anything cannot be left out like
+ * that. */
+static bool input_refused(struct flow_peer *p, const struct wire_msg *m, const struct err *why)
+{
+    struct wire_msg answer = { .type = WIRE_ERROR, .channel = m->channel, .request = m->request };
+
+    if (why->code != BFORK_ENOTSUP || !m->request || !p->greeted || (m->type != WIRE_STATUS_GET && m->type != WIRE_ADMIN))
+        return false;
+    answer.u.error.code = why->code;
+    answer.u.error.text = WIRE_STR(why->text);
+    net_listener_send(p->listener, p->peer, &answer);
+    return true;
 }
 
 void shell_take(struct shell *s, uint64_t now, struct flow_peer *p, struct buf *frame)
@@ -81,11 +76,13 @@ void shell_take(struct shell *s, uint64_t now, struct flow_peer *p, struct buf *
 
     s->counters.messages++;
     if (wire_decode(frame->data, frame->size, frame, s->items, &m, &e) < 0) {
-        input_malformed(s, p, &e);
+        if (!input_refused(p, &m, &e))
+            input_malformed(s, now, p, &e);
         return;
     }
     if (m.type == WIRE_HELLO && !p->greeted) {
         p->greeted = true;
+        flow_greeted(p, m.u.hello.window_bytes ? m.u.hello.window_bytes : s->options->window_bytes);
         net_listener_greeted(p->listener, p->peer);
     }
     input_for_shell(s, now, p, &m);

@@ -18,9 +18,11 @@
 int shell_send(struct shell *s, uint64_t peer, const struct wire_msg *m)
 {
     struct flow_peer *p = flow_get(&s->flow, peer);
-    int rc = p ? net_listener_send(p->listener, peer, m) : BFORK_EUNREACHABLE;
+    int rc = p ? flow_send(p, m) : BFORK_EUNREACHABLE;
     char key[NET_KEY_TEXT];
 
+    if (rc == 0 && flow_waiting(p) > p->limit)
+        rc = BFORK_EAGAIN;
     if (rc == 0 || rc == BFORK_EUNREACHABLE)
         return rc;                      /* gone: its loss is reported by itself */
     s->counters.overrun++;
@@ -41,6 +43,8 @@ static void shell_perform(struct shell *s)
         struct flow_peer *p;
         if (f->type == BROKER_SEND)
             shell_send(s, f->peer, &f->msg);
+        else if (f->type == BROKER_LOG && f->whose)
+            log_limited((enum log_level)f->level, f->whose, "%s", f->text ? f->text : "");
         else if (f->type == BROKER_LOG)
             log_line((enum log_level)f->level, "%s", f->text ? f->text : "");
         else if ((p = flow_get(&s->flow, f->peer))) {
@@ -94,8 +98,13 @@ static void shell_answer_status(struct shell *s, uint64_t now)
 
     while (broker_status_wanted(s->core, &peer, &request, what)) {
         struct flow_peer *p = flow_get(&s->flow, peer);
-        char *json = shell_status(s, now, what, p && p->role == AUTH_ADMIN ? NULL : p ? p->key : (const uint8_t[32]){ 0 });
-        broker_status_answer(s->core, peer, request, json ? json : "{}");
+        struct err e = { 0, "" };
+        char *json = shell_status_known(what, &e)
+            ? shell_status(s, now, what, p && p->role == AUTH_ADMIN ? NULL : p ? p->key : (const uint8_t[32]){ 0 }) : NULL;
+        if (e.code)
+            broker_status_refuse(s->core, peer, request, e.code, e.text);
+        else
+            broker_status_answer(s->core, peer, request, json ? json : "{}");
         free(json);
     }
 }

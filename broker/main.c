@@ -4,6 +4,7 @@
 #include "shell.h"
 
 #include "base/clock.h"
+#include "base/fds.h"
 #include "base/log.h"
 #include "bfork.h"
 
@@ -64,16 +65,20 @@ static int main_core(struct shell *s, struct err *e)
                                .quota_tasks = o->quota_tasks,
                                .owner_quota_bytes = o->owner_quota_bytes,
                                .owner_quota_tasks = o->owner_quota_tasks,
+                               .owner_memory = o->owner_memory,
+                               .worker_memory = o->worker_memory,
                                .window_bytes = o->window_bytes,
                                .lost_limit = (uint32_t)o->lost_limit,
                                .crash_limit = (uint32_t)o->crash_limit,
                                .worker_window_bytes = o->worker_window_bytes,
                                .target_us = (uint32_t)o->target_us,
                                .mac = auth_mac,
-                               .mac_ctx = s->auth };
+                               .mac_ctx = s->auth,
+                               .digest = auth_digest };
 
     while (c.epoch == 0)
-        if (getrandom(&c.epoch, sizeof(c.epoch), 0) != sizeof(c.epoch) || getrandom(&c.seed, sizeof(c.seed), 0) != sizeof(c.seed))
+        if (getrandom(&c.epoch, sizeof(c.epoch), 0) != sizeof(c.epoch) || getrandom(&c.seed, sizeof(c.seed), 0) != sizeof(c.seed) ||
+            getrandom(c.secret, sizeof(c.secret), 0) != sizeof(c.secret))
             return err_errno(e, BFORK_ENOMEM, errno, "no random numbers");
     s->epoch = c.epoch;
     if (broker_new(&c, &s->core) < 0)
@@ -95,14 +100,15 @@ static int main_blob_send(void *ctx, uint64_t peer, const struct wire_msg *m)
     return p ? flow_send(p, m) : BFORK_EUNREACHABLE;
 }
 
-static bool main_may_pull(void *ctx, uint64_t worker, const uint8_t digest[WIRE_DIGEST])
+static bool main_blob_owner(void *ctx, uint64_t worker, const uint8_t digest[WIRE_DIGEST], const uint8_t *after,
+                            uint8_t ret[WIRE_KEY])
 {
-    return broker_may_pull(((struct shell *)ctx)->core, worker, digest);
+    return broker_blob_owner(((struct shell *)ctx)->core, worker, digest, after, ret);
 }
 
-static uint64_t main_source(void *ctx, const uint8_t digest[WIRE_DIGEST], uint64_t after)
+static uint64_t main_source(void *ctx, const uint8_t digest[WIRE_DIGEST], uint64_t after, uint8_t ret_key[WIRE_KEY])
 {
-    return broker_blob_source(((struct shell *)ctx)->core, digest, after);
+    return broker_blob_source(((struct shell *)ctx)->core, digest, after, ret_key);
 }
 
 /* An exit code; 0: all three doors are open and were seen to be locked. */
@@ -159,7 +165,7 @@ static void main_announce(const struct shell *s)
 
 static int main_serve(struct shell *s, uint32_t descriptors, int signal_fd)
 {
-    struct blobs_ops ops = { main_blob_send, main_has_room, main_may_pull, main_source, s };
+    struct blobs_ops ops = { main_blob_send, main_has_room, main_blob_owner, main_source, s };
     struct err e = { 0, "" };
     int code = 1, rc;
 
@@ -214,6 +220,7 @@ int main(int argc, char **argv)
     struct err e = { 0, "" };
     int code = 0, signal_fd;
 
+    fds_reserve();
     if (options_read(argc, argv, &options, &paths, &conf, &e) < 0)
         return fail(EXIT_CONFIGURATION, &e);
     if (options.help || options.version) {

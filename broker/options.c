@@ -6,6 +6,7 @@
 #include "bfork.h"
 #include "net/net.h"
 #include "net/profile.h"
+#include "wire/times.h"
 
 #include <libgen.h>
 #include <stdio.h>
@@ -34,17 +35,21 @@ static const struct conf_option table[] = {
       "options, a line each: name = value; default: DIR/broker.conf if it is there", ALONE },
     { "heartbeat", 0, CONF_MS, O(heartbeat_ms), "1s", 50, MINUTE, "TIME", "a silent peer says this often that it is alive", 0 },
     { "lease", 0, CONF_MS, O(lease_ms), "5s", 100, 10 * MINUTE, "TIME", "a worker silent for this long is lost", 0 },
-    { "hold", 0, CONF_MS, O(hold_ms), "3s", 0, 10 * MINUTE, "TIME", "after a start, workers have this long to say what they hold",
-      0 },
+    { "hold", 0, CONF_MS, O(hold_ms), "0", 0, 11 * MINUTE, "TIME",
+      "after a start, workers have this long to say what they hold; 0: the lease and 3s, at least 8s", 0 },
     { "detach", 0, CONF_MS, O(detach_ms), "1m", 0, 7 * 24 * 60 * MINUTE, "TIME",
       "a client may be gone for this long before its jobs end", 0 },
     { "quota-bytes", 0, CONF_SIZE, O(quota_bytes), "1 GiB", 1 << 20, INT64_MAX, "SIZE",
       "what one client may have queued and running", 0 },
     { "quota-tasks", 0, CONF_SIZE, O(quota_tasks), "16M", 1, INT64_MAX, "NUMBER", "tasks of one client, the same", 0 },
     { "owner-quota-bytes", 0, CONF_SIZE, O(owner_quota_bytes), "0", 0, INT64_MAX, "SIZE",
-      "what all clients with one key may have queued and running; 0: four times quota-bytes", 0 },
+      "what all clients with one key may have queued and running; 0: four times quota-bytes; at most owner-memory", 0 },
     { "owner-quota-tasks", 0, CONF_SIZE, O(owner_quota_tasks), "0", 0, INT64_MAX, "NUMBER",
       "tasks of all clients with one key; 0: four times quota-tasks", 0 },
+    { "owner-memory", 0, CONF_SIZE, O(owner_memory), "0", 0, INT64_MAX, "SIZE",
+      "everything that is held for one client key; 0: 2 GiB, or twice quota-bytes if that is more", 0 },
+    { "worker-memory", 0, CONF_SIZE, O(worker_memory), "64 MiB", 1 << 20, INT64_MAX, "SIZE",
+      "what is held for one worker key, besides its tasks", 0 },
     { "window", 0, CONF_SIZE, O(window_bytes), "8 MiB", 2 << 20, 1 << 30, "SIZE", "unacknowledged bytes from one peer", 0 },
     { "worker-window", 0, CONF_SIZE, O(worker_window_bytes), "4 MiB", 2 << 20, 1 << 30, "SIZE",
       "bytes of tasks that wait at one worker", 0 },
@@ -56,7 +61,7 @@ static const struct conf_option table[] = {
       "disk space for programs, the oldest go first", 0 },
     { "connections-per-key", 0, CONF_INT, O(connections_per_key), "1024", 1, 1000000, "NUMBER", "many workers may share a key", 0 },
     { "max-connections", 0, CONF_INT, O(max_connections), "0", 0, 10000000, "NUMBER",
-      "more are closed at once; 0: by the limit of descriptors", 0 },
+      "more are told to come later; 0: by the limit of descriptors", 0 },
     { "hello-limit", 0, CONF_MS, O(hello_ms), "3s", 10, MINUTE, "TIME", "a connection that says nothing for this long is cut", 0 },
     { "drain-limit", 0, CONF_MS, O(drain_ms), "1m", 0, 24 * 60 * MINUTE, "TIME", "after SIGTERM, running work has this long", 0 },
     { "log-level", 'l', CONF_STR, O(log_level), "notice", 0, 0, "LEVEL", "error, warning, notice, info, debug", 0 },
@@ -149,6 +154,15 @@ static int options_config(int argc, char **argv, struct paths *p, bool *named, s
     return rc;
 }
 
+static int options_times(struct options *o, struct err *e)
+{
+    struct times t = { (uint64_t)o->heartbeat_ms, (uint64_t)o->lease_ms, (uint64_t)o->hold_ms };
+
+    times_default(&t);
+    o->hold_ms = (int64_t)t.hold_ms;
+    return times_check(&t, e);
+}
+
 int options_read(int argc, char **argv, struct options *o, struct paths *p, struct conf **ret_conf, struct err *e)
 {
     struct conf *c = NULL;
@@ -169,11 +183,8 @@ int options_read(int argc, char **argv, struct options *o, struct paths *p, stru
         rc = err_set(e, BFORK_EINVAL, "\"%s\" is too much: bfork-broker takes options only; see --help", argv[index]);
         goto fail;
     }
-    if (o->lease_ms < 2 * o->heartbeat_ms) {
-        rc = err_set(e, BFORK_EINVAL, "the lease (%lld ms) must be at least twice the heartbeat (%lld ms)", (long long)o->lease_ms,
-                     (long long)o->heartbeat_ms);
+    if ((rc = options_times(o, e)) < 0)
         goto fail;
-    }
     *ret_conf = c;
     return 0;
 fail:

@@ -15,9 +15,8 @@
 
 #define SHELL_TURN 256                  /* messages of one listener in one turn */
 #define SHELL_PIECES_AHEAD 4194304u     /* bytes of blobs on the way to one worker */
-#define SHELL_OUTPUT_AHEAD 1048576u     /* bytes of live output on the way to one client; more is dropped */
 
-struct shell_counters { uint64_t messages, malformed, output_dropped, stalls, overrun, reloads; };
+struct shell_counters { uint64_t messages, malformed, stalls, overrun, reloads; };
 
 struct shell {
     const struct options *options;
@@ -48,7 +47,9 @@ void shell_take(struct shell *s, uint64_t now, struct flow_peer *p, struct buf *
 /* admin.c: an ADMIN message. */
 void shell_admin(struct shell *s, uint64_t now, struct flow_peer *p, const struct wire_msg *m);
 
-/* status.c: a JSON text the caller frees; NULL: out of memory. what: "summary", "workers", "jobs"; owner NULL: all jobs. */
+/* status.c: a JSON text the caller frees; NULL: out of memory. what: "summary", "workers", "jobs"; owner: the key that
+ * asks sees its own jobs and counters; NULL: all. */
+bool shell_status_known(const char *what, struct err *e);      /* is there such a status? */
 char *shell_status(struct shell *s, uint64_t now, const char *what, const uint8_t *owner);
 
 /* notify.c: what a service manager is told; nothing without one. */

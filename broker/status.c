@@ -5,6 +5,7 @@
 #include "shell.h"
 
 #include "base/clock.h"
+#include "bfork.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -72,7 +73,6 @@ static json_t *status_counters(struct shell *s, const struct broker_counters *c)
     put(o, "fenced", c->fenced);
     put(o, "bytes", c->bytes);
     put(o, "messages", s->counters.messages);
-    put(o, "output_dropped", s->counters.output_dropped);
     put(o, "stalls", s->counters.stalls);
     put(o, "overrun", s->counters.overrun);
     put(o, "reloads", s->counters.reloads);
@@ -85,13 +85,17 @@ static json_t *status_counters(struct shell *s, const struct broker_counters *c)
     return o;
 }
 
-static json_t *status_summary(struct shell *s, uint64_t now)
+/* owner NULL: an administrator asks, who sees the counters of everybody. */
+static json_t *status_summary(struct shell *s, uint64_t now, const uint8_t *owner)
 {
     struct broker_counters c;
     json_t *o = json_object(), *ports = json_object();
     char epoch[24];
 
-    broker_counters(s->core, &c);
+    if (owner)
+        broker_owner_counters(s->core, owner, &c);
+    else
+        broker_counters(s->core, &c);
     snprintf(epoch, sizeof(epoch), "%016llx", (unsigned long long)s->epoch);
     put_text(o, "software", "broadfork " BF_VERSION);
     put_text(o, "endpoint", net_listener_endpoint(s->listeners[AUTH_CLIENT]));
@@ -106,6 +110,10 @@ static json_t *status_summary(struct shell *s, uint64_t now)
     put(o, "running", c.running);
     put(o, "done", c.tasks_ok);
     put(o, "failed", c.tasks_failed);
+    if (owner) {
+        json_decref(ports);
+        return o;
+    }
     json_object_set_new(o, "counters", status_counters(s, &c));
     put_listener(ports, "clients", s->listeners[AUTH_CLIENT]);
     put_listener(ports, "workers", s->listeners[AUTH_WORKER]);
@@ -114,15 +122,14 @@ static json_t *status_summary(struct shell *s, uint64_t now)
     return o;
 }
 
-struct rows { json_t *list; uint64_t now; size_t room; bool truncated; };
+struct rows { json_t *list; uint64_t now; size_t room; };
 
 static bool rows_room(struct rows *r, size_t need)
 {
     if (need > r->room)
-        r->truncated = true;
-    else
-        r->room -= need;
-    return !r->truncated;
+        return false;
+    r->room -= need;
+    return true;
 }
 
 static size_t text_room(const char *text)
@@ -130,13 +137,13 @@ static size_t text_room(const char *text)
     return text ? 6 * strlen(text) : 0;     /* every byte may become \u00xx */
 }
 
-static void worker_row(void *ctx, const struct broker_worker_row *w)
+static bool worker_row(void *ctx, const struct broker_worker_row *w)
 {
     struct rows *r = ctx;
     json_t *o;
 
     if (!rows_room(r, 256 + text_room(w->name) + text_room(w->host) + text_room(w->software) + text_room(w->resources)))
-        return;
+        return false;
     o = json_object();
     put_text(o, "name", w->name);
     put_text(o, "host", w->host);
@@ -148,17 +155,19 @@ static void worker_row(void *ctx, const struct broker_worker_row *w)
     put(o, "up_s", r->now > w->since ? (r->now - w->since) / CLOCK_SEC : 0);
     put_text(o, "software", w->software);
     put_text(o, "resources", w->resources);
+    put_text(o, "key", w->key_exposed ? "exposed" : "safe");
     json_array_append_new(r->list, o);
+    return true;
 }
 
-static void job_row(void *ctx, const struct broker_job_row *j)
+static bool job_row(void *ctx, const struct broker_job_row *j)
 {
     struct rows *r = ctx;
     json_t *o;
     char id[2 * WIRE_ID + 1];
 
     if (!rows_room(r, 320 + text_room(j->name) + text_room(j->pool) + text_room(j->client) + text_room(j->host)))
-        return;
+        return false;
     for (size_t i = 0; i < WIRE_ID; i++)
         snprintf(id + 2 * i, 3, "%02x", j->id[i]);
     o = json_object();
@@ -175,25 +184,31 @@ static void job_row(void *ctx, const struct broker_job_row *j)
     put(o, "total", j->total);
     put(o, "up_s", r->now > j->since ? (r->now - j->since) / CLOCK_SEC : 0);
     json_array_append_new(r->list, o);
+    return true;
+}
+
+bool shell_status_known(const char *what, struct err *e)
+{
+    if (strcmp(what, "summary") == 0 || strcmp(what, "workers") == 0 || strcmp(what, "jobs") == 0)
+        return true;
+    err_set(e, BFORK_EINVAL, "there is no status \"%s\"; there are summary, workers and jobs", what);
+    return false;
 }
 
 char *shell_status(struct shell *s, uint64_t now, const char *what, const uint8_t *owner)
 {
-    struct rows r = { json_array(), now, STATUS_ROOM, false };
+    struct rows r = { json_array(), now, STATUS_ROOM };
     json_t *o;
     char *text;
 
     if (strcmp(what, "workers") == 0 || strcmp(what, "jobs") == 0) {
-        if (what[0] == 'w')
-            broker_workers(s->core, now, worker_row, &r);
-        else
-            broker_jobs(s->core, now, owner, job_row, &r);
+        bool all = what[0] == 'w' ? broker_workers(s->core, worker_row, &r) : broker_jobs(s->core, owner, job_row, &r);
         o = json_object();
         json_object_set(o, what, r.list);
-        if (r.truncated)
+        if (!all)
             json_object_set_new(o, "truncated", json_true());
     } else {
-        o = status_summary(s, now);
+        o = status_summary(s, now, owner);
     }
     text = json_dumps(o, JSON_COMPACT);
     json_decref(o);

@@ -4,6 +4,7 @@
  */
 #include "keys.h"
 
+#include "base/text.h"
 #include "net/allow.h"
 #include "net/net.h"
 #include "net/profile.h"
@@ -78,6 +79,7 @@ void keys_tell_broker(const struct cli_call *call, const char *dir)
         }
         globfree(&found);
     }
+    text_clean(e.text, strlen(e.text), false);
     if (told)
         puts("the running broker has taken it over");
     else

@@ -41,6 +41,7 @@ struct bench {
     bfork_session *session;
     bfork_pool *pool;
     uint64_t limit;                     /* ns a row */
+    int slots;
     uint64_t p50, p99;                  /* ns */
     double submits, elements, commands; /* a second */
 };
@@ -161,15 +162,14 @@ static void show(const struct bench *b)
 {
     const struct options *o = b->call->options;
     char x[BAR_TEXT], y[BAR_TEXT];
-    int slots = bfork_pool_size(b->pool);
 
     if (o->json) {
         printf("{\"slots\":%d,\"round_trip_p50_ns\":%llu,\"round_trip_p99_ns\":%llu,\"submits_per_second\":%.0f,"
-               "\"map_elements_per_second\":%.0f,\"commands_per_second\":%.0f}\n", slots, (unsigned long long)b->p50,
+               "\"map_elements_per_second\":%.0f,\"commands_per_second\":%.0f}\n", b->slots, (unsigned long long)b->p50,
                (unsigned long long)b->p99, b->submits, b->elements, b->commands);
         return;
     }
-    printf("slots        %d\n", slots);
+    printf("slots        %d\n", b->slots);
     printf("round trip   %s median, %s at 99 %%\n", bar_nanoseconds(b->p50, x), bar_nanoseconds(b->p99, y));
     printf("submits      %s tasks/s\n", bar_number((uint64_t)b->submits, x));
     printf("map          %s elements/s\n", bar_number((uint64_t)b->elements, x));
@@ -186,7 +186,10 @@ static int measure(struct bench *b)
     bfork_future *f = submit_command(b);    /* the runner starts here, not in the row */
     rc = bfork_future_result_raw(f, &(const void *){ NULL }, &(size_t){ 0 });
     bfork_future_free(&f);
-    return rc < 0 ? rc : rate(b, true, 256, &b->commands);
+    if (rc < 0 || (rc = rate(b, true, 256, &b->commands)) < 0)
+        return rc;
+    b->slots = bfork_pool_size(b->pool);
+    return b->slots < 0 ? b->slots : 0;
 }
 
 static int run(const struct cli_call *call)

@@ -51,7 +51,6 @@ struct cli_call {
 
 extern const struct cli_command cli_keygen, cli_allow, cli_revoke, cli_run, cli_map, cli_status, cli_workers, cli_jobs, cli_ping,
     cli_bench, cli_version, cli_help;
-const struct cli_command *const *cli_commands(size_t *ret_n);
 
 /* "bfork map: text" on stderr; returns status. */
 int cli_error(const struct cli_call *call, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
@@ -64,10 +63,21 @@ void cli_help_of(const struct cli_command *command, FILE *to);
 /* A session of the call's profile that is well, or NULL after saying why not. From then on SIGINT and SIGTERM set cli_signal and
  * make the session's blocking calls return BFORK_EINTR; a second one ends the process. */
 bfork_session *cli_session(const struct cli_call *call);
+/* The same with the administrators' key that the profile names, on their endpoint. */
+bfork_session *cli_admin_session(const struct cli_call *call);
 void cli_session_close(bfork_session **s);
 extern volatile sig_atomic_t cli_signal;
 /* Exit status after a signal: 128 + its number. */
 int cli_interrupted(const struct cli_call *call, const char *what);
+
+/* --cwd: text as it was given (NULL: not at all), from / in buf; what does not begin there begins in our own directory. NULL after
+ * a message if it cannot be had. *ret_failed says which NULL it is. */
+#define CLI_CWD(s) \
+    CLI_OPTION("cwd", 0, CONF_STR, s, cwd, "DIR", "run in DIR, a directory that every host has that is to run something")
+const char *cli_cwd(const struct cli_call *call, const char *text, char buf[4096], bool *ret_failed);
+
+/* All of it to a descriptor, however slowly that is read; 0, or errno: EINTR after a signal. */
+int cli_write(int fd, const void *bytes, size_t size);
 
 /* Where keys and profiles are: dir if given, $BFORK_DIR, or ~/.config/broadfork. 0 or BFORK_EINVAL. */
 int cli_directory(const char *dir, char *ret, size_t size, struct err *e);

@@ -4,24 +4,31 @@
  */
 #include "cli.h"
 
+#include "base/text.h"
+#include "internal.h"
 #include "net/profile.h"
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 volatile sig_atomic_t cli_signal;
 static bfork_session *volatile session_of_signals;
 
+/* Texts may come from a broker, a worker or a task: nothing of them steers the terminal. */
 static void message(const struct cli_call *call, const char *format, va_list ap)
 {
+    char text[20480];
+
+    vsnprintf(text, sizeof(text), format, ap);
+    text_clean(text, strlen(text), true);
     fflush(stdout);
-    fprintf(stderr, "bfork %s: ", call->command->name);
-    vfprintf(stderr, format, ap);
-    fputc('\n', stderr);
+    fprintf(stderr, "bfork %s: %s\n", call->command->name, text);
 }
 
 int cli_error(const struct cli_call *call, int status, const char *format, ...)
@@ -92,13 +99,15 @@ static const char *profile_of(const struct cli_call *call, char path[PATH_MAX])
     return path;
 }
 
-bfork_session *cli_session(const struct cli_call *call)
+static bfork_session *open_session(const struct cli_call *call, bool admin)
 {
     char path[PATH_MAX];
     struct sigaction sa = { .sa_handler = on_signal };      /* no SA_RESTART: a read that waits for input returns */
     char name[64];
     snprintf(name, sizeof(name), "bfork %s", call->command->name);
-    bfork_session *s = bfork_session_new(profile_of(call, path), &(bfork_session_options){ .name = name });
+    const bfork_session_options o = { .name = name };
+    const char *profile = profile_of(call, path);
+    bfork_session *s = admin ? bfork_internal_admin_session(profile, &o) : bfork_session_new(profile, &o);
     const bfork_error *e = bfork_session_error(s);
 
     if (e) {
@@ -112,10 +121,51 @@ bfork_session *cli_session(const struct cli_call *call)
     return s;
 }
 
+const char *cli_cwd(const struct cli_call *call, const char *text, char buf[4096], bool *ret_failed)
+{
+    size_t n = 0;
+
+    *ret_failed = false;
+    if (!text || *text == '/')
+        return text;
+    *ret_failed = true;
+    if (!*text) {
+        cli_error(call, 0, "--cwd is empty: give a directory");
+    } else if (!getcwd(buf, 4096)) {
+        cli_error(call, 0, "--cwd %s: the directory that we are in has no name: %s", text, strerror(errno));
+    } else {
+        n = strlen(buf);
+        *ret_failed = strcmp(text, ".") != 0 && (size_t)snprintf(buf + n, 4096 - n, "%s%s", buf[1] ? "/" : "", text) >= 4096 - n;
+        if (*ret_failed)
+            cli_error(call, 0, "--cwd %.100s…: the name is too long", text);
+    }
+    return *ret_failed ? NULL : buf;
+}
+
+bfork_session *cli_session(const struct cli_call *call) { return open_session(call, false); }
+bfork_session *cli_admin_session(const struct cli_call *call) { return open_session(call, true); }
+
 void cli_session_close(bfork_session **s)
 {
     session_of_signals = NULL;
     bfork_session_free(s);
+}
+
+int cli_write(int fd, const void *bytes, size_t size)
+{
+    const char *p = bytes;
+
+    for (size_t at = 0; at < size;) {
+        ssize_t n = write(fd, p + at, size - at);
+        if (n < 0 && errno == EAGAIN)
+            poll(&(struct pollfd){ .fd = fd, .events = POLLOUT }, 1, -1);
+        else if (n < 0 && errno != EINTR)
+            return errno;
+        if (n < 0 && cli_signal)
+            return EINTR;
+        at += n > 0 ? (size_t)n : 0;
+    }
+    return 0;
 }
 
 int cli_interrupted(const struct cli_call *call, const char *what)

@@ -20,6 +20,7 @@ struct lines {
     int fd;
     char delimiter, *data, *name;
     size_t start, seen, end, room;  /* data[start..end) is not used up, data[start..seen) has no delimiter */
+    uint64_t number;                /* of the line taken last, from 1 */
     bool at_end;
 };
 
@@ -56,8 +57,8 @@ void lines_close(struct lines **l)
     *l = NULL;
 }
 
-/* The next line out of what has been read. */
-static bool take(struct lines *l, char **ret_line)
+/* The next line out of what has been read; *ret_size: without its end. */
+static bool take(struct lines *l, char **ret_line, size_t *ret_size)
 {
     char *found = l->seen < l->end ? memchr(l->data + l->seen, l->delimiter, l->end - l->seen) : NULL;
 
@@ -68,6 +69,8 @@ static bool take(struct lines *l, char **ret_line)
     if (!found)
         found = l->data + l->end;       /* the last line without an end; there is room for one byte more */
     *found = '\0';
+    *ret_size = (size_t)(found - *ret_line);
+    l->number++;
     l->start = (size_t)(found - l->data) + 1;
     if (l->start > l->end)
         l->start = l->end;
@@ -101,11 +104,16 @@ int lines_next(struct lines *l, int timeout_ms, char **ret_line, struct err *e)
 {
     for (;;) {
         struct pollfd p = { .fd = l->fd, .events = POLLIN };
+        size_t size;
         ssize_t n;
         int rc;
 
-        if (take(l, ret_line))
-            return 0;
+        if (take(l, ret_line, &size)) {
+            if (strlen(*ret_line) == size)
+                return 0;
+            return err_set(e, BFORK_EINVAL, "%s, line %llu has a NUL byte, which no argument can have; if arguments end with NUL "
+                           "bytes: --null", l->name, (unsigned long long)l->number);
+        }
         if (l->at_end)
             return BFORK_END;
         if ((rc = make_room(l, e)) < 0)
@@ -116,6 +124,9 @@ int lines_next(struct lines *l, int timeout_ms, char **ret_line, struct err *e)
         n = rc < 0 ? -1 : read(l->fd, l->data + l->end, l->room - l->end);
         if (n < 0 && errno == EINTR)
             return BFORK_EINTR;
+        if (n < 0 && errno == EBADF && l->fd == STDIN_FILENO)
+            return err_set(e, BFORK_EINVAL, "cannot read standard input: it is closed; give arguments behind :::, or "
+                           "</dev/null for none");
         if (n < 0)
             return err_errno(e, BFORK_EINVAL, errno, "cannot read %s", l->name);
         l->end += (size_t)n;

@@ -2,8 +2,10 @@
  * main.c - the bfork command: finds the subcommand, reads its options, runs it. Knows nothing of what subcommands do.
  */
 #include "cli.h"
-#include "core/words.h"
+#include "base/fds.h"
+#include "base/near.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,12 +15,6 @@ static const struct cli_command *const commands[] = {
     &cli_version, &cli_help,
 };
 #define N_COMMANDS (sizeof(commands) / sizeof(commands[0]))
-
-const struct cli_command *const *cli_commands(size_t *ret_n)
-{
-    *ret_n = N_COMMANDS;
-    return commands;
-}
 
 struct top { struct cli_common common; bool version; };
 
@@ -51,7 +47,7 @@ static const struct cli_command *find(const char *word)
             return commands[i];
         names[i] = commands[i]->name;
     }
-    const char *near = words_nearest(word, names, N_COMMANDS);
+    const char *near = near_word(word, names, N_COMMANDS);
     fprintf(stderr, "bfork: there is no command '%s'", word);
     if (near)
         fprintf(stderr, "; did you mean '%s'?\n", near);
@@ -106,6 +102,20 @@ static int read_flags(const struct cli_call *call, const struct conf_option *tab
     return 0;
 }
 
+/* What could not be written is lost, also if the command did well: the status says so. */
+static int written(const struct cli_call *call, int status)
+{
+    bool failed = ferror(stdout) != 0;
+
+    errno = 0;
+    if (fflush(stdout) == 0 && !failed)
+        return status;
+    int code = call->command->usage_status ? call->command->usage_status : CLI_FAILED;
+    cli_error(call, 0, "cannot write to standard output%s%s: what is missing there is lost", errno ? ": " : "",
+              errno ? strerror(errno) : "");
+    return status == 0 ? code : status;
+}
+
 /* argv[0] is the subcommand's name. */
 static int run_command(const struct cli_command *command, const char *profile, int argc, char **argv)
 {
@@ -126,8 +136,7 @@ static int run_command(const struct cli_command *command, const char *profile, i
             cli_help_of(command, stdout);
         else
             status = command->run(&call);
-        if (fflush(stdout) != 0 && status == 0)
-            status = cli_error(&call, CLI_FAILED, "cannot write to standard output");
+        status = written(&call, status);
     }
     conf_free(&conf);
     free(call.options);
@@ -137,6 +146,7 @@ static int run_command(const struct cli_command *command, const char *profile, i
 int main(int argc, char **argv)
 {
     bfork_init(&argc, &argv);
+    fds_reserve();
 
     struct top top = { 0 };
     struct cli_call call = { .command = &cli_top, .options = &top };
@@ -159,6 +169,10 @@ int main(int argc, char **argv)
     }
 out:
     conf_free(&conf);
+    if (status == 0 && (fflush(stdout) != 0 || ferror(stdout))) {
+        fputs("bfork: cannot write to standard output\n", stderr);
+        status = CLI_FAILED;
+    }
     return status;
 }
 

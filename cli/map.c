@@ -10,6 +10,8 @@
 #include <unistd.h>
 
 #define O(n, l, t, m, a, h) CLI_OPTION(n, l, t, map_options, m, a, h)
+/* What GNU parallel has under this name, and what is there for it here: never something else by the same letter. */
+#define PARALLEL(n, l, instead) { .name = n, .letter = l, .help = instead, .flags = CLI_ONLY_FLAG | CONF_ELSEWHERE }
 static const struct conf_option options[] = {
     CLI_PROFILE(map_options),
     O("jobs", 'j', CONF_STR, jobs, "N", "so many tasks at a time; -N: all slots but N; default: all"),
@@ -17,6 +19,7 @@ static const struct conf_option options[] = {
     O("arg-file", 'a', CONF_STR, arg_file, "FILE", "read arguments from FILE, one a line, instead of from standard input"),
     O("null", '0', CONF_FLAG, null, NULL, "arguments end with a NUL byte instead of a newline"),
     O("replace", 'I', CONF_STR, replace, "TEXT", "use TEXT as the only placeholder"),
+    CLI_CWD(map_options),
     O("shell", 0, CONF_FLAG, shell, NULL, "the command is a script for /bin/sh; arguments are quoted"),
     { .name = "time-limit", .type = CONF_MS, .offset = offsetof(struct map_options, time_limit_ms), .argument = "TIME",
       .help = "kill a task that runs longer: 30s, 5m", .flags = CLI_ONLY_FLAG, .min = 0, .max = INT64_MAX / 2 },
@@ -25,17 +28,40 @@ static const struct conf_option options[] = {
     O("halt", 0, CONF_STR, halt, "WHEN", "stop early: soon,fail=1  now,fail=3  now,success=1  soon,done=10; default: never"),
     O("tag", 0, CONF_FLAG, tag, NULL, "put the argument and a tab in front of every line of output"),
     O("json", 0, CONF_FLAG, json, NULL, "print one JSON object a task instead of its output"),
-    O("dry-run", 'n', CONF_FLAG, dry_run, NULL, "print the commands instead of running them"),
+    O("dry-run", 0, CONF_FLAG, dry_run, NULL, "print the commands instead of running them"),
     O("bar", 0, CONF_FLAG, bar, NULL, "show a progress bar if standard error is a terminal; this is the default"),
     O("progress", 0, CONF_FLAG, progress, NULL, "the same as --bar"),
     O("no-bar", 0, CONF_FLAG, no_bar, NULL, "show no progress bar"),
     O("quiet", 'q', CONF_FLAG, quiet, NULL, "no summary of failed tasks at the end"),
     CLI_HELP(map_options),
+    PARALLEL("max-args", 'n', "a task has one argument, or one from each source; to see the commands: --dry-run"),
+    PARALLEL("max-replace-args", 'N', "a task has one argument, or one from each source"),
+    PARALLEL("max-lines", 'L', "a task has one line; put several into one line of input"),
+    PARALLEL("xargs", 'm', "a task has one argument, or one from each source"),
+    PARALLEL("context-replace", 'X', "a task has one argument, or one from each source"),
+    PARALLEL("max-procs", 'P', "the number of tasks at a time is --jobs N"),
+    PARALLEL("timeout", 0, "the limit is called --time-limit: 30s, 5m"),
+    PARALLEL("dryrun", 0, "it is written --dry-run"),
+    PARALLEL("eta", 0, "the bar shows the time left; it is there by default on a terminal"),
+    PARALLEL("delimiter", 'd', "arguments end with a newline, or with --null by a NUL byte; tr makes one of the other"),
+    PARALLEL("colsep", 'C', "a line is one argument; several sources of arguments are several :::"),
+    PARALLEL("sshlogin", 'S', "hosts join by bfork-worker; a cluster is chosen by --profile NAME"),
+    PARALLEL("sshloginfile", 0, "hosts join by bfork-worker; a cluster is chosen by --profile NAME"),
+    PARALLEL("wd", 0, "a directory of the worker is chosen by --cwd DIR"),
+    PARALLEL("workdir", 0, "a directory of the worker is chosen by --cwd DIR"),
+    PARALLEL("pipe", 0, "commands have no input; pass names of files, or arguments"),
+    PARALLEL("ungroup", 'u', "the output of a task is written when it has ended"),
+    PARALLEL("line-buffer", 0, "the output of a task is written when it has ended"),
+    PARALLEL("group", 0, "the output of a task is always written in one piece"),
+    PARALLEL("joblog", 0, "--json has what a job log has, one object a task"),
+    PARALLEL("results", 0, "--json has the output of each task in one object"),
+    PARALLEL("colour", 0, "output is not coloured; --tag says which argument it belongs to"),
 };
 
 static const char details[] =
     "The command runs once for every line of standard input, or for every ARG behind :::, or for every line of\n"
     "every FILE behind ::::. Several ::: or :::: give every combination. Commands run without a shell.\n"
+    "On a cluster they run in a directory of a worker: programs and files must be there; --cwd chooses the directory.\n"
     "\n"
     "placeholders:\n"
     "  {}    the argument; it is added as the last word if there is no placeholder at all\n"
@@ -43,9 +69,11 @@ static const char details[] =
     "  {//}  its directory                             {/.}  without either\n"
     "  {#}   the number of the task, from 1            {2} {2.} {2/} …  of the second source\n"
     "\n"
+    "--halt now ends what runs; --halt soon cancels what is queued, and a slot ends what it has been handed.\n"
+    "\n"
     "examples:\n"
     "  bfork map convert {} -resize 256 {.}.png ::: *.jpg\n"
-    "  bfork --profile lab map -k -- ./simulate --seed {} < seeds.txt\n"
+    "  bfork --profile lab map -k --cwd . -- ./simulate --seed {} < seeds.txt\n"
     "  bfork map --shell 'sort {} | uniq -c > {/.}.count' ::: logs/*.txt\n"
     "  bfork map echo {1}-{2} ::: a b ::: 1 2 3\n"
     "\n"
@@ -56,7 +84,7 @@ static const char details[] =
     "  128+N    ended by signal N, such as 130 after Ctrl-C\n"
     "  with --halt …,fail=N that was reached: the exit status of the last failed task\n";
 
-/* -j: a number of slots, or all but so many. */
+/* -j: a number of slots, or all but so many. "+2" is a number to strtol, and more than all to users of GNU parallel: refused. */
 static int parse_jobs(const char *text, int *ret)
 {
     char *end;
@@ -66,7 +94,7 @@ static int parse_jobs(const char *text, int *ret)
     if (!text)
         return 0;
     n = strtol(text, &end, 10);
-    if (end == text || *end || n == 0 || n > 1000000 || n < -1000000)
+    if (*text == '+' || *text == ' ' || end == text || *end || n == 0 || n > 1000000 || n < -1000000)
         return -1;
     *ret = n > 0 ? (int)n : (int)n - 1;
     return 0;
@@ -93,9 +121,12 @@ static int with_session(struct map *m, int jobs)
 
     if (o->keep_order && !(m->ordered = calloc(MAP_SPAN, sizeof(*m->ordered))))
         return cli_error(m->call, CLI_MAP_ERROR, "out of memory");
-    if (!(m->session = cli_session(m->call)))
+    char buf[4096];
+    bool failed;
+    const char *cwd = cli_cwd(m->call, o->cwd, buf, &failed);
+    if (failed || !(m->session = cli_session(m->call)))
         return CLI_MAP_ERROR;
-    m->pool = bfork_pool_new(m->session, jobs, &(bfork_pool_options){ .name = "bfork map" });
+    m->pool = bfork_pool_new(m->session, jobs, &(bfork_pool_options){ .name = "bfork map", .cwd = cwd });
     if ((e = bfork_pool_error(m->pool)))
         return cli_report(m->call, CLI_MAP_ERROR, e);
     m->stream = bfork_stream_new();
@@ -130,13 +161,14 @@ static int prepare(struct map *m, struct err *e)
 
 static int run(const struct cli_call *call)
 {
-    struct map m = { .call = call, .options = call->options, .next_print = 1 };
+    struct map m = { .call = call, .options = call->options, .next_print = 1, .lock = PTHREAD_MUTEX_INITIALIZER };
     struct err e = { 0 };
     int jobs, status;
 
     m.tasks.prev = m.tasks.next = &m.tasks;
     if (parse_jobs(m.options->jobs, &jobs) < 0)
-        return cli_usage(call, "--jobs %s: give a number of slots from 1, or -N for all but N", m.options->jobs);
+        return cli_usage(call, "--jobs %s: give a number of slots from 1, or -N for all but N%s", m.options->jobs,
+                         *m.options->jobs == '+' ? "; more than there are cannot be had" : "");
     if (prepare(&m, &e) < 0)
         status = cli_usage(call, "%s", e.text);
     else if (m.options->dry_run)
@@ -146,8 +178,11 @@ static int run(const struct cli_call *call)
     bfork_stream_free(&m.stream);
     bfork_pool_free(&m.pool);
     cli_session_close(&m.session);
+    while (m.tasks.next != &m.tasks)
+        mapcmd_task_free(m.tasks.next);
     command_free(&m.command);
     tuples_free(&m.tuples);
+    spools_free(&m.spools);
     free(m.ordered);
     return status;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0
- * map_output.c - what bfork map writes: the output of each task in one piece, the progress bar, the summary.
+ * map_output.c - what tasks of bfork map write: kept until they have ended, then written in one piece; progress bar and summary.
  */
 #include "map.h"
 
@@ -7,7 +7,10 @@
 #include "core/record.h"
 #include "core/words.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <stdio_ext.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -22,61 +25,169 @@ static void put_tag(const struct map *m, const struct map_task *t, FILE *to)
     fputc('\t', to);
 }
 
-static void put_bytes(const struct map *m, const struct map_task *t, bfork_bytes b, FILE *to)
+void mapcmd_output_clear(struct map_task *t)
 {
-    const char *p = b.data, *end = p + b.size;
+    struct map *m = t->map;
 
-    if (!m->options->tag) {
-        fwrite(p, 1, b.size, to);
-        return;
-    }
-    while (p < end) {
-        const char *newline = memchr(p, '\n', (size_t)(end - p)), *stop = newline ? newline + 1 : end;
-        put_tag(m, t, to);
-        fwrite(p, 1, (size_t)(stop - p), to);
-        if (!newline)
-            fputc('\n', to);
-        p = stop;
+    pthread_mutex_lock(&m->lock);
+    spool_clear(&m->spools, &t->out);
+    spool_clear(&m->spools, &t->err);
+    t->not_whole.kind = 0;
+    pthread_mutex_unlock(&m->lock);
+}
+
+static void take(struct map *m, struct map_task *t, const bfork_error *from, int fd, const void *bytes, size_t size)
+{
+    if (from->kind == BFORK_EAGAIN) {   /* it runs again: only the last attempt counts */
+        spool_clear(&m->spools, &t->out);
+        spool_clear(&m->spools, &t->err);
+        t->not_whole.kind = 0;
+    } else if (from->kind) {
+        snprintf(t->why, sizeof(t->why), "%.*s", (int)strcspn(from->message, "\n"), from->message);
+        t->not_whole = *from;
+        t->not_whole.message = t->why;
+        t->not_whole.function = t->not_whole.where = t->not_whole.host = t->not_whole.backtrace = t->not_whole.output = "";
+    } else if (!m->spool_error.code && spool_add(&m->spools, fd == 2 ? &t->err : &t->out, bytes, size, &m->spool_error) < 0) {
+        bfork_session_interrupt(m->session);
     }
 }
 
-static int put_json(const struct map *m, const struct map_task *t)
+void mapcmd_output(void *task, const bfork_error *from, int fd, const void *bytes, size_t size)
+{
+    struct map_task *t = task;
+    struct map *m = t->map;
+
+    pthread_mutex_lock(&m->lock);
+    if (!m->deaf)
+        take(m, t, from, fd, bytes, size);
+    pthread_mutex_unlock(&m->lock);
+}
+
+/* Output on its way from a spool: to a stream, with tags in front of lines; or to memory. */
+struct put { struct map *m; const struct map_task *t; FILE *to; bool in_line; char *at; };
+
+static void note_lost(struct map *m, int number)
+{
+    if (!m->lost)
+        m->lost = number ? number : EIO;
+}
+
+int mapcmd_flush(struct map *m, struct err *e)
+{
+    if (fflush(stdout) != 0)
+        note_lost(m, errno);
+    if (!ferror(stdout))
+        return 0;
+    note_lost(m, EIO);
+    clearerr(stdout);                       /* it is told once, here */
+    __fpurge(stdout);
+    return err_set(e, BFORK_EINVAL, "cannot write to standard output: %s; the map was ended", strerror(m->lost));
+}
+
+static int put_bytes(void *ctx, const char *p, size_t size)
+{
+    struct put *o = ctx;
+    const char *end = p + size;
+
+    if (!o->m->options->tag)
+        fwrite(p, 1, size, o->to);
+    while (p < end && o->m->options->tag) {
+        const char *newline = memchr(p, '\n', (size_t)(end - p)), *stop = newline ? newline + 1 : end;
+        if (!o->in_line)
+            put_tag(o->m, o->t, o->to);
+        fwrite(p, 1, (size_t)(stop - p), o->to);
+        o->in_line = !newline;
+        p = stop;
+    }
+    if (!ferror(o->to))
+        return 0;
+    note_lost(o->m, errno);
+    return BFORK_END;                       /* whoever called looks at it, too */
+}
+
+static int put_spool(struct map *m, const struct map_task *t, const struct spool *s, FILE *to, struct err *e)
+{
+    struct put o = { .m = m, .t = t, .to = to };
+    int rc = spool_each(&m->spools, s, put_bytes, &o, e);
+
+    if (o.in_line)
+        fputc('\n', to);
+    return rc < 0 ? rc : 0;
+}
+
+static int append(void *ctx, const char *bytes, size_t size)
+{
+    struct put *o = ctx;
+
+    memcpy(o->at, bytes, size);
+    o->at += size;
+    return 0;
+}
+
+static int load(struct map *m, const struct spool *s, bfork_bytes *ret, struct err *e)
+{
+    char *p = malloc(s->size ? s->size : 1);
+    struct put o = { .at = p };
+
+    if (!p)
+        return err_set(e, BFORK_ENOMEM, "out of memory: --json needs all that a command wrote at once, %llu bytes",
+                       (unsigned long long)s->size);
+    *ret = bfork_bytes_of(p, s->size);
+    return spool_each(&m->spools, s, append, &o, e);
+}
+
+static int put_json(struct map *m, const struct map_task *t, struct err *e)
 {
     char **argv = command_fill(m->command, t->args, t->number);
     struct record r = {
         .number = t->number, .args = t->args, .n_args = tuples_width(m->tuples), .argv = argv, .status = t->status,
-        .signal = t->signal,
-        .tries = t->tries, .out = t->out, .err = t->err, .error = t->error,
+        .signal = t->signal, .tries = t->tries, .error = t->error,
     };
-    int rc = argv ? record_print(&r, stdout) : BFORK_ENOMEM;
+    int rc = argv ? load(m, &t->out, &r.out, e) : err_set(e, BFORK_ENOMEM, "out of memory");
 
+    if (rc == 0)
+        rc = load(m, &t->err, &r.err, e);
+    if (rc == 0 && record_print(&r, stdout) < 0)
+        rc = err_set(e, BFORK_ENOMEM, "out of memory");
+    free((void *)(uintptr_t)r.out.data);
+    free((void *)(uintptr_t)r.err.data);
     command_argv_free(argv);
     return rc;
 }
 
-int mapcmd_put(struct map *m, const struct map_task *t)
+static void put_error(const struct map *m, const struct map_task *t)
 {
     char text[4096];
+
+    bfork_error_text(t->error, text, sizeof(text));
+    text[strcspn(text, "\n") + (strchr(text, '\n') != NULL)] = '\0';
+    text[strcspn(text, "\n")] = '\0';
+    cli_error(m->call, 0, "task %llu: %s", (unsigned long long)t->number, text);
+}
+
+int mapcmd_put(struct map *m, const struct map_task *t, struct err *e)
+{
+    int rc;
 
     if (m->options->json) {
         if (isatty(STDOUT_FILENO))
             mapcmd_progress_clear(m);
-        return put_json(m, t);
+        return put_json(m, t, e);
     }
     if (t->out.size > 0 || t->err.size > 0 || t->error)
         mapcmd_progress_clear(m);
-    put_bytes(m, t, t->out, stdout);
-    if (t->err.size > 0) {
-        fflush(stdout);
-        put_bytes(m, t, t->err, stderr);
+    rc = put_spool(m, t, &t->out, stdout, e);
+    if (rc == 0 && t->err.size > 0) {
+        if ((rc = mapcmd_flush(m, e)) < 0)
+            return rc;
+        clearerr(stderr);                   /* only what tasks wrote counts */
+        rc = put_spool(m, t, &t->err, stderr, e);
+        if (rc == 0 && ferror(stderr))
+            rc = err_set(e, BFORK_EINVAL, "cannot write to standard error: %s; the map was ended", strerror(m->lost));
     }
-    if (t->error) {
-        bfork_error_text(t->error, text, sizeof(text));
-        text[strcspn(text, "\n") + (strchr(text, '\n') != NULL)] = '\0';
-        text[strcspn(text, "\n")] = '\0';
-        cli_error(m->call, 0, "task %llu: %s", (unsigned long long)t->number, text);
-    }
-    return 0;
+    if (rc == 0 && t->error)
+        put_error(m, t);
+    return rc;
 }
 
 static void put_command(const struct map *m, const char *const *args, uint64_t number, FILE *to)
@@ -97,6 +208,16 @@ void mapcmd_dry_run(const struct map *m, const char *const *args, uint64_t numbe
     putchar('\n');
 }
 
+/* Has the name of the program what only a shell understands? */
+static bool is_script(const struct map *m, const struct map_task *t)
+{
+    char **argv = command_fill(m->command, t->args, t->number);
+    bool is = argv && argv[0] && strpbrk(argv[0], " \t\n|&;<>$`") != NULL;
+
+    command_argv_free(argv);
+    return is;
+}
+
 void mapcmd_note_failure(struct map *m, const struct map_task *t)
 {
     FILE *to;
@@ -104,6 +225,7 @@ void mapcmd_note_failure(struct map *m, const struct map_task *t)
     if ((m->first_failed && t->number > m->first_failed) || !(to = fmemopen(m->first_failure, sizeof(m->first_failure) - 1, "w")))
         return;
     m->first_failed = t->number;
+    m->first_is_script = t->status == 127 && !m->options->shell && is_script(m, t);
     if (t->error)
         fprintf(to, "task %llu, %s: ", (unsigned long long)t->number, bfork_status_name(t->error->kind));
     else if (t->signal)
@@ -116,12 +238,13 @@ void mapcmd_note_failure(struct map *m, const struct map_task *t)
 
 void mapcmd_summary(struct map *m)
 {
+    const char *advice = ". Commands start without a shell, the first word names the program; for a script: --shell";
     char x[BAR_TEXT], y[BAR_TEXT];
 
     if (m->counts.failed == 0 || m->options->quiet)
         return;
-    cli_error(m->call, 0, "%s of %s tasks failed; the first: %s", bar_number(m->counts.failed, x), bar_number(m->counts.done, y),
-              m->first_failure);
+    cli_error(m->call, 0, "%s of %s tasks failed; the first: %s%s", bar_number(m->counts.failed, x), bar_number(m->counts.done, y),
+              m->first_failure, m->first_is_script ? advice : "");
 }
 
 void mapcmd_progress_start(struct map *m)

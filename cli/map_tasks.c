@@ -4,6 +4,8 @@
  */
 #include "map.h"
 
+#include "internal.h"
+
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <stdlib.h>
@@ -41,18 +43,20 @@ static struct map_task *task_new(struct map *m, const char *const *args)
         t->args[i] = text;
         text = stpcpy(text, args[i]) + 1;
     }
+    t->map = m;
     t->next = &m->tasks;
     t->prev = m->tasks.prev;
     t->prev->next = t->next->prev = t;
     return t;
 }
 
-static void task_free(struct map_task *t)
+void mapcmd_task_free(struct map_task *t)
 {
     t->prev->next = t->next;
     t->next->prev = t->prev;
     if (t->done)
         bfork_future_free(&t->future);
+    mapcmd_output_clear(t);
     free(t);
 }
 
@@ -63,9 +67,8 @@ static int submit(struct map *m, struct map_task *t)
 
     if (!argv)
         return BFORK_ENOMEM;
-    bfork_function f = { .argv = (const char *const *)argv };
     t->tries++;
-    t->future = bfork_pool_submit_raw(m->pool, &f, &o, NULL, 0);
+    t->future = bfork_internal_command(m->pool, (const char *const *)argv, &o, mapcmd_output, t);
     command_argv_free(argv);
     bfork_stream_add(m->stream, t->future, t);
     m->in_flight++;
@@ -105,16 +108,21 @@ static int feed(struct map *m, struct err *e)
 
 static void take_outcome(struct map_task *t, bfork_future *f)
 {
+    bfork_bytes out, err;               /* empty: see mapcmd_output */
+
     t->future = f;
     t->done = true;
     t->signal = 0;
     t->error = NULL;
-    if (bfork_result(f, &t->status, &t->out, &t->err) == 0) {
+    if (bfork_result(f, &t->status, &out, &err) == 0) {
         if (t->status > 128 && t->status <= 128 + 64)
             t->signal = t->status - 128;
+        if (!t->not_whole.kind)
+            return;
+        t->error = &t->not_whole;
+        t->status = CLI_CLUSTER;
         return;
     }
-    t->out = t->err = bfork_bytes_of("", 0);
     t->error = bfork_future_error(f);
     if (!t->error)
         t->error = bfork_last_error();
@@ -122,31 +130,33 @@ static void take_outcome(struct map_task *t, bfork_future *f)
     t->status = t->signal ? 128 + t->signal : t->error->kind == BFORK_OVERTIME ? 124 : CLI_CLUSTER;
 }
 
-/* Stops submitting; what is queued (soon) or all (now) is cancelled. */
-static void halt(struct map *m)
+/* Stops submitting. Now: what runs is ended, too; soon: it may end by itself, what is queued does not begin. 0, or a negative
+ * status with text in e. */
+static int halt(struct map *m, struct err *e)
 {
     m->halted = true;
     if (m->halt.when == HALT_NOW) {
         bfork_pool_terminate(m->pool);
-        return;
+        return 0;
     }
-    for (struct map_task *t = m->tasks.next; t != &m->tasks; t = t->next)
-        if (!t->done)
-            bfork_future_cancel(t->future, -1);
+    int n = bfork_pool_cancel(m->pool, BFORK_IF_QUEUED);
+    if (n >= 0 || (n == BFORK_EINTR && cli_signal))     /* a signal ends all anyway */
+        return 0;
+    return err_set(e, n, "what is queued could not be cancelled, the map was ended: %s", bfork_last_error()->message);
 }
 
-static int put_and_free(struct map *m, struct map_task *t)
+static int put_and_free(struct map *m, struct map_task *t, struct err *e)
 {
-    int rc = mapcmd_put(m, t);
+    int rc = mapcmd_put(m, t, e);
 
-    task_free(t);
+    mapcmd_task_free(t);
     return rc;
 }
 
-/* t is done, for good. */
-static int finish(struct map *m, struct map_task *t)
+/* t is done, for good. 0, or a negative status with text in e. */
+static int finish(struct map *m, struct map_task *t, struct err *e)
 {
-    int rc = 0;
+    int rc = 0, halted = 0;
 
     m->counts.done++;
     if (t->status != 0) {
@@ -155,16 +165,29 @@ static int finish(struct map *m, struct map_task *t)
         mapcmd_note_failure(m, t);
     }
     if (!m->halted && halt_reached(&m->halt, &m->counts))
-        halt(m);
-    if (!m->ordered)
-        return put_and_free(m, t);
-    m->ordered[t->number % MAP_SPAN] = t;
-    m->held += t->out.size + t->err.size;
-    while (rc == 0 && (t = m->ordered[m->next_print % MAP_SPAN])) {
+        halted = halt(m, e);
+    if (!m->ordered) {
+        rc = put_and_free(m, t, e);
+    } else {
+        m->ordered[t->number % MAP_SPAN] = t;
+        m->held += t->out.size + t->err.size;
+    }
+    while (rc == 0 && m->ordered && (t = m->ordered[m->next_print % MAP_SPAN])) {
         m->ordered[m->next_print++ % MAP_SPAN] = NULL;
         m->held -= t->out.size + t->err.size;
-        rc = put_and_free(m, t);
+        rc = put_and_free(m, t, e);
     }
+    return rc < 0 ? rc : halted;
+}
+
+/* Output that cannot be kept ends the map: 0, or a negative status with text in e. */
+static int spool_failed(struct map *m, struct err *e)
+{
+    pthread_mutex_lock(&m->lock);
+    int rc = m->spool_error.code;
+    if (rc < 0)
+        *e = m->spool_error;
+    pthread_mutex_unlock(&m->lock);
     return rc;
 }
 
@@ -176,35 +199,38 @@ static int collect(struct map *m, bfork_future *f, struct err *e)
 
     m->in_flight--;
     take_outcome(t, f);
+    int rc = spool_failed(m, e);
+    if (rc < 0)
+        return rc;
     if (t->error && (gone = bfork_pool_error(m->pool)) && !m->halted) {
         char text[sizeof(e->text)];
         bfork_error_text(gone, text, sizeof(text));
         return err_set(e, gone->kind, "%s", text);
     }
-    if (t->error && t->error->kind == BFORK_CANCELLED && m->halted) {
-        task_free(t);
-        return 0;
-    }
+    if (t->error && t->error->kind == BFORK_CANCELLED && m->halted)
+        return 0;                       /* it goes with the map: something of its output may still be on the way */
     if (t->status != 0 && (int64_t)t->tries <= m->options->retries && !m->halted) {
         bfork_future_free(&t->future);
         t->done = false;
+        mapcmd_output_clear(t);
         return submit(m, t) < 0 ? err_set(e, BFORK_ENOMEM, "out of memory") : 0;
     }
-    if (finish(m, t) < 0)
-        return err_set(e, BFORK_ENOMEM, "out of memory");
-    return ferror(stdout) ? err_set(e, BFORK_EINVAL, "cannot write to standard output") : 0;
+    rc = finish(m, t, e);
+    if (rc < 0)
+        return rc;
+    return ferror(stdout) ? mapcmd_flush(m, e) : 0;
 }
 
 /* The next finished future; flushes what was written before it waits. */
-static int next(struct map *m, bfork_future **f)
+static int next(struct map *m, bfork_future **f, struct err *e)
 {
     int wait = m->starved ? WAIT_STARVED_MS : m->progress.on ? WAIT_BAR_MS : WAIT_MS;
     int rc = BFORK_ETIMEDOUT;
 
     if (__fpending(stdout) > 0) {
         rc = bfork_stream_next(m->stream, 0, f);
-        if (rc == BFORK_ETIMEDOUT)
-            fflush(stdout);
+        if (rc == BFORK_ETIMEDOUT && mapcmd_flush(m, e) < 0)
+            return e->code;
     }
     return rc == BFORK_ETIMEDOUT ? bfork_stream_next(m->stream, wait, f) : rc;
 }
@@ -215,29 +241,36 @@ static int turn(struct map *m, struct err *e)
     int rc = feed(m, e);
 
     mapcmd_progress_draw(m, false);
-    if (rc < 0)
+    if (rc < 0 || (rc = spool_failed(m, e)) < 0)
         return rc;
     if (m->in_flight == 0) {
-        fflush(stdout);
-        return m->ended || m->halted ? BFORK_END : 0;
+        rc = mapcmd_flush(m, e);
+        return rc < 0 ? rc : m->ended || m->halted ? BFORK_END : 0;
     }
-    rc = next(m, &f);
+    rc = next(m, &f, e);
     if (rc == 0)
         return collect(m, f, e);
+    if (rc < 0 && m->lost)
+        return rc;
     if (rc == BFORK_ETIMEDOUT || rc == BFORK_EINTR)
         return 0;
     return err_set(e, rc < 0 ? rc : BFORK_ESTATE, "%s", bfork_last_error()->message);
 }
 
 /* After a stop: with --keep-order what is done behind a gap is printed all the same, in order. */
-static void put_held(struct map *m)
+static int put_held(struct map *m, struct err *e)
 {
+    int rc = 0;
+
     for (uint64_t i = 0; m->ordered && i < MAP_SPAN; i++) {
         struct map_task *t = m->ordered[(m->next_print + i) % MAP_SPAN];
         m->ordered[(m->next_print + i) % MAP_SPAN] = NULL;
+        if (t && rc == 0)
+            rc = mapcmd_put(m, t, e);
         if (t)
-            put_and_free(m, t);
+            mapcmd_task_free(t);
     }
+    return rc;
 }
 
 static int interrupted(struct map *m)
@@ -253,13 +286,16 @@ static int interrupted(struct map *m)
 
 int mapcmd_work(struct map *m)
 {
-    struct err e = { 0 };
+    struct err e = { 0 }, also = { 0 };
     int rc = 0, status;
 
     mapcmd_progress_start(m);
     while (!cli_signal && (rc = turn(m, &e)) == 0)
         ;
-    put_held(m);
+    if (rc < 0 && !m->lost)
+        put_held(m, &also);             /* told below, behind the first */
+    else if (rc >= 0 && put_held(m, &e) < 0)
+        rc = e.code;
     mapcmd_progress_draw(m, true);
     fflush(stdout);
     if (m->progress.shown)
@@ -270,11 +306,17 @@ int mapcmd_work(struct map *m)
     } else if (rc < 0) {
         bfork_pool_terminate(m->pool);
         status = cli_error(m->call, CLI_MAP_ERROR, "%s", e.text);
+        if (also.code && strcmp(also.text, e.text) != 0)
+            cli_error(m->call, CLI_MAP_ERROR, "%s", also.text);
     } else {
         mapcmd_summary(m);
         status = halt_exit_status(&m->halt, &m->counts);
     }
-    while (m->tasks.next != &m->tasks)
-        task_free(m->tasks.next);
+    pthread_mutex_lock(&m->lock);
+    m->deaf = true;
+    pthread_mutex_unlock(&m->lock);
+    for (struct map_task *t = m->tasks.next; t != &m->tasks; t = t->next)
+        if (t->done)
+            bfork_future_free(&t->future);
     return status;
 }

@@ -11,10 +11,12 @@
 
 #define ANSWER_MS 10000
 
-struct options { struct cli_common common; bool json; };
+struct options { struct cli_common common; bool json, all; };
 
 static const struct conf_option options[] = {
     CLI_PROFILE(options),
+    CLI_OPTION("all", 'a', CONF_FLAG, options, all, NULL,
+               "as an administrator: tasks and jobs of every client, and the broker's counters"),
     CLI_OPTION("json", 0, CONF_FLAG, options, json, NULL, "print the broker's JSON"),
     CLI_HELP(options),
 };
@@ -29,14 +31,12 @@ static int show(const struct cli_call *call, const char *what)
 
     if (call->argc > 0)
         return cli_usage(call, "'%s' is one word too many", call->argv[0]);
-    bfork_session *session = cli_session(call);
+    bfork_session *session = o->all ? cli_admin_session(call) : cli_session(call);
     if (!session)
         return CLI_CLUSTER;
     if (bfork_internal_status(session, what, &json, ANSWER_MS) < 0)
         status = cli_signal ? cli_interrupted(call, NULL) : cli_report(call, CLI_CLUSTER, NULL);
-    else if (o->json)
-        puts(json);
-    else if (view_print(what, json, stdout, &e) < 0)
+    else if ((o->json ? view_json(json, stdout, &e) : view_print(what, json, stdout, &e)) < 0)
         status = cli_error(call, CLI_CLUSTER, "%s", e.text);
     free(json);
     cli_session_close(&session);

@@ -15,6 +15,10 @@ list(JOIN BF_STATIC_LIBS " " BF_STATIC_LIBS_LINE)
 
 file(RELATIVE_PATH BF_PC_PREFIX /p/${CMAKE_INSTALL_LIBDIR}/pkgconfig /p)
 string(REGEX REPLACE "/$" "" BF_PC_PREFIX "${BF_PC_PREFIX}")
+# Programs find the library where bfork.pc lies; what a distribution installs is where the loader looks anyway.
+if(NOT CMAKE_INSTALL_PREFIX STREQUAL "/usr")
+  set(BF_PC_RPATH "-Wl,-rpath,\${libdir} ")
+endif()
 configure_file(${CMAKE_CURRENT_LIST_DIR}/bfork.pc.in ${CMAKE_BINARY_DIR}/package/bfork.pc @ONLY)
 configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/BroadforkConfig.cmake.in ${CMAKE_BINARY_DIR}/package/BroadforkConfig.cmake
   INSTALL_DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/Broadfork PATH_VARS CMAKE_INSTALL_INCLUDEDIR CMAKE_INSTALL_LIBDIR)

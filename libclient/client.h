@@ -15,6 +15,7 @@
 #include "base/map.h"
 #include "core/session.h"
 #include "error.h"
+#include "internal.h"
 #include "link.h"
 
 #include <pthread.h>
@@ -27,7 +28,20 @@ enum session_kind { KIND_FAILED, KIND_SERIAL, KIND_LOCAL, KIND_REMOTE };
 struct waiter { struct list_node node; pthread_cond_t cond; bool (*done)(void *arg); void *arg; };
 
 /* What a task printed, on its way to the program. */
-struct output { struct list_node node; bfork_error who; char host[WIRE_NAME_MAX + 1]; int stream; size_t size; uint8_t bytes[]; };
+struct output {
+    struct list_node node;
+    bfork_error who;                /* kind: not 0: no output of a task, but what the library says about it */
+    char host[WIRE_NAME_MAX + 1];
+    struct session_print piece;     /* turn 0: there is nothing to confirm */
+    int stream;
+    bfork_internal_output_fn *told; /* of a streamed command, and its task; NULL: the session's */
+    void *task;
+    size_t size;
+    uint8_t bytes[];
+};
+
+/* Who wrote last to a stream, and not to the end of a line. */
+struct open_line { bool open; uint32_t job; uint64_t index; int32_t attempt; };
 
 /* The holder of the token while it sleeps, and what it is to be woken for by others who pump meanwhile. */
 enum sleeper_call { CALL_NONE, CALL_GATHER, CALL_NOW };
@@ -46,8 +60,8 @@ struct bfork_session {
     bfork_output_fn *output;
     void *output_data;
     struct list pools, outputs;
-    uint64_t output_bytes;          /* waiting in outputs */
-    bool output_dropped;            /* … were too many; that has been said */
+    struct open_line lines[2];
+    bool output_failed[2];          /* stdout, stderr cannot be written to; that has been said */
     struct bfork_future *free_futures;
     void *slabs;                    /* of futures */
     /* driving */
@@ -64,17 +78,29 @@ struct bfork_session {
     pthread_t helper;
     pthread_cond_t helper_cond;
     enum helper_state helper_state;
-    _Atomic bool interrupted;
+    _Atomic uint32_t interrupts;    /* how often bfork_session_interrupt was called */
     uint64_t pump_at;               /* until then submits are kept back */
     uint32_t kept;                  /* tasks added since the last pump */
     struct map functions;           /* address -> known_function */
     uint32_t answered;              /* request of the last answer, its code and text */
     int32_t answer_code;
     char *answer_text;
+    /* work that waits for slots */
+    bool quiet;                     /* BFORK_QUIET: nothing is said about it */
+    bool vain_told;
+    uint64_t vain_since;            /* 0: no pool waits in vain */
+    uint32_t vain_request;          /* of the question why */
+    char *vain_answer;
 };
 
 /* One specification of a pool: the program's own, or the runner's for commands and objects. Opened at first use. */
-struct lane { struct session_pool *core; struct bfork_pool *pool; uint32_t slots; bfork_error *error; };
+struct lane {
+    struct session_pool *core;
+    struct bfork_pool *pool;
+    uint32_t slots;
+    char why[256];                  /* it has none for the time being, as a worker says; "": nothing is said */
+    bfork_error *error;
+};
 enum { LANE_PROGRAM, LANE_RUNNER, LANES };
 
 struct bfork_pool {
@@ -87,15 +113,19 @@ struct bfork_pool {
     struct lane lanes[LANES];
     struct list jobs;
     uint64_t pending;               /* futures without an outcome */
+    uint32_t slots_awaited;         /* calls inside bfork_pool_wait */
     uint64_t queued_bytes;          /* of their arguments */
     uint64_t max_queued, max_queued_bytes;
     int64_t close_limit_ms;
-    bfork_pool_options options;     /* functions and limits only; strings and arguments live in spec_args, spec_env */
+    bfork_pool_options options;     /* functions and limits only; strings and arguments live in spec_* */
     struct buf *spec_args, *spec_env;
+    char *spec_cwd;                     /* owned; NULL: the default */
     char *name;
     struct task_runner *runner;     /* serial sessions: what a task process has */
     bfork_error *start_error;       /* preload or initializer failed */
     bool started;
+    bool forked;                    /* BFORK_START_FORK on this machine: fork_digest stands for the caller's memory */
+    uint8_t fork_digest[WIRE_DIGEST];
     pthread_mutex_t serial_lock;
 };
 
@@ -109,6 +139,7 @@ struct job {
     bfork_options options;          /* name and context are copies */
     const char *symbol;             /* for errors; lives as long as the session */
     bool map, closed;
+    bfork_internal_output_fn *told; /* commands whose output goes there; NULL: it is in their results */
     uint64_t left;                  /* futures pending */
     struct bfork_future **slots;    /* submits: futures by index & mask, from base to next */
     uint64_t base, next, mask;
@@ -118,7 +149,12 @@ struct job {
 /* Of consecutive tasks that ended alike. */
 struct kept_error { struct kept_error *next; uint64_t index; uint32_t count; bfork_error *error; };
 
+/* What each element of bfork_each returned. */
+struct each_result { const uint8_t *data; uint32_t size; bool settled; int16_t kind; struct buf *buf; };
+
 struct map_state {
+    struct each_result *each;       /* bfork_each: n of them; NULL: a map, whose results go to out */
+    struct each_block *blocks;      /* holds those that are copies */
     void *out;
     size_t out_size;
     uint64_t n, settled, failed, lowest;
@@ -181,24 +217,50 @@ int drive_try(struct bfork_session *s, bool (*done)(void *), void *arg, enum lin
               void (*progress)(void *arg), void *progress_arg);
 void drive_kick(struct bfork_session *s, bool now);     /* with the lock: a task was added; now: send at once */
 void drive_poke(struct bfork_session *s);               /* without the lock: whoever waits looks again */
-void drive_outputs(struct bfork_session *s);            /* with the lock: tells the program what tasks have printed */
+void drive_hand_on(struct bfork_session *s);            /* with the lock, before something that may take long without it */
+void drive_look(struct bfork_session *s);               /* with the lock: waiters and the driver look again */
+/* output.c */
+/* With the lock: tells the program what tasks have printed; true: something was. It waits for the program, without the lock. */
+bool drive_outputs(struct bfork_session *s);
 void drive_stop(struct bfork_session *s);               /* ends the helper thread; without the lock */
 uint64_t drive_deadline(int timeout_ms);
 
+/* waiting.c */
+/* With the lock, in a wait. What there is to say about slots that do not come, or "", and when to look again. */
+uint64_t waiting_look(struct bfork_session *s, char *text, size_t size);
+void waiting_answer(struct bfork_session *s, struct wire_str json);     /* with the lock: of s->vain_request */
+void waiting_say(const char *text);                                     /* without */
+
+/* cancel.c */
+int64_t cancel_all(struct bfork_pool *p);                    /* with the lock: what is queued and what runs; how many, or < 0 */
+void cancel_answered(void *user, uint64_t cancelled);       /* with the lock, inside a core's call */
+
 /* pool.c */
 int pool_begin(struct bfork_pool *p, const bfork_options *o); /* may work be given to p? without the lock; sets the last error */
+bool pool_usable(const struct bfork_pool *p);               /* it has a session of this process that was made */
 int pool_lane(struct bfork_pool *p, int which, struct lane **ret);  /* with the lock */
 void pool_state(void *ctx, void *user, uint32_t slots, int32_t code, struct wire_str text);
 
 /* job.c: all with the lock */
-struct job_shape { bfork_function function; const bfork_options *options; uint32_t in_size, out_size; bool map; uint64_t total; };
+struct job_shape {
+    bfork_function function;
+    const bfork_options *options;
+    uint32_t in_size, out_size;
+    enum wire_job_kind kind;
+    bool map;                       /* one future for all its tasks: a map, or each */
+    uint64_t total;
+    bfork_internal_output_fn *told; /* see job */
+    void *task;                     /* of this submit: becomes data_of_user of its future */
+};
 int job_find(struct bfork_pool *p, const struct job_shape *shape, struct job **ret);    /* sets the last error */
 int job_index(struct bfork_pool *p, const struct job_shape *shape, uint64_t *ret);      /* serial: of the next submit */
 int job_spec(struct bfork_session *s, const struct job_shape *shape, struct wire_job_spec *ret, struct buf **ret_fn);
+struct bfork_future *job_future(const struct job *j, uint64_t index);       /* that waits for it; NULL: none */
 int job_reserve(struct job *j);                                     /* room for one more future */
 void job_put(struct job *j, struct bfork_future *f, uint64_t index);
 void job_outcomes(void *ctx, void *user, const struct wire_item *item);
-void job_output(void *ctx, void *user, const struct wire_output *from, struct slice bytes);
+bool job_output(void *ctx, void *user, const struct session_print *k);
+void job_printed(void *ctx, uint32_t pid, int stream, const void *bytes, size_t size);   /* outside of tasks */
 void job_close(struct job *j);                                      /* no more tasks */
 void job_forget(struct job *j);                                     /* nobody waits for it any more: j is gone */
 void job_fail(struct job *j, const bfork_error *e);                 /* its futures end so; then job_forget */
@@ -226,19 +288,36 @@ void map_abandon(struct bfork_future *f);                           /* with the 
 void map_fail_rest(struct bfork_future *f, const bfork_error *e);
 void map_status_rest(struct map_state *m, int kind);                /* of the elements without an outcome */
 
+void map_fail_elements(struct map_state *m, uint64_t first, uint32_t count, const struct wire_outcome *o);
+struct bfork_future *map_future(struct bfork_pool *p, void *out, size_t out_size, size_t n,
+                                const bfork_options *o);             /* with the lock */
+void map_adopt(struct job *j, struct bfork_future *f);              /* with the lock: j is the job of the map f */
+
 /* function.c: with the lock. The function as a document, encoded; kept for the session's life. */
 struct known_function { struct buf *doc; char *symbol; bool in_program; };
 int function_of(struct bfork_session *s, const bfork_function *f, const struct known_function **ret);
 void functions_free(struct bfork_session *s);
 
+/* each.c */
+struct each_input { const void *in; size_t size; const char *const *strings; const bfork_bytes *bytes; };
+bfork_arg each_arg(const struct each_input *in, size_t i);
+void each_results(struct map_state *m, const struct wire_item *item);
+bool each_keep(struct map_state *m, uint64_t index, struct slice result);       /* false: out of memory */
+void each_free(struct map_state *m);
+
 /* serial.c: tasks run here and now, one at a time in a pool; f is settled when it returns. Without the session's lock. */
 void serial_submit(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const uint8_t *args, size_t size);
 void serial_map(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const void *in);
+void serial_each(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const struct each_input *in);
 void serial_pool_free(struct bfork_pool *p);
 
 /* interrupt.c */
 void interrupt_add(struct bfork_session *s);
 void interrupt_remove(struct bfork_session *s);
-bool interrupt_pending(struct bfork_session *s);
+/* One wait, from its begin to its end, on every path. */
+struct interruptible { uint32_t process, session; };
+struct interruptible interrupt_begin(const struct bfork_session *s);
+bool interrupt_came(const struct bfork_session *s, const struct interruptible *w);     /* since its begin */
+void interrupt_end(const struct interruptible *w);
 
 #endif

@@ -7,6 +7,7 @@
 #include "client.h"
 
 #include "base/clock.h"
+#include "task/task.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -30,7 +31,7 @@ uint64_t drive_deadline(int timeout_ms)
 
 static bool outstanding(const struct bfork_session *s)
 {
-    return s->core && session_unsettled(s->core) > 0;
+    return s->core && (session_unsettled(s->core) > 0 || !list_empty(&s->outputs));
 }
 
 static void wake_waiters(struct bfork_session *s, const struct waiter *me)
@@ -86,25 +87,20 @@ static void pump(struct bfork_session *s, const struct waiter *me)
     check_sleeper(s);
 }
 
-void drive_outputs(struct bfork_session *s)
+/* Whoever holds no token and is about to be busy elsewhere: somebody else who waits may drive. */
+void drive_hand_on(struct bfork_session *s)
 {
-    while (!list_empty(&s->outputs) && !s->delivering) {
-        struct output *o = LIST_ENTRY(list_pop(&s->outputs), struct output, node);
-        s->output_bytes -= o->size;
-        s->output_dropped = s->output_dropped && !list_empty(&s->outputs);
-        s->delivering = true;               /* one thread at a time, so that the order stays */
-        pthread_mutex_unlock(&s->lock);
-        if (s->output)
-            s->output(s->output_data, &o->who, o->stream, o->bytes, o->size);
-        for (size_t at = 0; !s->output && at < o->size;) {
-            ssize_t n = write(o->stream, o->bytes + at, o->size - at);
-            if (n == 0 || (n < 0 && errno != EINTR))
-                break;                      /* nobody reads it, and a task's output is not worth a failure */
-            at += n > 0 ? (size_t)n : 0;
-        }
-        free(o);
-        pthread_mutex_lock(&s->lock);
-        s->delivering = false;
+    if (!s->driven && !list_empty(&s->waiters))
+        pthread_cond_signal(&LIST_ENTRY(list_first(&s->waiters), struct waiter, node)->cond);
+}
+
+void drive_look(struct bfork_session *s)
+{
+    if (!list_empty(&s->waiters))
+        wake_waiters(s, NULL);
+    if (s->sleeper) {
+        s->sleeper->call = CALL_NOW;        /* room for output is told to the link by the next pump */
+        wake_driver(s);
     }
 }
 
@@ -146,18 +142,19 @@ static void cond_sleep(pthread_cond_t *c, pthread_mutex_t *lock, uint64_t deadli
     pthread_cond_clockwait(c, lock, CLOCK_MONOTONIC, &t);
 }
 
+static bool to_deliver(const struct bfork_session *s) { return !list_empty(&s->outputs) && !s->delivering; }
+
 static void helper_drives(struct bfork_session *s)
 {
     s->helper_state = HELPER_DRIVES;
-    s->driven = true;
-    while (s->helper_state == HELPER_DRIVES && s->claims == 0 && outstanding(s) && s->link) {
+    while (s->helper_state == HELPER_DRIVES && s->claims == 0 && outstanding(s) && s->link && !s->driven) {
+        s->driven = true;
         pump(s, NULL);
-        if (s->claims || !outstanding(s) || s->helper_state != HELPER_DRIVES)
-            break;
-        sleep_on_link(s, NULL, LINK_NEXT, CLOCK_NEVER);
+        if (!s->claims && outstanding(s) && s->helper_state == HELPER_DRIVES && !to_deliver(s))
+            sleep_on_link(s, NULL, LINK_NEXT, CLOCK_NEVER);
+        s->driven = false;
         drive_outputs(s);
     }
-    s->driven = false;
     if (s->helper_state == HELPER_DRIVES)
         s->helper_state = HELPER_LINGERS;
     if (!list_empty(&s->waiters))
@@ -192,8 +189,11 @@ static void helper_start(struct bfork_session *s)
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
+    atomic_fetch_add(&task_own_threads, 1);
     if (pthread_create(&s->helper, NULL, helper_main, s) == 0)
         s->helper_state = HELPER_LINGERS;   /* without it, work goes on whenever somebody waits */
+    else
+        atomic_fetch_sub(&task_own_threads, 1);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
@@ -205,8 +205,10 @@ void drive_stop(struct bfork_session *s)
     pthread_cond_signal(&s->helper_cond);
     wake_driver(s);
     pthread_mutex_unlock(&s->lock);
-    if (runs)
+    if (runs) {
         pthread_join(s->helper, NULL);
+        atomic_fetch_sub(&task_own_threads, 1);
+    }
 }
 
 /* ---- callers ----------------------------------------------------------------------------------------------------------------- */
@@ -229,22 +231,30 @@ void drive_kick(struct bfork_session *s, bool now)
     }
 }
 
-struct drive { struct bfork_session *s; struct waiter me; enum link_want want; uint64_t deadline, next_progress; };
+struct drive {
+    struct bfork_session *s;
+    struct waiter me;
+    enum link_want want;
+    uint64_t deadline, next_progress, look_at;
+    struct interruptible wait;
+};
 
 /* One sleep, of whichever kind; false: interrupted. */
 static bool drive_turn(struct drive *d)
 {
     struct bfork_session *s = d->s;
     uint64_t until = d->deadline < d->next_progress ? d->deadline : d->next_progress;
+    until = until < d->look_at ? until : d->look_at;
     s->turns++;
     if (!s->driven && s->link) {
         s->driven = true;
         pump(s, &d->me);
-        if (!d->me.done(d->me.arg) && !interrupt_pending(s) && s->link)
+        if (!d->me.done(d->me.arg) && !interrupt_came(s, &d->wait) && s->link && !to_deliver(s))
             sleep_on_link(s, &d->me, d->want, until);
         s->driven = false;
         pump(s, &d->me);
-        drive_outputs(s);
+        if (drive_outputs(s) && !s->driven && s->link)
+            pump(s, &d->me);                /* tasks may wait for the room that is there now */
     } else {
         bool helper = s->helper_state == HELPER_DRIVES;
         if (s->kept && s->link) {
@@ -260,7 +270,18 @@ static bool drive_turn(struct drive *d)
         s->claims -= helper;
         list_remove(&s->waiters, &d->me.node);
     }
-    return !interrupt_pending(s);
+    return !interrupt_came(s, &d->wait);
+}
+
+/* The token is handed on; all others who wait look whether the interrupt that came was for them as well. */
+static void leave(struct bfork_session *s, bool interrupted)
+{
+    for (LIST_EACH(&s->waiters, n)) {
+        if (interrupted || !s->driven)
+            pthread_cond_signal(&LIST_ENTRY(n, struct waiter, node)->cond);
+        if (!interrupted)
+            break;
+    }
 }
 
 int drive_try(struct bfork_session *s, bool (*done)(void *), void *arg, enum link_want want, uint64_t deadline,
@@ -268,10 +289,12 @@ int drive_try(struct bfork_session *s, bool (*done)(void *), void *arg, enum lin
 {
     struct drive d = { .s = s, .me = { .done = done, .arg = arg }, .want = want, .deadline = deadline,
                        .next_progress = progress ? clock_now() : CLOCK_NEVER };
-    bool interrupted = interrupt_pending(s);
+    bool interrupted = false;
+    char text[1400];
     int rc = 0;
     if (done(arg) && !progress)
         return 0;
+    d.wait = interrupt_begin(s);
     pthread_cond_init(&d.me.cond, NULL);
     while (!done(arg)) {
         uint64_t now = progress || deadline != CLOCK_NEVER ? clock_now() : 0;
@@ -291,13 +314,22 @@ int drive_try(struct bfork_session *s, bool (*done)(void *), void *arg, enum lin
             progress(progress_arg);
             pthread_mutex_lock(&s->lock);
             d.next_progress = now + PROGRESS_NS;
+            interrupted = interrupt_came(s, &d.wait);
+            continue;
+        }
+        d.look_at = waiting_look(s, text, sizeof(text));
+        if (*text) {
+            pthread_mutex_unlock(&s->lock);
+            waiting_say(text);
+            pthread_mutex_lock(&s->lock);
             continue;
         }
         interrupted = !drive_turn(&d);
     }
-    drive_outputs(s);
-    if (!s->driven && !list_empty(&s->waiters))     /* hand the token on */
-        pthread_cond_signal(&LIST_ENTRY(list_first(&s->waiters), struct waiter, node)->cond);
+    if (drive_outputs(s) && !s->driven && s->link)
+        pump(s, &d.me);
+    interrupt_end(&d.wait);
+    leave(s, rc == BFORK_EINTR);
     pthread_cond_destroy(&d.me.cond);
     return rc;
 }

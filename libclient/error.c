@@ -3,6 +3,7 @@
  */
 #include "error.h"
 #include "base/cpus.h"
+#include "base/text.h"
 
 #include <stdio.h>
 
@@ -49,6 +50,7 @@ static const struct { int status; const char *name;
     { BFORK_ENOTSUP, "not supported" },
     { BFORK_ENOINIT, "bfork_init was not called" },
     { BFORK_EFORKED, "used after fork" },
+    { BFORK_ETHREADS, "other threads run" },
     { BFORK_EKEY, "key or profile" },
     { BFORK_EUNREACHABLE, "unreachable" },
     { BFORK_EDENIED, "denied" },
@@ -211,6 +213,8 @@ size_t bfork_error_text(const bfork_error *e, char *buf, size_t size)
     put(buf, size, &at, "\n");
     put_block(buf, size, &at, "backtrace", e->backtrace);
     put_block(buf, size, &at, "the end of its stderr", e->output);
+    if (size)
+        text_clean(buf, strlen(buf), true);         /* it is for people, and from anywhere */
     return at;
 }
 

@@ -7,6 +7,7 @@
  */
 #include "client.h"
 
+#include "base/clock.h"
 #include "wire/value.h"
 
 #include <stdlib.h>
@@ -222,21 +223,185 @@ static void zero_refs(const bfork_ref *refs, size_t n)
     }
 }
 
-int bfork_future_result(bfork_future *f, const bfork_ref *refs, size_t n)
+/* What a task returned, into refs; strings by `lend` with ctx. */
+static int unpack(const uint8_t *data, size_t size, const bfork_ref *refs, size_t n, void *(*lends)(void *, size_t), void *ctx)
 {
+    static const uint8_t empty[1] = { 0x90 };   /* a task that returned nothing: an array of none */
     struct err e;
-    int rc = bfork_future_wait(f, BFORK_FOREVER);
+    if (n == 0)
+        return 0;
+    return value_unpack(size ? data : empty, size ? size : 1, refs, n, lends, ctx, &e) == 0 ? 0 : error_from(&e);
+}
+
+/* Waits; 0: it is well, and its result can be read into n places. */
+static int ready(bfork_future *f, int timeout_ms, const bfork_ref *refs, size_t n)
+{
+    int rc = bfork_future_wait(f, timeout_ms);
     if (rc == 0)
         rc = outcome(f);
+    if (rc == 0 && n && f->map)
+        rc = f->map->each ? error_set(BFORK_EINVAL, "this future holds the results of %llu elements: read each by bfork_result_at",
+                                      (unsigned long long)f->map->n)
+                          : error_set(BFORK_EINVAL, "the results of a map are in its array, not in its future");
+    if (rc != 0)
+        zero_refs(refs, n);
+    return rc;
+}
+
+int bfork_future_result_within(bfork_future *f, int timeout_ms, const bfork_ref *refs, size_t n)
+{
+    int rc = ready(f, timeout_ms, refs, n);
+    return rc == 0 ? unpack(f->data, f->size, refs, n, lend, f) : rc;
+}
+
+int bfork_future_result(bfork_future *f, const bfork_ref *refs, size_t n)
+{
+    return bfork_future_result_within(f, BFORK_FOREVER, refs, n);
+}
+
+/* ---- one element of many ----------------------------------------------------------------------------------------------------- */
+
+struct element { bfork_future *f; size_t index; };
+
+static bool element_done(void *arg)
+{
+    const struct element *e = arg;
+    return is_done(e->f) || e->f->map->each[e->index].settled;
+}
+
+/* How the element ended: as its own report, or the future's, says. */
+static int element_outcome(bfork_future *f, size_t index)
+{
+    const struct map_state *m = f->map;
+    const struct each_result *r = &m->each[index];
+    if (!r->settled)
+        return outcome(f);
+    if (r->kind == BFORK_OK)
+        return 0;
+    int rc = BFORK_OK;
+    pthread_mutex_lock(&f->s->lock);            /* errors of other elements may be on their way */
+    for (const struct kept_error *k = m->errors; k && rc == 0; k = k->next)
+        if (index >= k->index && index - k->index < k->count)
+            rc = error_again(k->error);
+    pthread_mutex_unlock(&f->s->lock);
+    return rc ? rc : error_set(r->kind, "element %zu: %s; more than 1000 failed, and this report was not kept", index,
+                               bfork_status_name(r->kind));
+}
+
+int bfork_future_result_at(bfork_future *f, size_t index, const bfork_ref *refs, size_t n)
+{
+    if (f && !f->map)
+        return index == 0 ? bfork_future_result(f, refs, n)
+                          : error_set(BFORK_EINVAL, "bfork_result_at: the future is of one task, and has no element %zu", index);
+    if (!f || !f->map->each || index >= f->map->n) {
+        zero_refs(refs, n);
+        if (!f)
+            return error_set(BFORK_EINVAL, "bfork_result_at: the future is NULL");
+        if (!f->map->each)
+            return error_set(BFORK_EINVAL, "bfork_result_at: the results of a map are in its array, not in its future");
+        return error_set(BFORK_EINVAL, "bfork_result_at: there is no element %zu among %llu", index, (unsigned long long)f->map->n);
+    }
+    struct element e = { f, index };
+    int rc = is_done(f) ? 0 : session_usable(f->s);
+    if (rc == 0 && !is_done(f)) {
+        pthread_mutex_lock(&f->s->lock);
+        rc = drive_wait(f->s, element_done, &e, LINK_NEXT, CLOCK_NEVER, NULL, NULL);
+        pthread_mutex_unlock(&f->s->lock);
+    }
+    if (rc == 0)
+        rc = element_outcome(f, index);
     if (rc != 0) {
         zero_refs(refs, n);
         return rc;
     }
+    return unpack(f->map->each[index].data, f->map->each[index].size, refs, n, lend, f);
+}
+
+/* ---- result and free in one -------------------------------------------------------------------------------------------------- */
+
+/* What bfork_take has lent to this thread: until its next take. */
+struct taken { uint8_t *data; struct string *strings; };
+static _Thread_local struct taken *taken;
+static pthread_key_t taken_key;
+
+static void taken_clear(void *arg)
+{
+    struct taken *t = arg;
+    for (struct string *at = t->strings, *next; at; at = next) {
+        next = at->next;
+        free(at);
+    }
+    free(t->data);
+    *t = (struct taken){ NULL, NULL };
+}
+
+static void taken_free(void *arg)
+{
+    taken_clear(arg);
+    free(arg);
+}
+
+static void taken_key_make(void)
+{
+    pthread_key_create(&taken_key, taken_free);
+}
+
+static void *lend_taken(void *ctx, size_t size)
+{
+    struct taken *t = ctx;
+    struct string *s = malloc(sizeof(*s) + size);
+    if (!s)
+        return NULL;
+    s->next = t->strings;
+    t->strings = s;
+    return s->text;
+}
+
+static int take_result(bfork_future *f, const bfork_ref *refs, size_t n)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
     if (n == 0)
         return 0;
-    static const uint8_t empty[1] = { 0x90 };   /* a task that returned nothing: an array of none */
-    rc = f->size ? value_unpack(f->data, f->size, refs, n, lend, f, &e) : value_unpack(empty, 1, refs, n, lend, f, &e);
-    return rc == 0 ? 0 : error_from(&e);
+    pthread_once(&once, taken_key_make);
+    if (!taken && (taken = calloc(1, sizeof(*taken))))
+        pthread_setspecific(taken_key, taken);
+    uint8_t *copy = malloc(f->size ? f->size : 1);
+    if (!taken || !copy) {
+        free(copy);
+        zero_refs(refs, n);
+        return error_set(BFORK_ENOMEM, "out of memory");
+    }
+    taken_clear(taken);
+    if (f->size)
+        memcpy(copy, f->data, f->size);
+    taken->data = copy;                         /* bytes are lent from it */
+    return unpack(copy, f->size, refs, n, lend_taken, taken);
+}
+
+int bfork_future_take(bfork_future *f, const bfork_ref *refs, size_t n)
+{
+    int rc = ready(f, BFORK_FOREVER, refs, n);
+    if (rc == 0)
+        rc = take_result(f, refs, n);
+    bfork_future_free(&f);
+    return rc;
+}
+
+int bfork_future_gather(bfork_future **f, size_t n)
+{
+    const bfork_error *first = NULL;
+    bfork_error *kept = NULL;
+    for (size_t i = 0; i < n; i++) {
+        int rc = bfork_future_result(f[i], NULL, 0);
+        if (rc != 0 && !first) {
+            kept = error_clone(bfork_last_error());
+            first = kept ? kept : error_no_memory();
+        }
+        bfork_future_free(&f[i]);
+    }
+    int rc = first ? error_again(first) : 0;
+    free(kept);
+    return rc;
 }
 
 int bfork_future_result_raw(bfork_future *f, const void **msgpack, size_t *size)
@@ -276,26 +441,6 @@ bfork_future *bfork_future_ref(bfork_future *f)
     if (f && !future_is_static(f))
         atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
     return f;
-}
-
-int bfork_future_cancel(bfork_future *f, int grace_ms)
-{
-    if (!f)
-        return error_set(BFORK_EINVAL, "bfork_future_cancel: the future is NULL");
-    if (grace_ms != 0)
-        return error_set(BFORK_ENOTSUP, "bfork_future_cancel: a grace is not supported: 0 kills a running task at once");
-    struct bfork_session *s = f->s;
-    if (is_done(f))
-        return error_set(BFORK_ESTATE, "bfork_future_cancel: it is done already");
-    if (session_usable(s) != 0)
-        return bfork_last_error()->kind;
-    pthread_mutex_lock(&s->lock);
-    if (f->job && f->job->core) {
-        session_cancel(f->job->core, f->map ? 0 : f->index, f->map ? UINT64_MAX : 1);
-        drive_kick(s, true);
-    }
-    pthread_mutex_unlock(&s->lock);
-    return 0;
 }
 
 void bfork_future_free(bfork_future **fp)

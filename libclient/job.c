@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define OUTPUTS_MAX (32ull << 20)   /* bytes that wait to be told to the program; what comes beyond that is dropped */
 #define JOBS_OPEN 64                /* submit jobs kept open in a pool; the least recently used one is closed then */
 
 static const bfork_options defaults;
@@ -40,10 +39,11 @@ int job_spec(struct bfork_session *s, const struct job_shape *shape, struct wire
         return rc;
     *ret_fn = known->doc;
     *ret = (struct wire_job_spec){
-        .kind = shape->map ? WIRE_JOB_MAP : WIRE_JOB_TASKS, .fn = wire_bin_of(known->doc->data, known->doc->size),
+        .kind = shape->kind, .fn = wire_bin_of(known->doc->data, known->doc->size),
         .in_size = shape->in_size, .out_size = shape->out_size, .run_limit_ms = (uint64_t)o->run_limit_ms, .retries = o->retries,
         .chunk = o->chunk, .seed = o->seed, .context = wire_bin_of(o->context.data, o->context.size),
-        .name = WIRE_STR(o->name ? o->name : ""), .client_pid = (uint32_t)getpid(), .total = shape->map ? shape->total : 0 };
+        .name = WIRE_STR(o->name ? o->name : ""), .client_pid = (uint32_t)getpid(), .total = shape->map ? shape->total : 0,
+        .needs = shape->told ? WIRE_FEATURE_STREAM : 0, .streamed = shape->told != NULL };
     return 0;
 }
 
@@ -104,6 +104,7 @@ static int job_make(struct bfork_pool *p, const struct job_shape *shape, struct 
     j->pool = p;
     j->lane = lane;
     j->map = shape->map;
+    j->told = shape->told;
     j->symbol = known->symbol;
     list_push_front(&p->jobs, &j->node);
     *ret = j;
@@ -119,7 +120,8 @@ int job_find(struct bfork_pool *p, const struct job_shape *shape, struct job **r
         struct job *j = LIST_ENTRY(n, struct job, node);
         if (j->map || j->closed)
             continue;
-        if (!shape->map && same_function(&j->function, &shape->function) && same_options(&j->options, o)) {
+        if (!shape->map && j->told == shape->told && same_function(&j->function, &shape->function) &&
+            same_options(&j->options, o)) {
             if (list_first(&p->jobs) != n) {
                 list_remove(&p->jobs, n);
                 list_push_front(&p->jobs, n);
@@ -196,12 +198,17 @@ void job_forget(struct job *j)
     job_free(j);
 }
 
+struct bfork_future *job_future(const struct job *j, uint64_t index)
+{
+    return index >= j->base && index < j->next ? j->slots[index & j->mask] : NULL;
+}
+
 /* Takes the future of this index out, or NULL. */
 static struct bfork_future *job_take(struct job *j, uint64_t index)
 {
+    struct bfork_future *f = job_future(j, index);
     if (index < j->base || index >= j->next)
         return NULL;
-    struct bfork_future *f = j->slots[index & j->mask];
     j->slots[index & j->mask] = NULL;
     while (j->base < j->next && !j->slots[j->base & j->mask])
         j->base++;
@@ -266,53 +273,4 @@ void job_fail(struct job *j, const bfork_error *e)
             atomic_fetch_sub(&j->pool->s->refs, 1);
     }
     job_forget(j);
-}
-
-/* Queued: the program's function for output, or a slow terminal, must not run under the lock. */
-static void queue_output(struct job *j, const struct wire_output *from, int stream, const void *bytes, size_t size)
-{
-    struct bfork_session *s = j->pool->s;
-    size_t host = from->host.n < WIRE_NAME_MAX ? from->host.n : WIRE_NAME_MAX;
-    struct output *o = malloc(sizeof(*o) + size);
-    if (!o)
-        return;                             /* lossy: and said to be */
-    memset(o, 0, sizeof(*o));
-    if (host)
-        memcpy(o->host, from->host.p, host);
-    o->who = (bfork_error){ .index = from->index,
-                            .pid = from->pid,
-                            .message = "",
-                            .function = j->symbol ? j->symbol : "",
-                            .where = "",
-                            .host = o->host,
-                            .backtrace = "",
-                            .output = "" };
-    o->stream = stream;
-    o->size = size;
-    memcpy(o->bytes, bytes, size);
-    s->output_bytes += size;
-    list_push_back(&s->outputs, &o->node);
-}
-
-static void say(struct job *j, const struct wire_output *from, const char *text)
-{
-    queue_output(j, from, 2, text, strlen(text));
-}
-
-void job_output(void *ctx, void *user, const struct wire_output *from, struct slice bytes)
-{
-    struct job *j = user;
-    struct bfork_session *s = j->pool->s;
-    (void)ctx;
-    if (s->output_dropped)
-        return;
-    if (s->output_bytes + bytes.size > OUTPUTS_MAX) {
-        s->output_dropped = true;           /* until all that waits has been told */
-        say(j, from, "broadfork: what tasks print is dropped from here on: 32 MiB of it wait for the program to take them\n");
-        return;
-    }
-    if (bytes.size)
-        queue_output(j, from, from->stream == 2 ? 2 : 1, bytes.data, bytes.size);
-    if (from->cut)
-        say(j, from, "broadfork: the rest of what this task prints is dropped: it is more than one task may print\n");
 }

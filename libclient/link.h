@@ -32,6 +32,9 @@ struct link_ops {
     void (*digest)(struct link *l, const void *p, size_t n, uint8_t out[WIRE_DIGEST]);
     /* Digest and size of this process's executable, or of our runner (runner: zero bytes of digest). */
     int (*program)(struct link *l, uint8_t out[WIRE_DIGEST], uint64_t *ret_size, struct err *e);
+    /* The caller's memory as it is now, as a program whose digest stands for it until it is dropped. NULL: not on this link. */
+    int (*fork)(struct link *l, uint8_t out[WIRE_DIGEST], struct err *e);
+    void (*drop_fork)(struct link *l, const uint8_t digest[WIRE_DIGEST]);
 };
 
 struct link { const struct link_ops *ops; };
@@ -39,6 +42,10 @@ struct link { const struct link_ops *ops; };
 /* What a link tells its session beside what goes through the core. */
 struct link_events {
     void (*failed)(void *ctx, int code, const char *text);              /* for good: outstanding work fails */
+    void (*warning)(void *ctx, const char *text);                       /* work goes on, with less than was asked for */
+    /* Task processes of this machine have printed it, but no task: a preload, an initializer. */
+    void (*printed)(void *ctx, uint32_t pid, int stream, const void *bytes, size_t size);
+    uint64_t output_window;                     /* of tasks of this machine: bytes printed and not taken; 0: 16 MiB */
     void *ctx;
 };
 

@@ -59,35 +59,49 @@ static void finish(struct job *j, struct bfork_future *f)
     job_forget(j);
 }
 
+void map_fail_elements(struct map_state *m, uint64_t first, uint32_t count, const struct wire_outcome *o)
+{
+    map_keep_error(m, first, count, o);
+    for (uint32_t i = 0; m->status && i < count; i++)
+        m->status[first + i] = o->kind;
+    for (uint32_t i = 0; m->each && i < count; i++)
+        m->each[first + i].kind = (int16_t)o->kind;
+    m->failed += count;
+}
+
+static void take_results(struct map_state *m, const struct wire_item *item)
+{
+    if (!(item->flags & WIRE_FIXED) || item->size != m->out_size) {
+        const struct wire_outcome o = { .kind = BFORK_EPROTOCOL, .message = WIRE_STR("a result of another size came back") };
+        map_fail_elements(m, item->first, item->count, &o);
+        return;
+    }
+    if (m->out_size)
+        memcpy((uint8_t *)m->out + item->first * m->out_size, item->body.data, (size_t)item->count * m->out_size);
+    if (m->status)
+        memset(m->status + item->first, 0, item->count * sizeof(*m->status));
+}
+
 void map_outcomes(struct job *j, const struct wire_item *item)
 {
     struct bfork_future *f = j->future;
     struct map_state *m = f->map;
-    if (item->kind == WIRE_OK) {
-        if (!(item->flags & WIRE_FIXED) || item->size != m->out_size) {
-            const struct wire_outcome o = { .kind = BFORK_EPROTOCOL, .message = WIRE_STR("a result of another size came back") };
-            map_keep_error(m, item->first, item->count, &o);
-            for (uint32_t i = 0; m->status && i < item->count; i++)
-                m->status[item->first + i] = o.kind;
-            m->failed += item->count;
-        } else {
-            if (m->out_size)
-                memcpy((uint8_t *)m->out + item->first * m->out_size, item->body.data,
-                       (size_t)item->count * m->out_size);
-            if (m->status)
-                memset(m->status + item->first, 0, item->count * sizeof(*m->status));
-        }
+    struct wire_outcome o;
+    struct err e;
+    if (item->kind == WIRE_OK && m->each) {
+        each_results(m, item);
+    } else if (item->kind == WIRE_OK) {
+        take_results(m, item);
     } else {
-        struct wire_outcome o;
-        struct err e;
         if (wire_outcome_decode(item->body.data, item->body.size, &o, &e) != 0)
             o = (struct wire_outcome){ .kind = BFORK_EPROTOCOL, .message = WIRE_STR("an outcome that cannot be read came back") };
-        map_keep_error(m, item->first, item->count, &o);
-        for (uint32_t i = 0; m->status && i < item->count; i++)
-            m->status[item->first + i] = o.kind;
-        m->failed += item->count;
+        map_fail_elements(m, item->first, item->count, &o);
     }
     m->settled += item->count;
+    for (uint32_t i = 0; m->each && i < item->count; i++)
+        m->each[item->first + i].settled = true;
+    if (m->each && m->settled < m->n)
+        f->s->stirred = true;               /* somebody may wait for one element */
     if (m->settled == m->n)
         finish(j, f);
 }
@@ -103,10 +117,14 @@ void map_abandon(struct bfork_future *f)
 {
     struct job *j = f->job;
     struct session_job *core = j->core;
+    bool copied = f->map->each != NULL;
     f->error = error_new(BFORK_CANCELLED, "the future was freed before the map was done");
     f->map->failed++;
     finish(j, f);                           /* forgets the job: what follows is told to nobody */
-    session_job_abandon(core);
+    if (copied)
+        session_cancel(core, 0, UINT64_MAX);
+    else
+        session_job_abandon(core);          /* the array is the caller's again */
     drive_kick(f->s, true);
 }
 
@@ -119,6 +137,7 @@ void map_state_free(struct map_state *m)
         free(k->error);
         free(k);
     }
+    each_free(m);
     free(m);
 }
 
@@ -150,13 +169,15 @@ static int map_check(bfork_pool *p, bfork_map_fn *fn, size_t n, const void *in, 
         return error_set(BFORK_EINVAL, "map: the function is NULL");
     if (n && ((!in && in_size) || (!out && out_size)))
         return error_set(BFORK_EINVAL, "map: an array is NULL");
+    size_t most = in_size > out_size ? in_size : out_size;
+    if (n > PTRDIFF_MAX / (most ? most : 1))
+        return error_set(BFORK_EINVAL, "map: no array has %zu elements of %zu bytes: is the number negative?", n, most);
     if (in_size > WIRE_TASK_MAX || out_size > WIRE_TASK_MAX)
-        return error_set(BFORK_ETOOBIG, "map: an element has %zu bytes; at most %u travel", in_size > out_size ? in_size : out_size,
-                         WIRE_TASK_MAX);
+        return error_set(BFORK_ETOOBIG, "map: an element has %zu bytes; at most %u travel", most, WIRE_TASK_MAX);
     return 0;
 }
 
-static struct bfork_future *map_future(bfork_pool *p, void *out, size_t out_size, size_t n, const bfork_options *o)
+struct bfork_future *map_future(bfork_pool *p, void *out, size_t out_size, size_t n, const bfork_options *o)
 {
     struct map_state *m = calloc(1, sizeof(*m));
     struct bfork_future *f = m ? future_new(p->s) : NULL;
@@ -178,6 +199,15 @@ static struct bfork_future *map_future(bfork_pool *p, void *out, size_t out_size
     return f;
 }
 
+void map_adopt(struct job *j, struct bfork_future *f)
+{
+    f->job = j;
+    atomic_fetch_add(&f->refs, 1);
+    j->future = f;
+    j->left++;
+    j->pool->pending++;
+}
+
 /* Gives the map of f to the session. */
 static int map_start(bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const void *in)
 {
@@ -192,11 +222,7 @@ static int map_start(bfork_pool *p, struct bfork_future *f, const struct job_sha
         return rc;
     }
     if (session_map_add(j->core, (struct slice){ array, in, size }, shape->in_size, shape->total) == 0) {
-        f->job = j;
-        atomic_fetch_add(&f->refs, 1);
-        j->future = f;
-        j->left++;
-        p->pending++;
+        map_adopt(j, f);
     } else {
         rc = error_set(BFORK_ENOMEM, "out of memory");
     }
@@ -217,7 +243,7 @@ bfork_future *bfork_pool_map_async(bfork_pool *p, bfork_map_fn *fn, const void *
         return future_failed(rc);
     struct bfork_session *s = p->s;
     const struct job_shape shape = { .function.fn = (void (*)(void))fn, .options = o, .in_size = (uint32_t)in_size,
-                                     .out_size = (uint32_t)out_size, .map = true, .total = n };
+                                     .out_size = (uint32_t)out_size, .kind = WIRE_JOB_MAP, .map = true, .total = n };
     pthread_mutex_lock(&s->lock);
     struct bfork_future *f = map_future(p, out, out_size, n, o);
     if (f && n == 0) {

@@ -12,6 +12,7 @@
 #include "wire/value.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,7 +27,7 @@ static bool is_static(const struct bfork_pool *p)
     return p == &no_memory_pool;
 }
 
-static bool usable(struct bfork_pool *p)
+bool pool_usable(const struct bfork_pool *p)
 {
     return p && !is_static(p) && p->s->kind != KIND_FAILED && *p->s->fork_guard;
 }
@@ -49,10 +50,18 @@ static int check_options(int processes, const bfork_pool_options *o)
         return 0;
     if (o->flags || !all_zero(o->reserved, sizeof(o->reserved) / sizeof(o->reserved[0])))
         return error_set(BFORK_EINVAL, "bfork_pool_new: flags and reserved fields of the options must be 0");
+    if (o->start > BFORK_START_EXEC || o->reserved32)
+        return error_set(BFORK_EINVAL, "bfork_pool_new: start is %u, reserved32 is %u: a BFORK_START_… and 0 are needed", o->start,
+                         o->reserved32);
+    if (o->start == BFORK_START_EXEC)
+        return error_set(BFORK_ENOTSUP, "bfork_pool_new: BFORK_START_EXEC is not supported: use BFORK_START_SPAWN");
     if (o->close_limit_ms < 0)
         return error_set(BFORK_EINVAL, "bfork_pool_new: close_limit_ms is %lld", (long long)o->close_limit_ms);
     if (o->nargs && !o->args)
         return error_set(BFORK_EINVAL, "bfork_pool_new: nargs is %zu and args is NULL", o->nargs);
+    if (o->cwd && (o->cwd[0] != '/' || strlen(o->cwd) > WIRE_CWD_MAX))
+        return error_set(BFORK_EINVAL, "bfork_pool_new: cwd is \"%.200s\"; a path from / of at most %u bytes is needed", o->cwd,
+                         WIRE_CWD_MAX);
     for (size_t i = 0; o->env && o->env[i]; i++)
         if (!strchr(o->env[i], '=') || o->env[i][0] == '=')
             return error_set(BFORK_EINVAL, "bfork_pool_new: env[%zu] is \"%s\"; NAME=value is needed", i, o->env[i]);
@@ -69,6 +78,8 @@ static int copy_options(struct bfork_pool *p, const bfork_pool_options *o)
     p->options = *o;
     p->close_limit_ms = o->close_limit_ms;
     if (o->name && !(p->name = strdup(o->name)))
+        return error_set(BFORK_ENOMEM, "out of memory");
+    if (o->cwd && !(p->spec_cwd = strdup(o->cwd)))
         return error_set(BFORK_ENOMEM, "out of memory");
     if (o->nargs) {
         size_t size = value_size(o->args, o->nargs, &e);
@@ -88,6 +99,31 @@ static int copy_options(struct bfork_pool *p, const bfork_pool_options *o)
     return 0;
 }
 
+/* The caller's memory, kept as it is now. In serial mode tasks have it anyway. */
+static int fork_now(struct bfork_pool *p)
+{
+    struct bfork_session *s = p->s;
+    struct err e;
+    if (p->options.start != BFORK_START_FORK || s->kind == KIND_SERIAL)
+        return 0;
+    if (!s->link->ops->fork)
+        return error_set(BFORK_ENOTSUP, "bfork_pool_new: BFORK_START_FORK works on this machine only (local:), not on a cluster: "
+                         "workers start the program anew; give tasks what they need by arguments, options.context or preload");
+    pthread_mutex_lock(&s->lock);
+    int rc = s->link->ops->fork(s->link, p->fork_digest, &e);
+    pthread_mutex_unlock(&s->lock);
+    p->forked = rc == 0;
+    return rc == 0 ? 0 : error_from(&e);
+}
+
+/* In serial mode the program's pools are at hand in its tasks; waiting for them would be waiting for itself. */
+static int refuse_inside(void)
+{
+    if (!task_is_inside())
+        return 0;
+    return error_set(BFORK_ENOTSUP, "a task cannot use pools yet: return what is to be done, and let the program submit it");
+}
+
 bfork_pool *bfork_pool_new(bfork_session *s, int processes, const bfork_pool_options *o)
 {
     struct bfork_pool *p = calloc(1, sizeof(*p));
@@ -104,15 +140,21 @@ bfork_pool *bfork_pool_new(bfork_session *s, int processes, const bfork_pool_opt
         session_ref(s);
     int rc = session_usable(p->s);
     if (rc == 0)
+        rc = refuse_inside();
+    if (rc == 0)
         rc = check_options(processes, o);
+    if (rc == 0 && o && o->cwd && p->s->kind == KIND_SERIAL)
+        rc = error_set(BFORK_ENOTSUP, "bfork_pool_new: cwd: with serial: tasks run in this process, in its directory");
     if (rc == 0)
         rc = copy_options(p, o);
+    if (rc == 0)
+        rc = fork_now(p);
     if (rc != 0) {
         p->error = error_clone(bfork_last_error());
         if (!p->error)
             p->error = (bfork_error *)(uintptr_t)error_no_memory();
     }
-    if (usable(p)) {
+    if (pool_usable(p)) {
         pthread_mutex_lock(&p->s->lock);
         list_push_back(&p->s->pools, &p->node);
         pthread_mutex_unlock(&p->s->lock);
@@ -127,6 +169,8 @@ int pool_begin(struct bfork_pool *p, const bfork_options *o)
     if (is_static(p))
         return error_set(BFORK_ENOMEM, "out of memory when the pool was made");
     int rc = session_usable(p->s);
+    if (rc == 0)
+        rc = refuse_inside();
     if (rc != 0)
         return rc;
     if (p->error)
@@ -165,7 +209,9 @@ static int pool_spec(struct bfork_pool *p, int which, struct buf **ret)
     struct wire_pool_spec spec = { .arch = WIRE_STR(BASE_ARCH), .max_tasks = o->max_tasks };
     int rc = 0;
     if (which == LANE_PROGRAM) {
-        if (s->link->ops->program(s->link, digest, &spec.program_size, &e) != 0)
+        if (p->forked)
+            memcpy(digest, p->fork_digest, sizeof(digest));
+        else if (s->link->ops->program(s->link, digest, &spec.program_size, &e) != 0)
             return error_from(&e);
         spec.program = wire_bin_of(digest, WIRE_DIGEST);
         spec.program_name = WIRE_STR(program_invocation_short_name);
@@ -179,6 +225,8 @@ static int pool_spec(struct bfork_pool *p, int which, struct buf **ret)
     }
     if (p->spec_env)
         spec.env = wire_bin_of(p->spec_env->data, p->spec_env->size);
+    if (p->spec_cwd)
+        spec.cwd = WIRE_STR(p->spec_cwd);
     if (rc == 0 && !(*ret = wire_pool_spec_encode(&spec)))
         rc = error_set(BFORK_ETOOBIG, "the pool's arguments and environment are larger than %u bytes together", WIRE_SPEC_MAX);
     return rc;
@@ -212,13 +260,15 @@ int pool_lane(struct bfork_pool *p, int which, struct lane **ret)
     return 0;
 }
 
-/* A state with a code says that the pool cannot run: its tasks end so, by outcomes of their own. */
+/* A state with a code says that the pool cannot run: its tasks end so, by outcomes of their own. A text without a code says why it
+ * has no slots for the time being. */
 void pool_state(void *ctx, void *user, uint32_t slots, int32_t code, struct wire_str text)
 {
     struct lane *l = user;
     char line[WIRE_TEXT_MAX + 1];
     (void)ctx;
     l->slots = slots;
+    snprintf(l->why, sizeof(l->why), "%.*s", slots || code < 0 ? 0 : (int)text.n, text.n ? text.p : "");
     if (code < 0 && !l->error) {
         size_t n = text.n < WIRE_TEXT_MAX ? text.n : WIRE_TEXT_MAX;
         memcpy(line, text.p, n);
@@ -253,8 +303,10 @@ int bfork_pool_wait(bfork_pool *p, int slots, int timeout_ms)
         return w.slots <= 1 ? 0 : error_set(BFORK_EINVAL, "bfork_pool_wait: a serial session has one slot, never %d", slots);
     pthread_mutex_lock(&s->lock);
     rc = first_lane(p, &w.lane);
+    p->slots_awaited++;
     if (rc == 0)
         rc = drive_wait(s, has_slots, &w, LINK_NEXT, drive_deadline(timeout_ms), NULL, NULL);
+    p->slots_awaited--;
     if (rc == BFORK_ETIMEDOUT)
         rc = error_set(BFORK_ETIMEDOUT, "the pool has %u of %d slots after %d ms: see bfork workers", w.lane->slots, w.slots,
                        timeout_ms);
@@ -327,7 +379,7 @@ bfork_session *bfork_pool_session(bfork_pool *p)
 
 void bfork_pool_close(bfork_pool *p)
 {
-    if (!usable(p))
+    if (!pool_usable(p))
         return;
     struct bfork_session *s = p->s;
     pthread_mutex_lock(&s->lock);
@@ -340,22 +392,10 @@ void bfork_pool_close(bfork_pool *p)
     pthread_mutex_unlock(&s->lock);
 }
 
-static void cancel_all(struct bfork_pool *p)
-{
-    for (LIST_EACH_SAFE(&p->jobs, n, after)) {
-        struct job *j = LIST_ENTRY(n, struct job, node);
-        struct session_job *core = j->core;
-        if (j->left)
-            session_cancel(core, 0, UINT64_MAX);    /* may settle all there is: j can be gone after this */
-    }
-    if (p->pending)
-        drive_kick(p->s, true);
-}
-
 void bfork_pool_terminate(bfork_pool *p)
 {
     bfork_pool_close(p);
-    if (!usable(p))
+    if (!pool_usable(p))
         return;
     pthread_mutex_lock(&p->s->lock);
     cancel_all(p);
@@ -414,12 +454,13 @@ void bfork_pool_free(bfork_pool **pp)
     if (s->kind != KIND_FAILED && !*s->fork_guard)
         return;                             /* the parent's */
     bfork_pool_close(p);
-    if (usable(p)) {
+    if (pool_usable(p)) {
         int limit = p->close_limit_ms > 0 && p->close_limit_ms < INT32_MAX ? (int)p->close_limit_ms : BFORK_FOREVER;
         bfork_error *before = error_clone(bfork_last_error());     /* free leaves the thread's last error alone */
-        if (s->kind != KIND_SERIAL && bfork_pool_join(p, limit) != 0) {
+        int rc = s->kind == KIND_SERIAL ? 0 : bfork_pool_join(p, limit);
+        if (rc != 0) {
             bfork_pool_terminate(p);
-            int rc = interrupt_pending(s) ? 0 : bfork_pool_join(p, 2000);
+            rc = rc == BFORK_EINTR ? 0 : bfork_pool_join(p, 2000);
             (void)rc;                       /* what is left is dropped below */
         }
         if (before && before->kind)
@@ -432,6 +473,8 @@ void bfork_pool_free(bfork_pool **pp)
             drive_kick(s, true);
         if (s->link && p->options.finalizer)    /* the session's end would kill them */
             drive_try(s, have_ended, s, LINK_NEXT, drive_deadline(FINALIZERS_MS), NULL, NULL);
+        if (p->forked && s->link)
+            s->link->ops->drop_fork(s->link, p->fork_digest);
         pthread_mutex_unlock(&s->lock);
         if (s->kind == KIND_SERIAL)
             serial_pool_free(p);
@@ -440,6 +483,7 @@ void bfork_pool_free(bfork_pool **pp)
         free(p->error);
     buf_unref(&p->spec_args);
     buf_unref(&p->spec_env);
+    free(p->spec_cwd);
     pthread_mutex_destroy(&p->serial_lock);
     free(p->name);
     free(p);

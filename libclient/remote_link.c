@@ -12,6 +12,7 @@
 #include "bfork.h"
 #include "exec/object.h"
 #include "remote/transport.h"
+#include "wire/times.h"
 
 #include <dlfcn.h>
 #include <errno.h>
@@ -20,9 +21,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BACKOFF_FIRST (20 * CLOCK_MS)
-#define BACKOFF_MOST (1000 * CLOCK_MS)
-#define RECONNECT_LIMIT (120 * CLOCK_SEC)
+#define BACKOFF_FIRST (TIME_CLIENT_FIRST_MS * CLOCK_MS)
+#define BACKOFF_MOST (TIME_CLIENT_RETRY_MS * CLOCK_MS)
+#define RECONNECT_LIMIT (TIME_CLIENT_GIVE_UP_MS * CLOCK_MS)
 #define REMOTE_OBJECT "libbfork-remote.so.0"
 #define RECV_TURN 256               /* messages a turn */
 
@@ -135,10 +136,10 @@ static bool watch_state(struct remote *r, uint64_t now)
 }
 
 /* The broker pulls our program: a piece for each BLOB_GET. */
-static void give_blob(struct remote *r, const struct wire_blob *asked)
+static void give_blob(struct remote *r, const struct wire_blob *asked, uint32_t request)
 {
-    struct wire_msg m = { .type = WIRE_BLOB_NONE, .u.blob = *asked };
-    uint32_t size = asked->size < WIRE_PIECE_MAX ? asked->size : WIRE_PIECE_MAX;
+    struct wire_msg m = { .type = WIRE_BLOB_NONE, .request = request, .u.blob = *asked };
+    uint32_t size = asked->size && asked->size < WIRE_PIECE_MAX ? asked->size : WIRE_PIECE_MAX;
     struct buf *piece = NULL;
     if (r->program_fd < 0 || asked->digest.n != WIRE_DIGEST || memcmp(asked->digest.p, r->program_digest, WIRE_DIGEST) != 0) {
         m.u.blob.text = WIRE_STR("this client has no such blob");
@@ -160,6 +161,14 @@ static void give_blob(struct remote *r, const struct wire_blob *asked)
     buf_unref(&piece);
 }
 
+/* It is there, but has no place for us, and says why. */
+static void try_later(struct remote *r, uint64_t now, const struct wire_error_head *said)
+{
+    err_set(&r->why, BFORK_EUNREACHABLE, "the broker %s has no place for this connection: %.*s; trying again",
+            r->table->endpoint(r->transport), (int)said->text.n, said->text.p);
+    lost(r, now);
+}
+
 static bool receives(struct remote *r, uint64_t now)
 {
     bool any = false;
@@ -177,7 +186,9 @@ static bool receives(struct remote *r, uint64_t now)
             break;
         }
         if (m.type == WIRE_BLOB_GET)
-            give_blob(r, &m.u.blob);
+            give_blob(r, &m.u.blob, m.request);
+        else if (m.type == WIRE_RESET && m.u.error.code == BFORK_EAGAIN)
+            try_later(r, now, &m.u.error);
         else
             session_recv(r->core, now, &m);
         buf_unref(&frame);

@@ -6,9 +6,13 @@
 
 #include "base/clock.h"
 #include "task/task.h"
+#include "wire/value.h"
 
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int run_hook(struct bfork_pool *p, bfork_task_fn *fn)
 {
@@ -31,6 +35,21 @@ static int run_hook(struct bfork_pool *p, bfork_task_fn *fn)
     return rc;
 }
 
+/* Once, before the first task: what tasks find changed here they would not find in processes of their own. */
+static void warn_of_globals(struct bfork_pool *p)
+{
+    static _Atomic bool looked;
+    const void *const handles[] = { p, p->s, NULL };
+    char names[1024];
+    if (p->s->quiet || p->options.start == BFORK_START_FORK || atomic_exchange(&looked, true))
+        return;
+    if (globals_changed(names, sizeof(names), handles))
+        fprintf(stderr, "%s: serial: the program has changed these variables since bfork_init: %s. Task processes have them as the "
+                "program starts with: if tasks use them, results differ from this; give them as arguments, options.context or in a "
+                "preload\n",
+                program_invocation_short_name, names);
+}
+
 /* What a task process does before its first task. */
 static int start(struct bfork_pool *p)
 {
@@ -38,6 +57,7 @@ static int start(struct bfork_pool *p)
     if (p->started)
         return p->start_error ? error_again(p->start_error) : 0;
     p->started = true;
+    warn_of_globals(p);
     int rc = task_runner_new(&p->runner, &e);
     if (rc != 0)
         error_from(&e);
@@ -86,6 +106,18 @@ static struct wire_outcome named(const struct wire_outcome *o, uint64_t index, c
     return named_;
 }
 
+/* A streamed command here: told under the pool's lock, as it is the command line's only, which calls nothing from there. */
+struct serial_print { struct bfork_pool *p; struct bfork_future *f; bfork_internal_output_fn *told; struct interruptible wait; };
+
+static bool print(void *ctx, uint64_t index, int stream, const void *bytes, size_t size)
+{
+    const struct serial_print *sp = ctx;
+    const bfork_error from = { .index = index, .pid = getpid(), .attempt = 1, .message = "", .function = "", .where = "",
+                               .host = "", .backtrace = "", .output = "" };
+    sp->told(sp->f->data_of_user, &from, stream, bytes, size);
+    return !interrupt_came(sp->p->s, &sp->wait);
+}
+
 void serial_submit(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const uint8_t *args, size_t size)
 {
     struct task_job *j = NULL;
@@ -96,7 +128,10 @@ void serial_submit(struct bfork_pool *p, struct bfork_future *f, const struct jo
     int rc = job_index(p, shape, &f->index);
     pthread_mutex_unlock(&p->s->lock);
     pthread_mutex_lock(&p->serial_lock);
-    if (rc != 0 || begin(p, shape, &j, &symbol) != 0) {
+    struct serial_print sp = { p, f, shape->told, interrupt_begin(p->s) };
+    if (rc == 0 && (rc = begin(p, shape, &j, &symbol)) == 0)
+        task_runner_print(p->runner, shape->told ? print : NULL, &sp);
+    if (rc != 0) {
         future_settle_error(f, error_clone(bfork_last_error()));
     } else if (task_run(p->runner, j, f->index, f->index, 0, args, size, NULL, &result, &o)) {
         result.buf = NULL;                  /* lent until the next run: copied */
@@ -106,67 +141,131 @@ void serial_submit(struct bfork_pool *p, struct bfork_future *f, const struct jo
         future_settle_error(f, error_new_outcome(&full));
     }
     task_job_free(&j);
+    interrupt_end(&sp.wait);
     pthread_mutex_unlock(&p->serial_lock);
 }
 
-static void one_element(struct bfork_pool *p, struct bfork_future *f, struct task_job *j, uint64_t i, const uint8_t *in,
-                        size_t in_size, uint8_t *scratch, const char *symbol)
+/* The elements of a map or of each, one after another. */
+struct serial_map { struct bfork_pool *p; struct bfork_future *f; struct task_job *j; const char *symbol; uint8_t *scratch; };
+
+static void element_done(struct serial_map *sm, uint64_t i, bool well, struct slice result, const struct wire_outcome *o)
 {
-    struct map_state *m = f->map;
-    struct slice result;
-    const struct wire_outcome *o;
-    memset(scratch, 0, m->out_size);
-    if (task_run(p->runner, j, i, i, 0, in + i * in_size, in_size, scratch, &result, &o)) {
+    static const struct wire_outcome no_memory = { .kind = BFORK_ENOMEM, .message = { "out of memory for a result", 26 } };
+    struct map_state *m = sm->f->map;
+    result.buf = NULL;                      /* lent until the next run: copied */
+    if (well && m->each && !each_keep(m, i, result)) {
+        well = false;
+        o = &no_memory;
+    }
+    if (!well) {
+        const struct wire_outcome full = named(o, i, sm->symbol);
+        map_fail_elements(m, i, 1, &full);
+    } else {
         if (m->out_size)
-            memcpy((uint8_t *)m->out + i * m->out_size, scratch, m->out_size);
+            memcpy((uint8_t *)m->out + i * m->out_size, sm->scratch, m->out_size);
         if (m->status)
             m->status[i] = 0;
-    } else {
-        const struct wire_outcome full = named(o, i, symbol);
-        map_keep_error(m, i, 1, &full);
-        m->failed++;
-        if (m->status)
-            m->status[i] = full.kind;
     }
+    if (m->each)
+        m->each[i].settled = true;
     m->settled++;
 }
 
-void serial_map(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const void *in)
+static void map_element(struct serial_map *sm, uint64_t i, const uint8_t *in, size_t in_size)
+{
+    struct slice result = { NULL, NULL, 0 };
+    const struct wire_outcome *o = NULL;
+    memset(sm->scratch, 0, sm->f->map->out_size);
+    bool well = task_run(sm->p->runner, sm->j, i, i, 0, in + i * in_size, in_size, sm->scratch, &result, &o);
+    element_done(sm, i, well, result, o);
+}
+
+static void each_element(struct serial_map *sm, uint64_t i, const struct each_input *in)
+{
+    static const struct wire_outcome no_memory = { .kind = BFORK_ENOMEM, .message = { "out of memory for arguments", 27 } };
+    struct slice result = { NULL, NULL, 0 };
+    const struct wire_outcome *o = &no_memory;
+    struct err e;
+    const bfork_arg a = each_arg(in, i);
+    size_t size = value_size(&a, 1, &e);
+    uint8_t *args = malloc(size);
+    bool well = false;
+    if (args) {
+        value_pack(&a, 1, args);
+        well = task_run(sm->p->runner, sm->j, i, i, 0, args, size, NULL, &result, &o);
+    }
+    element_done(sm, i, well, result, o);
+    free(args);
+}
+
+static void tell_progress(struct serial_map *sm, uint64_t *told)
+{
+    struct map_state *m = sm->f->map;
+    bfork_progress now;
+    if (!m->progress || (m->settled != m->n && clock_now() - *told <= 100 * CLOCK_MS))
+        return;
+    map_read_progress(m, &now);
+    pthread_mutex_unlock(&sm->p->serial_lock);      /* a callback never runs under a lock */
+    m->told = m->settled == m->n;
+    m->progress(m->progress_data, &now);
+    pthread_mutex_lock(&sm->p->serial_lock);
+    *told = clock_now();
+}
+
+static void run_elements(struct serial_map *sm, const struct job_shape *shape, const void *in, const struct each_input *each)
+{
+    struct map_state *m = sm->f->map;
+    uint64_t told = 0;
+    const struct interruptible wait = interrupt_begin(sm->p->s);
+    for (uint64_t i = 0; i < m->n && !interrupt_came(sm->p->s, &wait); i++) {
+        if (each)
+            each_element(sm, i, each);
+        else
+            map_element(sm, i, in, shape->in_size);
+        tell_progress(sm, &told);
+    }
+    interrupt_end(&wait);
+    if (m->settled < m->n) {
+        error_set(BFORK_EINTR, "interrupted after %llu of %llu elements", (unsigned long long)m->settled, (unsigned long long)m->n);
+        sm->f->error = error_clone(bfork_last_error());
+        m->failed += m->n - m->settled;
+        map_status_rest(m, BFORK_CANCELLED);
+    } else if (m->failed) {
+        sm->f->error = m->lowest_error ? error_clone(m->lowest_error) : NULL;
+    }
+    if (m->failed && !sm->f->error)
+        sm->f->error = (bfork_error *)(uintptr_t)error_no_memory();
+}
+
+static void run_map(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const void *in,
+                    const struct each_input *each)
 {
     struct map_state *m = f->map;
-    struct task_job *j = NULL;
-    const char *symbol;
-    uint64_t told = 0;
-    uint8_t *scratch = malloc(m->out_size ? m->out_size : 1);
+    struct serial_map sm = { .p = p, .f = f, .scratch = malloc(m->out_size ? m->out_size : 1) };
     pthread_mutex_lock(&p->serial_lock);
-    if (!scratch || begin(p, shape, &j, &symbol) != 0) {
-        f->error = error_clone(scratch ? bfork_last_error() : error_no_memory());
+    if (!sm.scratch || begin(p, shape, &sm.j, &sm.symbol) != 0) {
+        f->error = error_clone(sm.scratch ? bfork_last_error() : error_no_memory());
         if (!f->error)
             f->error = (bfork_error *)(uintptr_t)error_no_memory();
         map_status_rest(m, f->error->kind);
     } else {
-        for (uint64_t i = 0; i < m->n; i++) {
-            bfork_progress now;
-            one_element(p, f, j, i, in, shape->in_size, scratch, symbol);
-            if (m->progress && (m->settled == m->n || clock_now() - told > 100 * CLOCK_MS)) {
-                map_read_progress(m, &now);
-                pthread_mutex_unlock(&p->serial_lock);      /* a callback never runs under a lock */
-                m->told = m->settled == m->n;
-                m->progress(m->progress_data, &now);
-                pthread_mutex_lock(&p->serial_lock);
-                told = clock_now();
-            }
-        }
-        if (m->failed)
-            f->error = m->lowest_error ? error_clone(m->lowest_error) : NULL;
-        if (m->failed && !f->error)
-            f->error = (bfork_error *)(uintptr_t)error_no_memory();
+        run_elements(&sm, shape, in, each);
     }
     f->kind = f->error ? f->error->kind : BFORK_OK;
-    task_job_free(&j);
+    task_job_free(&sm.j);
     pthread_mutex_unlock(&p->serial_lock);
-    free(scratch);
+    free(sm.scratch);
     future_mark_done(f);
+}
+
+void serial_map(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const void *in)
+{
+    run_map(p, f, shape, in, NULL);
+}
+
+void serial_each(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const struct each_input *in)
+{
+    run_map(p, f, shape, NULL, in);
 }
 
 void serial_pool_free(struct bfork_pool *p)

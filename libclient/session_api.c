@@ -5,9 +5,11 @@
 #include "internal.h"
 
 #include "base/clock.h"
+#include "base/fds.h"
 #include "task/task.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
@@ -23,10 +25,20 @@ static struct bfork_session no_memory_session = { .refs = 1, .kind = KIND_FAILED
 static void on_answer(void *ctx, uint32_t request, int32_t code, struct wire_str text)
 {
     struct bfork_session *s = ctx;
+    if (request == s->vain_request) {
+        waiting_answer(s, text);
+        return;
+    }
     free(s->answer_text);
     s->answer_text = strndup(text.p ? text.p : "", text.n);
     s->answer_code = code;
     s->answered = request;
+}
+
+static void on_cancelled(void *ctx, void *user, uint64_t cancelled)
+{
+    (void)ctx;
+    cancel_answered(user, cancelled);
 }
 
 static void on_failed(void *ctx, int32_t code, struct wire_str text)
@@ -44,8 +56,16 @@ static void on_link_failed(void *ctx, int code, const char *text)
     session_fail(ctx, code, text);
 }
 
+static void on_link_warning(void *ctx, const char *text)
+{
+    const struct bfork_session *s = ctx;
+    if (!s->quiet)
+        fprintf(stderr, "%s: %s\n", program_invocation_short_name, text);
+}
+
 static const struct session_ops core_ops = {
-    .outcomes = job_outcomes, .pool_state = pool_state, .output = job_output, .answer = on_answer, .failed = on_failed };
+    .outcomes = job_outcomes, .pool_state = pool_state, .output = job_output, .answer = on_answer, .failed = on_failed,
+    .cancelled = on_cancelled };
 
 /* Outstanding work is not failed here, in the middle of a core's call, but at the end of the pump: see session_settle_failure. */
 void session_fail(struct bfork_session *s, int code, const char *text)
@@ -112,20 +132,25 @@ static enum session_kind kind_of(const char *profile)
 
 static int open_session(struct bfork_session *s, const char *profile, const bfork_session_options *o, bool admin)
 {
-    const struct link_events events = { .failed = on_link_failed, .ctx = s };
+    const struct link_events events = { .failed = on_link_failed, .warning = on_link_warning, .printed = job_printed, .ctx = s,
+                                        .output_window = o ? o->max_output_bytes : 0 };
     struct err e;
     if (!profile)
         profile = getenv("BFORK_PROFILE");
     if (!profile || !*profile)
         profile = "local:";
-    if (o && (o->flags || o->reserved32))
-        return error_set(BFORK_EINVAL, "bfork_session_new: flags and reserved fields of the options must be 0");
+    if (o && (o->flags & ~(uint32_t)BFORK_QUIET || o->reserved32))
+        return error_set(BFORK_EINVAL, "bfork_session_new: flags other than BFORK_QUIET and reserved fields must be 0");
     if (o && o->connect_limit_ms < 0)
         return error_set(BFORK_EINVAL, "bfork_session_new: connect_limit_ms is %lld", (long long)o->connect_limit_ms);
     for (size_t i = 0; o && i < sizeof(o->reserved) / sizeof(o->reserved[0]); i++)
         if (o->reserved[i])
             return error_set(BFORK_EINVAL, "bfork_session_new: flags and reserved fields of the options must be 0");
+    if (task_is_inside())
+        return error_set(BFORK_ENOTSUP, "bfork_session_new: a task cannot open sessions or pools of its own yet: return what is "
+                         "to be done, and let the program submit it");
     s->kind = kind_of(profile);
+    s->quiet = o && o->flags & BFORK_QUIET;
     s->output = o ? o->output : NULL;
     s->output_data = o ? o->output_data : NULL;
     if (s->kind == KIND_SERIAL)
@@ -143,6 +168,7 @@ static int open_session(struct bfork_session *s, const char *profile, const bfor
 static struct bfork_session *new_session(const char *profile, const bfork_session_options *o, bool admin)
 {
     task_refuse_stray();
+    fds_reserve();                      /* no descriptor of ours, or of libzmq, may be taken for somebody's input or errors */
     struct bfork_session *s = calloc(1, sizeof(*s));
     if (!s) {
         error_set(BFORK_ENOMEM, "out of memory");
@@ -216,6 +242,7 @@ static void session_destroy(struct bfork_session *s)
     if (s->error != error_no_memory())
         free(s->error);
     free(s->answer_text);
+    free(s->vain_answer);
     pthread_cond_destroy(&s->helper_cond);
     pthread_mutex_destroy(&s->lock);
     free(s);

@@ -54,6 +54,7 @@ static int reserve(struct bfork_pool *p, const struct job_shape *shape, size_t s
         return error_set(BFORK_ENOMEM, "out of memory");
     }
     f->bytes = size;
+    f->data_of_user = shape->task;
     job_put(j, f, index);
     *ret = f;
     *ret_at = at;
@@ -80,6 +81,7 @@ static bfork_future *submit(bfork_pool *p, const struct job_shape *shape, size_t
             memcpy(copy, raw, size);
         else
             value_pack(args, n, copy);
+        f->data_of_user = shape->task;
         serial_submit(p, f, shape, copy, size);
         free(copy);
         return f;
@@ -160,4 +162,12 @@ bfork_future *bfork_pool_submit_raw(bfork_pool *p, const bfork_function *fn, con
         (((const uint8_t *)msgpack)[0] > 0x9f && ((const uint8_t *)msgpack)[0] != 0xdc && ((const uint8_t *)msgpack)[0] != 0xdd))
         return future_failed(error_set(BFORK_EINVAL, "submit_raw: the arguments are not one MessagePack array"));
     return submit(p, &shape, size, msgpack, NULL, 0);
+}
+
+bfork_future *bfork_internal_command(bfork_pool *p, const char *const *argv, const bfork_options *o,
+                                     bfork_internal_output_fn *output, void *task)
+{
+    const struct job_shape shape = { .function.argv = argv, .options = o, .told = output, .task = task };
+    int rc = pool_begin(p, o);
+    return rc == 0 ? submit_command(p, &shape, argv) : future_failed(rc);
 }

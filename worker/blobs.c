@@ -1,48 +1,29 @@
 /* SPDX-License-Identifier: MPL-2.0
- * blobs.c - see blobs.h. A file grows in DIR/tmp and is renamed to its digest when all of it is there and right.
+ * blobs.c - see blobs.h. A blob is WAITING (for a place to be fetched in), READING (from its file in the cache), FETCHING, or
+ * READY: a sealed image in memory. What is fetched goes into the image and into DIR/tmp; that file gets its name when all of it
+ * is there.
  */
-#include "blobs.h"
+#include "blobs_internal.h"
 
-#include "base/list.h"
+#include "base/clock.h"
 #include "bfork.h"
 #include "cache.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#define IN_FLIGHT 4u
+#define FETCHES 8u                  /* that move at a time */
+#define FETCHES_OWNER 2u
+#define ASKED 64u                   /* and with those that the broker has no answer for yet */
+#define ASKED_OWNER 16u
+#define READ_TURN (8u << 20)        /* bytes read and hashed in a turn */
+#define STALL (TIME_BLOB_STALL_MS * CLOCK_MS)
 
-struct user { struct list_node node; uint32_t lane; };
-
-struct blob {                   /* wanted by at least one lane; or there, and used by some */
-    struct list_node node;
-    uint8_t digest[WIRE_DIGEST];
-    char hex[2 * WIRE_DIGEST + 1], name[256];
-    struct list users;
-    bool there;                 /* verified by this process */
-    uint64_t size;              /* 0: not known before the first piece */
-    uint64_t asked, got;        /* bytes; pieces come in the order in which they were asked for */
-    uint32_t in_flight;
-    int fd;
-    EVP_MD_CTX *sha;
-};
-
-struct blobs {
-    struct blobs_ops ops;
-    struct cache cache;
-    struct list all;
-    uint32_t in_flight;
-    bool online;
-};
-
-int blobs_new(const char *dir, uint64_t bound, const struct blobs_ops *ops, struct blobs **ret, struct err *e)
+int blobs_new(const char *dir, uint64_t bound, uint64_t memory, const struct blobs_ops *ops, struct blobs **ret, struct err *e)
 {
     struct blobs *b = calloc(1, sizeof(*b));
 
@@ -53,29 +34,39 @@ int blobs_new(const char *dir, uint64_t bound, const struct blobs_ops *ops, stru
                  : err_set(e, BFORK_ENOMEM, "out of memory");
     }
     b->cache.bound = bound;
+    b->memory_bound = memory;
     b->ops = *ops;
     list_init(&b->all);
+    list_init(&b->hungry);
+    blob_share_init(&b->fetches, FETCHES, FETCHES_OWNER);
+    blob_share_init(&b->asked, ASKED, ASKED_OWNER);
     *ret = b;
     return 0;
 }
 
-static void stop_fetch(struct blobs *b, struct blob *x)
+/* Back to WAITING: nothing of it is there. */
+static void reset(struct blobs *b, struct blob *x)
 {
     if (x->fd >= 0) {
         close(x->fd);
-        cache_drop_part(&b->cache, x->hex);
+        if (x->state == FETCHING)
+            cache_drop_part(&b->cache, x->hex);
     }
     x->fd = -1;
-    EVP_MD_CTX_free(x->sha);
-    x->sha = NULL;
-    b->in_flight -= x->in_flight;
-    x->in_flight = 0;
-    x->asked = x->got = 0;
+    if (x->moving)
+        blob_share_give(&b->fetches, x->payer);
+    if (x->state == FETCHING)
+        blob_share_give(&b->asked, x->payer);
+    x->moving = false;
+    image_free(&x->image);
+    b->memory -= x->reserved;
+    x->reserved = 0;
+    x->state = WAITING;
 }
 
-static void drop(struct blobs *b, struct blob *x)
+void blobs_drop(struct blobs *b, struct blob *x)
 {
-    stop_fetch(b, x);
+    reset(b, x);
     for (struct list_node *n; (n = list_pop(&x->users));)
         free(LIST_ENTRY(n, struct user, node));
     list_remove(&b->all, &x->node);
@@ -90,33 +81,39 @@ void blobs_free(struct blobs **pb)
         return;
     *pb = NULL;
     for (struct list_node *n; (n = list_first(&b->all));)
-        drop(b, LIST_ENTRY(n, struct blob, node));
+        blobs_drop(b, LIST_ENTRY(n, struct blob, node));
+    room_done(b);
+    blob_share_done(&b->fetches);
+    blob_share_done(&b->asked);
     free(b);
+}
+
+static void fail_user(struct blobs *b, struct blob *x, struct user *u, int code, const char *text)
+{
+    list_remove(&x->users, &u->node);
+    b->ops.failed(b->ops.ctx, u->lane, code, "fetch", text);
+    free(u);
 }
 
 static void fail(struct blobs *b, struct blob *x, int code, const char *text)
 {
-    for (struct list_node *n; (n = list_pop(&x->users));) {
-        struct user *u = LIST_ENTRY(n, struct user, node);
+    for (struct list_node *n; (n = list_first(&x->users));)
+        fail_user(b, x, LIST_ENTRY(n, struct user, node), code, text);
+    blobs_drop(b, x);
+}
 
-        b->ops.failed(b->ops.ctx, u->lane, code, "fetch", text);
-        free(u);
+/* What somebody said about the size counts for nobody else. */
+static void tell(struct blobs *b, struct blob *x, struct user *u)
+{
+    char text[700];
+
+    if (!u->size || u->size == image_size(x->image)) {
+        b->ops.ready(b->ops.ctx, u->lane, image_fd(x->image));
+        return;
     }
-    drop(b, x);
-}
-
-static void fail_err(struct blobs *b, struct blob *x, const struct err *e)
-{
-    fail(b, x, e->code, e->text);
-}
-
-static void tell(struct blobs *b, const struct blob *x, uint32_t lane)
-{
-    char path[PATH_MAX];
-
-    cache_path(&b->cache, x->hex, path);
-    cache_touch(&b->cache, x->hex);
-    b->ops.ready(b->ops.ctx, lane, path);
+    snprintf(text, sizeof(text), "%s is announced with %llu bytes, but the program of this SHA-256 has %llu", x->name,
+             (unsigned long long)u->size, (unsigned long long)image_size(x->image));
+    fail_user(b, x, u, BFORK_REFUSED, text);
 }
 
 static struct blob *find(const struct blobs *b, const uint8_t *digest)
@@ -130,7 +127,7 @@ static struct blob *find(const struct blobs *b, const uint8_t *digest)
     return NULL;
 }
 
-static struct blob *add(struct blobs *b, const uint8_t digest[WIRE_DIGEST], uint64_t size, const char *name)
+static struct blob *add(struct blobs *b, const uint8_t digest[WIRE_DIGEST], const char *name)
 {
     struct blob *x = calloc(1, sizeof(*x));
 
@@ -140,11 +137,22 @@ static struct blob *add(struct blobs *b, const uint8_t digest[WIRE_DIGEST], uint
     for (size_t k = 0; k < WIRE_DIGEST; k++)
         snprintf(x->hex + 2 * k, 3, "%02x", digest[k]);
     snprintf(x->name, sizeof(x->name), "%s", name);
-    x->size = size;
     x->fd = -1;
     list_init(&x->users);
     list_push_back(&b->all, &x->node);
     return x;
+}
+
+static struct user *user_of(struct blob *x, uint32_t lane)
+{
+    struct user *u;
+
+    for (LIST_EACH(&x->users, n))
+        if ((u = LIST_ENTRY(n, struct user, node))->lane == lane)
+            return u;
+    if ((u = calloc(1, sizeof(*u))))
+        list_push_back(&x->users, &u->node);
+    return u;
 }
 
 /* Lanes that are gone use nothing any more. */
@@ -161,119 +169,180 @@ static void forget_users(struct blobs *b)
             list_remove(&x->users, m);
             free(u);
         }
-        if (list_empty(&x->users) && !x->there && x->in_flight == 0)
-            drop(b, x);
+        if (list_empty(&x->users) && x->state != READY)
+            blobs_drop(b, x);
     }
 }
 
-static bool in_use(void *ctx, const char *hex)
+static int begin_image(struct blobs *b, struct blob *x, uint64_t size, struct err *e)
 {
-    const struct blobs *b = ctx;
+    int rc = room_make(b, x, size, e);
 
-    for (LIST_EACH(&b->all, n)) {
-        const struct blob *x = LIST_ENTRY(n, struct blob, node);
-
-        if (!list_empty(&x->users) && strcmp(x->hex, hex) == 0)
-            return true;
-    }
-    return false;
+    return rc < 0 ? rc : image_new(x->name, &x->image, e);
 }
 
-/* Room for it, and a file to write to. */
-static int begin(struct blobs *b, struct blob *x, struct err *e)
+/* true: its file is there, and is being read from now on. */
+static bool begin_reading(struct blobs *b, struct blob *x)
 {
-    int rc;
-
-    if (!(x->sha = EVP_MD_CTX_new()) || EVP_DigestInit_ex(x->sha, EVP_sha256(), NULL) != 1)
-        return err_set(e, BFORK_ENOMEM, "out of memory");
-    if ((rc = cache_room(&b->cache, x->size, x->name, in_use, b, e)) < 0)
-        return rc;
-    return cache_create_part(&b->cache, x->hex, &x->fd, e);
-}
-
-void blobs_want(struct blobs *b, uint32_t lane, const uint8_t digest[WIRE_DIGEST], uint64_t size, const char *name)
-{
-    struct user *u = calloc(1, sizeof(*u));
-    struct blob *x = find(b, digest);
     struct err e = { 0 };
+    int fd = x->looked ? -1 : cache_open(&b->cache, x->hex, &x->left);
 
-    if (!u || (!x && !(x = add(b, digest, size, name)))) {
-        free(u);
-        b->ops.failed(b->ops.ctx, lane, BFORK_ENOMEM, "fetch", "out of memory");
+    x->looked = true;
+    if (fd < 0)
+        return false;
+    x->fd = fd;
+    x->state = READING;
+    if (begin_image(b, x, x->left, &e) == 0)
+        return true;
+    fail(b, x, e.code, e.text);
+    return true;
+}
+
+void blobs_want(struct blobs *b, uint32_t lane, const struct blobs_wish *w)
+{
+    struct blob *x = find(b, w->digest);
+    struct user *u;
+    char text[700];
+
+    if (w->size > b->cache.bound) {
+        snprintf(text, sizeof(text), "%.200s has %llu bytes, more than the worker's cache may have (cache-size, %llu)", w->name,
+                 (unsigned long long)w->size, (unsigned long long)b->cache.bound);
+        b->ops.failed(b->ops.ctx, lane, BFORK_REFUSED, "fetch", text);
         return;
     }
+    if ((!x && !(x = add(b, w->digest, w->name))) || !(u = user_of(x, lane))) {
+        b->ops.failed(b->ops.ctx, lane, BFORK_ENOMEM, "fetch", "out of memory");
+        return;                 /* a blob without users goes by itself */
+    }
     u->lane = lane;
-    list_push_back(&x->users, &u->node);
-    if (x->there && !cache_has(&b->cache, x->hex))
-        x->there = false;       /* somebody has emptied the directory */
-    if (!x->there && x->fd < 0)
-        x->there = cache_verify(&b->cache, x->hex, x->digest);
-    if (x->there)
-        tell(b, x, lane);
-    else if (x->fd < 0 && begin(b, x, &e) < 0)
-        fail_err(b, x, &e);
+    u->size = w->size;
+    memcpy(u->owner, w->owner, WIRE_KEY);
+    x->used = ++b->uses;
+    if (x->state == READY) {
+        cache_touch(&b->cache, x->hex);
+        tell(b, x, u);
+    }
+}
+
+static void become_ready(struct blobs *b, struct blob *x)
+{
+    x->state = READY;
+    for (LIST_EACH_SAFE(&x->users, m, after))
+        tell(b, x, LIST_ENTRY(m, struct user, node));
+}
+
+/* A part of the file. What is in it is not believed: a file of another content is removed, and the program is fetched. */
+static void read_on(struct blobs *b, struct blob *x)
+{
+    struct err e = { 0 };
+    int64_t n = image_add_file(x->image, x->fd, x->left < READ_TURN ? (size_t)x->left : READ_TURN, &e);
+
+    if (n < 0 && e.code == BFORK_ENOMEM) {
+        fail(b, x, e.code, e.text);
+        return;
+    }
+    x->left -= n > 0 ? (uint64_t)n : 0;
+    if (n > 0 && x->left > 0)
+        return;
+    if (n >= 0 && x->left == 0 && image_seal(x->image, x->digest, &e) == 0) {
+        close(x->fd);
+        x->fd = -1;
+        cache_touch(&b->cache, x->hex);
+        become_ready(b, x);
+        return;
+    }
+    cache_remove(&b->cache, x->hex);
+    reset(b, x);
+}
+
+/* ---- fetching -------------------------------------------------------------------------------- */
+
+/* A place among those that are fetched, in the name of any owner who wants it. */
+static bool begin_fetching(struct blobs *b, struct blob *x, uint64_t now)
+{
+    for (LIST_EACH(&x->users, n)) {
+        const struct user *u = LIST_ENTRY(n, struct user, node);
+
+        if (blob_share_of(&b->fetches, u->owner) >= FETCHES_OWNER || !blob_share_take(&b->asked, u->owner))
+            continue;
+        if (!blob_share_take(&b->fetches, u->owner)) {
+            blob_share_give(&b->asked, u->owner);
+            continue;
+        }
+        memcpy(x->payer, u->owner, WIRE_KEY);
+        x->moving = true;
+        x->state = FETCHING;
+        blob_pieces_init(&x->pieces, now, WIRE_PIECE_MAX);
+        return true;
+    }
+    return false;
 }
 
 /* All of it is there: is it what it should be? */
 static void complete(struct blobs *b, struct blob *x)
 {
-    uint8_t digest[EVP_MAX_MD_SIZE];
-    unsigned n = 0;
     struct err e = { 0 };
+    char text[600];
+    int rc = image_seal(x->image, x->digest, &e);
 
-    if (EVP_DigestFinal_ex(x->sha, digest, &n) != 1 || n != WIRE_DIGEST || memcmp(digest, x->digest, WIRE_DIGEST) != 0) {
-        char text[600];
-
+    if (rc == BFORK_EPROTOCOL) {
         snprintf(text, sizeof(text), "%s is not what the client announced: its SHA-256 is not %s; it is not run", x->name, x->hex);
         fail(b, x, BFORK_REFUSED, text);
         return;
     }
-    if (cache_commit_part(&b->cache, x->hex, &x->fd, &e) < 0) {
-        fail_err(b, x, &e);
+    if (rc < 0 || cache_commit_part(&b->cache, x->hex, &x->fd, &e) < 0) {
+        fail(b, x, e.code, e.text);
         return;
     }
-    stop_fetch(b, x);
-    x->there = true;
-    for (LIST_EACH(&x->users, m))
-        tell(b, x, LIST_ENTRY(m, struct user, node)->lane);
+    if (x->moving)
+        blob_share_give(&b->fetches, x->payer);
+    blob_share_give(&b->asked, x->payer);
+    x->moving = false;
+    become_ready(b, x);
 }
 
-static void piece(struct blobs *b, struct blob *x, const struct wire_msg *m)
+/* The size is known from now on: by the broker, which has seen all bytes. */
+static int first_piece(struct blobs *b, struct blob *x, struct err *e)
 {
-    struct err e = { 0 };
-    const struct slice *body = &m->body;
+    int rc;
 
-    if (x->size == 0)
-        x->size = m->u.blob.total;
-    if (m->u.blob.offset != x->got || m->u.blob.total != x->size || body->size == 0 || body->size > x->size - x->got) {
+    if ((rc = cache_room(&b->cache, x->pieces.size, x->name, e)) < 0 || (rc = begin_image(b, x, x->pieces.size, e)) < 0)
+        return rc;
+    return cache_create_part(&b->cache, x->hex, &x->fd, e);
+}
+
+static void piece(struct blobs *b, struct blob *x, uint64_t now, const struct wire_msg *m)
+{
+    const struct slice *body = &m->body;
+    struct err e = { 0 };
+    bool first = !x->pieces.known;
+    uint64_t at = x->pieces.got;
+
+    switch (blob_pieces_got(&x->pieces, now, m->u.blob.offset, body->size, m->u.blob.total)) {
+    case BLOB_DROP:
+        return;
+    case BLOB_WRONG:
         fail(b, x, BFORK_EPROTOCOL, "the broker sent another piece of the program than it was asked for");
         return;
+    case BLOB_TAKE:
+        break;
     }
-    if (cache_write_part(&b->cache, x->fd, body->data, body->size, x->got, &e) < 0) {
-        fail_err(b, x, &e);
-        return;
-    }
-    if (EVP_DigestUpdate(x->sha, body->data, body->size) != 1) {
-        fail(b, x, BFORK_ENOMEM, "out of memory");
-        return;
-    }
-    x->got += body->size;
-    if (x->got == x->size)
+    if ((first && first_piece(b, x, &e) < 0) || image_add(x->image, body->data, body->size, &e) < 0 ||
+        cache_write_part(&b->cache, x->fd, body->data, body->size, at, &e) < 0)
+        fail(b, x, e.code, e.text);
+    else if (blob_pieces_complete(&x->pieces))
         complete(b, x);
-    else if (x->in_flight == 0)
-        x->asked = x->got;      /* a short piece: ask for the rest */
 }
 
-void blobs_message(struct blobs *b, const struct wire_msg *m)
+void blobs_message(struct blobs *b, uint64_t now, const struct wire_msg *m)
 {
     struct blob *x = m->u.blob.digest.n == WIRE_DIGEST ? find(b, m->u.blob.digest.p) : NULL;
 
-    if (!x || !x->in_flight)
+    b->now = now;
+    if (!x || x->state != FETCHING || !x->pieces.in_flight)
         return;                 /* of a lane that is gone */
-    x->in_flight--;
-    b->in_flight--;
     if (m->type == WIRE_BLOB_PIECE) {
-        piece(b, x, m);
+        piece(b, x, now, m);
     } else if (m->type == WIRE_BLOB_NONE) {
         char text[600];
 
@@ -283,42 +352,99 @@ void blobs_message(struct blobs *b, const struct wire_msg *m)
     }
 }
 
-void blobs_online(struct blobs *b, bool online)
+void blobs_online(struct blobs *b, uint64_t now, bool online)
 {
     b->online = online;
     for (LIST_EACH(&b->all, n)) {
         struct blob *x = LIST_ENTRY(n, struct blob, node);
 
-        b->in_flight -= x->in_flight;
-        x->in_flight = 0;
-        x->asked = x->got;
+        if (x->state == FETCHING)
+            blob_pieces_cut(&x->pieces, now);
     }
 }
 
-void blobs_step(struct blobs *b)
+/* While the broker has no answer, others may move; afterwards it moves again when there is a place. */
+static void give_way(struct blobs *b, struct blob *x, uint64_t now)
 {
-    if (!b->online)
-        return;
+    bool stalled = blob_pieces_stalled(&x->pieces, now, STALL);
+
+    if (x->moving && stalled) {
+        blob_share_give(&b->fetches, x->payer);
+        x->moving = false;
+    } else if (!x->moving && !stalled) {
+        x->moving = blob_share_take(&b->fetches, x->payer);
+    }
+}
+
+static void ask(struct blobs *b, struct blob *x, uint64_t now)
+{
+    struct wire_msg m = { .type = WIRE_BLOB_GET };
+
+    m.u.blob.digest = wire_bin_of(x->digest, WIRE_DIGEST);
+    while (blob_pieces_next(&x->pieces, now, &m.u.blob.offset, &m.u.blob.size))
+        b->ops.send(b->ops.ctx, &m);
+}
+
+/* Every one of them may make room: what is behind it in the list may be gone then. */
+static void look_for_files(struct blobs *b)
+{
+    struct list_node *n = list_first(&b->all);
+
+    while (n) {
+        struct blob *x = LIST_ENTRY(n, struct blob, node);
+        bool look = x->state == WAITING && !x->looked;
+
+        if (look)
+            begin_reading(b, x);
+        n = look ? list_first(&b->all) : n->next != &b->all.head ? n->next : NULL;
+    }
+}
+
+void blobs_step(struct blobs *b, uint64_t now)
+{
+    b->now = now;
     forget_users(b);
+    look_for_files(b);
+    b->reading = false;
+    for (LIST_EACH_SAFE(&b->all, n, after)) {
+        struct blob *x = LIST_ENTRY(n, struct blob, node);
+
+        if (x->state == READING && !b->reading) {
+            b->reading = true;
+            list_remove(&b->all, n);
+            list_push_back(&b->all, n);     /* the next turn is another's */
+            read_on(b, x);
+        }
+    }
     for (LIST_EACH(&b->all, n)) {
         struct blob *x = LIST_ENTRY(n, struct blob, node);
 
-        while (x->fd >= 0 && b->in_flight < IN_FLIGHT && (x->size ? x->asked < x->size : x->in_flight == 0)) {
-            struct wire_msg m = { .type = WIRE_BLOB_GET };
-            uint64_t left = x->size ? x->size - x->asked : WIRE_PIECE_MAX;
-
-            m.u.blob.digest = wire_bin_of(x->digest, WIRE_DIGEST);
-            m.u.blob.offset = x->asked;
-            m.u.blob.size = left < WIRE_PIECE_MAX ? (uint32_t)left : WIRE_PIECE_MAX;
-            x->asked += m.u.blob.size;
-            x->in_flight++;
-            b->in_flight++;
-            b->ops.send(b->ops.ctx, &m);
-        }
+        if (x->state == WAITING && b->online)
+            begin_fetching(b, x, now);
+        if (x->state != FETCHING || !b->online)
+            continue;
+        give_way(b, x, now);
+        if (x->moving)
+            ask(b, x, now);
     }
 }
 
-uint64_t blobs_bytes(const struct blobs *b)
+uint64_t blobs_deadline(const struct blobs *b)
 {
-    return b->cache.bytes;
+    uint64_t least = CLOCK_NEVER;
+
+    if (b->reading)
+        return 0;
+    for (LIST_EACH(&b->all, n)) {
+        const struct blob *x = LIST_ENTRY(n, struct blob, node);
+
+        if (x->state == FETCHING && x->moving && b->online && x->pieces.moved_at + STALL + CLOCK_MS < least)
+            least = x->pieces.moved_at + STALL + CLOCK_MS;
+    }
+    return least;
+}
+
+uint64_t blobs_memory(const struct blobs *b)
+{
+    return b->memory;
 }

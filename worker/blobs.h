@@ -1,8 +1,18 @@
 /* SPDX-License-Identifier: MPL-2.0
- * blobs.h - programs, pulled from the broker in pieces, checked against their SHA-256, kept in files named by it.
+ * blobs.h - programs: read from the cache or pulled from the broker in pieces, hashed once, and kept in memory that nobody can
+ * change.
  *
- * Nothing is run that was not verified by this start of the daemon. Bounds: pieces in flight, disk space (least recently used go
- * first, those of live lanes never). Knows no sockets and no core: it talks through struct blobs_ops.
+ * What is executed is always such a sealed memfd, never a file: tasks have the worker's user id and may write its cache. A
+ * cached file saves fetching and nothing else; one with other bytes than its name says is removed, and the program is fetched
+ * again.
+ *
+ * Bounds: fetches of each owner and of all (those that do not move hold nobody up), disk space and memory (what is used least
+ * recently goes first; memory never while a lane uses it). Sizes are believed of who said them: the broker, and each lane for
+ * itself. Knows no sockets and no core: it talks through struct blobs_ops.
+ *
+ * Room in memory: a program that lanes use goes too when all of them are quiet, that which has been so for longest first; they are
+ * told to yield. While owners compete, each has a right to an equal share: an owner who would exceed it waits behind those who
+ * were turned away and hold less. For whom there is no room, the answer is failed with EAGAIN, "not now".
  */
 #ifndef WORKER_BLOBS_H
 #define WORKER_BLOBS_H
@@ -15,20 +25,29 @@ struct blobs;
 struct blobs_ops {
     void (*send)(void *ctx, const struct wire_msg *m);                  /* BLOB_GET */
     bool (*wanted)(void *ctx, uint32_t lane);                           /* does it still exist? */
-    void (*ready)(void *ctx, uint32_t lane, const char *path);
+    uint64_t (*quiet)(void *ctx, uint32_t lane);                        /* since when it has nothing to do; CLOCK_NEVER: it has */
+    void (*yield)(void *ctx, uint32_t lane, const char *text);          /* a quiet one is to end; not wanted from now on */
+    void (*ready)(void *ctx, uint32_t lane, int fd);                    /* to be executed; valid during the call */
     void (*failed)(void *ctx, uint32_t lane, int code, const char *stage, const char *text);
     void *ctx;
 };
 
-/* dir is made when it is first needed. */
-int blobs_new(const char *dir, uint64_t bound, const struct blobs_ops *ops, struct blobs **ret, struct err *e);
+struct blobs_wish {
+    const uint8_t *digest, *owner;  /* WIRE_DIGEST and WIRE_KEY bytes */
+    uint64_t size;                  /* as the lane's client says; 0: it does not */
+    const char *name;               /* for texts and for /proc */
+};
+
+/* dir is made when it is first needed. bound: bytes in it; memory: bytes of programs in memory. */
+int blobs_new(const char *dir, uint64_t bound, uint64_t memory, const struct blobs_ops *ops, struct blobs **ret, struct err *e);
 void blobs_free(struct blobs **b);
 
-/* Answers with ready or failed, from inside or later. size 0: not known. name: for texts. */
-void blobs_want(struct blobs *b, uint32_t lane, const uint8_t digest[WIRE_DIGEST], uint64_t size, const char *name);
-void blobs_message(struct blobs *b, const struct wire_msg *m);          /* BLOB_PIECE, BLOB_NONE */
-void blobs_online(struct blobs *b, bool online);                        /* what was asked for is asked for again when it is true */
-void blobs_step(struct blobs *b);                                       /* once a turn: asks for pieces */
-uint64_t blobs_bytes(const struct blobs *b);                            /* of files in dir, as far as known */
+/* Answers with ready or failed, from inside or later. Calls neither quiet nor yield. */
+void blobs_want(struct blobs *b, uint32_t lane, const struct blobs_wish *w);
+void blobs_message(struct blobs *b, uint64_t now, const struct wire_msg *m);    /* BLOB_PIECE, BLOB_NONE */
+void blobs_online(struct blobs *b, uint64_t now, bool online);          /* what was asked for is asked for again when it is true */
+void blobs_step(struct blobs *b, uint64_t now);                         /* once a turn: reads files, asks for pieces */
+uint64_t blobs_deadline(const struct blobs *b);
+uint64_t blobs_memory(const struct blobs *b);                           /* of programs in memory, whole or not yet */
 
 #endif

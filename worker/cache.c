@@ -9,14 +9,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-void cache_path(const struct cache *c, const char *hex, char path[PATH_MAX])
+static void cache_path(const struct cache *c, const char *hex, char path[PATH_MAX])
 {
     snprintf(path, PATH_MAX, "%.*s/%s", PATH_MAX - 80, c->dir, hex);
 }
@@ -28,17 +27,27 @@ static void part_path(const struct cache *c, const char *hex, char path[PATH_MAX
 
 static int cannot_write(const struct cache *c, int errnum, struct err *e)
 {
-    return err_errno(e, BFORK_REFUSED, errnum, "the worker cannot write its cache directory %.300s%s", c->dir,
+    return err_errno(e, err_passes(errnum) ? BFORK_EAGAIN : BFORK_REFUSED, errnum,
+                     "the worker cannot write its cache directory %.300s%s", c->dir,
                      errnum == ENOSPC || errnum == EDQUOT ? ", which is full" : "");
 }
 
-bool cache_has(const struct cache *c, const char *hex)
+int cache_open(const struct cache *c, const char *hex, uint64_t *ret_size)
 {
     char path[PATH_MAX];
     struct stat st;
+    int fd;
 
     cache_path(c, hex, path);
-    return lstat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022);
+    if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)) < 0)
+        return -1;
+    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_uid == geteuid() && !(st.st_mode & 022) &&
+        (uint64_t)st.st_size <= c->bound) {
+        *ret_size = (uint64_t)st.st_size;
+        return fd;
+    }
+    close(fd);
+    return -1;
 }
 
 void cache_touch(const struct cache *c, const char *hex)
@@ -49,38 +58,12 @@ void cache_touch(const struct cache *c, const char *hex)
     utimensat(AT_FDCWD, path, NULL, 0);     /* only the order in which files go; nothing depends on it */
 }
 
-static bool digest_of(int fd, uint8_t digest[EVP_MAX_MD_SIZE])
-{
-    static uint8_t bytes[1 << 18];
-    EVP_MD_CTX *sha = EVP_MD_CTX_new();
-    bool ok = sha && EVP_DigestInit_ex(sha, EVP_sha256(), NULL) == 1;
-    unsigned n = 0;
-    ssize_t got = 0;
-
-    while (ok && (got = read(fd, bytes, sizeof(bytes))) > 0)
-        ok = EVP_DigestUpdate(sha, bytes, (size_t)got) == 1;
-    ok = ok && got == 0 && EVP_DigestFinal_ex(sha, digest, &n) == 1 && n == WIRE_DIGEST;
-    EVP_MD_CTX_free(sha);
-    return ok;
-}
-
-bool cache_verify(const struct cache *c, const char *hex, const uint8_t digest[WIRE_DIGEST])
+void cache_remove(const struct cache *c, const char *hex)
 {
     char path[PATH_MAX];
-    uint8_t found[EVP_MAX_MD_SIZE];
-    bool right;
-    int fd;
 
-    if (!cache_has(c, hex))
-        return false;
     cache_path(c, hex, path);
-    if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)) < 0)
-        return false;
-    right = digest_of(fd, found) && memcmp(found, digest, WIRE_DIGEST) == 0;
-    close(fd);
-    if (!right)
-        unlink(path);
-    return right;
+    unlink(path);
 }
 
 struct entry { char hex[2 * WIRE_DIGEST + 1]; uint64_t bytes; struct timespec used; };
@@ -126,8 +109,7 @@ static bool list_entries(const struct cache *c, struct entry **ret, size_t *ret_
     return ok;
 }
 
-int cache_room(struct cache *c, uint64_t size, const char *name, bool (*in_use)(void *ctx, const char *hex), void *ctx,
-               struct err *e)
+int cache_room(struct cache *c, uint64_t size, const char *name, struct err *e)
 {
     char tmp[PATH_MAX];
     struct entry *entries;
@@ -153,13 +135,13 @@ int cache_room(struct cache *c, uint64_t size, const char *name, bool (*in_use)(
         char path[PATH_MAX];
 
         cache_path(c, entries[k].hex, path);
-        if (!in_use(ctx, entries[k].hex) && unlink(path) == 0)
+        if (unlink(path) == 0)
             c->bytes -= entries[k].bytes;
     }
     free(entries);
     if (c->bytes + size > c->bound)
-        return err_set(e, BFORK_REFUSED, "no room for %.150s (%llu bytes) in the worker's cache %.150s: programs in use fill it "
-                       "(cache-size)", name, (unsigned long long)size, c->dir);
+        return err_set(e, BFORK_REFUSED, "no room for %.150s (%llu bytes) in the worker's cache %.150s: old programs cannot be "
+                       "removed from it", name, (unsigned long long)size, c->dir);
     return 0;
 }
 
@@ -194,11 +176,11 @@ int cache_commit_part(struct cache *c, const char *hex, int *fd, struct err *e)
 
     part_path(c, hex, from);
     cache_path(c, hex, to);
-    if (fstat(*fd, &st) != 0 || fchmod(*fd, 0700) != 0 || fdatasync(*fd) != 0)
+    if (fstat(*fd, &st) != 0 || fchmod(*fd, 0600) != 0 || fdatasync(*fd) != 0)
         bad = errno;
     if (close(*fd) != 0 && !bad)
         bad = errno;
-    *fd = -1;                               /* closed for writing before anybody executes it */
+    *fd = -1;
     if (!bad && rename(from, to) != 0)
         bad = errno;
     if (bad) {

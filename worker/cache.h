@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * cache.h - the directory of verified programs: files named by the SHA-256 of their bytes, bounded by size, least recently used go
- * first.
+ * cache.h - a directory of programs: files named by the SHA-256 that their bytes had, bounded by size, least recently used go
+ * first. Nothing is executed from it, and nobody believes what is in it without hashing it.
  */
 #ifndef WORKER_CACHE_H
 #define WORKER_CACHE_H
@@ -12,18 +12,16 @@
 
 struct cache { char dir[PATH_MAX]; uint64_t bound, bytes; };
 
-void cache_path(const struct cache *c, const char *hex, char path[PATH_MAX]);
-bool cache_has(const struct cache *c, const char *hex);
-bool cache_verify(const struct cache *c, const char *hex,
-                  const uint8_t digest[WIRE_DIGEST]); /* reads it all; a wrong one is removed */
+/* For reading; -1: there is none that only we may write, or it is larger than the bound. */
+int cache_open(const struct cache *c, const char *hex, uint64_t *ret_size);
 void cache_touch(const struct cache *c, const char *hex);
-/* Removes old files until size more bytes are within the bound. in_use: these stay. name: for the text. Makes the directories. */
-int cache_room(struct cache *c, uint64_t size, const char *name, bool (*in_use)(void *ctx, const char *hex), void *ctx,
-               struct err *e);
+void cache_remove(const struct cache *c, const char *hex);
+/* Removes old files until size more bytes are within the bound. name: for the text. Makes the directories. */
+int cache_room(struct cache *c, uint64_t size, const char *name, struct err *e);
 /* A part is DIR/tmp/hex until it is committed. Errors name the directory. */
 int cache_create_part(struct cache *c, const char *hex, int *ret_fd, struct err *e);
 int cache_write_part(const struct cache *c, int fd, const void *p, size_t n, uint64_t at, struct err *e);
-int cache_commit_part(struct cache *c, const char *hex, int *fd, struct err *e);        /* closes it; 0700, under its name */
+int cache_commit_part(struct cache *c, const char *hex, int *fd, struct err *e);        /* closes it; 0600, under its name */
 void cache_drop_part(const struct cache *c, const char *hex);
 
 #endif

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * connection.c - one connection after the other: back-off, what went wrong in words, messages in and out.
  *
- * A link lives for exactly one connection. Delays are random below a bound that doubles from 1 s to 10 s, so that a restarted
- * broker is not run over by its workers.
+ * A link lives for exactly one connection. When the next one is tried, and when a try is given up, says net/retry.c.
  */
 #include "shell.h"
 
@@ -13,31 +12,23 @@
 #include <stdio.h>
 #include <string.h>
 
-#define FIRST_MS 1000u
-#define MOST_MS 10000u
-
-static uint64_t random_below(struct shell *s, uint64_t n)
+static uint64_t random_number(struct shell *s)
 {
     s->seed ^= s->seed << 13;
     s->seed ^= s->seed >> 7;
     s->seed ^= s->seed << 17;
-    return s->seed % n;
+    return s->seed;
 }
 
 void connection_close(struct shell *s, uint64_t now)
 {
-    uint64_t most = FIRST_MS;
+    bool holds = worker_lease_end(s->core) != 0;
 
     if (s->link)
         net_link_close(&s->link);
     worker_disconnected(s->core, now, s->why);
-    blobs_online(s->blobs, false);
-    for (uint32_t k = 0; k < s->failures && most < MOST_MS; k++)
-        most *= 2;
-    if (most > MOST_MS)
-        most = MOST_MS;
-    s->connect_at = now + (10 + random_below(s, most)) * CLOCK_MS;
-    s->failures++;
+    blobs_online(s->blobs, now, false);
+    retry_failed(&s->retry, now, holds, random_number(s));
     s->link_up = s->online = s->broken = false;
 }
 
@@ -74,12 +65,19 @@ void connection_step(struct shell *s, uint64_t now)
     if (s->stop)
         return;
     if (!s->link) {
-        if (now < s->connect_at)
+        if (now < s->retry.next)
             return;
+        retry_try(&s->retry, now, worker_lease_end(s->core));
         if (net_connect(s->net, s->settings->endpoint, s->settings->broker_key, &s->settings->pair, &s->link, &e) < 0) {
             link_down(s, now, &e);
             return;
         }
+    }
+    if (net_link_state(s->link, &e) != NET_LINK_DOWN && retry_stuck(&s->retry, now)) {
+        err_set(&e, BFORK_EUNREACHABLE, "the broker %s did not answer within %llu ms, and work is held for it",
+                s->settings->endpoint, (unsigned long long)((now - s->retry.since) / CLOCK_MS));
+        link_down(s, now, &e);
+        return;
     }
     switch (net_link_state(s->link, &e)) {
     case NET_LINK_CONNECTING:
@@ -91,9 +89,10 @@ void connection_step(struct shell *s, uint64_t now)
         return;
     case NET_LINK_DOWN:
         connection_drain(s, now);       /* an ERROR that came before the end says more */
-        if (!s->broken) {
+        if (e.code == BFORK_EDENIED)
+            worker_denied(s->core, now);
+        if (!s->broken)
             link_down(s, now, &e);
-        }
     }
 }
 
@@ -111,8 +110,16 @@ static void take(struct shell *s, uint64_t now, struct buf *frame)
         return;
     }
     worker_recv(s->core, now, &m);
+    if (m.type == WIRE_RESET && m.u.error.code == BFORK_EAGAIN) {   /* it has no place for us, and ends the connection */
+        struct err full = { 0 };
+
+        err_set(&full, BFORK_EUNREACHABLE, "the broker %s has no place for this connection: %.*s", s->settings->endpoint,
+                (int)m.u.error.text.n, m.u.error.text.p);
+        say(s, &full);
+        connection_break(s, full.text);
+    }
     if (m.type == WIRE_BLOB_PIECE || m.type == WIRE_BLOB_NONE)
-        blobs_message(s->blobs, &m);
+        blobs_message(s->blobs, now, &m);
 }
 
 bool connection_drain(struct shell *s, uint64_t now)

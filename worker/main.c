@@ -6,6 +6,7 @@
 
 #include "base/arch.h"
 #include "base/clock.h"
+#include "base/fds.h"
 #include "base/log.h"
 #include "bfork.h"
 
@@ -73,7 +74,7 @@ static void find_library(char folder[PATH_MAX])
 
 /* ---- programs -------------------------------------------------------------------------------- */
 
-static void resolve(void *ctx, worker_lane lane, const struct wire_pool_spec *spec)
+static void resolve(void *ctx, worker_lane lane, struct wire_bin owner, const struct wire_pool_spec *spec)
 {
     struct shell *s = ctx;
     char name[256], text[600];
@@ -85,10 +86,13 @@ static void resolve(void *ctx, worker_lane lane, const struct wire_pool_spec *sp
         slots_no_program(s->slots, lane, BFORK_REFUSED, "arch", text);
         return;
     }
-    if (spec->program.n != WIRE_DIGEST)
+    if (spec->program.n != WIRE_DIGEST || owner.n != WIRE_KEY) {
         slots_no_program(s->slots, lane, BFORK_EPROTOCOL, "fetch", "the program is not named by a SHA-256");
-    else
-        blobs_want(s->blobs, lane, spec->program.p, spec->program_size, name);
+        return;
+    }
+    struct blobs_wish wish = { .digest = spec->program.p, .owner = owner.p, .size = spec->program_size, .name = name };
+
+    blobs_want(s->blobs, lane, &wish);
 }
 
 static void blob_send(void *ctx, const struct wire_msg *m)
@@ -105,11 +109,23 @@ static bool blob_wanted(void *ctx, uint32_t lane)
     return slots_lane_known(((struct shell *)ctx)->slots, lane);
 }
 
-static void blob_ready(void *ctx, uint32_t lane, const char *path)
+static uint64_t blob_quiet(void *ctx, uint32_t lane)
+{
+    return worker_lane_quiet(((struct shell *)ctx)->core, lane);
+}
+
+static void blob_yield(void *ctx, uint32_t lane, const char *text)
 {
     struct shell *s = ctx;
 
-    slots_program(s->slots, lane, path, -1, s->library_path[0] ? s->library_path : NULL);
+    worker_lane_yield(s->core, clock_now(), lane, text);
+}
+
+static void blob_ready(void *ctx, uint32_t lane, int fd)
+{
+    struct shell *s = ctx;
+
+    slots_program(s->slots, lane, NULL, fd, s->library_path[0] ? s->library_path : NULL);
 }
 
 static void blob_failed(void *ctx, uint32_t lane, int code, const char *stage, const char *text)
@@ -117,10 +133,12 @@ static void blob_failed(void *ctx, uint32_t lane, int code, const char *stage, c
     slots_no_program(((struct shell *)ctx)->slots, lane, code, stage, text);
 }
 
-static void output(void *ctx, uint64_t attempt, uint32_t job, uint64_t index, uint32_t pid, int stream, const void *bytes,
-                   size_t size, bool cut)
+/* Outside of tasks: what a preload or an initializer says. */
+static void output(void *ctx, uint32_t pid, int stream, const void *bytes, size_t size)
 {
-    live_send(ctx, attempt, job, index, pid, stream, bytes, size, cut);
+    (void)ctx;
+    log_limited(LOG_INFO_, 'o', "event=output pid=%u stream=%d text=\"%.*s\"", pid, stream, (int)(size < 500 ? size : 500),
+                (const char *)bytes);
 }
 
 /* ---- parts ----------------------------------------------------------------------------------- */
@@ -129,7 +147,7 @@ static int make_core(struct shell *s, struct err *e)
 {
     struct worker_config c = { .slots = s->settings->slots, .has_replaces = s->instance.has_replaces, .name = s->settings->name,
         .host = s->settings->host, .software = "broadfork " BF_VERSION, .arch = BASE_ARCH, .resources = s->settings->resources,
-        .pid = (uint32_t)getpid(), .window_bytes = s->options->window_bytes };
+        .key_exposed = s->settings->key_exposed, .pid = (uint32_t)getpid(), .window_bytes = s->options->window_bytes };
 
     memcpy(c.instance, s->instance.id, WIRE_ID);
     memcpy(c.replaces, s->instance.replaces, WIRE_ID);
@@ -153,22 +171,37 @@ static int check_work_dir(const char *dir, struct err *e)
 static int make_parts(struct shell *s, struct err *e)
 {
     const struct options *o = s->options;
-    struct blobs_ops ops = { blob_send, blob_wanted, blob_ready, blob_failed, s };
-    struct slots_config c = { .work_dir = s->settings->work, .output_limit = o->output_limit, .hide_secrets = true,
+    struct blobs_ops ops = { blob_send, blob_wanted, blob_quiet, blob_yield, blob_ready, blob_failed, s };
+    struct slots_config c = { .work_dir = s->settings->work, .output_limit = o->output_limit, .hide_secrets = true, .adopt = true,
         .start_limit_ms = (uint64_t)o->start_ms, .resolve = resolve, .output = output, .ctx = s };
     int rc;
 
     if ((rc = check_work_dir(s->settings->work, e)) < 0 || (rc = instance_open(s->settings->state, &s->instance, e)) < 0 ||
-        (rc = blobs_new(s->settings->cache, o->cache_size, &ops, &s->blobs, e)) < 0 || (rc = slots_new(&c, &s->slots, e)) < 0 ||
+        (rc = blobs_new(s->settings->cache, o->cache_size, o->program_memory, &ops, &s->blobs, e)) < 0 ||
+        (rc = slots_new(&c, &s->slots, e)) < 0 ||
         (rc = make_core(s, e)) < 0 || (rc = net_new(&s->net, e)) < 0)
         return rc;
     net_set_role(s->net, "worker");
-    live_init(&s->live, o->output_rate);
     if (!(s->items = calloc(WIRE_ITEMS_MAX, sizeof(*s->items))))
         return err_set(e, BFORK_ENOMEM, "out of memory");
     if (getrandom(&s->seed, sizeof(s->seed), 0) != sizeof(s->seed))
         return err_errno(e, BFORK_ENOMEM, errno, "no random numbers");
     s->seed |= 1;
+    return 0;
+}
+
+/* The keys have been read. From here on nothing needs the rights that we were started with. */
+static int give_up_rights(struct settings *s, struct err *e)
+{
+    int rc;
+
+    if ((rc = rights_directory(&s->rights, s->state, e)) < 0 || (rc = rights_drop(&s->rights, e)) < 0)
+        return rc;
+    s->key_exposed = rights_expose(s->key);
+    if (s->key_exposed)
+        log_line(LOG_WARNING_, "event=key_exposed key=%s text=\"tasks run as a user that can read this worker's key, and could use "
+                 "it to join as a worker: start bfork-worker as root, with the key root's own, so that it becomes another user\"",
+                 s->key);
     return 0;
 }
 
@@ -179,6 +212,8 @@ static int serve(struct shell *s, int signal_fd)
 
     s->instance.fd = -1;
     if ((rc = make_parts(s, &e)) < 0) {
+        if (s->settings->rights.change)
+            err_prefix(&e, "as user %s", s->settings->rights.user);
         code = fail(rc == BFORK_EINVAL || rc == BFORK_ESTATE ? EXIT_CONFIGURATION : 1, &e);
     } else {
         log_line(LOG_NOTICE_, "event=started broker=%s slots=%u state=%s", s->settings->endpoint, s->settings->slots,
@@ -206,6 +241,7 @@ int main(int argc, char **argv)
     int code = 0, signal_fd;
 
     prctl(PR_SET_DUMPABLE, 0);          /* task processes have our user id: they must not read our memory */
+    fds_reserve();
     if (options_read(argc, argv, &options, &settings, &conf, &e) < 0)
         return fail(EXIT_CONFIGURATION, &e);
     if (options.help) {
@@ -223,7 +259,9 @@ int main(int argc, char **argv)
         log_open("bfork-worker", (enum log_level)log_level_parse(options.log_level));
         raise_descriptors();
         find_library(shell.library_path);
-        if ((signal_fd = open_signals()) < 0) {
+        if (give_up_rights(&settings, &e) < 0) {
+            code = fail(EXIT_CONFIGURATION, &e);
+        } else if ((signal_fd = open_signals()) < 0) {
             err_errno(&e, BFORK_ENOMEM, errno, "cannot catch signals");
             code = fail(1, &e);
         } else {

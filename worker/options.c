@@ -7,6 +7,7 @@
 #include "base/cpus.h"
 #include "bfork.h"
 #include "net/profile.h"
+#include "wire/times.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,6 +17,7 @@
 #define O(member) offsetof(struct options, member)
 #define ALONE (CONF_NO_FILE | CONF_NO_ENV)
 #define MINUTE 60000
+#define ROOTS_STATE "/var/lib/broadfork-worker"     /* root's own directory is nothing for another user */
 
 static const struct conf_option table[] = {
     { "broker", 'b', CONF_STR, O(broker), NULL, 0, 0, "ENDPOINT",
@@ -27,16 +29,22 @@ static const struct conf_option table[] = {
       0 },
     { "name", 0, CONF_STR, O(name), NULL, 0, 0, "NAME", "what bfork status shows; default: the host's name", 0 },
     { "dir", 'd', CONF_STR, O(dir), NULL, 0, 0, "DIR", "configuration; default: $BFORK_DIR or ~/.config/broadfork", CONF_NO_FILE },
-    { "state-dir", 's', CONF_STR, O(state_dir), NULL, 0, 0, "DIR", "one for each worker of a host; default: DIR/worker", 0 },
+    { "state-dir", 's', CONF_STR, O(state_dir), NULL, 0, 0, "DIR",
+      "one for each worker of a host; default: DIR/worker, or " ROOTS_STATE " if it becomes another user", 0 },
     { "cache-dir", 0, CONF_STR, O(cache_dir), NULL, 0, 0, "DIR", "programs are kept here; default: STATE-DIR/cache", 0 },
     { "cache-size", 0, CONF_SIZE, O(cache_size), "4 GiB", 4096, INT64_MAX, "SIZE", "disk space for programs, the oldest go first",
       0 },
+    { "user", 'u', CONF_STR, O(user), NULL, 0, 0, "NAME",
+      "started as root: who to become once the key is read; default: " RIGHTS_USER, 0 },
+    { "allow-root-tasks", 0, CONF_FLAG, O(allow_root_tasks), NULL, 0, 0, NULL,
+      "started as root: stay it; tasks are root, and can read this worker's key", 0 },
+    { "program-memory", 0, CONF_SIZE, O(program_memory), "1 GiB", 4096, INT64_MAX, "SIZE",
+      "memory for the programs that tasks are started from; those not in use go first", 0 },
     { "work-dir", 'w', CONF_STR, O(work_dir), NULL, 0, 0, "DIR", "where task processes start; default: /tmp", 0 },
     { "start-limit", 0, CONF_MS, O(start_ms), "1m", 100, 60 * MINUTE, "TIME", "a program must be ready to fork within this time",
       0 },
-    { "output-limit", 0, CONF_SIZE, O(output_limit), "16 MiB", 0, INT64_MAX, "SIZE", "what one task may print; the rest is dropped",
-      0 },
-    { "output-rate", 0, CONF_SIZE, O(output_rate), "4 MiB", 0, INT64_MAX, "SIZE", "live output to the broker in a second", 0 },
+    { "output-limit", 0, CONF_SIZE, O(output_limit), "1 GiB", 0, INT64_MAX, "SIZE",
+      "what one task may print; the rest is dropped and that is said", 0 },
     { "window", 0, CONF_SIZE, O(window_bytes), "8 MiB", 2 << 20, 1 << 30, "SIZE", "unacknowledged bytes in each direction", 0 },
     { "drain-limit", 0, CONF_MS, O(drain_ms), "0", 0, 24 * 60 * MINUTE, "TIME", "after SIGTERM, tasks have this long; 0: no limit",
       0 },
@@ -89,7 +97,8 @@ static int broker_key(const char *text, uint8_t key[32], struct err *e)
         return 0;
     if (access(text, F_OK) == 0)
         return net_public_load(text, key, e);
-    return err_set(e, BFORK_EKEY, "broker-key is neither a key (40 characters in Z85) nor a file: %s", text);
+    return err_set(e, BFORK_EKEY, "broker-key is neither a key (40 characters in Z85) nor a file: %s: it is the public-key in "
+                   "broker.key on the broker's host", text);
 }
 
 int settings_keys(const struct options *o, struct settings *s, struct err *e)
@@ -112,18 +121,21 @@ int settings_keys(const struct options *o, struct settings *s, struct err *e)
         memcpy(s->broker_key, cert.broker_key, sizeof(s->broker_key));
     } else {
         return err_set(e, BFORK_EKEY,
-                       "the broker's public key is not known, and %s does not name it: use --broker-key KEY, which is in "
-                       "broker.pub on the broker's host",
+                       "the broker's public key is not known, and %s does not name it: use --broker-key KEY, which is the "
+                       "public-key in broker.key on the broker's host",
                        s->key);
     }
+    if ((rc = net_not_the_brokers(s->key, s->pair.public_key, s->broker_key, e)) < 0)
+        return rc;
     return net_endpoint_shift(broker, NULL, 1, s->endpoint, sizeof(s->endpoint), e);
 }
 
 static int settings_fill(const struct options *o, struct settings *s, struct err *e)
 {
+    const char *state = o->state_dir || !s->rights.change ? o->state_dir : ROOTS_STATE;
     int rc;
 
-    if ((rc = join(s->key, o->key, s->dir, "worker.key", e)) < 0 || (rc = join(s->state, o->state_dir, s->dir, "worker", e)) < 0 ||
+    if ((rc = join(s->key, o->key, s->dir, "worker.key", e)) < 0 || (rc = join(s->state, state, s->dir, "worker", e)) < 0 ||
         (rc = join(s->cache, o->cache_dir, s->state, "cache", e)) < 0 ||
         (rc = join(s->work, o->work_dir ? o->work_dir : "/tmp", "", "the work directory", e)) < 0)
         return rc;
@@ -173,12 +185,18 @@ int options_read(int argc, char **argv, struct options *o, struct settings *s, s
     if (conf_new(table, TABLE_N, o, &c) < 0)
         return err_set(e, BFORK_ENOMEM, "out of memory");
     if ((rc = conf_flags(c, argc, argv, false, &index, e)) < 0 || (rc = conf_environment(c, "BFORK_WORKER", e)) < 0 ||
-        (rc = conf_file(c, s->config, !named, e)) < 0 || (rc = conf_finish(c, e)) < 0 || (rc = settings_fill(o, s, e)) < 0) {
+        (rc = conf_file(c, s->config, !named, e)) < 0 || (rc = conf_finish(c, e)) < 0 ||
+        (!o->help && !o->version && (rc = rights_find(o->user, o->allow_root_tasks, &s->rights, e)) < 0) ||
+        (rc = settings_fill(o, s, e)) < 0) {
         conf_free(&c);
         return rc;
     }
     if (index < argc) {
         rc = err_set(e, BFORK_EINVAL, "\"%s\" is too much: bfork-worker takes options only; see --help", argv[index]);
+        conf_free(&c);
+        return rc;
+    }
+    if ((rc = times_check(&(struct times){ 0 }, e)) < 0) {
         conf_free(&c);
         return rc;
     }
@@ -195,6 +213,7 @@ void options_print(const struct settings *s, const struct conf *c)
     conf_print(c, stdout);
     printf("# that is:\n# broker           %s, key %s\n# key              %s\n# public key       %s\n", s->endpoint, broker, s->key,
            own);
+    printf("# user             %s\n", s->rights.change ? s->rights.user : "as it is started");
     printf("# slots            %u\n# name             %s\n# state directory  %s\n# cache directory  %s\n# work directory   %s\n",
            s->slots, s->name, s->state, s->cache, s->work);
 }

@@ -8,6 +8,7 @@
 #include "base/conf.h"
 #include "base/err.h"
 #include "net/net.h"
+#include "rights.h"
 
 #include <limits.h>
 
@@ -16,8 +17,9 @@ enum worker_exit { EXIT_CONFIGURATION = 2, EXIT_REFUSED = 4 };
 struct options {
     const char *broker, *broker_key, *key, *dir, *state_dir, *cache_dir, *work_dir, *name, *config, *log_level;
     int64_t slots, start_ms, drain_ms;
-    uint64_t cache_size, output_limit, output_rate, window_bytes;
-    bool check_config, help, version;
+    uint64_t cache_size, program_memory, output_limit, window_bytes;
+    const char *user;
+    bool allow_root_tasks, check_config, help, version;
 };
 
 struct settings {               /* what follows from the options and the key file */
@@ -26,7 +28,9 @@ struct settings {               /* what follows from the options and the key fil
     char host[256], name[256], resources[64];
     uint8_t broker_key[32];
     struct net_keypair pair;
+    struct rights rights;       /* as whom it goes on, once the keys are read */
     uint32_t slots;
+    bool key_exposed;           /* tasks can read the key */
 };
 
 /* Reads all sources, and the key file; options' strings belong to *ret_conf, which the caller frees after use. 0, or negative with

@@ -74,7 +74,10 @@ static void perform_one(struct shell *s, uint64_t now, const struct worker_effec
         connection_break(s, e->text);
         return;
     case WORKER_LOG:
-        log_line((enum log_level)e->level, "%s", e->text);
+        if (e->whose)
+            log_limited((enum log_level)e->level, e->whose, "%s", e->text);
+        else
+            log_line((enum log_level)e->level, "%s", e->text);
         return;
     case WORKER_STOPPED:
         log_line(LOG_NOTICE_, "event=drained text=\"nothing is held any more\"");
@@ -108,10 +111,10 @@ static void notice_online(struct shell *s)
     if (online == s->online)
         return;
     s->online = online;
-    blobs_online(s->blobs, online);
+    blobs_online(s->blobs, clock_now(), online);
     if (!online)
         return;
-    s->failures = 0;
+    retry_worked(&s->retry, clock_now());
     s->said[0] = 0;
     snprintf(status, sizeof(status), "joined %s with %u slots", s->settings->endpoint, s->settings->slots);
     log_line(LOG_NOTICE_, "event=joined broker=%s slots=%u name=%s", s->settings->endpoint, s->settings->slots, s->settings->name);
@@ -141,7 +144,7 @@ static bool turn(struct shell *s, int signal_fd)
     worker_flush(s->core, now);
     perform(s, now);
     notice_online(s);
-    blobs_step(s->blobs);
+    blobs_step(s->blobs, now);
     if (s->broken)
         connection_close(s, now);
     if (s->drain_until && now >= s->drain_until && !s->stop) {
@@ -162,8 +165,9 @@ static void nap(struct shell *s, int signal_fd)
                            { .fd = signal_fd, .events = POLLIN } };
     uint64_t until = least(worker_deadline(s->core), slots_deadline(s->slots)), now = clock_now();
 
-    if (!s->link)
-        until = least(until, s->connect_at);
+    if (!s->link || s->retry.trying)
+        until = least(until, retry_deadline(&s->retry));
+    until = least(until, blobs_deadline(s->blobs));
     if (s->drain_until)
         until = least(until, s->drain_until);
     if (until <= now || slots_arm(s->slots, slots_want(s->slots)) || net_ready(s->net))

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0
- * shell.h - bfork-worker around its core: the connection, the turns, signals, live output. Decides nothing about tasks.
+ * shell.h - bfork-worker around its core: the connection, the turns, signals. Decides nothing about tasks.
  */
 #ifndef WORKER_SHELL_H
 #define WORKER_SHELL_H
@@ -7,21 +7,13 @@
 #include "blobs.h"
 #include "instance.h"
 #include "net/net.h"
+#include "net/retry.h"
 #include "options.h"
 #include "slots.h"
 
 #include <limits.h>
 
 #define SHELL_TURN 256              /* messages taken in a turn */
-#define LIVE_WRITERS 256u
-
-struct live_writer { uint32_t pid; uint64_t attempt, index, offset[2]; };
-
-struct live {                   /* a bucket: bytes that may be sent now */
-    uint64_t rate, left, filled_at;
-    bool cut;                       /* something was left out since the last message */
-    struct live_writer writers[LIVE_WRITERS];
-};
 
 struct shell {
     const struct options *options;
@@ -29,14 +21,13 @@ struct shell {
     char library_path[PATH_MAX];    /* the folder of the libbfork that is installed with this program; "": none */
     struct instance instance;
     struct net *net;
-    struct net_link *link;          /* NULL: none, until connect_at */
+    struct net_link *link;          /* NULL: none, until retry.next */
     struct slots *slots;
     struct worker *core;
     struct blobs *blobs;
     struct wire_item *items;
-    struct live live;
-    uint64_t connect_at, last_turn, slept_until, drain_until;
-    uint32_t failures;              /* connections that did not get to WELCOME, one after the other */
+    uint64_t last_turn, slept_until, drain_until;
+    struct retry retry;
     uint64_t seed;
     bool link_up, online, draining, stop;
     bool broken;                    /* to be dropped at the end of the turn */
@@ -53,11 +44,6 @@ bool connection_drain(struct shell *s, uint64_t now);       /* takes messages; t
 void connection_send(struct shell *s, const struct wire_msg *m);
 void connection_break(struct shell *s, const char *why);    /* at the end of the turn */
 void connection_close(struct shell *s, uint64_t now);
-
-/* live.c: output of tasks while they run */
-void live_init(struct live *o, uint64_t rate);
-void live_send(struct shell *s, uint64_t attempt, uint32_t job, uint64_t index, uint32_t pid, int stream, const void *bytes,
-               size_t size, bool cut);
 
 void notify_ready(const char *status);
 void notify_stopping(void);

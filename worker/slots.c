@@ -33,6 +33,7 @@ struct slot_lane {
     uint32_t n_jobs;
     struct err failure;             /* for the next step */
     char stage[32];
+    bool not_now;                   /* the failure may be over soon: the broker tries again */
     struct list_node failed;
 };
 
@@ -176,22 +177,27 @@ static void on_proc_died(void *ctx, void *user, const struct exec_death *d)
     proc_drop(s, p);
 }
 
-static void on_output(void *ctx, void *user, int stream, const void *bytes, size_t size, bool cut)
+static void on_output(void *ctx, void *user, const struct exec_print *k)
 {
     struct slots *s = ctx;
-    struct thing *t = user;
-    uint64_t attempt = 0, index = 0;
-    uint32_t job = 0, pid = 0;
+    const struct thing *t = user;
+    const struct slot_proc *p = t->kind == THING_PROC ? user : NULL;
+    struct worker_print out = { .stream = k->stream, .bytes = k->bytes, .size = k->size, .cut = k->cut, .limit = k->limit,
+                                .pid = p && p->p ? (uint32_t)exec_proc_pid(p->p) : 0 };
 
-    if (!s->config.output)
+    s->told = true;
+    if (p && k->in_task && worker_output(s->worker, s->now, p->id, k->ahead, &out))
         return;
-    if (t->kind == THING_PROC) {
-        struct slot_proc *p = user;
+    if (s->config.output && k->size)
+        s->config.output(s->config.ctx, out.pid, k->stream, k->bytes, k->size);
+}
 
-        pid = (uint32_t)exec_proc_pid(p->p);
-        worker_proc_current(s->worker, p->id, &attempt, &job, &index);
-    }
-    s->config.output(s->config.ctx, attempt, job, index, pid, stream, bytes, size, cut);
+static bool on_output_room(void *ctx, void *user)
+{
+    const struct slots *s = ctx;
+    const struct thing *t = user;
+
+    return t->kind != THING_PROC || worker_output_room(s->worker, ((const struct slot_proc *)user)->id);
 }
 
 /* ---- what the core asks at once -------------------------------------------------------------- */
@@ -281,10 +287,10 @@ const struct worker_ops *slots_ops(void)
 int slots_new(const struct slots_config *c, struct slots **ret, struct err *e)
 {
     static const struct exec_callbacks callbacks = { on_template_ready, on_template_failed, on_proc_ready, on_proc_died,
-                                                     on_output };
+                                                     on_output, on_output_room };
     struct slots *s = calloc(1, sizeof(*s));
     struct exec_config xc = { .callbacks = &callbacks, .ctx = s, .runner = c->runner, .symbols = c->symbols,
-        .output_limit = c->output_limit, .hide_secrets = c->hide_secrets, .work_dir = c->work_dir };
+        .output_limit = c->output_limit, .hide_secrets = c->hide_secrets, .adopt = c->adopt, .work_dir = c->work_dir };
     int rc;
 
     *ret = NULL;
@@ -359,12 +365,11 @@ static void lane_failed(struct slots *s, struct slot_lane *l, const char *stage)
         list_push_back(&s->failed_lanes, &l->failed);
 }
 
-void slots_program(struct slots *s, worker_lane lane, const char *path, int fd, const char *library_path)
+static void start_template(struct slots *s, worker_lane lane, struct exec_template_spec x)
 {
     struct slot_lane *l = map_get(&s->lanes, lane);
-    struct exec_template_spec x = { .program_fd = path ? -1 : fd, .program_path = path, .library_path = library_path,
-                                    .start_limit_ms = s->config.start_limit_ms };
 
+    x.start_limit_ms = s->config.start_limit_ms;
     if (!l || l->t || list_in(&l->failed))
         return;
     if (wire_pool_spec_decode(l->spec->data, l->spec->size, &x.spec, &l->failure) < 0 ||
@@ -374,6 +379,17 @@ void slots_program(struct slots *s, worker_lane lane, const char *path, int fd, 
     }
 }
 
+void slots_program(struct slots *s, worker_lane lane, const char *path, int fd, const char *library_path)
+{
+    start_template(s, lane, (struct exec_template_spec){ .program_fd = path ? -1 : fd, .program_path = path,
+                                                               .library_path = library_path });
+}
+
+void slots_fork(struct slots *s, worker_lane lane, int server)
+{
+    start_template(s, lane, (struct exec_template_spec){ .program_fd = -1, .fork_server = server });
+}
+
 void slots_no_program(struct slots *s, worker_lane lane, int code, const char *stage, const char *text)
 {
     struct slot_lane *l = map_get(&s->lanes, lane);
@@ -381,6 +397,7 @@ void slots_no_program(struct slots *s, worker_lane lane, int code, const char *s
     if (!l || l->t)
         return;
     err_set(&l->failure, code, "%s", text);
+    l->not_now = code == BFORK_EAGAIN || code == BFORK_ENOMEM;
     lane_failed(s, l, stage);
 }
 
@@ -420,7 +437,7 @@ static void lane_start(struct slots *s, const struct worker_effect *e)
     else if (spec.program.n == 0)
         slots_program(s, l->id, NULL, -1, NULL);
     else if (s->config.resolve)
-        s->config.resolve(s->config.ctx, l->id, &spec);
+        s->config.resolve(s->config.ctx, l->id, e->owner, &spec);
     else
         slots_no_program(s, l->id, BFORK_REFUSED, "fetch",
                          "programs are not run here, only functions of shared objects and commands");
@@ -441,6 +458,8 @@ static void proc_start(struct slots *s, const struct worker_effect *e)
     p->lane = l;
     if (l->t ? exec_proc_start(l->t, &p->thing, &p->p, &p->failure) < 0
              : err_set(&p->failure, BFORK_EXITED, "its template has ended") < 0) {
+        if (l->t)
+            p->failure.code = BFORK_EAGAIN;     /* memory or descriptors */
         p->p = NULL;
         list_push_back(&s->failed_procs, &p->failed);
     }
@@ -489,7 +508,7 @@ bool slots_perform(struct slots *s, uint64_t now, const struct worker_effect *e)
 
 static void tell_failures(struct slots *s)
 {
-    struct worker_obituary none = { .kind = BFORK_EXITED, .message = WIRE_STR("out of memory"), .stage = WIRE_STR("exec") };
+    struct worker_obituary none = { .kind = BFORK_EAGAIN, .message = WIRE_STR("out of memory"), .stage = WIRE_STR("exec") };
 
     for (; s->n_lost; s->n_lost--) {
         worker_lane lane = s->lost[s->n_lost - 1].lane;
@@ -503,11 +522,14 @@ static void tell_failures(struct slots *s)
     for (struct list_node *n; (n = list_pop(&s->failed_lanes));) {
         struct slot_lane *l = LIST_ENTRY(n, struct slot_lane, failed);
 
-        worker_lane_failed(s->worker, s->now, l->id, l->failure.code, l->stage, l->failure.text);
+        if (l->not_now)
+            worker_lane_not_now(s->worker, s->now, l->id, l->stage, l->failure.text);
+        else
+            worker_lane_failed(s->worker, s->now, l->id, l->failure.code, l->stage, l->failure.text);
     }
     for (struct list_node *n; (n = list_first(&s->failed_procs));) {
         struct slot_proc *p = LIST_ENTRY(n, struct slot_proc, failed);
-        struct worker_obituary o = { .kind = BFORK_EXITED, .message = str(p->failure.text), .stage = str("exec") };
+        struct worker_obituary o = { .kind = p->failure.code, .message = str(p->failure.text), .stage = str("exec") };
 
         worker_proc_died(s->worker, s->now, p->id, &o);
         proc_drop(s, p);

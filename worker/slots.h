@@ -21,15 +21,13 @@ struct slots;
 struct slots_config {
     const char *runner, *symbols, *work_dir;    /* as in exec_config; copied */
     uint64_t output_limit;                      /* as in exec_config, where a pool sets none */
-    bool hide_secrets;
+    bool hide_secrets, adopt;
     uint64_t start_limit_ms;                    /* template until ready; 0: 60000 */
     /* Find the program of a lane: answer with slots_program, from inside or later. Not asked for pools without a program (the
-     * runner). NULL: such pools are refused. spec is valid during the call. */
-    void (*resolve)(void *ctx, worker_lane lane, const struct wire_pool_spec *spec);
-    /* What a task process has written while it ran that task (attempt 0: between tasks, or a template); job: the broker's handle.
-     * cut: over the limit, the rest is dropped. May be NULL. */
-    void (*output)(void *ctx, uint64_t attempt, uint32_t job, uint64_t index, uint32_t pid, int stream, const void *bytes,
-                   size_t size, bool cut);
+     * runner). NULL: such pools are refused. spec and owner (the key of the pool's client) are valid during the call. */
+    void (*resolve)(void *ctx, worker_lane lane, struct wire_bin owner, const struct wire_pool_spec *spec);
+    /* What templates and processes print outside of tasks; tasks' own goes to the core. May be NULL. */
+    void (*output)(void *ctx, uint32_t pid, int stream, const void *bytes, size_t size);
     void *ctx;
 };
 
@@ -43,6 +41,9 @@ bool slots_perform(struct slots *s, uint64_t now, const struct worker_effect *e)
 /* The answer to resolve: a path, or else an open descriptor (duplicated), or else an error with its stage ("fetch", "arch", …).
  * library_path: put behind LD_LIBRARY_PATH; NULL: not. Unknown lanes are ignored: they were stopped meanwhile. */
 void slots_program(struct slots *s, worker_lane lane, const char *path, int fd, const char *library_path);
+/* … or a socket of the program's fork server (duplicated). */
+void slots_fork(struct slots *s, worker_lane lane, int server);
+/* … or neither. EAGAIN and ENOMEM: there is no room for it now. */
 void slots_no_program(struct slots *s, worker_lane lane, int code, const char *stage, const char *text);
 bool slots_lane_known(const struct slots *s, worker_lane lane);
 

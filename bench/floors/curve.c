@@ -2,6 +2,8 @@
  * curve - the floor of everything encrypted: client - CURVE broker - worker echo on loopback, nothing but the transport, one frame
  * a message.
  *     rtt         100 bytes, one in flight: p50 in microseconds
+ *     chain       the same with a forked child behind the worker, over two pipes: what every round trip through a daemon that runs
+ *                 tasks in other processes is made of
  *     echo        1 MiB there and back, four in flight: MB/s
  *     batch N B   N tasks of B bytes a message, eight messages in flight: tasks/s
  * The broker is one ROUTER to the client and one to the worker, and forwards bodies as they are. No authentication handler: keys
@@ -91,15 +93,38 @@ static void broker(int ports)
     }
 }
 
-static void worker(const char *endpoint)
+/* A child that sends back what it reads, so that the worker has what a worker has: a process that runs the task. */
+static void child(int there[2], int back[2])
 {
+    if (pipe(there) < 0 || pipe(back) < 0)
+        _exit(1);
+    if (contest_fork() == 0) {
+        char bytes[TASK];
+        for (;;) {
+            contest_read(there[0], bytes, TASK);
+            contest_write(back[1], bytes, TASK);
+        }
+    }
+}
+
+static void worker(const char *endpoint, bool chain)
+{
+    int there[2], back[2];
     void *socket = make_socket(zmq_ctx_new(), ZMQ_DEALER, false);
     zmq_msg_t m;
+    if (chain)
+        child(there, back);
     check(zmq_connect(socket, endpoint) == 0, "connect");
     zmq_send(socket, "w", 1, 0);
     for (;;) {
         zmq_msg_init(&m);
-        if (zmq_msg_recv(&m, socket, 0) < 0 || zmq_msg_send(&m, socket, 0) < 0)
+        if (zmq_msg_recv(&m, socket, 0) < 0)
+            _exit(1);
+        if (chain && zmq_msg_size(&m) == TASK) {
+            contest_write(there[1], zmq_msg_data(&m), TASK);
+            contest_read(back[0], zmq_msg_data(&m), TASK);
+        }
+        if (zmq_msg_send(&m, socket, 0) < 0)
             _exit(1);
     }
 }
@@ -166,7 +191,7 @@ int main(int argc, char **argv)
         broker(ports[1]);
     contest_read(ports[0], endpoints, sizeof(endpoints));
     if (contest_fork() == 0)
-        worker(endpoints[1]);
+        worker(endpoints[1], strcmp(f.mode, "chain") == 0);
 
     f.socket = make_socket(zmq_ctx_new(), ZMQ_DEALER, false);
     check(zmq_connect(f.socket, endpoints[0]) == 0, "connect");

@@ -137,7 +137,8 @@ class Services:
         values = {"env": {"BFORK_PROFILE": os.path.join(directory, "lab.conf")}, "broker": str(process.pid)}
         if slots:
             key = os.path.join(directory, "worker.key")
-            values["worker"] = str(self.start([worker, "--key", key, "--slots", str(slots)], env).pid)
+            as_root = ["--allow-root-tasks"] if os.geteuid() == 0 else []
+            values["worker"] = str(self.start([worker, "--key", key, "--slots", str(slots)] + as_root, env).pid)
         return values
 
     def program(self, *names):

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,8 +95,16 @@ static void round_trip(unsigned batch, unsigned first)
     contest_write(bench.client.fd, text, n);
     for (unsigned i = 0; i < batch; i++)
         expect(&bench.client, "INSERTED", NULL);
-    for (unsigned i = 0; i < batch; i++)
-        memcpy(ids[i], expect(&bench.client, "RESERVED", bench.body).id, sizeof(ids[i]));
+    bool seen[BATCH] = { false };
+    for (unsigned i = 0; i < batch; i++) {
+        unsigned number;
+        struct reply r = expect(&bench.client, "RESERVED", bench.body);
+        memcpy(ids[i], r.id, sizeof(ids[i]));
+        memcpy(&number, bench.body, sizeof(number));
+        if (r.size != bench.size || number - first >= batch || seen[number - first])
+            contest_fail("beanstalkd: a result is wrong");
+        seen[number - first] = true;
+    }
     n = 0;
     for (unsigned i = 0; i < batch; i++)
         n += (size_t)snprintf(text + n, 64, "delete %s\r\n", ids[i]);

@@ -18,6 +18,11 @@ def skip(why):
     sys.exit(0)
 
 
+def fail(why):
+    print("failed: " + why, flush=True)
+    sys.exit(1)
+
+
 def loop(run):
     print("ready", flush=True)
     for _ in iter(sys.stdin.readline, ""):

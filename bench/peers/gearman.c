@@ -3,6 +3,7 @@
  *     gearman PORT rtt | submits | memory PID */
 #include "contest.h"
 #include <libgearman/gearman.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -35,15 +36,34 @@ static void one(unsigned number)
     gearman_return_t rc;
     memcpy(body, &number, sizeof(number));
     void *result = gearman_client_do(bench.client, "echo", NULL, body, TASK, &size, &rc);
-    if (rc != GEARMAN_SUCCESS || size != TASK)
+    if (rc != GEARMAN_SUCCESS || size != TASK || memcmp(result, body, TASK) != 0)
         contest_fail("gearman: %s", gearman_strerror(rc));
     free(result);
+}
+
+static struct { unsigned first, n; bool seen[WINDOW]; } window;
+
+/* A result of the window: the number that was sent, once. */
+static gearman_return_t came_back(gearman_task_st *task)
+{
+    unsigned number;
+    if (gearman_task_data_size(task) != TASK)
+        contest_fail("gearman: a result has another size");
+    memcpy(&number, gearman_task_data(task), sizeof(number));
+    if (number - window.first >= WINDOW || window.seen[number - window.first])
+        contest_fail("gearman: a result is wrong");
+    window.seen[number - window.first] = true;
+    window.n++;
+    return GEARMAN_SUCCESS;
 }
 
 static void many(unsigned first, unsigned n)
 {
     static char bodies[WINDOW][TASK];
     gearman_return_t rc = GEARMAN_SUCCESS;
+    memset(&window, 0, sizeof(window));
+    window.first = first;
+    gearman_client_set_complete_fn(bench.client, came_back);
     for (unsigned i = 0; i < n && rc == GEARMAN_SUCCESS; i++) {
         unsigned number = first + i;
         memcpy(bodies[i], &number, sizeof(number));
@@ -52,6 +72,8 @@ static void many(unsigned first, unsigned n)
     if (rc != GEARMAN_SUCCESS || (rc = gearman_client_run_tasks(bench.client)) != GEARMAN_SUCCESS)
         contest_fail("gearman: %s", gearman_strerror(rc));
     gearman_client_task_free_all(bench.client);
+    if (window.n != n)
+        contest_fail("gearman: %u results of %u", window.n, n);
 }
 
 static double queue_memory(void)

@@ -40,7 +40,7 @@ class Pool:
         self.pool = multiprocessing.Pool(PROCESSES, contest.die_with_parent)
 
     def map(self, work, items, chunk):
-        self.pool.map(work, items, chunk)
+        return self.pool.map(work, items, chunk)
 
     def submit(self, work, item):
         handle = self.pool.apply_async(work, (item,))
@@ -58,7 +58,7 @@ class Executor:
         self.pool = concurrent.futures.ProcessPoolExecutor(PROCESSES, initializer=contest.die_with_parent)
 
     def map(self, work, items, chunk):
-        collections.deque(self.pool.map(work, items, chunksize=chunk or 1000), maxlen=0)
+        return list(self.pool.map(work, items, chunksize=chunk or 1000))
 
     def submit(self, work, item):
         return self.pool.submit(work, item)
@@ -81,7 +81,7 @@ class Joblib:
 
     def map(self, work, items, chunk):
         self.parallel.batch_size = chunk or "auto"
-        self.parallel(self.joblib.delayed(work)(item) for item in items)
+        return self.parallel(self.joblib.delayed(work)(item) for item in items)
 
     def close(self):
         self.parallel.__exit__(None, None, None)
@@ -92,28 +92,41 @@ def make(kind):
     return kinds[kind]()
 
 
+def checked(items, work):
+    """How many a second; what comes back is compared with what was sent, after the time, as ours is."""
+    results = []
+    speed = contest.rate(len(items), lambda: results.append(work()))
+    if results[0] != items:
+        contest.fail("a result is wrong")
+    return speed
+
+
 def work_map(pool, size):
     items = bodies(400_000 if size > 8 else 1_500_000, size)
     chunks = [None, 1000, 4000, 20_000]
-    speed = {c: max(contest.rate(len(items), lambda: pool.map(same, items, c)) for _ in range(2)) for c in chunks}
+    speed = {c: max(checked(items, lambda: pool.map(same, items, c)) for _ in range(2)) for c in chunks}
     best = max(speed, key=speed.get)
-    return lambda: contest.rate(len(items), lambda: pool.map(same, items, best))
+    return lambda: checked(items, lambda: pool.map(same, items, best))
 
 
 def work_map_joblib(pool, size):
     items = bodies(50_000, size)
     pool.map(same, items, None)
-    return lambda: contest.rate(len(items), lambda: pool.map(same, items, None))
+    return lambda: checked(items, lambda: pool.map(same, items, None))
 
 
 def work_single(pool, n):
     items = bodies(n, 100)
-    return lambda: contest.rate(n, lambda: pool.map(same, items, 1))
+    return lambda: checked(items, lambda: pool.map(same, items, 1))
 
 
 def work_rtt(pool):
     items = bodies(1000, 100)
-    return lambda: contest.p50(lambda i: pool.submit(same, items[i]).result(), len(items))
+
+    def once(i):
+        if pool.submit(same, items[i]).result() != items[i]:
+            contest.fail("a result is wrong")
+    return lambda: contest.p50(once, len(items))
 
 
 def work_echo(pool):
@@ -121,14 +134,13 @@ def work_echo(pool):
     items = [i.to_bytes(8, "little") + bytes(BIG - 8) for i in range(n)]
 
     def all_of_them():
-        flight = collections.deque()
+        flight, results = collections.deque(), []
         for item in items:
             if len(flight) == 4:
-                assert len(flight.popleft().result()) == BIG
+                results.append(flight.popleft().result())
             flight.append(pool.submit(same, item))
-        while flight:
-            flight.popleft().result()
-    return lambda: contest.rate(n, all_of_them) * BIG / 1e6
+        return results + [f.result() for f in flight]
+    return lambda: checked(items, all_of_them) * BIG / 1e6
 
 
 def work_efficiency(pool, us):

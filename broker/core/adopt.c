@@ -4,78 +4,56 @@
  *
  * A range is adopted only as far as nothing else of this epoch answers for it: whoever comes late is fenced. Results come in
  * order, so what the client has got of an attempt, and does not replay, is its beginning: then the attempt starts behind it. An
- * adopted attempt has no arguments until the client has replayed them (pieces).
+ * adopted attempt has no arguments until the client has replayed them (pieces, which come in the order of the indexes).
  */
 #include "state.h"
 
-static bool overlaps(uint64_t a, uint64_t a_end, uint64_t b, uint64_t b_end) { return a < b_end && b < a_end; }
+#define STEPS_A_PLACE 24u           /* of a search, a removal and an insertion, about */
 
-static bool taken(const struct job *j, uint64_t first, uint64_t end)
+/* Does somebody answer for a part of [first, end)? Only waiting ranges may lie there: so many, and no more than a turn can move.
+ * (Ranges that were handed out as one wait as one when they are replayed, or nearly.) */
+static bool taken(struct broker *b, const struct job *j, uint64_t first, uint64_t end, size_t *ret_waiting)
 {
-    for (LIST_EACH(&j->live, n)) {
-        const struct attempt *a = LIST_ENTRY(n, struct attempt, in_job);
-        if (overlaps(first, end, a->next, a->end))
-            return true;
-    }
-    for (LIST_EACH(&j->outcomes, n)) {
-        const struct outcome *o = LIST_ENTRY(n, struct outcome, node);
-        if (overlaps(first, end, o->first, o->first + o->count))
+    *ret_waiting = 0;
+    for (INTERVAL_EACH(&j->index, first, end, v)) {
+        b->steps++;
+        if (v->kind == PLACE_LIVE || v->kind == PLACE_OUTCOME || ++*ret_waiting > TURN_STEPS)
             return true;
     }
     return false;
 }
 
 /* Where the tasks before index `end` begin that all wait in a row; not below first. */
-static uint64_t wait_from(const struct job *j, uint64_t first, uint64_t end)
+static uint64_t wait_from(struct broker *b, const struct job *j, uint64_t first, uint64_t end)
 {
-    const struct list *lists[] = { &j->held, &j->queue };
-    uint64_t from = end, before;
+    struct interval *v = interval_at(&j->index, end - 1);
 
-    do {
-        before = from;
-        for (int i = 0; i < 2 && from > first; i++)
-            for (LIST_EACH(lists[i], n)) {
-                const struct span *s = &LIST_ENTRY(n, struct range, node)->s;
-                if (s->first < from && from <= s->first + s->count)
-                    from = s->first;
-            }
-    } while (from < before && from > first);
-    return from > first ? from : first;
+    for (unsigned n = 0; v && v->first < end && v->end >= end && end > first; v = interval_prev(v)) {
+        if (n++ > TURN_STEPS || (v->kind != PLACE_QUEUED && v->kind != PLACE_HELD))
+            break;
+        end = v->first;
+        b->steps++;
+    }
+    return end > first ? end : first;
 }
 
-/* Moves what of [first, end) waits in l to the attempt. */
-static void carve(struct broker *b, struct attempt *a, struct list *l, bool held)
+/* Moves what of [next, end) waits to the attempt. */
+static void carve(struct broker *b, struct attempt *a)
 {
     struct job *j = a->job;
 
-    for (LIST_EACH_SAFE(l, n, after)) {
-        struct range *r = LIST_ENTRY(n, struct range, node), *piece;
-        uint64_t lo = r->s.first > a->next ? r->s.first : a->next,
-                 hi = r->s.first + r->s.count < a->end ? r->s.first + r->s.count : a->end;
-        struct span head;
-        if (lo >= hi)
-            continue;
-        if (lo > r->s.first) {
-            struct range *before;
-            span_cut(&r->s, (uint32_t)(lo - r->s.first), &head);
-            before = range_of(b, &head);
-            before->due = r->due;
-            list_insert_before(l, n, &before->node);
-        }
-        span_cut(&r->s, (uint32_t)(hi - lo), &head);
-        piece = range_of(b, &head);
-        job_pending(b, j, held ? 0 : -(int64_t)(hi - lo), held ? -(int64_t)(hi - lo) : 0, 0, 0);
-        attempt_bytes(a, (int64_t)span_bytes(&piece->s));
-        list_push_back(&a->pieces, &piece->node);
-        if (!r->s.count) {
-            list_remove(l, n);
-            range_free(b, r);
-        }
+    for (INTERVAL_EACH(&j->index, a->next, a->end, v)) {
+        struct range *r = INTERVAL_ENTRY(v, struct range, at);
+        b->steps++;
+        if (r->s.first < a->next)
+            range_split(b, j, r, (uint32_t)(a->next - r->s.first));
+        if (r->s.first + r->s.count > a->end)
+            r = range_split(b, j, r, (uint32_t)(a->end - r->s.first));
+        range_out(b, j, r);
+        job_pending(b, j, 0, 0, 0, (int64_t)span_bytes(&r->s));
+        attempt_bytes(a, (int64_t)span_bytes(&r->s));
+        attempt_piece(b, a, r);
     }
-    if (!held && list_empty(l) && list_in(&j->ready))
-        list_remove(&j->pool->ready, &j->ready);
-    if (held && list_empty(l) && list_in(&j->holder))
-        list_remove(&b->holders, &j->holder);
 }
 
 /* Does the ticket say that this worker may answer for the range? */
@@ -96,11 +74,8 @@ static struct job *parked(struct broker *b, const struct wire_item *it)
     struct owner *o = owner_get(b, it->owner);
     struct job *j = o ? job_find(b, o, it->job_id) : NULL;
 
-    if (o && !j && (j = job_new(b, o, it->job_id))) {
-        j->parked_until = b->now + b->c.detach_ms * CLOCK_MS;
-        if (j->parked_until < b->tick_at)
-            b->tick_at = j->parked_until;
-    }
+    if (o && !j && (j = job_new(b, o, it->job_id)))
+        job_park(b, j, b->now + b->c.detach_ms * CLOCK_MS);
     owner_unref(b, o);
     return j;
 }
@@ -109,22 +84,23 @@ static int adopt(struct broker *b, struct worker *w, const struct wire_item *it)
 {
     uint64_t first = it->first, end = first + it->count, from = first;
     struct attempt *a;
+    size_t waiting;
     struct job *j;
 
     if (!genuine(b, w, it)) {
         b->n.foreign += it->count;
-        attempt_foreign(b, w, it->id);
-        return 0;
+        return attempt_foreign(b, w, it->id);
     }
     if (!(j = parked(b, it)))
         return BFORK_ENOMEM;
+    if (account_takes_parked(b, j->owner) < 0 || (j->client && j->client->dormant))
+        return attempt_foreign(b, w, it->id);       /* dormant: its processes are to end */
     if (first < j->next)
-        from = wait_from(j, first, end < j->next ? end : j->next);
-    if (from == end || taken(j, from, end)) {
-        attempt_foreign(b, w, it->id);
-        return 0;
+        from = wait_from(b, j, first, end < j->next ? end : j->next);
+    if (from == end || taken(b, j, from, end, &waiting)) {
+        return attempt_foreign(b, w, it->id);
     }
-    if (reserve(b, 12 + 2 * (j->held.count + j->queue.count), 12) < 0 || !(a = attempt_new(b, j, w, NULL)))
+    if (reserve(b, 12 + waiting, 12 + waiting) < 0 || !(a = attempt_new(b, j, w, NULL)))
         return BFORK_ENOMEM;
     b->n.adopted++;
     a->id = it->id;
@@ -135,106 +111,130 @@ static int adopt(struct broker *b, struct worker *w, const struct wire_item *it)
     a->sent_at = b->now;
     a->s = (struct span){ .first = first, .count = (uint32_t)(it->end - first), .tries = it->tries, .crashes = it->crashes };
     map_put(&b->attempts, a->id, a);
-    carve(b, a, &j->held, true);
-    carve(b, a, &j->queue, false);
+    carve(b, a);
+    attempt_place(a, from, end);
+    w->n_sent += end - from;
     job_pending(b, j, 0, 0, (int64_t)(end - from), 0);
+    if (j->client)
+        j->client->adopted = true;
     if (j->pool)
         attempt_bind(b, a);
+    cancel_wake(b, j);
     return 0;
 }
 
-void adopt_holding(struct broker *b, struct worker *w, const struct wire_msg *m)
+static int held(struct broker *b, struct worker *w, const struct wire_item *it)
 {
-    int rc = w->state == WORKER_JOINING ? 0 : BFORK_EPROTOCOL;
+    struct attempt *a = map_get(&b->attempts, it->id);
+    uint64_t end = it->first + it->count;
 
-    for (uint32_t i = 0; i < m->n_items && rc == 0; i++) {
-        const struct wire_item *it = &m->items[i];
-        struct attempt *a = map_get(&b->attempts, it->id);
-        uint64_t end = it->first + it->count;
-        if (a && a->worker == w && a->sent) {
-            a->round = w->round;
-            if (a->state != ATTEMPT_FINISHED && it->count && end >= a->next && end < a->end && (rc = reserve(b, 8, 8)) == 0)
-                attempt_shrink(b, a, end);
-        } else if (a || w->same_epoch) {
-            attempt_foreign(b, w, it->id);
-        } else {
-            rc = adopt(b, w, it);
-        }
-    }
-    if (rc < 0)
-        session_fail(b, w->peer, rc, rc == BFORK_ENOMEM ? "the broker is out of memory" : "HOLDING is only sent once, after HELLO");
-    else if (m->u.holding.last)
-        worker_ready(b, w);
-}
-
-/* Who answers already for this index? *ret_until: up to where that holds. */
-static bool answered(const struct job *j, uint64_t index, uint64_t *ret_until, struct attempt **ret_attempt)
-{
-    uint64_t until = UINT64_MAX;
-
-    *ret_attempt = NULL;
-    for (LIST_EACH(&j->live, n)) {
-        struct attempt *a = LIST_ENTRY(n, struct attempt, in_job);
-        if (index >= a->s.first && index < a->end) {
-            *ret_attempt = index >= a->next ? a : NULL;
-            *ret_until = index >= a->next ? a->end : a->next;
-            return true;
-        }
-        if (a->s.first > index && a->s.first < until)
-            until = a->s.first;
-    }
-    for (LIST_EACH(&j->outcomes, n)) {
-        const struct outcome *o = LIST_ENTRY(n, struct outcome, node);
-        if (index >= o->first && index < o->first + o->count) {
-            *ret_until = o->first + o->count;
-            return true;
-        }
-        if (o->first > index && o->first < until)
-            until = o->first;
-    }
-    *ret_until = until;
-    return false;
-}
-
-/* A replayed part that nobody answers for. */
-static int rest(struct broker *b, struct job *j, const struct wire_item *it)
-{
-    if (b->now < b->hold_end)
-        return range_accept(b, j, it, true, b->hold_end);
-    if (it->flags & WIRE_MAYBE_STARTED && job_once(j)) {
-        outcome_text(b, j, it->first, it->count, it->tries + 1u, BFORK_UNKNOWN, NULL);
-        return 0;
-    }
-    return range_accept(b, j, it, false, 0);
-}
-
-int adopt_replay(struct broker *b, struct job *j, const struct wire_item *item)
-{
-    struct wire_item it = *item, head;
-    int rc = 0;
-
-    while (it.count && rc == 0) {
-        struct attempt *a;
-        uint64_t until;
-        bool known = answered(j, it.first, &until, &a);
-        uint32_t n = until - it.first < it.count ? (uint32_t)(until - it.first) : it.count;
-        struct wire_item tail = { .count = 0 };
-        struct range *r;
-        head = it;
-        if (n < it.count)
-            wire_item_cut(&it, n, &head, &tail);
+    b->steps++;
+    if (a && a->worker == w && a->sent) {
+        a->round = w->round;
+        if (a->state == ATTEMPT_FINISHED || !it->count || end < a->next || end >= a->end)
+            return 0;
         if (reserve(b, 8, 8) < 0)
             return BFORK_ENOMEM;
-        if (a) {
-            if ((rc = range_make(b, j, &head, &r)) < 0)
-                return rc;
-            list_push_back(&a->pieces, &r->node);
-            attempt_bytes(a, (int64_t)span_bytes(&r->s));
-            job_pending(b, j, 0, 0, 0, (int64_t)span_bytes(&r->s));
-        } else if (!known) {
-            rc = rest(b, j, &head);
-        }
-        it = tail;
+        attempt_shrink(b, a, end);
+        return 0;
     }
-    return rc;
+    if (!a && !w->same_epoch)
+        return adopt(b, w, it);
+    return attempt_foreign(b, w, it->id);
+}
+
+/* HOLDING is complete: what was not reported has never arrived. */
+static void seen(struct broker *b, struct worker *w, struct attempt *a)
+{
+    b->steps++;
+    if (a->round != w->round) {
+        attempt_requeue(b, a, false, NULL, 0);
+        return;
+    }
+    list_remove(&w->attempts, &a->in_worker);
+    list_push_back(&w->attempts, &a->in_worker);
+    attempt_recall_again(b, a);
+}
+
+static void ready(struct broker *b, struct worker *w)
+{
+    w->state = WORKER_READY;
+    w->joined = true;
+    effect_log(b, LOG_INFO_, "worker %s is ready with %u slots", w->name, w->slots);
+    pool_check_doubts(b);
+    grant_workers_changed(b);
+}
+
+/* Takes from the budget what it cost; false: the session has failed, and the worker may be gone. */
+static bool join_some(struct broker *b, struct worker *w, struct holding *h, uint32_t *budget)
+{
+    for (; h->at < h->n && *budget; h->at++) {
+        uint64_t before = b->steps, cost;
+        int rc = held(b, w, &h->items[h->at]);
+        if (rc < 0) {
+            if (rc == BFORK_ENOMEM)
+                session_break(b, w->peer);
+            else
+                session_fail(b, w->peer, rc, TOO_MANY_FOREIGN);
+            return false;
+        }
+        cost = (b->steps - before) / STEPS_A_PLACE + 1;
+        budget_take(budget, cost);
+    }
+    return true;
+}
+
+bool worker_join(struct broker *b, struct worker *w, uint32_t *budget)
+{
+    struct list_node *n;
+
+    while ((n = list_first(&w->told))) {
+        struct holding *h = LIST_ENTRY(n, struct holding, node);
+        if (!join_some(b, w, h, budget))
+            return true;
+        if (h->at < h->n)
+            return false;
+        list_remove(&w->told, n);
+        mem_free_for(b, w->account, h, sizeof(*h) + h->n * sizeof(h->items[0]));
+        w->unseen = w->attempts.count;
+    }
+    if (!w->all_told)
+        return true;
+    for (; w->unseen && (n = list_first(&w->attempts)); w->unseen--) {
+        if (!*budget)
+            return false;
+        budget_take(budget, attempt_places(LIST_ENTRY(n, struct attempt, in_worker)));
+        seen(b, w, LIST_ENTRY(n, struct attempt, in_worker));
+    }
+    ready(b, w);
+    return true;
+}
+
+/* The records are kept, and looked at as far as a turn allows. */
+void adopt_holding(struct broker *b, struct worker *w, const struct wire_msg *m)
+{
+    size_t size = sizeof(struct holding) + m->n_items * sizeof(m->items[0]);
+    struct holding *h = NULL;
+
+    if (w->state != WORKER_JOINING || w->all_told) {
+        session_fail(b, w->peer, BFORK_EPROTOCOL, "HOLDING is only sent once, after HELLO");
+        return;
+    }
+    if (m->n_items && account_takes_foreign(b, w, size) < 0) {
+        session_fail(b, w->peer, BFORK_EQUOTA, "it tells of more attempts in a moment than the broker keeps for its key");
+        return;
+    }
+    if (m->n_items && !(h = mem_new_for(b, w->account, size))) {
+        session_break(b, w->peer);
+        return;
+    }
+    if (h) {
+        h->n = m->n_items;
+        memcpy(h->items, m->items, m->n_items * sizeof(m->items[0]));
+        list_push_back(&w->told, &h->node);
+    }
+    w->all_told = m->u.holding.last;
+    w->unseen = w->attempts.count;
+    if (!list_in(&w->join.node) && !worker_join(b, w, chore_budget(b, &b->own)))
+        chore_add(b, &b->own, &w->join, CHORE_WORKER_JOIN);
 }

@@ -11,9 +11,14 @@ struct attempt *attempt_new(struct broker *b, struct job *j, struct worker *w, s
 {
     struct attempt *a;
 
-    if (reserve(b, 10, 10) < 0 || map_reserve(&b->attempts, 1) < 0 || !(a = cache_get(b, &b->attempt_cache)))
+    if (reserve(b, 10, 10) < 0 || map_reserve(&b->attempts, 1) < 0 || !(a = cache_get(b, &b->attempt_cache, j->owner->account)))
         return NULL;
+    a->account = account_ref(j->owner->account);
+    account_charge(a->account, MAP_COST);
     list_init(&a->pieces);
+    list_init(&a->untold);
+    intervals_init(&a->cancels, b->ranks += 2, &b->steps);
+    list_init(&a->said);
     a->job = j;
     a->worker = w;
     a->lane = l;
@@ -29,12 +34,14 @@ struct attempt *attempt_new(struct broker *b, struct job *j, struct worker *w, s
 
 void attempt_free(struct broker *b, struct attempt *a)
 {
-    struct list_node *n;
+    struct account *account = a->account;
 
     span_done(&a->s);
-    while ((n = list_pop(&a->pieces)))
-        range_free(b, LIST_ENTRY(n, struct range, node));
-    cache_put(&b->attempt_cache, a);
+    said_orphan(a);
+    assert(list_empty(&a->pieces) && !a->cancels.count);
+    account_release(account, MAP_COST);
+    cache_put(b, &b->attempt_cache, a, account);
+    account_unref(account);
 }
 
 void attempt_bytes(struct attempt *a, int64_t bytes)
@@ -45,15 +52,99 @@ void attempt_bytes(struct attempt *a, int64_t bytes)
         a->lane->out_bytes += (uint64_t)bytes;
 }
 
-/* n of its tasks have left a live attempt; the caller moves next or end. */
-static void less(struct broker *b, struct attempt *a, uint64_t n)
+void attempt_place(struct attempt *a, uint64_t next, uint64_t end)
 {
-    uint64_t left = a->end - a->next, bytes = n == left ? a->bytes_left : a->bytes_left * n / left;
+    bool in = interval_in(&a->at);
 
+    if (next == end && in)
+        interval_take(&a->job->index, &a->at);
+    a->at.first = next;
+    a->at.end = end;
+    a->at.kind = PLACE_LIVE;
+    if (next < end && !in)
+        interval_put(&a->job->index, &a->at);
+}
+
+void attempt_piece(struct broker *b, struct attempt *a, struct range *r)
+{
+    list_push_back(&a->pieces, &r->node);
+    b->n_pieces++;
+}
+
+static void drop_piece(struct broker *b, struct attempt *a, struct range *r)
+{
+    list_remove(&a->pieces, &r->node);
+    range_free(b, a->job, r);
+    b->n_pieces--;
+    b->steps++;
+}
+
+static void drop_pieces(struct broker *b, struct attempt *a, uint64_t below)
+{
+    struct list_node *n;
+
+    while ((n = list_first(&a->pieces))) {
+        struct range *r = LIST_ENTRY(n, struct range, node);
+        if (r->s.first + r->s.count > below)
+            break;
+        drop_piece(b, a, r);
+    }
+}
+
+static void cancelled_free(struct broker *b, struct attempt *a, struct cancelled *k)
+{
+    interval_take(&a->cancels, &k->at);
+    if (list_in(&k->untold))
+        list_remove(&a->untold, &k->untold);
+    mem_free_for(b, a->account, k, sizeof(*k));
+    account_release(a->account, CANCELLED_RESERVE);
+    b->n_cancels--;
+}
+
+bool attempt_strip(struct broker *b, struct attempt *a)
+{
+    struct interval *v = a->cancels.root;
+    struct list_node *n = list_first(&a->pieces);
+
+    if (v) {
+        cancelled_free(b, a, INTERVAL_ENTRY(v, struct cancelled, at));
+        b->steps++;
+    } else if (n) {
+        drop_piece(b, a, LIST_ENTRY(n, struct range, node));
+    }
+    return v || n;
+}
+
+bool attempt_is_cancelled(const struct attempt *a, uint64_t index, uint64_t *ret_until)
+{
+    const struct interval *v = interval_at(&a->cancels, index);
+
+    *ret_until = !v ? UINT64_MAX : v->first <= index ? v->end : v->first;
+    return v && v->first <= index;
+}
+
+/* A live attempt answers for [next, end) only: the rest is about to be settled or given back. */
+static void narrow(struct broker *b, struct attempt *a, uint64_t next, uint64_t end)
+{
+    uint64_t left = a->end - a->next, n = left - (end - next), bytes = n == left ? a->bytes_left : a->bytes_left * n / left;
+
+    attempt_place(a, next, end);
+    a->next = next;
+    a->end = end;
     attempt_bytes(a, -(int64_t)bytes);
+    if (a->sent)
+        a->worker->n_sent -= n;
     if (a->lane && !a->is_long)
         a->lane->short_ns -= n * a->mean_ns;
     job_pending(b, a->job, 0, 0, -(int64_t)n, -(int64_t)bytes);
+}
+
+/* The list of its client where an attempt waits to be confirmed. */
+static struct list *asked(const struct attempt *a)
+{
+    struct client *c = a->job->client;
+
+    return a->attached != c->attached ? &c->unsure : a->told ? &c->told : &c->assigning;
 }
 
 /* Takes a live attempt with nothing left out of the lists of live ones. */
@@ -68,6 +159,8 @@ static void leave(struct broker *b, struct attempt *a)
         list_remove(&l->live, &a->in_lane);
         if (a->is_long)
             l->n_long--;
+        if (l->yields && l->n_long < l->slots)
+            b->grants_dirty = true;         /* a slot that others wait for */
         if (a->recalled)
             l->n_recalled--;
         a->lane = NULL;
@@ -76,25 +169,28 @@ static void leave(struct broker *b, struct attempt *a)
     a->recalled = false;
     if (list_in(&a->out)) {
         if (a->state == ATTEMPT_ASSIGNING)
-            list_remove(&a->job->client->assigning, &a->out);
+            list_remove(asked(a), &a->out);
         else
             list_remove(a->sent ? &a->worker->recalls : &a->worker->to_send, &a->out);
     }
-    if (!a->job->live.count)
-        for (struct list_node *n; (n = list_pop(&a->job->cancels));)
-            mem_free(b, LIST_ENTRY(n, struct interval, node), sizeof(struct interval));
+    while (attempt_strip(b, a))
+        ;
+    span_done(&a->s);
+}
+
+/* Until all that came of it is acknowledged. */
+static void park(struct attempt *a)
+{
+    a->state = ATTEMPT_FINISHED;
+    list_push_back(&a->job->finished, &a->in_job);
+    list_remove(&a->worker->attempts, &a->in_worker);
+    list_push_back(&a->worker->finished, &a->in_worker);
 }
 
 static void finish(struct broker *b, struct attempt *a)
 {
-    struct list_node *n;
-
     leave(b, a);
-    a->state = ATTEMPT_FINISHED;
-    list_push_back(&a->job->finished, &a->in_job);
-    span_done(&a->s);
-    while ((n = list_pop(&a->pieces)))
-        range_free(b, LIST_ENTRY(n, struct range, node));
+    park(a);
     if (!a->unacked)
         attempt_close(b, a, WIRE_WHY_DONE);
 }
@@ -102,11 +198,11 @@ static void finish(struct broker *b, struct attempt *a)
 void attempt_close(struct broker *b, struct attempt *a, uint8_t why)
 {
     struct worker *w = a->worker;
+    bool finished = a->state == ATTEMPT_FINISHED;
 
     if (a->state == ATTEMPT_LIVE || a->state == ATTEMPT_ASSIGNING) {
         if (a->end > a->next)
-            less(b, a, a->end - a->next);
-        a->end = a->next;
+            narrow(b, a, a->next, a->next);
         if (!a->sent)
             why = 0;
         leave(b, a);
@@ -116,7 +212,7 @@ void attempt_close(struct broker *b, struct attempt *a, uint8_t why)
     map_take(&b->attempts, a->id);
     a->job = NULL;
     if (w)
-        list_remove(&w->attempts, &a->in_worker);
+        list_remove(finished ? &w->finished : &w->attempts, &a->in_worker);
     if (w && why) {
         a->state = ATTEMPT_CLOSING;
         a->why = why;
@@ -150,15 +246,19 @@ void attempt_acked(struct broker *b, struct attempt *a)
         attempt_free(b, a);
 }
 
-void attempt_foreign(struct broker *b, struct worker *w, uint64_t id)
+int attempt_foreign(struct broker *b, struct worker *w, uint64_t id)
 {
     struct list_node *last = list_last(&w->closing);
     struct attempt *a;
 
     if (last && LIST_ENTRY(last, struct attempt, in_worker)->id == id)
-        return;
-    if (!(a = cache_get(b, &b->attempt_cache)))
-        return;
+        return 0;
+    if (account_takes_foreign(b, w, 0) < 0)
+        return BFORK_EQUOTA;
+    if (!(a = cache_get(b, &b->attempt_cache, w->account)))
+        return 0;
+    a->account = account_ref(w->account);
+    account_charge(a->account, MAP_COST);
     list_init(&a->pieces);
     a->id = id;
     a->worker = w;
@@ -167,10 +267,11 @@ void attempt_foreign(struct broker *b, struct worker *w, uint64_t id)
     b->n.fenced++;
     list_push_back(&w->closing, &a->in_worker);
     worker_dirty(b, w);
+    return 0;
 }
 
 /* The part [from, to) of s as a range of its own; s keeps everything. Uses the reserve. */
-static struct range *part(struct broker *b, const struct span *s, uint64_t from, uint64_t to)
+static struct range *part(struct broker *b, struct job *j, const struct span *s, uint64_t from, uint64_t to)
 {
     struct span rest = *s, head;
 
@@ -181,13 +282,53 @@ static struct range *part(struct broker *b, const struct span *s, uint64_t from,
         span_done(&head);
     }
     if (to >= rest.first + rest.count)
-        return range_of(b, &rest);
+        return range_of(b, j, &rest);
     span_cut(&rest, (uint32_t)(to - from), &head);
     span_done(&rest);
-    return range_of(b, &head);
+    return range_of(b, j, &head);
 }
 
-/* Queues [from, to) of the attempt in front again, with its counters raised. */
+/* How long what has failed rests: twice as long each time, up to a limit that no single step passes. */
+static uint64_t backoff_ns(const struct wire_job_spec *s, const struct span *r)
+{
+    uint64_t ms = s->backoff_ms;
+
+    for (uint32_t n = (uint32_t)r->crashes + r->fails; n > 1 && ms < BACKOFF_MOST_MS; n--)
+        ms = 2 * ms < BACKOFF_MOST_MS ? 2 * ms : BACKOFF_MOST_MS;
+    return ms * CLOCK_MS;
+}
+
+/* What the client has replayed of [from, to), out of the attempt; uses the reserve. A piece that also lies outside is cut. */
+static void take_pieces(struct broker *b, struct attempt *a, uint64_t from, uint64_t to, struct list *ret)
+{
+    for (LIST_EACH_SAFE(&a->pieces, n, after)) {
+        struct range *r = LIST_ENTRY(n, struct range, node), *head;
+        uint64_t end = r->s.first + r->s.count;
+        struct span s;
+        b->steps++;
+        if (r->s.first >= to)
+            break;
+        if (end <= from)
+            continue;
+        if (r->s.first < from) {
+            span_cut(&r->s, (uint32_t)(from - r->s.first), &s);
+            head = range_of(b, a->job, &s);
+            list_insert_before(&a->pieces, n, &head->node);
+            b->n_pieces++;
+        }
+        if (end > to) {
+            span_cut(&r->s, (uint32_t)(to - r->s.first), &s);
+            head = range_of(b, a->job, &s);
+            list_push_back(ret, &head->node);
+            break;
+        }
+        list_remove(&a->pieces, n);
+        b->n_pieces--;
+        list_push_back(ret, n);
+    }
+}
+
+/* Queues [from, to) of the attempt in front again, with its counters raised. The attempt does not answer for it any more. */
 static void back(struct broker *b, struct attempt *a, uint64_t from, uint64_t to, int tries, int crashes, int fails)
 {
     struct list parts;
@@ -197,43 +338,87 @@ static void back(struct broker *b, struct attempt *a, uint64_t from, uint64_t to
         return;
     list_init(&parts);
     if (a->s.count && !a->adopted)
-        list_push_back(&parts, &part(b, &a->s, from, to)->node);
-    for (LIST_EACH(&a->pieces, k)) {
-        struct span *s = &LIST_ENTRY(k, struct range, node)->s;
-        uint64_t lo = s->first > from ? s->first : from, hi = s->first + s->count < to ? s->first + s->count : to;
-        if (lo < hi && b->ranges.n_free)
-            list_push_back(&parts, &part(b, s, lo, hi)->node);
-    }
+        list_push_back(&parts, &part(b, a->job, &a->s, from, to)->node);
+    take_pieces(b, a, from, to, &parts);
     while ((n = list_last(&parts))) {
         struct range *r = LIST_ENTRY(n, struct range, node);
         list_remove(&parts, n);
+        if (a->adopted && r->s.tries < a->s.tries)      /* the worker may know more than the client was told */
+            r->s.tries = a->s.tries;
         r->s.tries = (uint16_t)(r->s.tries + tries);
         r->s.crashes = (uint16_t)(r->s.crashes + crashes);
         r->s.fails = (uint16_t)(r->s.fails + fails);
         b->n.requeued += r->s.count;
         if (fails + crashes && a->job->spec.backoff_ms)
-            range_hold(b, a->job, r, b->now + a->job->spec.backoff_ms * CLOCK_MS);
+            range_hold(b, a->job, r, b->now + backoff_ns(&a->job->spec, &r->s));
         else
-            range_return(b, a->job, r);
+            range_return(b, a, r);
     }
+}
+
+/* Its worker is to hear a recall. */
+static void recall_due(struct broker *b, struct attempt *a)
+{
+    if (!a->recalled && a->lane)
+        a->lane->n_recalled++;
+    a->recalled = true;
+    if (!list_in(&a->out))
+        list_push_back(&a->worker->recalls, &a->out);
+    worker_dirty(b, a->worker);
+}
+
+int attempt_cancel(struct broker *b, struct attempt *a, uint64_t first, uint64_t end)
+{
+    first = first > a->next ? first : a->next;
+    end = end < a->end ? end : a->end;
+
+    const struct interval *before = interval_at(&a->cancels, first);
+    struct cancelled *k;
+
+    if (before && before->first <= first && end <= before->end)
+        return 0;                       /* it is told, or will be */
+    if (!(k = mem_new_for(b, a->account, sizeof(*k))))
+        return BFORK_ENOMEM;
+    b->n_cancels++;
+    if (reserve(b, 4, 4) < 0) {
+        b->n_cancels--;
+        mem_free_for(b, a->account, k, sizeof(*k));
+        return BFORK_ENOMEM;
+    }
+    account_charge(a->account, CANCELLED_RESERVE);
+    k->at.first = first;
+    k->at.end = end;
+    for (INTERVAL_EACH(&a->cancels, first ? first - 1 : 0, end + 1, v)) {
+        k->at.first = v->first < k->at.first ? v->first : k->at.first;
+        k->at.end = v->end > k->at.end ? v->end : k->at.end;
+        cancelled_free(b, a, INTERVAL_ENTRY(v, struct cancelled, at));
+    }
+    interval_put(&a->cancels, &k->at);
+    list_push_back(&a->untold, &k->untold);
+    if (a->sent)
+        recall_due(b, a);
+    else
+        attempt_shrink(b, a, first);
+    return 0;
 }
 
 void attempt_shrink(struct broker *b, struct attempt *a, uint64_t end)
 {
     uint64_t was = a->end;
 
-    less(b, a, was - end);
-    a->end = end;
+    narrow(b, a, a->next, end);
     if (a->recalled) {
         a->recalled = false;
         if (a->lane)
             a->lane->n_recalled--;
     }
     back(b, a, end, was, 0, 0, 0);
-    if (a->next == a->end)
+    if (a->next == a->end) {
         finish(b, a);
-    else if (a->lane)
+    } else if (a->lane) {
         lane_open(b, a->lane);
+        b->grants_dirty |= !a->lane->slots;     /* what is left of it is asked back */
+    }
 }
 
 void attempt_requeue(struct broker *b, struct attempt *a, bool lost, const char *text, uint8_t close)
@@ -243,8 +428,7 @@ void attempt_requeue(struct broker *b, struct attempt *a, bool lost, const char 
     uint32_t tries = a->s.tries + 1u, before = tries + a->s.crashes + a->s.fails;
 
     lost = lost && a->sent;
-    less(b, a, to - from);
-    a->end = from;
+    narrow(b, a, from, from);
     if (lost && job_once(j))
         outcome_text(b, j, from, to - from, before, BFORK_UNKNOWN, text);
     else if (lost && tries >= b->c.lost_limit)
@@ -253,8 +437,7 @@ void attempt_requeue(struct broker *b, struct attempt *a, bool lost, const char 
         back(b, a, from, to, lost, 0, 0);
     if (a->unacked && !close) {
         leave(b, a);
-        a->state = ATTEMPT_FINISHED;
-        list_push_back(&j->finished, &a->in_job);
+        park(a);
         return;
     }
     attempt_close(b, a, close);
@@ -265,20 +448,52 @@ void attempt_recall(struct broker *b, struct attempt *a, uint64_t first, uint8_t
     if (first < a->next)
         first = a->next;
     if (!a->sent) {
-        if (why == WIRE_WHY_CANCEL || why == WIRE_WHY_DRAIN || why == WIRE_WHY_BALANCE)
-            attempt_shrink(b, a, first);
+        attempt_shrink(b, a, first);
         return;
     }
-    if (!a->recalled && a->lane)
-        a->lane->n_recalled++;
-    if (!list_in(&a->out) || first < a->recall_first)
+    if (!a->asked || first < a->recall_first)
         a->recall_first = first;
-    a->recalled = true;
-    if (!list_in(&a->out) || why == WIRE_WHY_CANCEL)
-        a->why = why;
-    if (!list_in(&a->out))
-        list_push_back(&a->worker->recalls, &a->out);
-    worker_dirty(b, a->worker);
+    a->asked = true;
+    a->why = why;
+    recall_due(b, a);
+}
+
+void attempt_recall_again(struct broker *b, struct attempt *a)
+{
+    if (a->recalled && a->lane)
+        a->lane->n_recalled--;
+    a->recalled = a->asked = false;
+    for (INTERVAL_EACH(&a->cancels, a->next, a->end, v)) {
+        struct cancelled *k = INTERVAL_ENTRY(v, struct cancelled, at);
+        if (!list_in(&k->untold))
+            list_push_back(&a->untold, &k->untold);
+        recall_due(b, a);
+    }
+}
+
+static size_t recall_item(const struct attempt *a, uint64_t first, uint64_t end, uint8_t why, struct wire_item *it)
+{
+    first = first > a->next ? first : a->next;
+    end = end < a->end ? end : a->end;
+    if (first >= end)
+        return 0;                       /* it has ended meanwhile */
+    *it = (struct wire_item){ .id = a->id, .job = a->job->number, .first = first, .count = (uint32_t)(end - first), .why = why };
+    return 1;
+}
+
+size_t attempt_recalls(struct attempt *a, struct wire_item *items, size_t room)
+{
+    size_t n = 0;
+
+    for (struct list_node *k; n < room && (k = list_pop(&a->untold));) {
+        const struct cancelled *c = LIST_ENTRY(k, struct cancelled, untold);
+        n += recall_item(a, c->at.first, c->at.end, WIRE_WHY_CANCEL, &items[n]);
+    }
+    if (a->asked && n < room) {
+        n += recall_item(a, a->recall_first, a->end, a->why, &items[n]);
+        a->asked = false;
+    }
+    return n;
 }
 
 static void measure(struct broker *b, struct attempt *a, const struct wire_item *it)
@@ -305,6 +520,8 @@ static bool has_arguments(const struct attempt *a, const struct wire_item *it)
         return true;
     for (LIST_EACH(&a->pieces, n)) {
         const struct span *s = &LIST_ENTRY(n, struct range, node)->s;
+        if (s->first > it->first)
+            break;
         if (it->first >= s->first && it->first + it->count <= s->first + s->count)
             return true;
     }
@@ -316,44 +533,23 @@ static bool retry(struct broker *b, struct attempt *a, const struct wire_item *i
                   int *fails)
 {
     const struct wire_job_spec *s = &a->job->spec;
+    uint32_t on = s->retry_on ? s->retry_on : 1u << -BFORK_FAILED;
     uint64_t until;
 
     *crashes = d->kind == BFORK_CRASHED;
     *fails = !*crashes;
-    if (job_once(a->job) || job_is_cancelled(a->job, it->first, &until) || !has_arguments(a, it))
+    if (job_once(a->job) || attempt_is_cancelled(a, it->first, &until) || !has_arguments(a, it))
         return false;
-    if (s->retry_on && d->kind < 0 && d->kind > -32 && !(s->retry_on & 1u << -d->kind))
-        return false;
-    switch (d->kind) {
-    case BFORK_CRASHED:
-        return a->s.crashes + 1u < b->c.crash_limit;
-    case BFORK_FAILED: case BFORK_EXITED: case BFORK_OVERTIME: case BFORK_OVERMEMORY:
-        return s->retries > 0 && a->s.fails < (uint32_t)s->retries;
-    default:
-        return false;
-    }
-}
-
-/* Refers to the slice, or copies it. 0, or no memory. */
-static int keep(struct broker *b, struct slice *s)
-{
-    struct buf *copy;
-
-    if (!s->size) {
-        *s = slice_none();
-    } else if (s->buf) {
-        buf_ref(s->buf);
-    } else {
-        if (!(copy = bytes_copy(b, s->data, s->size)))
-            return BFORK_ENOMEM;
-        *s = slice_of(copy, 0, s->size);
-    }
-    return 0;
+    if (*crashes && a->s.crashes + 1u < b->c.crash_limit)
+        return true;
+    return d->kind >= BFORK_OVERMEMORY && on & 1u << -d->kind && (uint32_t)a->s.crashes + a->s.fails < (uint32_t)s->retries;
 }
 
 /* 1: it runs again; 0: recorded; < 0: no memory, nothing has changed. */
 static int settle(struct broker *b, struct attempt *a, struct wire_item *it)
 {
+    struct account *account = a->job->owner->account;
+    struct slice lens, body;
     struct wire_outcome d;
     struct buf *doc;
     int crashes, fails;
@@ -368,19 +564,21 @@ static int settle(struct broker *b, struct attempt *a, struct wire_item *it)
         d.attempt = a->s.tries + a->s.crashes + a->s.fails + 1u;
         if (it->count == 1)
             d.index = it->first;
-        if (!(doc = wire_outcome_encode(&d)))
+        if (!(doc = bytes_charge(account, wire_outcome_encode(&d))))
             return BFORK_ENOMEM;
         it->lens = slice_none();
         it->body = slice_of(doc, 0, doc->size);
         it->size = (uint32_t)doc->size;
         it->flags |= WIRE_FIXED;
     } else {
-        if (keep(b, &it->lens) < 0)
+        if (bytes_keep(b, account, it->lens, &lens) < 0)
             return BFORK_ENOMEM;
-        if (keep(b, &it->body) < 0) {
-            slice_unref(&it->lens);
+        if (bytes_keep(b, account, it->body, &body) < 0) {
+            slice_unref(&lens);
             return BFORK_ENOMEM;
         }
+        it->lens = lens;
+        it->body = body;
     }
     outcome_record(b, a->job, a, it);
     return 0;
@@ -398,10 +596,13 @@ static int advance(struct broker *b, struct worker *w, struct attempt *a, struct
         if (wire_outcome_decode(it->body.data, it->body.size, &d, NULL) < 0)
             return BFORK_EPROTOCOL;
     }
-    if ((rc = settle(b, a, it)) < 0)
+    attempt_place(a, a->next + it->count, a->end);      /* a task is in one place at a time */
+    if ((rc = settle(b, a, it)) < 0) {
+        attempt_place(a, a->next, a->end);
         return rc;
-    less(b, a, it->count);
-    a->next += it->count;
+    }
+    narrow(b, a, a->next + it->count, a->end);
+    drop_pieces(b, a, a->next);
     w->tasks_done += it->count;
     if (a->next == a->end)
         finish(b, a);
@@ -418,16 +619,19 @@ static int result(struct broker *b, struct worker *w, const struct wire_item *it
 
     if (!a || a->worker != w || !a->sent) {
         b->n.foreign += it.count;
-        if (!a || a->worker != w)
-            attempt_foreign(b, w, it.id);
-        return 0;
+        return !a || a->worker != w ? attempt_foreign(b, w, it.id) : 0;
     }
     if (a->state == ATTEMPT_FINISHED) {
         b->n.duplicates += it.count;
         return 0;
     }
+    if (job_is_ending(a->job)) {
+        b->n.foreign += it.count;
+        attempt_close(b, a, WIRE_WHY_GONE);
+        return 0;
+    }
     handed = a->s.first + a->s.count;
-    if (!it.count || end < it.first || it.first < a->s.first || end > handed || it.kind > WIRE_RETURNED)
+    if (!it.count || end < it.first || it.first < a->s.first || end > handed || it.kind > WIRE_RETURNED || it.flags & WIRE_SEALED)
         return BFORK_EPROTOCOL;
     if (end <= a->next || it.first >= a->end) {
         b->n.duplicates += it.count;
@@ -461,11 +665,9 @@ void attempt_results(struct broker *b, struct worker *w, const struct wire_msg *
     for (uint32_t i = 0; i < m->n_items && rc == 0; i++)
         rc = result(b, w, &m->items[i]);
     if (rc == BFORK_ENOMEM) {
-        struct peer *p = w->peer;
-        session_lost(b, p);
-        peer_cut(b, p, "out of memory");
+        session_break(b, w->peer);
     } else if (rc < 0) {
-        session_fail(b, w->peer, rc, "RESULTS that do not fit their attempt");
+        session_fail(b, w->peer, rc, rc == BFORK_EQUOTA ? TOO_MANY_FOREIGN : "RESULTS that do not fit their attempt");
     }
 }
 
@@ -473,9 +675,15 @@ void attempt_assigned(struct broker *b, struct client *c, const struct wire_msg 
 {
     for (uint32_t i = 0; i < m->n_items; i++) {
         struct attempt *a = map_get(&b->attempts, m->items[i].id);
-        if (!a || a->job->client != c || a->state != ATTEMPT_ASSIGNING || list_in(&a->out))
+        if (!a || a->job->client != c || a->state != ATTEMPT_ASSIGNING || asked(a) != &c->told || job_is_ending(a->job))
             continue;
+        list_remove(&c->told, &a->out);
         a->state = ATTEMPT_LIVE;
+        b->steps++;
+        if (a->worker->state == WORKER_SILENT || a->worker->state == WORKER_JOINING) {
+            attempt_requeue(b, a, false, NULL, 0);      /* it has not left, and its worker is not there */
+            continue;
+        }
         list_push_back(&a->worker->to_send, &a->out);
         worker_dirty(b, a->worker);
     }
@@ -484,7 +692,7 @@ void attempt_assigned(struct broker *b, struct client *c, const struct wire_msg 
 /* An adopted attempt whose job the client has opened: its tasks count in the pool's lane on that worker. */
 void attempt_bind(struct broker *b, struct attempt *a)
 {
-    struct lane *l = a->lane ? NULL : lane_get(b, a->worker, a->job->pool, true);
+    struct lane *l = a->lane || a->worker->ending ? NULL : lane_get(b, a->worker, a->job->pool, true);
 
     if (!l)
         return;

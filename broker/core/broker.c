@@ -4,6 +4,7 @@
  * Keeps no state of its own.
  */
 #include "state.h"
+#include "wire/times.h"
 
 #include <stdio.h>
 
@@ -16,38 +17,60 @@ int broker_new(const struct broker_config *config, struct broker **ret)
 {
     struct broker *b = calloc(1, sizeof(*b));
     struct broker_config *c;
+    struct times t;
 
-    if (!b || !(b->account = calloc(1, sizeof(*b->account)))) {
+    if (!b || !(b->account = account_new(NULL))) {
         free(b);
         return BFORK_ENOMEM;
     }
     struct list *lists[] = { &b->owners,  &b->clients,     &b->workers,       &b->pools,         &b->all_jobs,
                              &b->cuts,    &b->dirty_peers, &b->dirty_clients, &b->dirty_workers, &b->work,
-                             &b->thirsty, &b->holders,     &b->status };
-    atomic_init(&b->account->refs, 1);
+                             &b->thirsty, &b->holders,     &b->status,        &b->busy,        &b->leaving,
+                             &b->offers,  &b->doubtful };
     b->c = *config;
     c = &b->c;
-    c->heartbeat_ms = or32(c->heartbeat_ms, 1000);
-    c->lease_ms = or32(c->lease_ms, 5000);
-    c->hold_ms = or32(c->hold_ms, 3000);
-    c->detach_ms = or32(c->detach_ms, 60000);
+    t = (struct times){ c->heartbeat_ms, c->lease_ms, c->hold_ms };
+    times_default(&t);
+    c->heartbeat_ms = (uint32_t)t.heartbeat_ms;
+    c->lease_ms = (uint32_t)t.lease_ms;
+    c->hold_ms = (uint32_t)t.hold_ms;
+    c->detach_ms = or32(c->detach_ms, TIME_DETACH_MS);
     c->detached_max = or32(c->detached_max, 1024);
     c->quota_bytes = or64(c->quota_bytes, 1ull << 30);
     c->quota_tasks = or64(c->quota_tasks, 16ull << 20);
     c->owner_quota_bytes = or64(c->owner_quota_bytes, times4(c->quota_bytes));
     c->owner_quota_tasks = or64(c->owner_quota_tasks, times4(c->quota_tasks));
+    c->owner_memory = or64(c->owner_memory, c->quota_bytes > WIRE_OWNER_MEMORY / 2 ? 2 * c->quota_bytes : WIRE_OWNER_MEMORY);
+    c->owner_quota_bytes = least(c->owner_quota_bytes, account_requests_max(c->owner_memory));
     c->quota_bytes = least(c->quota_bytes, c->owner_quota_bytes);      /* what a session is told, it may use */
     c->quota_tasks = least(c->quota_tasks, c->owner_quota_tasks);
     c->window_bytes = or64(c->window_bytes, 8ull << 20);
+    c->peer_window_bytes = or64(c->peer_window_bytes, WIRE_WINDOW_MAX);
+    c->worker_memory = or64(c->worker_memory, WIRE_WORKER_MEMORY);
+    c->sessions_max = or32(c->sessions_max, WIRE_SESSIONS_MAX);
+    c->pools_max = or32(c->pools_max, WIRE_POOLS_MAX);
+    c->jobs_max = or32(c->jobs_max, WIRE_JOBS_MAX);
+    c->output_window = or64(c->output_window, WIRE_OUTPUT_WINDOW);
     c->lost_limit = or32(c->lost_limit, 3);
     c->crash_limit = or32(c->crash_limit, 1);
     c->worker_window_bytes = or64(c->worker_window_bytes, 4ull << 20);
     c->target_us = or32(c->target_us, 1000);
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         list_init(lists[i]);
-    map_init(&b->peers);
-    map_init(&b->attempts);
-    map_init(&b->jobs);
+    memcpy(b->hash.k, c->secret, sizeof(b->hash.k));
+    b->ranks = c->secret[0] ^ c->secret[1];
+    map_init_keyed(&b->peers, &b->hash);
+    map_init_keyed(&b->attempts, &b->hash);
+    map_init_keyed(&b->jobs, &b->hash);
+    map_init_keyed(&b->owner_map, &b->hash);
+    map_init_keyed(&b->client_map, &b->hash);
+    map_init_keyed(&b->worker_map, &b->hash);
+    intervals_init(&b->timers, b->ranks += 2, &b->steps);
+    intervals_init(&b->parked, b->ranks += 2, &b->steps);
+    list_init(&b->own.chores);
+    list_init(&b->own.waiting);
+    b->own.round = 1;
+    b->own.refs = 1;
     b->next_attempt = c->seed;
     b->next_number = ((uint32_t)(c->epoch << 12) & 0x3fffffffu) + 1;
     b->ranges.size = sizeof(struct range);
@@ -55,7 +78,7 @@ int broker_new(const struct broker_config *config, struct broker **ret)
     b->outcomes.size = sizeof(struct outcome);
     b->building = &b->batch[0];
     b->current = &b->batch[1];
-    b->tick_at = b->regrant_at = CLOCK_NEVER;
+    b->tick_at = b->regrant_at = b->doubt_at = CLOCK_NEVER;
     *ret = b;
     return 0;
 }
@@ -71,15 +94,19 @@ void broker_free(struct broker **bp)
         return;
     *bp = NULL;
     while ((n = list_first(&b->clients)))
-        client_end(b, LIST_ENTRY(n, struct client, node));
+        client_end(b, LIST_ENTRY(n, struct client, node)), chores_run(b, true);
     while ((n = list_first(&b->all_jobs)))
-        job_free(b, LIST_ENTRY(n, struct job, in_all));
+        job_end(b, LIST_ENTRY(n, struct job, in_all)), chores_run(b, true);
     while ((n = list_first(&b->workers)))
         worker_end(b, LIST_ENTRY(n, struct worker, node), "the broker ends");
+    chores_run(b, true);
     for (size_t i = 0; map_next(&b->peers, &i, &key, &p);)
-        mem_free(b, p, sizeof(struct peer));
-    while ((n = list_pop(&b->status)))
-        mem_free(b, LIST_ENTRY(n, struct status_request, node), sizeof(struct status_request));
+        map_free(&((struct peer *)p)->said), account_unref(((struct peer *)p)->account), mem_free(b, p, sizeof(struct peer));
+    while ((n = list_pop(&b->status))) {
+        struct status_request *s = LIST_ENTRY(n, struct status_request, node);
+        account_unref(s->account);
+        mem_free(b, s, sizeof(*s));
+    }
     effects_free(b, &b->batch[0]);
     effects_free(b, &b->batch[1]);
     cache_free(b, &b->ranges);
@@ -88,6 +115,9 @@ void broker_free(struct broker **bp)
     map_free(&b->peers);
     map_free(&b->attempts);
     map_free(&b->jobs);
+    map_free(&b->owner_map);
+    map_free(&b->client_map);
+    map_free(&b->worker_map);
     for (size_t i = 0; i < sizeof(b->generic) / sizeof(b->generic[0]); i++)
         buf_unref(&b->generic[i]);
     account_unref(b->account);
@@ -105,11 +135,13 @@ static void turn(struct broker *b, uint64_t now)
         b->now = now;
 }
 
-static void reset(struct broker *b, broker_peer id)
+static void reset(struct broker *b, broker_peer id, uint32_t request)
 {
     struct peer p = { .id = id };
     struct wire_msg *m = effect_send(b, &p, WIRE_RESET);
 
+    if (m)
+        m->request = request;
     if (m)
         m->u.error = (struct wire_error_head){ .code = BFORK_ESTATE,
                                                .text = WIRE_STR("this broker does not know the connection; say HELLO") };
@@ -123,7 +155,7 @@ static struct peer *peer_of(struct broker *b, broker_peer id, enum wire_role rol
         return p;
     if (m->type != WIRE_HELLO) {
         if (m->type != WIRE_BYE && m->type != WIRE_ERROR)
-            reset(b, id);
+            reset(b, id, m->request);
         return NULL;
     }
     if (map_reserve(&b->peers, 1) < 0 || !(p = mem_new(b, sizeof(*p))))
@@ -154,6 +186,8 @@ static void envelope(struct broker *b, struct peer *p, const struct wire_msg *m)
         peer_dirty(b, p);
     if (m->ack > p->acked && m->ack <= p->sent)
         p->acked = m->ack;
+    if (p->client)
+        said_room(b, p->client);
     if (!w)
         return;
     w->lease_end = b->now + b->c.lease_ms * CLOCK_MS;
@@ -164,29 +198,64 @@ static void envelope(struct broker *b, struct peer *p, const struct wire_msg *m)
     }
 }
 
+/* A handle that was open and is not any more may cross with our news of that. */
+static int close_pool(struct broker *b, struct client *c, uint32_t handle, struct refusal *r)
+{
+    struct pool *p = map_get(&c->pools, handle);
+
+    if (p)
+        pool_close(b, p);
+    else if (!handle_may_be_gone(c, true, handle))
+        return refuse(r, BFORK_ESTATE, "pool", "POOL_CLOSE of pool %u, which is not open", handle);
+    return 0;
+}
+
+static int close_job(struct broker *b, struct client *c, uint32_t handle, struct refusal *r)
+{
+    struct job *j = job_of(c, handle);
+
+    if (j && job_mute(j))
+        return refuse(r, BFORK_ESTATE, "job", "JOB_CLOSE of job %u, which was not opened again in this connection", handle);
+    if (!j && !handle_may_be_gone(c, false, handle))
+        return refuse(r, BFORK_ESTATE, "job", "JOB_CLOSE of job %u, which is not open", handle);
+    if (!j)
+        return 0;
+    if (j->put_off && j->room_told && j->closed)
+        j->put_off = false;         /* nothing is left to be sent */
+    j->closed = true;
+    job_maybe_end(b, j);
+    return 0;
+}
+
 static void from_client(struct broker *b, struct peer *p, const struct wire_msg *m)
 {
     struct client *c = p->client;
-    void *found;
+    struct refusal r;
 
     switch (m->type) {
-    case WIRE_POOL_OPEN: pool_open(b, c, m); break;
+    case WIRE_POOL_OPEN:
+        if (pool_open(b, c, m, &r) < 0)
+            pool_refused(b, c, m->request, m->u.pool_open.pool, &r);
+        break;
     case WIRE_POOL_CLOSE:
-        if ((found = map_get(&c->pools, m->u.pool_ref.pool)))
-            pool_close(b, found);
+        if (close_pool(b, c, m->u.pool_ref.pool, &r) < 0)
+            pool_refused(b, c, m->request, m->u.pool_ref.pool, &r);
         break;
-    case WIRE_JOB_OPEN: job_open(b, c, m); break;
+    case WIRE_JOB_OPEN:
+        if (job_open(b, c, m, &r) < 0)
+            job_refused(b, c, m->request, m->u.job_open.job, &r);
+        break;
     case WIRE_JOB_CLOSE:
-        if ((found = map_get(&c->jobs, m->u.job_ref.job))) {
-            ((struct job *)found)->closed = true;
-            job_maybe_end(b, found);
-        }
+        if (close_job(b, c, m->u.job_ref.job, &r) < 0)
+            job_refused(b, c, m->request, m->u.job_ref.job, &r);
         break;
-    case WIRE_TASKS: job_tasks(b, c, m); break;
-    case WIRE_CANCEL: job_cancel(b, c, m); break;
+    case WIRE_TASKS: tasks_take(b, c, m); break;
+    case WIRE_CANCEL: cancel_tasks(b, c, m); break;
+    case WIRE_TASKS_LOOK: look_tasks(b, c, m); break;
     case WIRE_OUTCOMES_ACK: outcome_acks(b, c, m); break;
     case WIRE_ASSIGNED_OK: attempt_assigned(b, c, m); break;
-    default: break;     /* blobs and output are the shell's */
+    case WIRE_OUTPUT_ACK: said_ack(b, c, m->u.output_ack.seq); break;
+    default: break;     /* blobs are the shell's */
     }
 }
 
@@ -200,10 +269,9 @@ static void worker_said(struct broker *b, struct worker *w, const struct wire_wo
                 lane_slots(b, LIST_ENTRY(n, struct lane, in_worker), 0);
         for (LIST_EACH_SAFE(&w->attempts, n, after)) {
             struct attempt *a = LIST_ENTRY(n, struct attempt, in_worker);
-            if (a->state != ATTEMPT_FINISHED)
-                attempt_recall(b, a, a->next, WIRE_WHY_DRAIN);
+            attempt_recall(b, a, a->next, WIRE_WHY_DRAIN);
         }
-        b->grants_dirty = true;
+        grant_workers_changed(b);
     } else if (w->state == WORKER_READY && s->slots && s->slots != w->slots) {
         for (LIST_EACH(&w->lanes, n)) {
             struct lane *l = LIST_ENTRY(n, struct lane, in_worker);
@@ -211,7 +279,7 @@ static void worker_said(struct broker *b, struct worker *w, const struct wire_wo
                 lane_slots(b, l, l->slots > w->granted - s->slots ? l->slots - (w->granted - s->slots) : 0);
         }
         w->slots = s->slots;
-        b->grants_dirty = true;
+        grant_workers_changed(b);
     }
 }
 
@@ -222,9 +290,83 @@ static void from_worker(struct broker *b, struct peer *p, const struct wire_msg 
     switch (m->type) {
     case WIRE_HOLDING: adopt_holding(b, w, m); break;
     case WIRE_RESULTS: attempt_results(b, w, m); break;
+    case WIRE_OUTPUT: said_take(b, w, m); break;
     case WIRE_WORKER_STATE: worker_said(b, w, &m->u.worker_state); break;
     case WIRE_POOL_FAILED: pool_failed(b, w, &m->u.pool_failed); break;
+    case WIRE_PONG: compose_pong(b, w, m->u.ping.stamp); break;
     default: break;
+    }
+}
+
+/* Channels are for sessions of tasks, which there are not yet: nothing on one is done as if it had come without. */
+static void other_channel(struct broker *b, struct peer *p, const struct wire_msg *m)
+{
+    struct refusal r;
+
+    refuse(&r, BFORK_ENOTSUP, "channel", "%s: channel is %u; this release knows no other than 0", wire_type_name(m->type),
+           m->channel);
+    if (m->request)
+        request_refused(b, p, m->request, &r);
+    else
+        session_fail(b, p, r.code, "%s", r.text);
+}
+
+static void pong(struct broker *b, struct peer *p, const struct wire_msg *m)
+{
+    struct wire_msg *answer = effect_send(b, p, WIRE_PONG);
+
+    if (!answer) {
+        peer_cut(b, p, "out of memory");
+        return;
+    }
+    answer->request = m->request;
+    answer->u.ping.stamp = m->u.ping.stamp;
+}
+
+bool broker_broken(struct broker *b, uint64_t now, broker_peer peer, int code, const char *text)
+{
+    struct peer *p = map_get(&b->peers, peer);
+
+    turn(b, now);
+    if (!p)
+        return false;
+    session_fail(b, p, code, "%s", text);
+    return true;
+}
+
+static void take_in(struct broker *b, struct peer *p, const struct wire_msg *m)
+{
+    if (p->state == PEER_NEW) {
+        session_hello(b, p, m);
+        return;
+    }
+    if (m->type == WIRE_HELLO || !wire_may_send(p->role, m->type, true)) {
+        session_fail(b, p, BFORK_EPROTOCOL, "%s is not for this peer to send now", wire_type_name(m->type));
+        return;
+    }
+    if (m->ack > p->sent) {
+        session_fail(b, p, BFORK_EPROTOCOL, "%s: ack is %llu, but only %llu bytes of lengths and bodies were sent",
+                     wire_type_name(m->type), (unsigned long long)m->ack, (unsigned long long)p->sent);
+        return;
+    }
+    envelope(b, p, m);
+    if (m->channel) {
+        other_channel(b, p, m);
+    } else if (m->type == WIRE_PING && m->request && p->role != WIRE_WORKER) {
+        pong(b, p, m);
+    } else if (m->type == WIRE_PING) {
+        p->pong = true;                 /* a worker's comes behind all that is due to it, which ends its doubt */
+        p->stamp = m->u.ping.stamp;
+        p->pong_request = m->request;
+        peer_dirty(b, p);
+    } else if (m->type == WIRE_BYE || m->type == WIRE_ERROR) {
+        session_bye(b, p);
+    } else if (m->type == WIRE_STATUS_GET) {
+        status_get(b, p, m);
+    } else if (p->client) {
+        from_client(b, p, m);
+    } else if (p->worker) {
+        from_worker(b, p, m);
     }
 }
 
@@ -236,28 +378,8 @@ void broker_recv(struct broker *b, uint64_t now, broker_peer peer, enum wire_rol
     turn(b, now);
     if (!(p = peer_of(b, peer, role, key, m)) || p->state == PEER_CUT)
         return;
-    if (p->state == PEER_NEW) {
-        session_hello(b, p, m);
-        return;
-    }
-    if (m->type == WIRE_HELLO || !wire_may_send(p->role, m->type, true)) {
-        session_fail(b, p, BFORK_EPROTOCOL, "%s is not for this peer to send now", wire_type_name(m->type));
-        return;
-    }
-    envelope(b, p, m);
-    if (m->type == WIRE_PING) {
-        p->pong = true;
-        p->stamp = m->u.ping.stamp;
-        peer_dirty(b, p);
-    } else if (m->type == WIRE_BYE || m->type == WIRE_ERROR) {
-        session_bye(b, p);
-    } else if (m->type == WIRE_STATUS_GET) {
-        status_get(b, p, m);
-    } else if (p->client) {
-        from_client(b, p, m);
-    } else if (p->worker) {
-        from_worker(b, p, m);
-    }
+    take_in(b, p, m);
+    loan_forget(b);
 }
 
 void broker_lost(struct broker *b, uint64_t now, broker_peer peer)
@@ -296,15 +418,20 @@ void broker_stalled(struct broker *b, uint64_t from, uint64_t to)
 
     for (LIST_EACH(&b->workers, n))
         LIST_ENTRY(n, struct worker, node)->lease_end += gap;
-    for (LIST_EACH(&b->clients, n))
-        LIST_ENTRY(n, struct client, node)->detached_at += gap;
+    for (LIST_EACH(&b->clients, n)) {
+        struct client *c = LIST_ENTRY(n, struct client, node);
+        c->detached_at += gap;
+        c->timer.first += gap;
+    }
     for (LIST_EACH(&b->all_jobs, n)) {
         struct job *j = LIST_ENTRY(n, struct job, in_all);
-        j->parked_until += gap;
-        for (LIST_EACH(&j->held, k))
-            LIST_ENTRY(k, struct range, node)->due += gap;
+        j->parked.first += gap;
+        for (HELD_EACH(j, v))
+            v->first += gap;    /* all of them: their order stays */
     }
     b->hold_end += gap;
+    if (b->doubt_at != CLOCK_NEVER)
+        b->doubt_at += gap;
 }
 
 void broker_tick(struct broker *b, uint64_t now)
@@ -317,6 +444,7 @@ void broker_tick(struct broker *b, uint64_t now)
     b->tick_at = CLOCK_NEVER;
     job_release_held(b, &next);
     session_tick(b, &next);
+    pool_tick(b, &next);
     if (b->regrant_at <= b->now)
         b->grants_dirty = true;
     else if (b->regrant_at < next)
@@ -335,7 +463,9 @@ bool broker_idle(const struct broker *b)
 {
     for (LIST_EACH(&b->all_jobs, n)) {
         const struct job *j = LIST_ENTRY(n, struct job, in_all);
-        if (job_tasks_pending(j) || (!list_empty(&j->outcomes) && (!b->draining || (j->client && j->client->peer))))
+        bool waits = b->draining && j->client && j->client->dormant;    /* for a client that cannot connect any more */
+        bool pending = job_tasks_pending(j) || !list_empty(&j->replays) || j->put_off;
+        if ((pending && !waits) || (!list_empty(&j->outcomes) && (!b->draining || (j->client && j->client->peer))))
             return false;
     }
     return true;
@@ -360,18 +490,27 @@ void broker_flush(struct broker *b, uint64_t now)
     turn(b, now);
     assert(!b->current->n);     /* broker_effects_done comes between two flushes */
     b->again = false;
+    b->turn++;
     for (LIST_EACH_SAFE(&b->cuts, n, after)) {
         struct peer *p = LIST_ENTRY(n, struct peer, cut);
         peer_cut(b, p, p->why);
     }
+    if (b->busy.count)
+        chores_run(b, false);
+    if (b->recall_full)
+        outcomes_recall(b);
     if (b->grants_dirty)
         grant_run(b);
+    if (b->n_stale)
+        offers_run(b);
     if (b->work.count || b->thirsty.count)
         dispatch_run(b);
     compose_run(b);
     b->building = b->current;
     b->current = t;
 }
+
+uint64_t broker_steps(const struct broker *b) { return b->steps + b->hash.probes; }
 
 const struct broker_effect *broker_effects(const struct broker *b, size_t *n)
 {
@@ -383,5 +522,5 @@ void broker_effects_done(struct broker *b) { effects_clear(b, b->current); }
 
 uint64_t broker_deadline(const struct broker *b)
 {
-    return b->again || b->grants_dirty || b->building->n || b->status.count ? b->now : b->tick_at;
+    return b->again || b->grants_dirty || b->building->n || b->status.count || b->busy.count ? b->now : b->tick_at;
 }

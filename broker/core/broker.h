@@ -21,19 +21,28 @@ typedef uint64_t broker_peer;       /* the shell's name for one connection; neve
 struct broker_config {
     uint64_t epoch;                 /* random, not 0 */
     uint64_t seed;                  /* attempts start here */
-    uint32_t heartbeat_ms, lease_ms, hold_ms;       /* 0: 1000, 5000, 3000 */
-    uint32_t detach_ms;             /* how long a client may be gone before its jobs end; 0: 60000 */
+    uint64_t secret[2];             /* random: keys the maps and ranks the trees, so that no peer can make them slow */
+    uint32_t heartbeat_ms, lease_ms, hold_ms;       /* 0: as in wire/times.h */
+    uint32_t detach_ms;             /* how long a client may be gone before its jobs end; 0: as in wire/times.h */
     uint32_t detached_max;          /* sessions of one key that may be gone at a time, the oldest ends first; 0: 1024 */
     uint64_t quota_bytes, quota_tasks;              /* each client session; 0: 1 GiB, 16 Mi */
     uint64_t owner_quota_bytes, owner_quota_tasks;  /* all jobs of one key together; 0: 4 times the session's */
+    uint64_t owner_memory;          /* all that is held for one client key; 0: 2 GiB, or twice quota_bytes if more */
+    uint64_t worker_memory;         /* and for one worker key; 0: 64 MiB */
+    uint32_t sessions_max, pools_max, jobs_max;     /* of one key; of one session; 0: 4096, 1024, 65536 */
     uint64_t window_bytes;          /* unacknowledged bytes towards the broker; 0: 8 MiB */
+    uint64_t peer_window_bytes;     /* towards a peer: what it says is cut to this; 0: WIRE_WINDOW_MAX */
     uint32_t lost_limit;            /* attempts when workers are lost; 0: 3 */
     uint32_t crash_limit;           /* attempts when the task itself crashes; 0: 1 */
     uint64_t worker_window_bytes;   /* chunks on the way to one worker and in its rings; 0: 4 MiB */
+    uint64_t output_window;         /* output of a pool's tasks on one worker, sent and not taken; 0: WIRE_OUTPUT_WINDOW */
     uint32_t target_us;             /* duration a chunk is cut for; 0: 1000 */
     /* MAC for tickets: out = MAC(secret, in). NULL (local engine): tickets are zero and nothing is adopted. */
     void (*mac)(void *ctx, const void *in, size_t n, uint8_t out[WIRE_TICKET]);
     void *mac_ctx;
+    /* out = SHA-256(in), to check what clients say of their specifications. NULL (local engine): they are not checked. */
+    void (*digest)(void *ctx, const void *in, size_t n, uint8_t out[WIRE_DIGEST]);
+    void *digest_ctx;
 };
 
 enum broker_effect_type { BROKER_SEND, BROKER_CUT, BROKER_LOG };
@@ -43,6 +52,7 @@ struct broker_effect {
     broker_peer peer;
     struct wire_msg msg;            /* SEND: valid until broker_effects_done; slices hold references of the core's */
     int level;                      /* LOG: enum log_level */
+    uint32_t whose;                 /* LOG: 0, or the same for all that one peer can repeat: for log_limited() */
     const char *text;               /* CUT, LOG: why, for the log */
 };
 
@@ -54,6 +64,9 @@ void broker_free(struct broker **b);
  * ends the session through effects (ERROR, then CUT) and is counted. */
 void broker_recv(struct broker *b, uint64_t now, broker_peer peer, enum wire_role role, const uint8_t key[WIRE_KEY],
                  const struct wire_msg *m);
+/* The peer sent what cannot be read, and text says why: its session ends as after any other break of the protocol. False: it has
+ * said no HELLO, there is nothing to end. */
+bool broker_broken(struct broker *b, uint64_t now, broker_peer peer, int code, const char *text);
 /* The connection is gone. Due once for each peer, also after a CUT effect: until then the core remembers the peer, to drop what
  * still arrives. May be called while effects are performed; what follows from it comes with the next flush. */
 void broker_lost(struct broker *b, uint64_t now, broker_peer peer);
@@ -74,12 +87,13 @@ const struct broker_effect *broker_effects(const struct broker *b, size_t *n);
 void broker_effects_done(struct broker *b);             /* releases what the effects hold */
 uint64_t broker_deadline(const struct broker *b);       /* when broker_tick is due at the latest; CLOCK_NEVER: not at all */
 
-/* Blobs are the shell's; who may have them is decided here. May this worker pull the blob (does a pool granted to it name it)? */
-bool broker_may_pull(const struct broker *b, broker_peer worker, const uint8_t digest[WIRE_DIGEST]);
-/* A connected client that named this digest in an open pool; 0: none. Call again with the last answer for the next one. */
-broker_peer broker_blob_source(const struct broker *b, const uint8_t digest[WIRE_DIGEST], broker_peer after);
-/* Where live output of this worker's attempt goes: the client's peer (0: nobody) and its handle of the job. */
-broker_peer broker_output_target(const struct broker *b, broker_peer worker, uint64_t attempt, uint32_t *ret_job);
+/* Blobs are the shell's; who may have them is decided here. The owner with the next key behind `after` (NULL: the first) of a pool
+ * that was granted to this worker and names the blob; false: there is none (at first: the worker must not have it). */
+bool broker_blob_owner(const struct broker *b, broker_peer worker, const uint8_t digest[WIRE_DIGEST], const uint8_t *after,
+                       uint8_t ret[WIRE_KEY]);
+/* A connected client that named this digest in an open pool, and its key; 0: none. Call again with the last answer for the next. */
+broker_peer broker_blob_source(const struct broker *b, const uint8_t digest[WIRE_DIGEST], broker_peer after,
+                               uint8_t ret_key[WIRE_KEY]);
 
 struct broker_counters {
     uint64_t tasks_accepted, tasks_ok, tasks_failed, requeued, attempts, duplicates, foreign, bad_messages, refused, adopted,
@@ -87,25 +101,34 @@ struct broker_counters {
     uint64_t queued, running, clients, workers, slots, slots_busy, bytes;
 };
 void broker_counters(const struct broker *b, struct broker_counters *ret);
+/* What one key may know: workers and slots are everybody's; clients and tasks are its own, the others 0. */
+void broker_owner_counters(const struct broker *b, const uint8_t key[WIRE_KEY], struct broker_counters *ret);
+/* What is held for all sessions of a client key, or for all workers with one; 0: nobody with it is known. */
+uint64_t broker_held(const struct broker *b, const uint8_t key[WIRE_KEY]);
 /* Rows for status; the shell makes JSON of them. Strings are valid until the next call into the core. owner: only this key's jobs;
  * NULL: all. Rows come in order of arrival. A job of a disconnected client is left out when nothing of it is queued or running. */
 struct broker_worker_row {
     const char *name, *host, *state, *software, *resources;
     uint32_t slots, busy;
     uint64_t tasks_done, held, since;
+    bool key_exposed;
 };
 struct broker_job_row {
     uint8_t id[WIRE_ID];
     const char *name, *pool, *client, *host, *state;
     uint64_t queued, running, done, failed, total, since;
 };
-void broker_workers(const struct broker *b, uint64_t now, void (*row)(void *ctx, const struct broker_worker_row *r), void *ctx);
-void broker_jobs(const struct broker *b, uint64_t now, const uint8_t *owner, void (*row)(void *ctx, const struct broker_job_row *r),
-                 void *ctx);
+/* row: false: it takes no more. They return whether all rows were given; of very many jobs only the oldest are looked at. */
+bool broker_workers(const struct broker *b, bool (*row)(void *ctx, const struct broker_worker_row *r), void *ctx);
+bool broker_jobs(struct broker *b, const uint8_t *owner, bool (*row)(void *ctx, const struct broker_job_row *r), void *ctx);
 /* A STATUS_GET that broker_recv took in waits here for the shell, which answers through broker_status_answer (json: the whole
- * text). */
+ * text). False: nobody waits, or enough were answered in this turn. */
 bool broker_status_wanted(struct broker *b, broker_peer *ret_peer, uint32_t *ret_request, char what[16]);
 void broker_status_answer(struct broker *b, broker_peer peer, uint32_t request, const char *json);
+void broker_status_refuse(struct broker *b, broker_peer peer, uint32_t request, int code, const char *text);    /* no such status */
+
+/* Places, ranges, outcomes and cells looked at so far: what the limits of a message's work are asserted on. */
+uint64_t broker_steps(const struct broker *b);
 
 /* Every invariant; NULL or a text that names the broken one (static buffer inside b). Costs a walk over everything: tests only. */
 const char *broker_check(struct broker *b);

@@ -13,6 +13,15 @@
         }                                                                    \
     } while (0)
 
+static bool counted(const struct list *l)
+{
+    size_t count = 0;
+
+    for (LIST_EACH(l, n))
+        count++;
+    return count == l->count;
+}
+
 static uint64_t sum_ranges(const struct list *l, uint64_t *bytes)
 {
     uint64_t sum = 0;
@@ -21,6 +30,17 @@ static uint64_t sum_ranges(const struct list *l, uint64_t *bytes)
         const struct span *s = &LIST_ENTRY(n, struct range, node)->s;
         sum += s->count;
         *bytes += span_bytes(s);
+    }
+    return sum;
+}
+
+static uint64_t sum_held(const struct job *j, uint64_t *bytes)
+{
+    uint64_t sum = 0;
+
+    for (HELD_EACH(j, v)) {
+        sum += HELD_RANGE(v)->s.count;
+        *bytes += span_bytes(&HELD_RANGE(v)->s);
     }
     return sum;
 }
@@ -42,53 +62,59 @@ static bool check_span(struct broker *b, const struct span *s)
     return true;
 }
 
-static int compare(const void *a, const void *b)
+static bool stands(const struct interval *v, const struct job *j, uint64_t first, uint64_t end, enum place kind)
 {
-    const uint64_t *x = a, *y = b;
-    return x[0] < y[0] ? -1 : x[0] > y[0];
+    return interval_in(v) && v->first == first && v->end == end && v->kind == (uint32_t)kind && interval_at(&j->index, first) == v;
 }
 
-/* No task is in two places. */
-static bool check_disjoint(struct broker *b, const struct job *j)
+/* The index has every place of the job, and nothing else; no task is in two. */
+static bool check_index(struct broker *b, const struct job *j)
 {
-    size_t n = j->queue.count + j->held.count + j->live.count + j->outcomes.count, i = 0;
-    uint64_t (*v)[2] = calloc(n + 1, sizeof(*v));
-    const struct list *lists[] = { &j->queue, &j->held };
-    bool fine = true;
+    size_t n = j->queue.count + j->held.count + j->live.count + j->outcomes.count;
+    uint64_t last = 0, due = 0;
 
-    if (!v)
-        return true;
-    for (int k = 0; k < 2; k++)
-        for (LIST_EACH(lists[k], m)) {
-            const struct span *s = &LIST_ENTRY(m, struct range, node)->s;
-            v[i][0] = s->first;
-            v[i++][1] = s->first + s->count;
-        }
+    MUST(b, n == j->index.count, "a job has %zu places, its index %zu", n, j->index.count);
+    for (const struct interval *v = interval_first(&j->index); v; v = interval_next(v)) {
+        MUST(b, v->first >= last && v->first < v->end, "task %llu is in two places", (unsigned long long)v->first);
+        MUST(b, !v->up || v->up->rank >= v->rank, "the index is not in order");
+        last = v->end;
+    }
+    for (LIST_EACH(&j->queue, m)) {
+        const struct range *r = LIST_ENTRY(m, struct range, node);
+        MUST(b, stands(&r->at, j, r->s.first, r->s.first + r->s.count, PLACE_QUEUED), "a queued range is not where the index says");
+    }
+    for (HELD_EACH(j, v)) {
+        const struct range *r = HELD_RANGE(v);
+        MUST(b, stands(&r->at, j, r->s.first, r->s.first + r->s.count, PLACE_HELD), "a held range is not where the index says");
+        MUST(b, v->first >= due, "held ranges are not by time");
+        due = v->first;
+    }
     for (LIST_EACH(&j->live, m)) {
         const struct attempt *a = LIST_ENTRY(m, struct attempt, in_job);
-        v[i][0] = a->next;
-        v[i++][1] = a->end;
+        MUST(b, stands(&a->at, j, a->next, a->end, PLACE_LIVE), "an attempt is not where the index says");
     }
     for (LIST_EACH(&j->outcomes, m)) {
         const struct outcome *o = LIST_ENTRY(m, struct outcome, node);
-        v[i][0] = o->first;
-        v[i++][1] = o->first + o->count;
+        MUST(b, stands(&o->at, j, o->first, o->first + o->count, PLACE_OUTCOME), "an outcome is not where the index says");
     }
-    assert(i == n);
-    qsort(v, n, sizeof(*v), compare);
-    for (i = 1; i < n && fine; i++)
-        if (v[i][0] < v[i - 1][1]) {
-            snprintf(b->check_text, sizeof(b->check_text), "task %llu is in two places", (unsigned long long)v[i][0]);
-            fine = false;
-        }
-    free(v);
-    return fine;
+    return true;
+}
+
+/* Pieces of an adopted attempt: by index, disjoint, inside of what was handed out. */
+static bool check_pieces(struct broker *b, const struct attempt *a)
+{
+    uint64_t last = a->s.first;
+
+    for (LIST_EACH(&a->pieces, n)) {
+        const struct span *s = &LIST_ENTRY(n, struct range, node)->s;
+        MUST(b, a->adopted && s->first >= last && s->first + s->count <= a->end, "a piece of an attempt is out of order");
+        last = s->first + s->count;
+    }
+    return true;
 }
 
 static bool check_attempt(struct broker *b, struct attempt *a, struct job *j)
 {
-    uint64_t pieces = 0;
-
     MUST(b, a->job == j && a->next < a->end, "a live attempt is empty or in the wrong job");
     MUST(b, map_get(&b->attempts, a->id) == a, "a live attempt is not in the map");
     MUST(b, a->worker && list_in(&a->in_worker), "a live attempt has no worker");
@@ -97,13 +123,12 @@ static bool check_attempt(struct broker *b, struct attempt *a, struct job *j)
          "an attempt is in a foreign lane");
     MUST(b, a->s.first <= a->next && a->end <= a->s.first + a->s.count, "an attempt is outside of what was handed out");
     MUST(b, a->sent || a->state == ATTEMPT_ASSIGNING || list_in(&a->out), "a chunk is not on its way");
-    sum_ranges(&a->pieces, &pieces);
-    return true;
+    return check_pieces(b, a);
 }
 
 static bool check_job(struct broker *b, struct job *j)
 {
-    uint64_t bytes = 0, queued = sum_ranges(&j->queue, &bytes), held = sum_ranges(&j->held, &bytes), live = 0, seq = 0;
+    uint64_t bytes = 0, queued = sum_ranges(&j->queue, &bytes), held = sum_held(j, &bytes), live = 0, seq = 0;
     bool unsent = false;
 
     for (LIST_EACH(&j->live, n)) {
@@ -121,8 +146,8 @@ static bool check_job(struct broker *b, struct job *j)
     for (LIST_EACH(&j->queue, n))
         if (!check_span(b, &LIST_ENTRY(n, struct range, node)->s))
             return false;
-    for (LIST_EACH(&j->held, n))
-        if (!check_span(b, &LIST_ENTRY(n, struct range, node)->s))
+    for (HELD_EACH(j, v))
+        if (!check_span(b, &HELD_RANGE(v)->s))
             return false;
     for (LIST_EACH(&j->outcomes, n)) {
         struct outcome *o = LIST_ENTRY(n, struct outcome, node);
@@ -134,27 +159,32 @@ static bool check_job(struct broker *b, struct job *j)
     MUST(b, unsent == (j->unsent != NULL), "the unsent outcome is not in the list");
     MUST(b, list_in(&j->ready) == (j->pool && !list_empty(&j->queue)), "job in the list of ready ones: %d, queue %zu",
          list_in(&j->ready), j->queue.count);
-    MUST(b, list_in(&j->holder) == !list_empty(&j->held), "job in the list of holders");
-    MUST(b, list_in(&j->sending) == (j->client && j->unsent && !j->mute), "job in the list of senders");
+    MUST(b, list_in(&j->holder) == (j->held.count > 0), "job in the list of holders");
+    MUST(b, !job_cancels(j) || job_is_ending(j) || list_in(&j->cancel.node) || list_in(&j->stopped), "cancels that do not go on");
+    MUST(b, job_is_ending(j) || job_mute(j) || list_in(&j->sending) == (j->client && j->unsent && !j->resend),
+         "job in the list of senders");
     for (LIST_EACH(&j->finished, n)) {
         const struct attempt *a = LIST_ENTRY(n, struct attempt, in_job);
         MUST(b, a->state == ATTEMPT_FINISHED && a->unacked, "a finished attempt waits for nothing");
     }
-    return check_disjoint(b, j);
+    return check_index(b, j);
 }
 
 static bool check_worker(struct broker *b, struct worker *w)
 {
-    uint64_t out = 0;
+    uint64_t out = 0, sent = 0;
     uint32_t granted = 0;
 
     for (LIST_EACH(&w->attempts, n)) {
         const struct attempt *a = LIST_ENTRY(n, struct attempt, in_worker);
         MUST(b, a->worker == w, "an attempt is with another worker");
-        out += a->state == ATTEMPT_FINISHED ? 0 : a->bytes_left;
+        MUST(b, a->state != ATTEMPT_FINISHED, "a finished attempt is among those of worker %s that are not", w->name);
+        out += a->bytes_left;
+        sent += a->sent ? a->end - a->next : 0;
     }
     MUST(b, out == w->out_bytes, "bytes at worker %s: %llu/%llu", w->name, (unsigned long long)out,
          (unsigned long long)w->out_bytes);
+    MUST(b, sent == w->n_sent, "tasks at worker %s: %llu/%llu", w->name, (unsigned long long)sent, (unsigned long long)w->n_sent);
     for (LIST_EACH(&w->lanes, n)) {
         const struct lane *l = LIST_ENTRY(n, struct lane, in_worker);
         uint64_t bytes = 0, short_ns = 0;
@@ -169,7 +199,8 @@ static bool check_worker(struct broker *b, struct worker *w)
         MUST(b, bytes == l->out_bytes && short_ns == l->short_ns && longs == l->n_long && recalled == l->n_recalled,
              "sums of a lane at %s: bytes %llu/%llu long %u/%u recalled %u/%u", w->name, (unsigned long long)bytes,
              (unsigned long long)l->out_bytes, longs, l->n_long, recalled, l->n_recalled);
-        MUST(b, !list_in(&l->open) || (l->pool && l->slots), "a lane without slots is open");
+        MUST(b, l->yields <= l->slots, "a lane yields %u of %u slots", l->yields, l->slots);
+        MUST(b, !list_in(&l->open) || (l->pool && lane_usable(l)), "a lane without slots is open");
         granted += l->slots;
     }
     MUST(b, granted == w->granted && (granted <= w->slots), "worker %s: %u slots granted (%u), has %u", w->name, granted,
@@ -181,43 +212,56 @@ static bool check_worker(struct broker *b, struct worker *w)
 
 static bool check_pool(struct broker *b, struct pool *p)
 {
-    uint64_t tasks = 0;
-    uint32_t slots = 0;
+    uint64_t tasks = 0, all = 0, bytes = 0;
+    uint32_t slots = 0, yields = 0;
 
     for (LIST_EACH(&p->lanes, n)) {
         MUST(b, LIST_ENTRY(n, struct lane, in_pool)->pool == p, "a lane is in a foreign pool");
         slots += LIST_ENTRY(n, struct lane, in_pool)->slots;
+        yields += LIST_ENTRY(n, struct lane, in_pool)->yields;
     }
     for (LIST_EACH(&p->jobs, n)) {
         const struct job *j = LIST_ENTRY(n, struct job, in_pool);
         tasks += j->n_queued + j->n_live;
+        all += j->ending ? 0 : job_tasks_pending(j);
+        bytes += j->ending ? 0 : j->n_bytes;
     }
-    MUST(b, slots == p->slots, "pool %s: slots %u/%u", p->name, slots, p->slots);
+    MUST(b, all == p->all_tasks && bytes == p->all_bytes, "pool %s: all tasks %llu/%llu", p->name, (unsigned long long)all,
+         (unsigned long long)p->all_tasks);
+    MUST(b, slots == p->slots && yields == p->yields, "pool %s: slots %u/%u yields %u/%u", p->name, slots, p->slots, yields,
+         p->yields);
     MUST(b, tasks == p->n_tasks, "pool %s: tasks %llu/%llu", p->name, (unsigned long long)tasks, (unsigned long long)p->n_tasks);
-    MUST(b, b->grants_dirty || p->wanted < 0 || p->slots <= (uint32_t)p->wanted || !p->n_tasks, "pool %s has %u slots, wanted %d",
-         p->name, p->slots, p->wanted);
+    MUST(b, list_in(&p->active) || (!tasks && !slots), "pool %s is not among the active ones", p->name);
+    MUST(b, list_in(&p->doubtful) == (p->failed || p->doubt), "pool %s is in doubt, or not", p->name);
+    MUST(b, b->grants_dirty || p->wanted < 0 || p->slots - p->yields <= (uint32_t)p->wanted || !p->n_tasks,
+         "pool %s has %u slots, wanted %d", p->name, p->slots, p->wanted);
     return true;
 }
 
 static bool check_client(struct broker *b, struct client *c)
 {
-    uint64_t tasks = 0, bytes = 0, unacked = 0, sent = 0;
+    uint64_t tasks = 0, bytes = 0, unacked = 0, sent = 0, cost;
 
     for (LIST_EACH(&c->job_list, n)) {
         const struct job *j = LIST_ENTRY(n, struct job, in_client);
         bool before = true;
-        MUST(b, map_get(&c->jobs, j->handle) == j, "a job is not in its client's map");
-        tasks += job_tasks_pending(j);
-        bytes += j->n_bytes;
+        bool leaving = j->ending || j->pool->ending;
+        MUST(b, leaving || map_get(&c->jobs, j->handle) == j, "a job is not in its client's map");
+        tasks += leaving ? 0 : job_tasks_pending(j);
+        bytes += leaving ? 0 : j->n_bytes;
+        cost = 0;
         for (LIST_EACH(&j->outcomes, k)) {
             const struct outcome *o = LIST_ENTRY(k, struct outcome, node);
             before = before && o != j->unsent;
             unacked += outcome_cost(o);
+            cost += outcome_cost(o);
             sent += before ? outcome_cost(o) : 0;
         }
+        MUST(b, cost == j->cost, "outcomes of a job cost %llu/%llu", (unsigned long long)cost, (unsigned long long)j->cost);
     }
     MUST(b, tasks == c->n_tasks && bytes == c->n_bytes, "client %s: tasks %llu/%llu bytes %llu/%llu", c->name,
          (unsigned long long)tasks, (unsigned long long)c->n_tasks, (unsigned long long)bytes, (unsigned long long)c->n_bytes);
+    MUST(b, c->peer || c->ending || interval_in(&c->timer), "client %s is gone, and no tick looks at it", c->name);
     MUST(b, unacked == c->unacked && sent == c->sent_unacked, "client %s: outcomes %llu/%llu sent %llu/%llu", c->name,
          (unsigned long long)unacked, (unsigned long long)c->unacked, (unsigned long long)sent,
          (unsigned long long)c->sent_unacked);
@@ -226,19 +270,33 @@ static bool check_client(struct broker *b, struct client *c)
 
 static bool check_owner(struct broker *b, struct owner *o)
 {
-    uint64_t tasks = 0, bytes = 0;
+    uint64_t tasks = 0, bytes = 0, leaving = 0, leaving_bytes = 0, queued = 0, running = 0;
     uint32_t detached = 0;
 
+    for (LIST_EACH(&o->jobs, n)) {
+        const struct job *j = LIST_ENTRY(n, struct job, in_owner);
+        MUST(b, j->owner == o, "a job is another owner's");
+        MUST(b, j->client || j->ending || interval_in(&j->parked), "a job is parked, and no tick looks at it");
+        queued += j->n_queued + j->n_held;
+        running += j->n_live;
+    }
+    MUST(b, queued == o->queued && running == o->running, "an owner: queued %llu/%llu running %llu/%llu",
+         (unsigned long long)queued, (unsigned long long)o->queued, (unsigned long long)running, (unsigned long long)o->running);
     for (LIST_EACH(&b->all_jobs, n)) {
         const struct job *j = LIST_ENTRY(n, struct job, in_all);
-        tasks += j->owner == o ? job_tasks_pending(j) : 0;
-        bytes += j->owner == o ? j->n_bytes : 0;
+        uint64_t count = j->owner == o ? job_tasks_pending(j) : 0, size = j->owner == o ? j->n_bytes : 0;
+        *(job_is_ending(j) ? &leaving : &tasks) += count;
+        *(job_is_ending(j) ? &leaving_bytes : &bytes) += size;
     }
     for (LIST_EACH(&b->clients, n)) {
         const struct client *c = LIST_ENTRY(n, struct client, node);
-        MUST(b, c->detached == !c->peer, "client %s: peer and detached differ", c->name);
+        MUST(b, c->ending || c->detached == !c->peer, "client %s: peer and detached differ", c->name);
         detached += c->owner == o && c->detached;
     }
+    MUST(b, leaving == o->leaving_tasks && leaving_bytes == o->leaving_bytes, "an owner: leaving %llu/%llu",
+         (unsigned long long)leaving, (unsigned long long)o->leaving_tasks);
+    MUST(b, list_in(&o->busy) == !list_empty(&o->chores), "an owner's chores are not known");
+    MUST(b, counted(&o->chores) && counted(&o->waiting), "a chore was taken from the list that it is not in");
     MUST(b, tasks == o->n_tasks && bytes == o->n_bytes && detached == o->n_detached,
          "an owner: tasks %llu/%llu bytes %llu/%llu detached %u/%u", (unsigned long long)tasks, (unsigned long long)o->n_tasks,
          (unsigned long long)bytes, (unsigned long long)o->n_bytes, detached, o->n_detached);
@@ -247,7 +305,7 @@ static bool check_owner(struct broker *b, struct owner *o)
 
 static bool check_all(struct broker *b)
 {
-    uint64_t queued = 0, running = 0, live = 0;
+    uint64_t queued = 0, running = 0, live = 0, pieces = 0, cancels = 0;
 
     for (LIST_EACH(&b->all_jobs, n)) {
         struct job *j = LIST_ENTRY(n, struct job, in_all);
@@ -256,11 +314,17 @@ static bool check_all(struct broker *b)
         queued += j->n_queued + j->n_held;
         running += j->n_live;
         live += j->live.count;
+        for (LIST_EACH(&j->live, k)) {
+            pieces += LIST_ENTRY(k, struct attempt, in_job)->pieces.count;
+            cancels += LIST_ENTRY(k, struct attempt, in_job)->cancels.count;
+        }
     }
     MUST(b, queued == b->n.queued && running == b->n.running, "queued %llu/%llu running %llu/%llu", (unsigned long long)queued,
          (unsigned long long)b->n.queued, (unsigned long long)running, (unsigned long long)b->n.running);
     MUST(b, live == b->n_attempts, "live attempts %llu/%zu", (unsigned long long)live, b->n_attempts);
-    MUST(b, b->ranges.n_free >= b->n_attempts && b->outcomes.n_free >= b->n_attempts, "attempts have no reserve");
+    MUST(b, pieces == b->n_pieces && cancels == b->n_cancels, "pieces %llu/%zu cancels %llu/%zu", (unsigned long long)pieces,
+         b->n_pieces, (unsigned long long)cancels, b->n_cancels);
+    MUST(b, b->ranges.n_free >= reserve_ranges(b) && b->outcomes.n_free >= reserve_outcomes(b), "attempts have no reserve");
     for (LIST_EACH(&b->workers, n))
         if (!check_worker(b, LIST_ENTRY(n, struct worker, node)))
             return false;
@@ -273,7 +337,7 @@ static bool check_all(struct broker *b)
     for (LIST_EACH(&b->owners, n))
         if (!check_owner(b, LIST_ENTRY(n, struct owner, node)))
             return false;
-    return true;
+    return recount_accounts(b);
 }
 
 const char *broker_check(struct broker *b) { return check_all(b) ? NULL : b->check_text; }

@@ -5,6 +5,9 @@
  */
 #include "state.h"
 
+#define SPECS_MAX (4u << 20)            /* bytes of specifications on the way to a worker */
+#define SPECS_STAMP 0x59ec000000000001ull
+
 static struct wire_item *items_of(struct broker *b, size_t n)
 {
     struct wire_item *items = NULL;
@@ -21,6 +24,7 @@ static struct wire_msg *message(struct broker *b, struct peer *p, enum wire_type
     struct wire_msg *m = effect_send(b, p, type);
 
     assert(m);      /* reserved with the items */
+    m->u.records.stride = 0;
     m->items = items;
     m->n_items = (uint32_t)n;
     return m;
@@ -52,26 +56,39 @@ static void closes(struct broker *b, struct worker *w)
     message(b, w->peer, WIRE_ATTEMPTS_CLOSE, items, n);
 }
 
+/* A record for each part of an attempt that is cancelled, and one for what is asked back besides: what the one ends the other
+ * must not. */
 static void recalls(struct broker *b, struct worker *w)
 {
-    size_t n = at_most(w->recalls.count), i;
-    struct wire_item *items = n ? items_of(b, n) : NULL;
+    struct list_node *k;
+    size_t n = 0, i = 0;
+    struct wire_item *items;
 
-    if (!items)
-        return;
-    for (i = 0; i < n; i++) {
-        struct attempt *a = LIST_ENTRY(list_pop(&w->recalls), struct attempt, out);
-        uint64_t first = a->recall_first > a->next ? a->recall_first : a->next, end = a->end;
-        uint64_t until;
-        if (a->why == WIRE_WHY_CANCEL && job_is_cancelled(a->job, first, &until) && until < end)
-            end = until;
-        items[i].id = a->id;
-        items[i].job = a->job->number;
-        items[i].first = first;
-        items[i].count = (uint32_t)(end - first);
-        items[i].why = a->why;
+    for (LIST_EACH(&w->recalls, m)) {
+        n += attempt_recalls_due(LIST_ENTRY(m, struct attempt, out));
+        if (n >= WIRE_ITEMS_MAX)
+            break;
     }
-    message(b, w->peer, WIRE_RECALL, items, n);
+    n = at_most(n);
+    if (!n || !(items = items_of(b, n)))
+        return;
+    while (i < n && (k = list_first(&w->recalls))) {
+        struct attempt *a = LIST_ENTRY(k, struct attempt, out);
+        i += attempt_recalls(a, items + i, n - i);
+        if (!attempt_recalls_due(a))
+            list_remove(&w->recalls, k);
+    }
+    if (i)
+        message(b, w->peer, WIRE_RECALL, items, i);
+}
+
+void known_free(struct broker *b, struct known *k)
+{
+    struct account *a = k->account;
+
+    account_release(a, MAP_COST);
+    mem_free_for(b, a, k, sizeof(*k));
+    account_unref(a);
 }
 
 static void forgets(struct broker *b, struct worker *w)
@@ -86,8 +103,41 @@ static void forgets(struct broker *b, struct worker *w)
         else if (k->conn_no == w->conn_no)
             return;
         list_remove(&w->forget, n);
-        mem_free(b, k, sizeof(*k));
+        known_free(b, k);
     }
+}
+
+/* Specifications are in no window of the envelope: so many bytes of them may be on the way, as PING and PONG tell. */
+static bool spec_fits(struct worker *w, const struct buf *spec)
+{
+    if (!w->specs || w->specs + spec->size <= SPECS_MAX)
+        return true;
+    w->specs_full = true;
+    return false;
+}
+
+static void specs_mark(struct broker *b, struct worker *w)
+{
+    struct wire_msg *m;
+
+    if (w->specs <= SPECS_MAX / 2 || w->specs_marked)
+        return;
+    if (!(m = effect_send(b, w->peer, WIRE_PING))) {
+        b->again = true;
+        worker_dirty(b, w);
+        return;
+    }
+    m->u.ping.stamp = SPECS_STAMP;
+    w->specs_marked = w->specs;
+}
+
+void compose_pong(struct broker *b, struct worker *w, uint64_t stamp)
+{
+    if (stamp != SPECS_STAMP)
+        return;
+    w->specs -= w->specs_marked;
+    w->specs_marked = 0;
+    worker_dirty(b, w);
 }
 
 static void grants(struct broker *b, struct worker *w)
@@ -104,6 +154,9 @@ static void grants(struct broker *b, struct worker *w)
                 lane_free(b, l);
             continue;
         }
+        bool with_spec = l->pool && (first || !l->slots);
+        if (with_spec && !spec_fits(w, l->pool->spec))
+            return;
         if (effect_reserve(b, 2) < 0 || !(m = effect_send(b, w->peer, WIRE_GRANT))) {
             b->again = true;
             return;
@@ -117,16 +170,26 @@ static void grants(struct broker *b, struct worker *w)
                 m->u.grant.digest = wire_bin_of(fixed, WIRE_DIGEST);
                 m->u.grant.owner = wire_bin_of(fixed + WIRE_DIGEST, WIRE_KEY);
             }
+        }
+        if (with_spec) {
             effect_hold(b, l->pool->spec);
             m->u.grant.spec = wire_bin_of(l->pool->spec->data, l->pool->spec->size);
+            w->specs += l->pool->spec->size;
         }
-        if (!first && l->pool && l->slots)
-            m->u.grant.spec = wire_bin_of(NULL, 0);
         l->spec_conn = w->conn_no;
         list_remove(&w->grants, n);
         if (!l->pool)
             lane_free(b, l);
     }
+}
+
+static void taken(struct broker *b, struct worker *w)
+{
+    size_t n = at_most(w->taken.count);
+    struct wire_item *items = n ? items_of(b, n) : NULL;
+
+    if (items)
+        message(b, w->peer, WIRE_OUTPUT_TAKEN, items, said_taken_items(b, w, items, n));
 }
 
 /* The job's specification goes ahead of its first chunk on this connection. */
@@ -137,9 +200,13 @@ static int know(struct broker *b, struct worker *w, struct job *j)
 
     if (k && k->conn_no == w->conn_no)
         return 0;
+    if (!spec_fits(w, j->spec_bytes))
+        return BFORK_EAGAIN;
     if (!k) {
-        if (map_reserve(&w->known_map, 1) < 0 || !(k = mem_new(b, sizeof(*k))))
+        if (map_reserve(&w->known_map, 1) < 0 || !(k = mem_new_for(b, j->owner->account, sizeof(*k))))
             return BFORK_ENOMEM;
+        k->account = account_ref(j->owner->account);
+        account_charge(k->account, MAP_COST);
         k->worker = w;
         k->job = j;
         k->number = j->number;
@@ -150,13 +217,14 @@ static int know(struct broker *b, struct worker *w, struct job *j)
     if (effect_reserve(b, 2) < 0 || !(m = effect_send(b, w->peer, WIRE_JOB_SPEC)))
         return BFORK_ENOMEM;
     k->conn_no = w->conn_no;
+    w->specs += j->spec_bytes->size;
     effect_hold(b, j->spec_bytes);
     uint8_t *id = effect_bytes(b, WIRE_ID);
     if (!id)
         return BFORK_ENOMEM;
     memcpy(id, j->id, WIRE_ID);
     m->u.job_spec = (struct wire_job_to_worker){ .job = j->number, .pool = j->pool->number, .id = wire_bin_of(id, WIRE_ID),
-        .spec = wire_bin_of(j->spec_bytes->data, j->spec_bytes->size) };
+        .spec = wire_bin_of(j->spec_bytes->data, j->spec_bytes->size), .features = j->client ? j->client->features : 0 };
     return 0;
 }
 
@@ -176,21 +244,26 @@ static void chunk(struct broker *b, struct worker *w, struct attempt *a, struct 
     attempt_ticket(b, a->job->id, a->job->owner->key, w, it->first, it->end, a->id, it->ticket);
     hold_slices(b, it);
     a->sent = true;
+    w->n_sent += a->end - a->next;
     a->sent_at = b->now;
     a->round = w->round;
 }
 
 static void chunks(struct broker *b, struct worker *w)
 {
-    size_t n = at_most(w->to_send.count), i = 0;
+    size_t most = at_most(w->to_send.count), n = 0, i;
     uint64_t bytes = 0;
     struct wire_item *items;
 
+    if (!list_empty(&w->grants))
+        return;                         /* what they are for may be ahead of them */
     for (LIST_EACH(&w->to_send, k))
-        if (i++ < n && know(b, w, LIST_ENTRY(k, struct attempt, out)->job) < 0) {
-            b->again = true;
-            return;
-        }
+        if (n == most || know(b, w, LIST_ENTRY(k, struct attempt, out)->job) < 0)
+            break;
+        else
+            n++;
+    if (n < most && !w->specs_full)
+        b->again = true;
     if (!n || !(items = items_of(b, n)))
         return;
     for (i = 0; i < n; i++) {
@@ -214,18 +287,23 @@ static void chunks(struct broker *b, struct worker *w)
 
 static void compose_worker(struct broker *b, struct worker *w)
 {
+    w->specs_full = false;
     closes(b, w);
     recalls(b, w);
     forgets(b, w);
     grants(b, w);
+    taken(b, w);
     chunks(b, w);
+    specs_mark(b, w);
     w->message_bytes = 0;
-    if (!list_empty(&w->closing) || !list_empty(&w->to_send) || !list_empty(&w->recalls) || !list_empty(&w->grants)) {
+    if (!list_empty(&w->closing) || !list_empty(&w->recalls) || !list_empty(&w->taken) ||
+        (!w->specs_full && (!list_empty(&w->to_send) || !list_empty(&w->grants)))) {
         b->again = true;
         worker_dirty(b, w);
     }
-    if (w->window_full && w->peer->sent - w->peer->acked <= w->peer->window) {
+    if (w->window_full && !w->specs_full && w->peer->sent - w->peer->acked <= w->peer->window) {
         w->window_full = false;
+        b->again = true;
         for (LIST_EACH(&w->lanes, n))
             lane_open(b, LIST_ENTRY(n, struct lane, in_worker));
     }
@@ -233,23 +311,32 @@ static void compose_worker(struct broker *b, struct worker *w)
 
 /* ---- clients ----------------------------------------------------------------------------------------------------------------- */
 
+bool compose_pool_state(struct broker *b, struct pool *p, uint32_t request)
+{
+    struct wire_msg *m = effect_send(b, p->client->peer, WIRE_POOL_STATE);
+    bool why = p->code < 0 && (p->code != BFORK_EAGAIN || !p->offered);
+    size_t size = why ? strlen(p->text) : 0;
+    char *text;
+
+    if (!m)
+        return false;
+    m->request = request;
+    m->u.pool_state = (struct wire_pool_state){ .pool = p->handle, .slots = p->offered, .code = p->failed ? p->code : 0 };
+    if (size && (text = effect_bytes(b, size + 1))) {
+        memcpy(text, p->text, size + 1);
+        m->u.pool_state.text = (struct wire_str){ text, (uint32_t)size };
+    }
+    return true;
+}
+
 static void pool_states(struct broker *b, struct client *c)
 {
     struct list_node *n;
 
     while ((n = list_first(&c->states))) {
-        struct pool *p = LIST_ENTRY(n, struct pool, state);
-        struct wire_msg *m = effect_send(b, c->peer, WIRE_POOL_STATE);
-        size_t size = p->code < 0 ? strlen(p->text) : 0;
-        char *text;
-        if (!m) {
+        if (!compose_pool_state(b, LIST_ENTRY(n, struct pool, state), 0)) {
             b->again = true;
             return;
-        }
-        m->u.pool_state = (struct wire_pool_state){ .pool = p->handle, .slots = p->offered, .code = p->failed ? p->code : 0 };
-        if (size && (text = effect_bytes(b, size + 1))) {
-            memcpy(text, p->text, size + 1);
-            m->u.pool_state.text = (struct wire_str){ text, (uint32_t)size };
         }
         list_remove(&c->states, n);
     }
@@ -264,6 +351,8 @@ static void assigned(struct broker *b, struct client *c)
         return;
     for (i = 0; i < n; i++) {
         struct attempt *a = LIST_ENTRY(list_pop(&c->assigning), struct attempt, out);
+        list_push_back(&c->told, &a->out);
+        a->told = true;
         items[i].id = a->id;
         items[i].job = a->job->handle;
         items[i].first = a->next;
@@ -315,6 +404,9 @@ static void outcomes(struct broker *b, struct client *c)
 
     g.n = 0;
     g.bytes = g.cost = 0;
+    for (LIST_EACH_SAFE(&c->sending, k, after))
+        if (job_is_ending(LIST_ENTRY(k, struct job, sending)) || job_mute(LIST_ENTRY(k, struct job, sending)))
+            list_remove(&c->sending, k);
     for (LIST_EACH(&c->sending, n))
         if (!gather(c, LIST_ENTRY(n, struct job, sending), &g))
             break;
@@ -326,13 +418,13 @@ static void outcomes(struct broker *b, struct client *c)
         outcome_item(j, o, &items[i]);
         hold_slices(b, &items[i]);
         j->sent_seq = o->seq > j->sent_seq ? o->seq : j->sent_seq;
+        outcome_costs(b, j, 0, (int64_t)outcome_cost(o));
         j->unsent = o->node.next == &j->outcomes.head ? NULL : LIST_ENTRY(o->node.next, struct outcome, node);
         if (!j->unsent)
             list_remove(&c->sending, &j->sending);
     }
     message(b, c->peer, WIRE_OUTCOMES, items, g.n);
     c->peer->sent += g.bytes;
-    c->sent_unacked += g.cost;
     if (!list_empty(&c->sending)) {
         struct list_node *n = list_pop(&c->sending);
         list_push_back(&c->sending, n);
@@ -343,24 +435,72 @@ static void outcomes(struct broker *b, struct client *c)
     }
 }
 
+/* Pieces of output from one host, as many as one message and the window take; false: none now, no memory or no room. */
+static bool said_message(struct broker *b, struct client *c)
+{
+    uint64_t out = c->peer->sent - c->peer->acked, room = out < c->peer->window ? c->peer->window - out : 0;
+    struct piece *p = c->unsaid, *end = p;
+    struct wire_item *items;
+    uint64_t bytes = 0;
+    size_t n = 0;
+    char *host;
+
+    if (p->size > room && out) {
+        c->said_held = true;            /* until it has acknowledged: see said_room */
+        return false;
+    }
+    room = room < WIRE_BODY_MAX ? room : WIRE_BODY_MAX;
+    for (; end && n < WIRE_ITEMS_MAX && (!n || bytes + end->size <= room) && !strcmp(end->host, p->host); n++) {
+        bytes += end->size;
+        end = end->node.next == &c->said.head ? NULL : LIST_ENTRY(end->node.next, struct piece, node);
+    }
+    if (!(items = items_of(b, n)) || !(host = effect_bytes(b, sizeof(p->host)))) {
+        b->again = true;
+        return false;
+    }
+    memcpy(host, p->host, sizeof(p->host));
+    for (size_t i = 0; i < n; i++, p = LIST_ENTRY(p->node.next, struct piece, node)) {
+        said_item(p, &items[i]);
+        hold_slices(b, &items[i]);
+        c->said_sent = p->seq > c->said_sent ? p->seq : c->said_sent;
+    }
+    c->unsaid = end;
+    message(b, c->peer, WIRE_OUTPUT, items, n)->u.output = (struct wire_output){ .host = WIRE_STR(host) };
+    c->peer->sent += bytes;
+    return true;
+}
+
 static void compose_client(struct broker *b, struct client *c)
 {
+    bool said = true;
+
     pool_states(b, c);
     assigned(b, c);
-    outcomes(b, c);
+    while (c->unsaid && (said = said_message(b, c)))
+        continue;                       /* all that its window takes, and no outcome may overtake it */
+    if (said)
+        outcomes(b, c);
+    else if (!c->said_held)
+        client_dirty(b, c);
     if (!list_empty(&c->states) || !list_empty(&c->assigning)) {
         b->again = true;
         client_dirty(b, c);
     }
 }
 
+/* A worker whose question is answered has heard before what it has lost: it goes on with what it holds. */
 static void compose_acks(struct broker *b)
 {
     struct list_node *n;
 
-    while ((n = list_pop(&b->dirty_peers))) {
+    for (size_t turns = b->dirty_peers.count; turns && (n = list_pop(&b->dirty_peers)); turns--) {
         struct peer *p = LIST_ENTRY(n, struct peer, dirty);
         struct wire_msg *m;
+        if (p->worker && !list_empty(&p->worker->closing)) {
+            list_push_back(&b->dirty_peers, &p->dirty);
+            b->again = true;
+            continue;
+        }
         if (!p->pong && p->consumed - p->told < b->c.window_bytes / 4)
             continue;
         if (!(m = effect_send(b, p, WIRE_PONG))) {
@@ -368,6 +508,7 @@ static void compose_acks(struct broker *b)
             return;
         }
         m->u.ping.stamp = p->pong ? p->stamp : 0;
+        m->request = p->pong ? p->pong_request : 0;
         p->pong = false;
     }
 }

@@ -36,11 +36,15 @@ static bool lane_room(struct broker *b, struct lane *l, const struct job *j)
 {
     struct worker *w = l->worker;
 
-    if (!l->slots || l->failed || w->state != WORKER_READY || !w->peer)
+    if (!lane_usable(l) || l->failed || w->state != WORKER_READY || !w->peer)
         return false;
     if (l->out_bytes && (l->out_bytes >= lane_window(b, l) || w->out_bytes >= b->c.worker_window_bytes))
         return false;
     if (w->peer->sent - w->peer->acked + w->message_bytes > w->peer->window) {
+        w->window_full = true;
+        return false;
+    }
+    if (w->specs_full) {
         w->window_full = true;
         return false;
     }
@@ -49,9 +53,9 @@ static bool lane_room(struct broker *b, struct lane *l, const struct job *j)
         w->window_full = true;
         return false;
     }
-    if (l->n_long >= l->slots)
+    if (l->n_long >= lane_usable(l))
         return false;
-    return l->short_ns < l->slots * (is_long(j) ? AHEAD_NS : ahead_ns(b, j));
+    return l->short_ns < lane_usable(l) * (is_long(j) ? AHEAD_NS : ahead_ns(b, j));
 }
 
 static uint32_t chunk_size(const struct broker *b, const struct job *j, const struct pool *p, const struct span *s)
@@ -90,6 +94,11 @@ static bool dispatch_one(struct broker *b, struct pool *p, struct job *j, struct
     map_put(&b->attempts, a->id, a);
     a->next = a->s.first;
     a->end = a->s.first + a->s.count;
+    if (r->s.count)
+        r->at.first = r->s.first;
+    else
+        interval_take(&j->index, &r->at);
+    attempt_place(a, a->next, a->end);
     a->mean_ns = j->mean_ns;
     a->is_long = is_long(j);
     a->sent_at = b->now;
@@ -99,8 +108,10 @@ static bool dispatch_one(struct broker *b, struct pool *p, struct job *j, struct
         l->n_long++;
     else
         l->short_ns += a->s.count * a->mean_ns;
+    counts_tell(b, j, &a->s, a->next, a->end);
     if (job_once(j)) {
         a->state = ATTEMPT_ASSIGNING;
+        a->attached = j->client->attached;
         list_push_back(&j->client->assigning, &a->out);
         client_dirty(b, j->client);
     } else {
@@ -110,7 +121,7 @@ static bool dispatch_one(struct broker *b, struct pool *p, struct job *j, struct
     }
     if (!r->s.count) {
         list_remove(&j->queue, &r->node);
-        range_free(b, r);
+        range_free(b, j, r);
     }
     job_pending(b, j, -(int64_t)a->s.count, 0, a->s.count, 0);
     return true;
@@ -125,7 +136,7 @@ static struct job *next_job(struct broker *b, struct pool *p, struct lane *l)
         struct list_node *n = list_pop(&p->ready);
         struct job *j = LIST_ENTRY(n, struct job, ready);
         list_push_back(&p->ready, n);
-        if (job_once(j) && !j->client->peer)
+        if ((job_once(j) && !j->client->peer) || !worker_has(l->worker, j->spec.needs) || job_cancels(j) || j->ending)
             continue;
         if (lane_room(b, l, j))
             return j;
@@ -136,26 +147,25 @@ static struct job *next_job(struct broker *b, struct pool *p, struct lane *l)
 /* What workers gave back after the pool had failed. */
 static void refuse_returned(struct broker *b, struct pool *p)
 {
-    for (LIST_EACH_SAFE(&p->ready, n, after)) {
-        struct job *j = LIST_ENTRY(n, struct job, ready);
-        if (reserve(b, 4, 4 + j->queue.count) < 0) {
+    uint32_t budget = TURN_STEPS;
+
+    for (LIST_EACH_SAFE(&p->ready, n, after))
+        if (!pool_refuse(b, p, LIST_ENTRY(n, struct job, ready), &budget)) {
             pool_work(b, p);
             b->again = true;
             return;
         }
-        pool_refuse(b, p, j);
-    }
 }
 
 static void dispatch_pool(struct broker *b, struct pool *p)
 {
     struct list_node *n;
 
-    if (p->failed) {
+    if (p->failed && !p->ending) {
         refuse_returned(b, p);
         return;
     }
-    if (p->client->paused)
+    if (pool_is_paused(p) || p->ending)
         return;
     while (!list_empty(&p->ready) && (n = list_pop(&p->open))) {
         struct lane *l = LIST_ENTRY(n, struct lane, open);
@@ -224,7 +234,7 @@ static void balance(struct broker *b, struct pool *p)
         uint64_t wait;
         if (l->n_recalled)
             return;
-        idle = idle || (l->slots > l->live.count && !l->failed && l->worker->state == WORKER_READY);
+        idle = idle || (lane_usable(l) > l->live.count && !l->failed && l->worker->state == WORKER_READY);
         wait = backlog_ns(l);
         if (wait > most && l->worker->state == WORKER_READY) {
             most = wait;
@@ -242,6 +252,7 @@ void dispatch_run(struct broker *b)
 
     while (turns-- && (n = list_pop(&b->work)))
         dispatch_pool(b, LIST_ENTRY(n, struct pool, work));
+    counts_send(b);
     while ((n = list_pop(&b->thirsty))) {
         struct pool *p = LIST_ENTRY(n, struct pool, thirst);
         if (list_empty(&p->ready) && p->n_tasks && b->now >= p->balanced_at) {

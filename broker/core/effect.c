@@ -117,16 +117,32 @@ struct wire_str effect_text(struct broker *b, const char *format, va_list ap)
     return (struct wire_str){ copy, (uint32_t)n };
 }
 
-void effect_log(struct broker *b, int level, const char *format, ...)
+static void log_of(struct broker *b, uint32_t whose, int level, const char *format, va_list ap)
 {
     struct broker_effect *e = effect_new(b, BROKER_LOG);
-    va_list ap;
 
     if (!e)
         return;
-    va_start(ap, format);
+    e->whose = whose;
     e->level = level;
     e->text = effect_text(b, format, ap).p;
+}
+
+void effect_log(struct broker *b, int level, const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    log_of(b, 0, level, format, ap);
+    va_end(ap);
+}
+
+void effect_log_of(struct broker *b, const void *whose, size_t n, int level, const char *format, ...)
+{
+    va_list ap;
+
+    va_start(ap, format);
+    log_of(b, (uint32_t)map_hash_keyed(&b->hash, whose, n) | 1, level, format, ap);
     va_end(ap);
 }
 

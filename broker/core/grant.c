@@ -3,13 +3,32 @@
  *
  * While there is enough, every pool with work gets what it wants, and keeps it when it has none. When claims exceed the slots:
  * pools without work give theirs back, then owners share evenly, pools share their owner's part, and what cannot be divided rotates
- * to whoever has used least slot time. A pool whose client does not fetch its outcomes is dispatched nothing, so it claims nothing,
- * like one without work. Invariants: the lanes' slots of a worker never exceed its slots; pool.slots is the sum of
- * its lanes'. Without memory for a lane its slots are not given; that is tried again after a pause.
+ * to whoever has used least slot time. A slot that runs a long task goes over when that has ended: until then its lane yields it,
+ * what has not begun there is asked back, and both pools hear nothing new. A pool whose client does not fetch its outcomes is
+ * dispatched nothing, so it claims nothing, like one without work. Invariants: the lanes' slots of a worker never exceed its slots;
+ * pool.slots is the sum of its lanes'. Without memory for a lane its slots are not given; that is tried again after a pause.
+ *
+ * Only active pools are looked at: those that have tasks or slots, or have changed. The others are told what they would have, which
+ * changes only with them, and with workers: then all are looked at, a few in each turn (offers_run).
  */
 #include "state.h"
 
 #define RETRY_NS (10 * CLOCK_MS)
+#define ACTIVE_EACH(b, p) struct pool *p = active_next((b), NULL); p; p = active_next((b), p)
+
+/* The one behind p in the owners' lists of active pools; NULL: the first. */
+static struct pool *active_next(const struct broker *b, const struct pool *p)
+{
+    const struct list_node *o = p ? &p->owner->node : b->owners.head.next, *n = p ? p->active.next : NULL;
+
+    for (; o != &b->owners.head; o = o->next, n = NULL) {
+        const struct list *active = &LIST_ENTRY(o, struct owner, node)->active;
+        n = n ? n : active->head.next;
+        if (n != &active->head)
+            return LIST_ENTRY(n, struct pool, active);
+    }
+    return NULL;
+}
 
 void lane_grant_due(struct broker *b, struct lane *l)
 {
@@ -24,25 +43,34 @@ void lane_open(struct broker *b, struct lane *l)
 {
     struct pool *p = l->pool;
 
-    if (!p || !l->slots || l->failed || l->worker->state != WORKER_READY)
+    if (!p || !lane_usable(l) || l->failed || l->worker->state != WORKER_READY)
         return;
     if (!list_in(&l->open))
         list_push_back(&p->open, &l->open);
-    if (list_empty(&p->ready) && p->n_tasks && l->slots > l->live.count && !list_in(&p->thirst))
+    if (list_empty(&p->ready) && p->n_tasks && lane_usable(l) > l->live.count && !list_in(&p->thirst))
         list_push_back(&b->thirsty, &p->thirst);
     pool_work(b, p);
+}
+
+static void lane_yields(struct lane *l, uint32_t yields)
+{
+    l->pool->yields += yields - l->yields;
+    l->yields = yields;
+    if (!lane_usable(l) && list_in(&l->open))
+        list_remove(&l->pool->open, &l->open);
 }
 
 void lane_slots(struct broker *b, struct lane *l, uint32_t slots)
 {
     if (slots == l->slots)
         return;
+    if (!list_in(&l->pool->active))
+        list_push_back(&l->pool->owner->active, &l->pool->active);
     l->worker->granted += slots - l->slots;
     l->pool->slots += slots - l->slots;
     l->slots = slots;
     lane_grant_due(b, l);
-    if (!slots && list_in(&l->open))
-        list_remove(&l->pool->open, &l->open);
+    lane_yields(l, l->yields < slots ? l->yields : slots);
     lane_open(b, l);
 }
 
@@ -59,8 +87,9 @@ struct lane *lane_get(struct broker *b, struct worker *w, struct pool *p, bool m
             if ((l = LIST_ENTRY(n, struct lane, in_worker))->pool == p)
                 return l;
     }
-    if (!make || !(l = mem_new(b, sizeof(*l))))
+    if (!make || !(l = mem_new_for(b, p->owner->account, sizeof(*l))))
         return NULL;
+    l->account = account_ref(p->owner->account);
     l->worker = w;
     l->pool = p;
     l->number = p->number;
@@ -73,6 +102,7 @@ struct lane *lane_get(struct broker *b, struct worker *w, struct pool *p, bool m
 /* From every list; its attempts lose their lane. */
 void lane_free(struct broker *b, struct lane *l)
 {
+    struct account *a = l->account;
     struct list_node *n;
 
     while ((n = list_pop(&l->live)))
@@ -86,7 +116,8 @@ void lane_free(struct broker *b, struct lane *l)
     if (list_in(&l->grant))
         list_remove(&l->worker->grants, &l->grant);
     list_remove(&l->worker->lanes, &l->in_worker);
-    mem_free(b, l, sizeof(*l));
+    mem_free_for(b, a, l, sizeof(*l));
+    account_unref(a);
 }
 
 /* The pool goes: the worker is told if it knows it. */
@@ -97,6 +128,8 @@ void lane_forget(struct broker *b, struct lane *l)
     lane_slots(b, l, 0);
     while ((n = list_pop(&l->live)))
         LIST_ENTRY(n, struct attempt, in_lane)->lane = NULL;
+    l->out_bytes = l->short_ns = 0;
+    l->n_long = l->n_recalled = 0;
     if (!l->worker->peer || l->spec_conn != l->worker->conn_no) {
         lane_free(b, l);
         return;
@@ -119,11 +152,43 @@ uint32_t slots_total(const struct broker *b)
     return sum;
 }
 
-static uint64_t pool_wanted(const struct pool *p, uint32_t total)
+void pool_needs(struct broker *b, struct pool *p, uint64_t needs)
 {
+    if (!(needs & ~p->needs))
+        return;
+    p->needs |= needs;
+    for (LIST_EACH(&p->lanes, n)) {
+        struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
+        if (!worker_has(l->worker, p->needs))
+            lane_slots(b, l, 0);
+    }
+    pool_changed(b, p);
+}
+
+/* It cannot run there: for good, or for a while. */
+static bool barred(const struct broker *b, const struct lane *l) { return l->failed || l->not_before > b->now; }
+
+void grant_workers_changed(struct broker *b)
+{
+    b->grants_dirty = true;
+    b->n_stale = b->offers.count;
+}
+
+static uint64_t pool_wanted(struct broker *b, const struct pool *p, uint32_t total)
+{
+    b->steps++;
+    for (LIST_EACH(&b->workers, n)) {
+        const struct worker *w = LIST_ENTRY(n, struct worker, node);
+        if (!p->needs)
+            break;
+        b->steps++;
+        if (w->state == WORKER_READY && !worker_has(w, p->needs))
+            total -= w->slots;
+    }
     for (LIST_EACH(&p->lanes, n)) {
         const struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
-        if (l->failed && l->worker->state == WORKER_READY)
+        b->steps++;
+        if (barred(b, l) && l->worker->state == WORKER_READY && worker_has(l->worker, p->needs))
             total -= l->worker->slots;
     }
     if (p->wanted > 0)
@@ -134,15 +199,15 @@ static uint64_t pool_wanted(const struct pool *p, uint32_t total)
 }
 
 /* It has work that may be handed out. */
-static bool claims(const struct pool *p) { return p->n_tasks && !p->client->paused; }
+static bool claims(const struct pool *p) { return p->n_tasks && !pool_is_paused(p) && !p->client->dormant && !p->ending; }
 
 /* Slot time since the last run goes to the accounts of those that had work. */
 static void charge(struct broker *b)
 {
     uint64_t passed = b->now - b->granted_at;
 
-    for (LIST_EACH(&b->pools, n)) {
-        struct pool *p = LIST_ENTRY(n, struct pool, node);
+    for (ACTIVE_EACH(b, p)) {
+        b->steps++;
         if (!p->n_tasks)
             continue;
         p->used_ns += p->slots * passed;
@@ -174,9 +239,9 @@ static uint64_t demands(struct broker *b, uint32_t total, bool by_tasks)
 
     for (LIST_EACH(&b->owners, n))
         LIST_ENTRY(n, struct owner, node)->demand = 0;
-    for (LIST_EACH(&b->pools, n)) {
-        struct pool *p = LIST_ENTRY(n, struct pool, node);
-        p->demand = claims(p) && !p->failed ? pool_wanted(p, total) : 0;
+    for (ACTIVE_EACH(b, p)) {
+        b->steps++;
+        p->demand = claims(p) && !p->failed ? pool_wanted(b, p, total) : 0;
         if (by_tasks && p->demand > p->n_tasks)
             p->demand = p->n_tasks;
         p->target = p->demand;
@@ -229,18 +294,18 @@ static void share_pools(struct owner *o)
     uint64_t slots = o->target;
     bool again = true;
 
-    for (LIST_EACH(&o->pools, n))
-        LIST_ENTRY(n, struct pool, in_owner)->target = 0;
+    for (LIST_EACH(&o->active, n))
+        LIST_ENTRY(n, struct pool, active)->target = 0;
     while (slots && again) {
         uint64_t hungry = 0, part;
         again = false;
-        for (LIST_EACH(&o->pools, n)) {
-            struct pool *p = LIST_ENTRY(n, struct pool, in_owner);
+        for (LIST_EACH(&o->active, n)) {
+            struct pool *p = LIST_ENTRY(n, struct pool, active);
             hungry += p->demand > p->target;
         }
         part = hungry ? slots / hungry : 0;
-        for (LIST_EACH(&o->pools, n)) {
-            struct pool *p = LIST_ENTRY(n, struct pool, in_owner);
+        for (LIST_EACH(&o->active, n)) {
+            struct pool *p = LIST_ENTRY(n, struct pool, active);
             uint64_t more = p->demand - p->target < part ? p->demand - p->target : part;
             p->target += more;
             slots -= more;
@@ -249,8 +314,8 @@ static void share_pools(struct owner *o)
     }
     while (slots) {
         struct pool *best = NULL;
-        for (LIST_EACH(&o->pools, n)) {
-            struct pool *p = LIST_ENTRY(n, struct pool, in_owner);
+        for (LIST_EACH(&o->active, n)) {
+            struct pool *p = LIST_ENTRY(n, struct pool, active);
             if (p->demand > p->target &&
                 (!best || p->target < best->target || (p->target == best->target && p->used_ns < best->used_ns)))
                 best = p;
@@ -262,25 +327,87 @@ static void share_pools(struct owner *o)
     }
 }
 
+static uint32_t at_most(uint64_t a, uint64_t b) { return (uint32_t)(a < b ? a : b); }
+
+/* Slots that run no long task. */
+static uint32_t lane_spare(const struct lane *l) { return l->slots > l->n_long ? l->slots - l->n_long : 0; }
+
+/* Gives so many of its usable slots away: those to spare now, the others when what they run has ended. How many went. */
+static uint32_t lane_give(struct broker *b, struct lane *l, uint32_t n)
+{
+    uint32_t late = n - at_most(n, lane_spare(l)), now;
+    bool all = n == lane_usable(l);
+
+    for (struct list_node *m = l->live.head.prev, *before = m->prev; m != &l->live.head; m = before, before = m->prev) {
+        struct attempt *a = LIST_ENTRY(m, struct attempt, in_lane);
+        if (!all && (!late || !a->is_long))
+            continue;
+        late -= late && a->is_long;
+        if (!a->recalled)
+            attempt_recall(b, a, a->next, WIRE_WHY_BALANCE);
+    }
+    now = at_most(n, lane_spare(l));
+    lane_slots(b, l, l->slots - now);
+    lane_yields(l, l->yields + n - now);
+    return now;
+}
+
 static void shrink(struct broker *b, struct pool *p, uint64_t n)
 {
-    for (int busy = 0; busy < 2; busy++)
+    for (int late = 0; late < 2; late++)
         for (LIST_EACH(&p->lanes, k)) {
             struct lane *l = LIST_ENTRY(k, struct lane, in_pool);
-            uint32_t less = l->slots < n ? l->slots : (uint32_t)n;
-            if (!less || (!busy && l->live.count))
-                continue;
-            lane_slots(b, l, l->slots - less);
-            n -= less;
-            if (!l->slots)
-                for (LIST_EACH_SAFE(&l->live, m, after)) {
-                    struct attempt *a = LIST_ENTRY(m, struct attempt, in_lane);
-                    if (!a->recalled)
-                        attempt_recall(b, a, a->next, WIRE_WHY_BALANCE);
-                }
+            uint32_t less = at_most(n, late ? lane_usable(l) : at_most(lane_usable(l), lane_spare(l)));
             if (!n)
                 return;
+            if (less)
+                lane_give(b, l, less);
+            n -= less;
         }
+}
+
+/* So many slots are too many; what it was to yield before counts anew. */
+static void pool_yields(struct broker *b, struct pool *p, uint64_t n)
+{
+    bool before = p->yields;
+
+    if (!before && !n)
+        return;
+    for (LIST_EACH(&p->lanes, k))
+        lane_yields(LIST_ENTRY(k, struct lane, in_pool), 0);
+    shrink(b, p, n);
+    for (LIST_EACH(&p->lanes, k))
+        if (before)
+            lane_open(b, LIST_ENTRY(k, struct lane, in_pool));
+}
+
+/* May this pool have slots there? */
+static bool suits(struct broker *b, struct worker *w, struct pool *p)
+{
+    const struct lane *l;
+
+    if (w->state != WORKER_READY || !worker_has(w, p->needs))
+        return false;
+    l = lane_get(b, w, p, false);
+    return !l || !barred(b, l);
+}
+
+/* There are slots, but not where this pool can run: one that has no work gives its own there to it. True: there is room now. */
+static bool make_room(struct broker *b, struct pool *p, uint64_t need)
+{
+    for (LIST_EACH(&b->workers, n)) {
+        struct worker *w = LIST_ENTRY(n, struct worker, node);
+        if (!suits(b, w, p))
+            continue;
+        for (LIST_EACH(&w->lanes, m)) {
+            struct lane *l = LIST_ENTRY(m, struct lane, in_worker);
+            if (!l->pool || l->pool == p || !lane_usable(l) || claims(l->pool))
+                continue;
+            if (lane_give(b, l, at_most(need, lane_usable(l))))
+                return true;
+        }
+    }
+    return false;
 }
 
 static bool grow_one(struct broker *b, struct pool *p, uint64_t *need, bool alone, bool *no_memory)
@@ -293,10 +420,10 @@ static bool grow_one(struct broker *b, struct pool *p, uint64_t *need, bool alon
     for (LIST_EACH(&b->workers, n)) {
         struct worker *w = LIST_ENTRY(n, struct worker, node);
         bool warm;
-        if (w->state != WORKER_READY || w->granted >= w->slots)
+        if (w->state != WORKER_READY || w->granted >= w->slots || !worker_has(w, p->needs))
             continue;
         l = lane_get(b, w, p, false);
-        if (l && l->failed)
+        if (l && barred(b, l))
             continue;
         warm = l && l->spec_conn == w->conn_no;
         if (!best || warm > best_warm || (warm == best_warm && w->slots - w->granted > best->slots - best->granted)) {
@@ -317,58 +444,129 @@ static bool grow_one(struct broker *b, struct pool *p, uint64_t *need, bool alon
     return true;
 }
 
-/* False: for want of memory not all was placed. */
-static bool place(struct broker *b, uint32_t total)
+/* Where it has no slot nothing begins, and nobody gives one for what waits there alone: what a worker has brought after our start,
+ * or what was being cancelled when the slots went. It is asked back. */
+static void call_back(struct broker *b, struct pool *p)
+{
+    for (LIST_EACH(&p->lanes, k)) {
+        struct lane *l = LIST_ENTRY(k, struct lane, in_pool);
+        b->steps++;
+        if (l->slots || l->worker->state != WORKER_READY)
+            continue;
+        for (struct list_node *m = l->live.head.prev, *before = m->prev; m != &l->live.head; m = before, before = m->prev) {
+            struct attempt *a = LIST_ENTRY(m, struct attempt, in_lane);
+            b->steps++;
+            if (!a->recalled || !a->asked)
+                attempt_recall(b, a, a->next, WIRE_WHY_BALANCE);
+        }
+    }
+}
+
+/* False: for want of memory not all was placed. *ret_waits: a pool has no slot where it can run, and is looked at again. */
+static bool place(struct broker *b, uint32_t total, bool *ret_waits)
 {
     uint64_t used = 0, need = 0;
     bool alone = b->workers.count == 1, no_memory = false;
 
-    for (LIST_EACH(&b->pools, n)) {
-        struct pool *p = LIST_ENTRY(n, struct pool, node);
+    for (ACTIVE_EACH(b, p)) {
+        b->steps++;
         uint64_t most = p->target;
         if (!p->n_tasks)
             most = p->slots;
         else if (!claims(p) && !p->failed)
-            most = pool_wanted(p, total);
-        if (p->slots > most)
-            shrink(b, p, p->slots - most);
+            most = pool_wanted(b, p, total);
+        pool_yields(b, p, p->slots > most ? p->slots - most : 0);
         used += p->slots;
         need += claims(p) && p->target > p->slots ? p->target - p->slots : 0;
     }
-    for (LIST_EACH(&b->pools, n)) {
-        struct pool *p = LIST_ENTRY(n, struct pool, node);
+    for (ACTIVE_EACH(b, p)) {
+        b->steps++;
         uint64_t missing = need > total - used ? need - (total - used) : 0;
         if (missing && !claims(p) && p->slots) {
-            uint64_t less = p->slots < missing ? p->slots : missing;
-            shrink(b, p, less);
-            used -= less;
+            used -= p->slots;
+            shrink(b, p, missing);
+            used += p->slots;
         }
     }
-    for (LIST_EACH(&b->pools, n)) {
-        struct pool *p = LIST_ENTRY(n, struct pool, node);
+    for (ACTIVE_EACH(b, p)) {
+        b->steps++;
         need = p->target > p->slots ? p->target - p->slots : 0;
-        while (need && grow_one(b, p, &need, alone, &no_memory))
-            ;
+        while (need) {
+            if (grow_one(b, p, &need, alone, &no_memory))
+                continue;
+            if (no_memory || !make_room(b, p, need))
+                break;
+        }
+        *ret_waits |= need && !p->slots;
     }
+    for (ACTIVE_EACH(b, p))
+        call_back(b, p);
     return !no_memory;
 }
 
 /* What a pool is told that it has: its slots, or without work those it would be given alone. */
-static void offer(struct broker *b, uint32_t total)
+static void offer(struct broker *b, struct pool *p, uint32_t total)
 {
-    for (LIST_EACH(&b->pools, n)) {
-        struct pool *p = LIST_ENTRY(n, struct pool, node);
-        uint64_t wanted = claims(p) || p->failed ? 0 : pool_wanted(p, total);
-        uint32_t slots = wanted > p->slots ? (uint32_t)wanted : p->slots;
-        if (slots != p->offered)
-            pool_tell(b, p);
-        p->offered = slots;
+    uint64_t wanted = claims(p) || p->failed ? 0 : pool_wanted(b, p, total);
+    uint32_t slots = wanted > p->slots ? (uint32_t)wanted : p->slots;
+
+    if (p->wanted > 0)
+        slots = at_most(slots, (uint64_t)p->wanted);      /* it wants fewer than before, and the others still run something */
+    if (slots != p->offered)
+        pool_tell(b, p);
+    p->offered = slots;
+}
+
+static void offer_active(struct broker *b, uint32_t total)
+{
+    for (LIST_EACH(&b->owners, k)) {
+        struct owner *o = LIST_ENTRY(k, struct owner, node);
+        for (LIST_EACH_SAFE(&o->active, n, after)) {
+            struct pool *p = LIST_ENTRY(n, struct pool, active);
+            offer(b, p, total);
+            if (!p->n_tasks && !p->slots)
+                list_remove(&o->active, n);
+        }
     }
+}
+
+/* Then a pool with work may be granted where there was no room for it. */
+static uint64_t barred_until(const struct broker *b)
+{
+    uint64_t least = CLOCK_NEVER;
+
+    for (ACTIVE_EACH(b, p)) {
+        if (!claims(p))
+            continue;
+        for (LIST_EACH(&p->lanes, m)) {
+            const struct lane *l = LIST_ENTRY(m, struct lane, in_pool);
+            if (l->not_before > b->now && l->not_before < least)
+                least = l->not_before;
+        }
+    }
+    return least;
+}
+
+void offers_run(struct broker *b)
+{
+    uint64_t until = b->steps + TURN_STEPS;
+    uint32_t total = slots_total(b);
+
+    for (; b->n_stale && b->steps < until; b->n_stale--) {
+        struct pool *p = LIST_ENTRY(list_pop(&b->offers), struct pool, offer);
+        list_push_back(&b->offers, &p->offer);
+        if (list_in(&p->active))
+            b->steps++;             /* grant_run looks at it */
+        else
+            offer(b, p, total);
+    }
+    b->again |= b->n_stale > 0;
 }
 
 void grant_run(struct broker *b)
 {
     uint32_t total = slots_total(b);
+    uint64_t until;
 
     b->grants_dirty = false;
     charge(b);
@@ -379,9 +577,11 @@ void grant_run(struct broker *b)
         for (LIST_EACH(&b->owners, n))
             share_pools(LIST_ENTRY(n, struct owner, node));
     }
-    bool placed = place(b, total);
-    offer(b, total);
-    b->regrant_at = !placed ? b->now + RETRY_NS : b->contended ? b->now + QUANTUM_NS : CLOCK_NEVER;
+    bool waits = false, placed = place(b, total, &waits);
+    offer_active(b, total);
+    b->regrant_at = !placed ? b->now + RETRY_NS : b->contended || waits ? b->now + QUANTUM_NS : CLOCK_NEVER;
+    if ((until = barred_until(b)) < b->regrant_at)
+        b->regrant_at = until;
     if (b->regrant_at < b->tick_at)
         b->tick_at = b->regrant_at;
 }

@@ -1,59 +1,83 @@
 /* SPDX-License-Identifier: MPL-2.0
- * job.c - jobs: opened, parked, given tasks, cancelled, forgotten; and their sums.
+ * job.c - jobs: opened, parked, given tasks, forgotten; and their sums.
  *
  * A job is found by (owner, id): another owner's job does not exist. job_pending is the only writer of the sums that quotas and
  * pools are built on.
  */
 #include "state.h"
 
-static uint64_t job_hash(const uint8_t *id) { return map_hash_bytes(id, WIRE_ID); }
+static uint64_t job_hash(const struct broker *b, const uint8_t *id) { return map_hash_keyed(&b->hash, id, WIRE_ID); }
 
 struct job *job_find(struct broker *b, struct owner *o, const uint8_t *id)
 {
-    struct job *j = map_get(&b->jobs, job_hash(id));
+    struct job *j = map_get(&b->jobs, job_hash(b, id));
 
-    while (j && (j->owner != o || memcmp(j->id, id, WIRE_ID)))
+    while (j && (j->owner != o || memcmp(j->id, id, WIRE_ID) || job_is_ending(j))) {
         j = j->same_hash;
+        b->steps++;
+    }
     return j;
+}
+
+struct job *job_of(struct client *c, uint32_t handle)
+{
+    struct job *j = map_get(&c->jobs, handle);
+
+    return j && !job_is_ending(j) ? j : NULL;
 }
 
 struct job *job_new(struct broker *b, struct owner *o, const uint8_t *id)
 {
-    struct job *j = mem_new(b, sizeof(*j));
+    struct job *j = mem_new_for(b, o->account, sizeof(*j));
 
     if (!j)
         return NULL;
     if (map_reserve(&b->jobs, 1) < 0) {
-        mem_free(b, j, sizeof(*j));
+        mem_free_for(b, o->account, j, sizeof(*j));
         return NULL;
     }
+    account_charge(o->account, 2 * MAP_COST);
     memcpy(j->id, id, WIRE_ID);
     j->owner = o;
     o->refs++;
     j->number = b->next_number++;
     j->since = b->now;
     list_init(&j->queue);
-    list_init(&j->held);
+    intervals_init(&j->held, b->ranks += 2, &b->steps);
+    intervals_init(&j->index, b->ranks += 2, &b->steps);
     list_init(&j->live);
     list_init(&j->finished);
     list_init(&j->outcomes);
     list_init(&j->known);
+    list_init(&j->said);
     list_init(&j->cancels);
-    j->same_hash = map_get(&b->jobs, job_hash(id));
-    map_put(&b->jobs, job_hash(id), j);
+    list_init(&j->awaiting);
+    intervals_init(&j->cancelling, b->ranks += 2, &b->steps);
+    list_init(&j->replays);
+    j->same_hash = map_get(&b->jobs, job_hash(b, id));
+    map_put(&b->jobs, job_hash(b, id), j);
     list_push_back(&b->all_jobs, &j->in_all);
+    list_push_back(&o->jobs, &j->in_owner);
     return j;
+}
+
+void job_park(struct broker *b, struct job *j, uint64_t until)
+{
+    j->parked = (struct interval){ .first = until };
+    interval_put_time(&b->parked, &j->parked);
+    if (until < b->tick_at)
+        b->tick_at = until;
 }
 
 static void unhash(struct broker *b, struct job *j)
 {
-    struct job *at = map_get(&b->jobs, job_hash(j->id));
+    struct job *at = map_get(&b->jobs, job_hash(b, j->id));
 
     if (at == j) {
         if (j->same_hash)
-            map_put(&b->jobs, job_hash(j->id), j->same_hash);
+            map_put(&b->jobs, job_hash(b, j->id), j->same_hash);
         else
-            map_take(&b->jobs, job_hash(j->id));
+            map_take(&b->jobs, job_hash(b, j->id));
         return;
     }
     while (at->same_hash != j)
@@ -61,48 +85,84 @@ static void unhash(struct broker *b, struct job *j)
     at->same_hash = j->same_hash;
 }
 
+/* The sums of whoever has the job: what is ending has left those above it already, and counts as leaving. */
+static void pending_above(struct broker *b, struct job *j, int64_t all, int64_t bytes)
+{
+    struct pool *p = j->pool;
+    struct client *c = j->client;
+    struct owner *o = j->owner;
+
+    if (!j->ending && p) {
+        p->all_tasks += (uint64_t)all;
+        p->all_bytes += (uint64_t)bytes;
+    }
+    if (!j->ending && !(p && p->ending) && c) {
+        c->n_tasks += (uint64_t)all;
+        c->n_bytes += (uint64_t)bytes;
+    }
+    if (job_is_ending(j)) {
+        o->leaving_tasks += (uint64_t)all;
+        o->leaving_bytes += (uint64_t)bytes;
+    } else {
+        o->n_tasks += (uint64_t)all;
+        o->n_bytes += (uint64_t)bytes;
+    }
+    if (all < 0 || bytes < 0)
+        chores_room(b, o);
+}
+
 void job_pending(struct broker *b, struct job *j, int64_t queued, int64_t held, int64_t live, int64_t bytes)
 {
-    int64_t all = queued + held + live;
-
     j->n_queued += (uint64_t)queued;
     j->n_held += (uint64_t)held;
     j->n_live += (uint64_t)live;
     j->n_bytes += (uint64_t)bytes;
     b->n.queued += (uint64_t)(queued + held);
     b->n.running += (uint64_t)live;
-    j->owner->n_tasks += (uint64_t)all;
-    j->owner->n_bytes += (uint64_t)bytes;
-    if (j->client) {
-        j->client->n_tasks += (uint64_t)all;
-        j->client->n_bytes += (uint64_t)bytes;
-    }
+    j->owner->queued += (uint64_t)(queued + held);
+    j->owner->running += (uint64_t)live;
+    pending_above(b, j, queued + held + live, bytes);
     if (j->pool)
         pool_tasks(b, j->pool, queued + live);
     if (queued > 0)
         job_ready(b, j);
 }
 
-/* Queued and held tasks disappear. */
-static void drop_waiting(struct broker *b, struct job *j)
+/* Takes one thing of a job that ends; false: it has nothing left. */
+static bool reap_one(struct broker *b, struct job *j)
 {
-    struct list *lists[] = { &j->queue, &j->held };
-    struct list_node *n;
+    struct list_node *n = list_first(&j->queue);
+    struct range *r = n ? LIST_ENTRY(n, struct range, node) : j->held.count ? HELD_RANGE(j->held.root) : NULL;
 
-    for (int i = 0; i < 2; i++)
-        while ((n = list_pop(lists[i]))) {
-            struct range *r = LIST_ENTRY(n, struct range, node);
-            int64_t count = r->s.count;
-            job_pending(b, j, i ? 0 : -count, i ? -count : 0, 0, -(int64_t)span_bytes(&r->s));
-            range_free(b, r);
-        }
-    if (list_in(&j->ready))
-        list_remove(&j->pool->ready, &j->ready);
-    if (list_in(&j->holder))
-        list_remove(&b->holders, &j->holder);
+    b->steps++;
+    if ((n = list_first(&j->cancels)) || (n = list_first(&j->awaiting))) {
+        cancel_free(b, LIST_ENTRY(n, struct cancel, in_job));
+    } else if (r) {
+        range_out(b, j, r);
+        range_free(b, j, r);
+    } else if ((n = list_first(&j->live))) {
+        struct attempt *a = LIST_ENTRY(n, struct attempt, in_job);
+        if (!attempt_strip(b, a))
+            attempt_close(b, a, WIRE_WHY_GONE);
+    } else if ((n = list_pop(&j->outcomes))) {
+        struct outcome *o = LIST_ENTRY(n, struct outcome, node);
+        bool sent = !j->unsent || o->seq < j->unsent->seq;
+        if (o == j->unsent)
+            j->unsent = list_first(&j->outcomes) ? LIST_ENTRY(list_first(&j->outcomes), struct outcome, node) : NULL;
+        interval_take(&j->index, &o->at);
+        outcome_costs(b, j, -(int64_t)outcome_cost(o), sent ? -(int64_t)outcome_cost(o) : 0);
+        outcome_free(b, j, o);
+    } else if ((n = list_first(&j->finished))) {
+        attempt_close(b, LIST_ENTRY(n, struct attempt, in_job), WIRE_WHY_GONE);
+    } else if ((n = list_first(&j->replays))) {
+        tasks_drop(b, j, n);
+    } else {
+        return false;
+    }
+    return true;
 }
 
-static void forget(struct broker *b, struct job *j)
+void job_forget(struct broker *b, struct job *j)
 {
     struct list_node *n;
 
@@ -129,45 +189,85 @@ static void unbind(struct job *j)
     if (list_in(&j->sending))
         list_remove(&c->sending, &j->sending);
     list_remove(&c->job_list, &j->in_client);
+    if (map_get(&c->jobs, j->handle) != j)
+        return;                     /* while it was ending, the client has used the handle again */
     map_take(&c->jobs, j->handle);
+    handle_gone(c, false, j->handle, j->id);
 }
 
-void job_free(struct broker *b, struct job *j)
+bool job_reap(struct broker *b, struct job *j, uint32_t *budget)
 {
-    struct list_node *n;
+    struct client *c = j->client;
+    struct owner *o = j->owner;
 
-    drop_waiting(b, j);
-    while ((n = list_first(&j->live)))
-        attempt_close(b, LIST_ENTRY(n, struct attempt, in_job), WIRE_WHY_GONE);
-    j->unsent = NULL;
-    while ((n = list_pop(&j->outcomes))) {
-        struct outcome *o = LIST_ENTRY(n, struct outcome, node);
-        if (j->client) {
-            j->client->unacked -= outcome_cost(o);
-            if (o->seq <= j->sent_seq)
-                j->client->sent_unacked -= outcome_cost(o);
-        }
-        outcome_free(b, o);
-    }
-    while ((n = list_first(&j->finished)))
-        attempt_close(b, LIST_ENTRY(n, struct attempt, in_job), WIRE_WHY_GONE);
-    if (j->client)
-        outcome_freed(b, j->client);
-    forget(b, j);
+    do {
+        if (!*budget)
+            return false;
+        --*budget;
+    } while (reap_one(b, j));
+    said_drop(b, &j->said);
+    job_forget(b, j);
     unbind(j);
     unhash(b, j);
     list_remove(&b->all_jobs, &j->in_all);
+    list_remove(&o->jobs, &j->in_owner);
+    if (interval_in(&j->parked))
+        interval_take(&b->parked, &j->parked);
+    chore_forget(b, j->owner, &j->ack);
+    chore_forget(b, j->owner, &j->end);
+    chore_forget(b, j->owner, &j->bind);
+    chore_forget(b, j->owner, &j->cancel);
+    if (list_in(&j->stopped))
+        list_remove(&o->stopped, &j->stopped);
+    chore_forget(b, j->owner, &j->replay);
+    chore_forget(b, j->owner, &j->room);
     buf_unref(&j->slab);
     buf_unref(&j->lens_slab);
     buf_unref(&j->spec_bytes);
-    owner_unref(b, j->owner);
-    mem_free(b, j, sizeof(*j));
+    account_release(o->account, 2 * MAP_COST);
+    mem_free_for(b, o->account, j, sizeof(*j));
+    chores_room(b, o);
+    owner_unref(b, o);
+    if (c)
+        outcome_freed(b, c);
+    return true;
+}
+
+void job_end(struct broker *b, struct job *j)
+{
+    int64_t tasks = (int64_t)job_tasks_pending(j), bytes = (int64_t)j->n_bytes;
+
+    if (j->ending)
+        return;
+    pending_above(b, j, -tasks, -bytes);
+    j->ending = true;
+    pending_above(b, j, tasks, bytes);
+    if (!job_reap(b, j, chore_budget(b, j->owner)))
+        chore_add(b, j->owner, &j->end, CHORE_JOB_END);
 }
 
 void job_maybe_end(struct broker *b, struct job *j)
 {
-    if (j->closed && !job_tasks_pending(j) && list_empty(&j->outcomes))
-        job_free(b, j);
+    if (j->closed && !j->put_off && list_empty(&j->replays) && !job_tasks_pending(j) && list_empty(&j->outcomes))
+        job_end(b, j);
+}
+
+/* Those that were adopted before are the first. */
+bool job_bind_some(struct broker *b, struct job *j, uint32_t *budget)
+{
+    struct list_node *n;
+
+    for (size_t left = j->live.count; left-- && (n = list_first(&j->live)) && !job_is_ending(j); --*budget) {
+        if (LIST_ENTRY(n, struct attempt, in_job)->lane)
+            break;
+        if (!*budget)
+            return false;
+        b->steps++;
+        list_remove(&j->live, n);
+        list_push_back(&j->live, n);
+        attempt_bind(b, LIST_ENTRY(n, struct attempt, in_job));
+    }
+    return true;
 }
 
 /* A parked or new job becomes the client's. The maps have room. */
@@ -176,303 +276,193 @@ static void bind(struct broker *b, struct job *j, struct client *c, struct pool 
     j->client = c;
     j->pool = p;
     j->handle = handle;
+    if (interval_in(&j->parked))
+        interval_take(&b->parked, &j->parked);
+    pool_needs(b, p, j->spec.needs);
     map_put(&c->jobs, handle, j);
     list_push_back(&c->job_list, &j->in_client);
     list_push_back(&p->jobs, &j->in_pool);
     c->n_tasks += job_tasks_pending(j);
     c->n_bytes += j->n_bytes;
-    for (LIST_EACH(&j->outcomes, n))
-        c->unacked += outcome_cost(LIST_ENTRY(n, struct outcome, node));
+    p->all_tasks += job_tasks_pending(j);
+    p->all_bytes += j->n_bytes;
+    c->unacked += j->cost;
+    said_bind(b, j);
     pool_tasks(b, p, (int64_t)(j->n_queued + j->n_live));
-    for (LIST_EACH(&j->live, n))
-        attempt_bind(b, LIST_ENTRY(n, struct attempt, in_job));
+    j->attached = c->attached;
+    c->adopted |= !list_empty(&j->live);
+    if (!job_bind_some(b, j, chore_budget(b, j->owner)))
+        chore_add(b, j->owner, &j->bind, CHORE_JOB_BIND);
     job_ready(b, j);
 }
 
-static int job_set_spec(struct broker *b, struct job *j, struct wire_bin spec, struct err *e)
+static int job_set_spec(struct job *j, const struct wire_job_open *o, struct refusal *r)
 {
-    struct buf *bytes = bytes_copy(b, spec.p, spec.n);
+    struct buf *bytes = bytes_copy(j->owner->account, o->spec.p, o->spec.n);
+    struct wire_job_spec spec;
+    struct err e = { 0 };
     int rc;
 
     if (!bytes)
-        return err_set(e, BFORK_ENOMEM, "out of memory");
-    if ((rc = wire_job_spec_decode(bytes->data, bytes->size, &j->spec, e)) < 0) {
+        return refuse(r, BFORK_ENOMEM, NULL, "the broker is out of memory");
+    if ((rc = wire_job_spec_decode(bytes->data, bytes->size, &spec, &e)) < 0)
+        rc = refuse(r, rc, "spec", "JOB_OPEN %u: %s", o->job, e.text);
+    else
+        rc = refuse_job_spec(&spec, r);
+    if (rc < 0) {
         buf_unref(&bytes);
         return rc;
     }
     buf_unref(&j->spec_bytes);
     j->spec_bytes = bytes;
+    j->spec = spec;
     j->total = j->spec.total;
     return 0;
 }
 
-static void tell_state(struct broker *b, struct client *c, struct job *j)
+static void tell_state(struct broker *b, struct client *c, struct job *j, uint32_t request)
 {
     struct wire_msg *m = effect_send(b, c->peer, WIRE_JOB_STATE);
 
-    if (m)
-        m->u.job_state = (struct wire_job_state){ j->handle, j->next };
-    else
+    j->next_told = j->next;
+    if (m) {
+        m->request = request;
+        m->u.job_state = (struct wire_job_state){ .job = j->handle, .next = j->next };
+    } else {
         peer_cut(b, c->peer, "out of memory");
+    }
 }
 
-static void reopen(struct broker *b, struct client *c, struct job *j, const struct wire_job_open *o)
+static int check_acked(const struct wire_job_open *o, uint64_t sent, struct refusal *r)
 {
-    if (o->acked <= j->sent_seq) {
-        uint64_t acked = o->acked;
-        outcome_ack(b, j, acked);
-    }
-    j->mute = false;
-    outcome_resend(b, j);
+    return o->acked <= sent ? 0 : refuse(r, BFORK_EINVAL, "acked", "JOB_OPEN %u: acked is %llu, but only %llu outcomes were sent",
+                                         o->job, (unsigned long long)o->acked, (unsigned long long)sent);
+}
+
+/* It is open, or was before the connection was cut: is it opened as the same job? */
+static int check_same(const struct job *j, const struct wire_job_open *o, struct refusal *r)
+{
+    if (memcmp(j->id, o->id.p, WIRE_ID))
+        return refuse(r, BFORK_ESTATE, "job", "JOB_OPEN %u: the handle is another job's; take a new handle", o->job);
+    if (j->pool->handle != o->pool)
+        return refuse(r, BFORK_ESTATE, "pool", "JOB_OPEN %u: the job is open in pool %u, not in %u", o->job, j->pool->handle,
+                      o->pool);
+    if (j->spec_bytes->size != o->spec.n || memcmp(j->spec_bytes->data, o->spec.p, o->spec.n))
+        return refuse(r, BFORK_ESTATE, "spec", "JOB_OPEN %u: the job is open with another specification", o->job);
+    return check_acked(o, j->sent_seq, r);
+}
+
+static void reopen(struct broker *b, struct client *c, struct job *j, const struct wire_msg *m)
+{
+    bool again = j->attached == c->attached;    /* opened twice on one connection: what was sent is on its way already */
+
+    j->opening++;
+    j->put_off = false;
+    outcome_ack(b, j, m->u.job_open.acked);
+    j->attached = j->pool->attached = c->attached;
+    if (!again)
+        outcome_resend(b, j);
     j->closed = false;
-    tell_state(b, c, j);
+    tell_state(b, c, j, m->request);
+    if (!again)
+        counts_tell_all(b, j);
     if (j->pool)
         pool_wake(b, j->pool);
 }
 
-void job_open(struct broker *b, struct client *c, const struct wire_msg *m)
+/* A new job, or one that a worker has brought after a restart. */
+static int open_new(struct broker *b, struct client *c, struct pool *p, struct job *j, const struct wire_msg *m, struct refusal *r)
 {
     const struct wire_job_open *o = &m->u.job_open;
-    struct job *j = map_get(&c->jobs, o->job);
-    struct pool *p = map_get(&c->pools, o->pool);
-    bool made = false;
-    struct err e = { 0 };
+    bool made = !j;
     int rc;
 
-    if (o->id.n != WIRE_ID || !o->job)
-        session_fail(b, c->peer, BFORK_EPROTOCOL, "JOB_OPEN without an id of 16 bytes and a handle");
-    else if (j && memcmp(j->id, o->id.p, WIRE_ID))
-        session_fail(b, c->peer, BFORK_EPROTOCOL, "JOB_OPEN of handle %u, which is another job", o->job);
-    else if (j)
-        reopen(b, c, j, o);
-    else if (!p)
-        session_fail(b, c->peer, BFORK_EPROTOCOL, "JOB_OPEN for pool %u, which is not open", o->pool);
-    else if ((j = job_find(b, c->owner, o->id.p)) && j->client)
-        session_fail(b, c->peer, BFORK_ESTATE, "this job is open in another session");
-    else {
-        if (!j) {
-            made = true;
-            if (b->draining) {
-                session_fail(b, c->peer, BFORK_ECLOSED, "the broker is shutting down and takes no new jobs");
-                return;
-            }
-            j = job_new(b, c->owner, o->id.p);
-        }
-        rc = !j || map_reserve(&c->jobs, 1) < 0 ? BFORK_ENOMEM : job_set_spec(b, j, o->spec, &e);
-        if (rc < 0) {
-            if (j && made)
-                job_free(b, j);
-            session_fail(b, c->peer, rc, "JOB_OPEN: %s", e.text[0] ? e.text : "out of memory");
-            return;
-        }
-        bind(b, j, c, p, o->job);
-        tell_state(b, c, j);
-        outcome_resend(b, j);
-    }
-}
-
-static void refuse_over_quota(struct broker *b, struct client *c)
-{
-    const struct owner *o = c->owner;
-
-    if (c->n_tasks > b->c.quota_tasks || c->n_bytes > b->c.quota_bytes)
-        session_fail(b, c->peer, BFORK_EQUOTA,
-                     "%llu tasks with %llu bytes are queued or running; this broker allows a session %llu and %llu",
-                     (unsigned long long)c->n_tasks, (unsigned long long)c->n_bytes, (unsigned long long)b->c.quota_tasks,
-                     (unsigned long long)b->c.quota_bytes);
-    else if (o->n_tasks > b->c.owner_quota_tasks || o->n_bytes > b->c.owner_quota_bytes)
-        session_fail(b, c->peer, BFORK_EQUOTA,
-                     "all clients with this key have %llu tasks with %llu bytes queued or running; this broker allows a key %llu "
-                     "and %llu: submit when others are done, or raise owner-quota-tasks and owner-quota-bytes there",
-                     (unsigned long long)o->n_tasks, (unsigned long long)o->n_bytes, (unsigned long long)b->c.owner_quota_tasks,
-                     (unsigned long long)b->c.owner_quota_bytes);
-    else
-        return;
-    b->n.refused++;
-}
-
-/* One item of TASKS: what is new of it is queued, held, or settled at once when the pool cannot run. */
-static int take(struct broker *b, struct job *j, const struct wire_item *item)
-{
-    struct wire_item it = *item, head;
-    uint64_t count = it.count;
-    int rc;
-
-    if (it.first < j->next) {
-        uint64_t n = j->next - it.first < it.count ? j->next - it.first : it.count;
-        b->n.duplicates += n;
-        if (n == it.count)
-            return 0;
-        wire_item_cut(item, (uint32_t)n, &head, &it);
-        count = it.count;
-    }
-    if (it.flags & WIRE_REPLAY)
-        rc = adopt_replay(b, j, &it);
-    else
-        rc = range_accept(b, j, &it, false, 0);
-    if (rc < 0)
+    if (made && b->draining)
+        return refuse(r, BFORK_ECLOSED, NULL, "the broker is shutting down and takes no new jobs");
+    if ((rc = check_acked(o, made ? 0 : j->sent_seq, r)) < 0 || (rc = account_takes_job(b, c, o->job, o->spec.n, r)) < 0)
         return rc;
-    b->n.tasks_accepted += count;
-    j->next = it.first + it.count;
-    if (j->pool && j->pool->failed)
-        pool_refuse(b, j->pool, j);
+    if (made)
+        j = job_new(b, c->owner, o->id.p);
+    if (!j || map_reserve(&c->jobs, 1) < 0)
+        rc = refuse(r, BFORK_ENOMEM, NULL, "the broker is out of memory");
+    else
+        rc = job_set_spec(j, o, r);
+    if (rc < 0) {
+        if (j && made)
+            job_end(b, j);
+        return rc;
+    }
+    bind(b, j, c, p, o->job);
+    tell_state(b, c, j, m->request);
+    outcome_resend(b, j);
     return 0;
 }
 
-void job_tasks(struct broker *b, struct client *c, const struct wire_msg *m)
+int job_open(struct broker *b, struct client *c, const struct wire_msg *m, struct refusal *r)
 {
-    for (uint32_t i = 0; i < m->n_items; i++) {
-        const struct wire_item *it = &m->items[i];
-        struct job *j = map_get(&c->jobs, it->job);
-        int rc;
-        if (!j || !it->count || it->first + it->count < it->first || it->first + it->count > UINT64_MAX / 2) {
-            session_fail(b, c->peer, BFORK_EPROTOCOL, "TASKS for job %u: %s", it->job,
-                         j ? "no tasks, or indexes out of range" : "it is not open");
-            return;
-        }
-        if (j->closed) {
-            session_fail(b, c->peer, BFORK_EPROTOCOL, "TASKS for job %u, which was closed", it->job);
-            return;
-        }
-        if (reserve(b, 12 + 2 * j->live.count, 12 + j->queue.count * (j->pool && j->pool->failed)) < 0 ||
-            (rc = take(b, j, it)) < 0) {
-            session_fail(b, c->peer, BFORK_ENOMEM, "the broker is out of memory");
-            return;
-        }
+    const struct wire_job_open *o = &m->u.job_open;
+    struct job *j = job_of(c, o->job);
+    struct pool *p = map_get(&c->pools, o->pool);
+    const struct job *ending = j ? NULL : map_get(&c->jobs, o->job);
+    const uint8_t *was = j ? NULL : ending ? ending->id : handle_was(c, false, o->job);
+    int rc;
+
+    if (o->id.n != WIRE_ID)
+        return refuse(r, BFORK_EINVAL, "id", "JOB_OPEN %u: id does not have %u bytes", o->job, WIRE_ID);
+    if (j) {
+        if ((rc = check_same(j, o, r)) == 0)
+            reopen(b, c, j, m);
+        return rc;
     }
-    refuse_over_quota(b, c);
+    if (was && memcmp(was, o->id.p, WIRE_ID))
+        return refuse(r, BFORK_ESTATE, "job", "JOB_OPEN %u: the handle was another job's; take a new one", o->job);
+    if (!p)
+        return refuse(r, BFORK_ESTATE, "pool", "JOB_OPEN %u: pool %u is not open", o->job, o->pool);
+    if ((j = job_find(b, c->owner, o->id.p)) && j->client)
+        return refuse(r, BFORK_ESTATE, "id", "JOB_OPEN %u: this job is open in another session, or under another handle", o->job);
+    return open_new(b, c, p, j, m, r);
 }
 
-bool job_is_cancelled(const struct job *j, uint64_t index, uint64_t *ret_until)
-{
-    *ret_until = UINT64_MAX;
-    for (LIST_EACH(&j->cancels, n)) {
-        const struct interval *v = LIST_ENTRY(n, struct interval, node);
-        if (index >= v->first && index < v->end) {
-            *ret_until = v->end;
-            return true;
-        }
-        if (v->first > index && v->first < *ret_until)
-            *ret_until = v->first;
-    }
-    return false;
-}
-
-/* Remembers that [first, end) is cancelled, for what attempts may still give back. */
-static int remember(struct broker *b, struct job *j, uint64_t first, uint64_t end)
+/* Held ranges of j whose time has come are queued; at most once and perhaps begun: nobody has reported them, so they are unknown.
+ * False: not all that are due. */
+static bool release(struct broker *b, struct job *j, uint32_t *budget)
 {
     struct interval *v;
 
-    for (LIST_EACH_SAFE(&j->cancels, n, after)) {
-        v = LIST_ENTRY(n, struct interval, node);
-        if (first > v->end || end < v->first)
-            continue;
-        first = v->first < first ? v->first : first;
-        end = v->end > end ? v->end : end;
-        list_remove(&j->cancels, n);
-        mem_free(b, v, sizeof(*v));
-    }
-    if (!(v = mem_new(b, sizeof(*v))))
-        return BFORK_ENOMEM;
-    *v = (struct interval){ .first = first, .end = end };
-    list_push_back(&j->cancels, &v->node);
-    return 0;
-}
-
-/* Settles what of r lies in [first, end); pieces outside stay where r was. */
-static void cancel_range(struct broker *b, struct job *j, struct list *l, struct range *r, uint64_t first, uint64_t end, bool held)
-{
-    uint64_t lo = r->s.first > first ? r->s.first : first, hi = r->s.first + r->s.count;
-    struct span head;
-
-    hi = hi < end ? hi : end;
-    if (lo >= hi)
-        return;
-    if (lo > r->s.first) {
-        struct range *before;
-        span_cut(&r->s, (uint32_t)(lo - r->s.first), &head);
-        before = range_of(b, &head);
-        before->due = r->due;
-        list_insert_before(l, &r->node, &before->node);
-    }
-    span_cut(&r->s, (uint32_t)(hi - lo), &head);
-    job_pending(b, j, held ? 0 : -(int64_t)(hi - lo), held ? -(int64_t)(hi - lo) : 0, 0, -(int64_t)span_bytes(&head));
-    outcome_text(b, j, lo, hi - lo, head.tries, BFORK_CANCELLED, NULL);
-    span_done(&head);
-    if (!r->s.count) {
-        list_remove(l, &r->node);
-        range_free(b, r);
-    }
-}
-
-static int cancel(struct broker *b, struct job *j, uint64_t first, uint64_t end)
-{
-    bool touched = false;
-
-    if (reserve(b, 12, 12 + j->queue.count + j->held.count + j->live.count) < 0)
-        return BFORK_ENOMEM;
-    for (LIST_EACH_SAFE(&j->queue, n, after))
-        cancel_range(b, j, &j->queue, LIST_ENTRY(n, struct range, node), first, end, false);
-    for (LIST_EACH_SAFE(&j->held, n, after))
-        cancel_range(b, j, &j->held, LIST_ENTRY(n, struct range, node), first, end, true);
-    if (list_empty(&j->queue) && list_in(&j->ready))
-        list_remove(&j->pool->ready, &j->ready);
-    if (list_empty(&j->held) && list_in(&j->holder))
-        list_remove(&b->holders, &j->holder);
-    for (LIST_EACH(&j->live, n)) {
-        struct attempt *a = LIST_ENTRY(n, struct attempt, in_job);
-        touched = touched || (a->next < end && a->end > first);
-    }
-    if (touched && remember(b, j, first, end) < 0)
-        return BFORK_ENOMEM;
-    for (LIST_EACH_SAFE(&j->live, n, after)) {
-        struct attempt *a = LIST_ENTRY(n, struct attempt, in_job);
-        if (a->next < end && a->end > first)
-            attempt_recall(b, a, first, WIRE_WHY_CANCEL);
-    }
-    return 0;
-}
-
-void job_cancel(struct broker *b, struct client *c, const struct wire_msg *m)
-{
-    for (uint32_t i = 0; i < m->n_items; i++) {
-        const struct wire_item *it = &m->items[i];
-        struct job *j = map_get(&c->jobs, it->job);
-        uint64_t end = it->count ? it->first + it->count : UINT64_MAX;
-        if (!j)
-            continue;
-        if (end < it->first || cancel(b, j, it->first, end) < 0) {
-            session_fail(b, c->peer, BFORK_EPROTOCOL, "CANCEL of indexes out of range, or the broker is out of memory");
-            return;
+    while ((v = interval_first(&j->held)) && v->first <= b->now) {
+        struct range *r = HELD_RANGE(v);
+        if (!*budget || reserve(b, 4, 4) < 0)
+            return false;
+        --*budget;
+        b->steps++;
+        cancel_wake(b, j);
+        range_out(b, j, r);
+        if (r->s.flags & WIRE_MAYBE_STARTED && job_once(j)) {
+            outcome_text(b, j, r->s.first, r->s.count, r->s.tries + 1u, BFORK_UNKNOWN, NULL);
+            range_free(b, j, r);
+        } else {
+            range_queue(b, j, r, false);
         }
     }
+    return true;
 }
 
-/* Held ranges whose time has come are queued; at most once and perhaps begun: nobody has reported them, so they are unknown. */
 void job_release_held(struct broker *b, uint64_t *next)
 {
+    uint32_t budget = TURN_STEPS;
+
     for (LIST_EACH_SAFE(&b->holders, n, after)) {
         struct job *j = LIST_ENTRY(n, struct job, holder);
-        struct list_node *k;
-        while ((k = list_first(&j->held)) && LIST_ENTRY(k, struct range, node)->due <= b->now) {
-            struct range *r = LIST_ENTRY(k, struct range, node);
-            bool unknown = r->s.flags & WIRE_MAYBE_STARTED && job_once(j);
-            if (reserve(b, 4, 4 + (j->pool && j->pool->failed ? j->queue.count + 1 : 0)) < 0)
-                break;
-            list_remove(&j->held, k);
-            job_pending(b, j, 0, -(int64_t)r->s.count, 0, -(int64_t)span_bytes(&r->s));
-            if (unknown) {
-                outcome_text(b, j, r->s.first, r->s.count, r->s.tries + 1u, BFORK_UNKNOWN, NULL);
-                range_free(b, r);
-            } else {
-                range_queue(b, j, r, false);
+        struct interval *v;
+        if (!release(b, j, &budget)) {
+            *next = b->now;
+            if (list_in(&j->holder)) {          /* the others are first in the next turn */
+                list_remove(&b->holders, n);
+                list_push_back(&b->holders, n);
             }
+            return;
         }
-        if (j->pool && j->pool->failed)
-            pool_refuse(b, j->pool, j);
-        if (!(k = list_first(&j->held)))
-            list_remove(&b->holders, n);
-        else if (LIST_ENTRY(k, struct range, node)->due < *next)
-            *next = LIST_ENTRY(k, struct range, node)->due;
+        if ((v = interval_first(&j->held)) && v->first < *next)
+            *next = v->first;
     }
 }

@@ -6,20 +6,83 @@
  */
 #include "state.h"
 
+/* What an owner has out is asked back when its account takes no more outcomes, as far as it has not begun: prefetched tasks would
+ * bring many times what the account has room for. */
+void outcomes_recall(struct broker *b)
+{
+    b->recall_full = false;
+    for (LIST_EACH(&b->owners, n)) {
+        const struct owner *o = LIST_ENTRY(n, struct owner, node);
+        if (!o->full)
+            continue;
+        for (LIST_EACH(&o->pools, k)) {
+            for (LIST_EACH(&LIST_ENTRY(k, struct pool, in_owner)->lanes, l)) {
+                for (LIST_EACH_SAFE(&LIST_ENTRY(l, struct lane, in_pool)->live, m, after)) {
+                    struct attempt *a = LIST_ENTRY(m, struct attempt, in_lane);
+                    attempt_recall(b, a, a->next, WIRE_WHY_BALANCE);
+                }
+            }
+        }
+    }
+}
+
+/* The owner's, or one client's. Those without tasks and slots, which may be very many, have nothing to stop or go on with. */
+static void pools_paused(struct broker *b, const struct owner *o, const struct client *c)
+{
+    for (LIST_EACH(&o->active, n)) {
+        struct pool *p = LIST_ENTRY(n, struct pool, active);
+        b->steps++;
+        if (!c || p->client == c)
+            pool_paused(b, p);
+    }
+}
+
+/* Outcomes that the clients of a key have not acknowledged fill their part of its account, or have left a part of that. */
+static void owner_full(struct broker *b, struct owner *o)
+{
+    uint64_t most = account_outcomes_max(b);
+    bool full = o->full ? o->account->outcomes > most / 2 : o->account->outcomes >= most;
+
+    if (full == o->full)
+        return;
+    o->full = full;
+    b->recall_full |= full;
+    if (!full)
+        cancels_unstop(b, o);
+    pools_paused(b, o, NULL);
+}
+
+void outcome_costs(struct broker *b, struct job *j, int64_t cost, int64_t sent)
+{
+    struct account *a = j->owner->account;
+
+    j->cost += (uint64_t)cost;
+    j->sent_cost += (uint64_t)sent;
+    a->outcomes += (uint64_t)cost;
+    a->away += (uint64_t)sent;
+    if (j->client) {
+        j->client->unacked += (uint64_t)cost;
+        j->client->sent_unacked += (uint64_t)sent;
+    }
+    if (cost)
+        owner_full(b, j->owner);
+    if (cost < 0)
+        chores_room(b, j->owner);
+}
+
 static void client_pause(struct broker *b, struct client *c)
 {
     bool pause = c->unacked >= c->window;
 
-    if (pause == c->paused)
+    if (pause == c->paused || c->ending)
         return;
     c->paused = pause;
-    for (LIST_EACH(&c->pool_list, n))
-        pool_paused(b, LIST_ENTRY(n, struct pool, in_client));
+    pools_paused(b, c->owner, c);
 }
 
 static void job_sending(struct broker *b, struct job *j)
 {
-    if (!j->client || !j->unsent || j->mute)
+    if (!j->client || !j->unsent || job_mute(j) || j->resend || job_is_ending(j))
         return;
     if (!list_in(&j->sending))
         list_push_back(&j->client->sending, &j->sending);
@@ -33,9 +96,22 @@ void outcome_freed(struct broker *b, struct client *c)
         client_dirty(b, c);
 }
 
-void outcome_record(struct broker *b, struct job *j, struct attempt *a, const struct wire_item *it)
+static void tally(struct broker *b, struct job *j, uint8_t kind, uint64_t count)
 {
-    struct outcome *o = cache_get(b, &b->outcomes);
+    j->done += count;
+    if (kind == WIRE_OK) {
+        b->n.tasks_ok += count;
+        j->owner->done += count;
+    } else {
+        b->n.tasks_failed += count;
+        j->owner->failed += count;
+        j->failed += count;
+    }
+}
+
+static void record(struct broker *b, struct job *j, struct attempt *a, const struct wire_item *it)
+{
+    struct outcome *o = cache_get(b, &b->outcomes, j->owner->account);
 
     assert(o && it->count);
     o->seq = ++j->seq;
@@ -50,21 +126,21 @@ void outcome_record(struct broker *b, struct job *j, struct attempt *a, const st
     o->body = it->body;
     if ((o->attempt = a))
         a->unacked++;
+    o->at = (struct interval){ .first = o->first, .end = o->first + o->count, .kind = PLACE_OUTCOME };
+    interval_put(&j->index, &o->at);
     list_push_back(&j->outcomes, &o->node);
     if (!j->unsent)
         j->unsent = o;
-    j->done += it->count;
-    if (it->kind == WIRE_OK) {
-        b->n.tasks_ok += it->count;
-    } else {
-        b->n.tasks_failed += it->count;
-        j->failed += it->count;
-    }
-    if (j->client) {
-        j->client->unacked += outcome_cost(o);
+    outcome_costs(b, j, (int64_t)outcome_cost(o), 0);
+    if (j->client)
         client_pause(b, j->client);
-    }
     job_sending(b, j);
+}
+
+void outcome_record(struct broker *b, struct job *j, struct attempt *a, const struct wire_item *it)
+{
+    record(b, j, a, it);
+    tally(b, j, it->kind, it->count);
 }
 
 static const char *general(int kind)
@@ -78,7 +154,7 @@ static const char *general(int kind)
     }
 }
 
-static struct buf *document(struct broker *b, uint64_t first, uint32_t tries, int kind, const char *text)
+static struct buf *document(struct broker *b, struct account *a, uint64_t first, uint32_t tries, int kind, const char *text)
 {
     struct wire_outcome d = { .kind = kind, .attempt = tries, .index = first };
     struct buf *doc;
@@ -94,85 +170,129 @@ static struct buf *document(struct broker *b, uint64_t first, uint32_t tries, in
         return buf_ref(b->generic[-kind]);
     }
     d.message = (struct wire_str){ text, (uint32_t)strlen(text) };
-    if (!(doc = wire_outcome_encode(&d)))
-        doc = document(b, first, tries, kind, NULL);
+    if (!(doc = bytes_charge(a, wire_outcome_encode(&d))))
+        doc = document(b, a, first, tries, kind, NULL);
     return doc;
 }
 
-void outcome_text(struct broker *b, struct job *j, uint64_t first, uint64_t count, uint32_t tries, int kind, const char *text)
+/* Tasks from first on join the last outcome if it says the same of those before them, and nobody has been told of it. */
+static bool extend(struct broker *b, struct job *j, uint64_t first, uint64_t count, int kind)
 {
     struct list_node *last = list_last(&j->outcomes);
     struct outcome *o = last ? LIST_ENTRY(last, struct outcome, node) : NULL;
 
+    if (!o || !j->unsent || o->kind != WIRE_OUTCOME || !b->generic[-kind] || o->body.buf != b->generic[-kind] || o->attempt ||
+        o->first + o->count != first || o->count + count > UINT32_MAX)
+        return false;
+    o->count += (uint32_t)count;
+    o->at.end += count;
+    return true;
+}
+
+static void text_record(struct broker *b, struct job *j, uint64_t first, uint64_t count, uint32_t tries, int kind, const char *text)
+{
     assert(kind < 0 && kind >= BFORK_MISMATCH);
-    if (o && j->unsent && !text && o->kind == WIRE_OUTCOME && b->generic[-kind] && o->body.buf == b->generic[-kind] &&
-        o->first + o->count == first && o->count + count <= UINT32_MAX && !o->attempt) {
-        o->count += (uint32_t)count;
-        j->done += count;
-        j->failed += count;
-        b->n.tasks_failed += count;
+    if (!text && extend(b, j, first, count, kind))
         return;
-    }
     while (count) {
         uint32_t n = count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
-        struct buf *doc = document(b, first, tries, kind, text);
+        struct buf *doc = document(b, j->owner->account, first, tries, kind, text);
         struct wire_item it = { .first = first, .count = n, .kind = WIRE_OUTCOME };
         if (doc)
             it.body = slice_of(doc, 0, doc->size);
         it.size = (uint32_t)it.body.size;
         it.flags = WIRE_FIXED;
-        outcome_record(b, j, NULL, &it);
+        record(b, j, NULL, &it);
         first += n;
         count -= n;
     }
 }
 
+void outcome_text(struct broker *b, struct job *j, uint64_t first, uint64_t count, uint32_t tries, int kind, const char *text)
+{
+    text_record(b, j, first, count, tries, kind, text);
+    tally(b, j, WIRE_OUTCOME, count);
+}
+
+void outcome_nowhere(struct broker *b, struct job *j, uint64_t first, uint32_t count)
+{
+    text_record(b, j, first, count, 0, BFORK_CANCELLED, NULL);
+}
+
 /* The outcome is in no list. */
-void outcome_free(struct broker *b, struct outcome *o)
+void outcome_free(struct broker *b, struct job *j, struct outcome *o)
 {
     struct attempt *a = o->attempt;
 
     slice_unref(&o->lens);
     slice_unref(&o->body);
-    cache_put(&b->outcomes, o);
+    cache_put(b, &b->outcomes, o, j->owner->account);
     if (a)
         attempt_acked(b, a);
 }
 
-void outcome_ack(struct broker *b, struct job *j, uint64_t seq)
+bool outcome_ack_some(struct broker *b, struct job *j, uint32_t *budget)
 {
     struct list_node *n;
+    bool done = true;
 
+    if (job_has_replays(j))
+        return true;            /* they are compared with what is known; see tasks_take_some */
     while ((n = list_first(&j->outcomes))) {
         struct outcome *o = LIST_ENTRY(n, struct outcome, node);
-        if (o->seq > seq || o == j->unsent)
+        if (o->seq > j->ack_to || o == j->unsent)
             break;
-        list_remove(&j->outcomes, n);
-        if (j->client) {
-            j->client->unacked -= outcome_cost(o);
-            j->client->sent_unacked -= outcome_cost(o);
+        if (!*budget) {
+            done = false;
+            break;
         }
-        outcome_free(b, o);
+        --*budget;
+        b->steps++;
+        list_remove(&j->outcomes, n);
+        interval_take(&j->index, &o->at);
+        outcome_costs(b, j, -(int64_t)outcome_cost(o), -(int64_t)outcome_cost(o));
+        outcome_free(b, j, o);
+    }
+    if (done && j->resend) {
+        j->resend = false;
+        outcome_resend(b, j);
     }
     if (j->client) {
         job_sending(b, j);
         outcome_freed(b, j->client);
     }
+    return done;
+}
+
+void outcome_ack(struct broker *b, struct job *j, uint64_t seq)
+{
+    if (seq > j->ack_to)
+        j->ack_to = seq;
+    if (!outcome_ack_some(b, j, chore_budget(b, j->owner)))
+        chore_add(b, j->owner, &j->ack, CHORE_ACK);
+}
+
+static int check_ack(const struct client *c, const struct job *j, const struct wire_item *it, struct refusal *r)
+{
+    if (!j && !handle_may_be_gone(c, false, it->job))
+        return refuse(r, BFORK_ESTATE, "job", "OUTCOMES_ACK for job %u, which is not open", it->job);
+    if (j && it->id > j->sent_seq)
+        return refuse(r, BFORK_EINVAL, "seq", "OUTCOMES_ACK for job %u up to %llu, but only %llu were sent", it->job,
+                      (unsigned long long)it->id, (unsigned long long)j->sent_seq);
+    return 0;
 }
 
 void outcome_acks(struct broker *b, struct client *c, const struct wire_msg *m)
 {
-    for (uint32_t i = 0; i < m->n_items; i++) {
-        struct job *j = map_get(&c->jobs, m->items[i].job);
-        if (!j)
-            continue;
-        if (m->items[i].id > j->sent_seq) {
-            session_fail(b, c->peer, BFORK_EPROTOCOL, "OUTCOMES_ACK up to %llu, but only %llu were sent",
-                         (unsigned long long)m->items[i].id, (unsigned long long)j->sent_seq);
-            return;
+    for (uint32_t i = 0; i < m->n_items && c->peer; i++) {
+        struct job *j = job_of(c, m->items[i].job);
+        struct refusal r;
+        if (check_ack(c, j, &m->items[i], &r) < 0) {
+            job_refused(b, c, m->request, m->items[i].job, &r);
+        } else if (j) {
+            outcome_ack(b, j, m->items[i].id);
+            job_maybe_end(b, j);
         }
-        outcome_ack(b, j, m->items[i].id);
-        job_maybe_end(b, j);
     }
 }
 
@@ -181,12 +301,13 @@ void outcome_resend(struct broker *b, struct job *j)
 {
     struct list_node *n = list_first(&j->outcomes);
 
-    for (LIST_EACH(&j->outcomes, k)) {
-        struct outcome *o = LIST_ENTRY(k, struct outcome, node);
-        if (o == j->unsent)
-            break;
-        j->client->sent_unacked -= outcome_cost(o);
+    if (list_in(&j->ack.node)) {            /* what was received goes first */
+        j->resend = true;
+        if (list_in(&j->sending))
+            list_remove(&j->client->sending, &j->sending);
+        return;
     }
+    outcome_costs(b, j, 0, -(int64_t)j->sent_cost);
     j->unsent = n ? LIST_ENTRY(n, struct outcome, node) : NULL;
     job_sending(b, j);
 }

@@ -3,10 +3,14 @@
  */
 #include "state.h"
 
+#include "wire/times.h"
+
 #include <stdio.h>
 
 void pool_tell(struct broker *b, struct pool *p)
 {
+    if (p->ending)
+        return;
     if (!list_in(&p->state))
         list_push_back(&p->client->states, &p->state);
     client_dirty(b, p->client);
@@ -16,6 +20,13 @@ void pool_work(struct broker *b, struct pool *p)
 {
     if (!list_in(&p->work) && !list_empty(&p->ready) && (p->failed || !list_empty(&p->open)))
         list_push_back(&b->work, &p->work);
+}
+
+void pool_changed(struct broker *b, struct pool *p)
+{
+    if (!list_in(&p->active))
+        list_push_back(&p->owner->active, &p->active);
+    b->grants_dirty = true;
 }
 
 void pool_wake(struct broker *b, struct pool *p)
@@ -40,7 +51,7 @@ void pool_tasks(struct broker *b, struct pool *p, int64_t n)
 
     p->n_tasks += (uint64_t)n;
     if (!had && p->n_tasks)
-        b->grants_dirty = true;
+        pool_changed(b, p);
     else if (had && !p->n_tasks)
         pool_lingers(b);
     if (b->regrant_at < b->tick_at)
@@ -49,7 +60,7 @@ void pool_tasks(struct broker *b, struct pool *p, int64_t n)
 
 void pool_paused(struct broker *b, struct pool *p)
 {
-    if (p->client->paused) {
+    if (pool_is_paused(p)) {
         pool_lingers(b);
         return;
     }
@@ -57,25 +68,33 @@ void pool_paused(struct broker *b, struct pool *p)
     pool_wake(b, p);
 }
 
-static struct pool *pool_new(struct broker *b, struct client *c, const struct wire_pool_open *o, struct err *e)
+static int pool_new(struct broker *b, struct client *c, const struct wire_pool_open *o, struct pool **ret, struct refusal *r)
 {
-    struct pool *p = mem_new(b, sizeof(*p));
+    struct account *a = c->owner->account;
+    struct pool *p = mem_new_for(b, a, sizeof(*p));
     struct wire_pool_spec spec;
+    struct err e = { 0 };
+    int rc;
 
-    if (!p || map_reserve(&c->pools, 1) < 0 || !(p->spec = bytes_copy(b, o->spec.p, o->spec.n))) {
-        mem_free(b, p, sizeof(*p));
-        err_set(e, BFORK_ENOMEM, "out of memory");
-        return NULL;
+    if (!p || map_reserve(&c->pools, 1) < 0 || !(p->spec = bytes_copy(a, o->spec.p, o->spec.n))) {
+        mem_free_for(b, a, p, sizeof(*p));
+        return refuse(r, BFORK_ENOMEM, NULL, "the broker is out of memory");
     }
-    if (wire_pool_spec_decode(p->spec->data, p->spec->size, &spec, e) < 0) {
+    if ((rc = wire_pool_spec_decode(p->spec->data, p->spec->size, &spec, &e)) < 0)
+        rc = refuse(r, rc, "spec", "POOL_OPEN %u: %s", o->pool, e.text);
+    else
+        rc = refuse_pool_spec(&spec, r);
+    if (rc < 0) {
         buf_unref(&p->spec);
-        mem_free(b, p, sizeof(*p));
-        return NULL;
+        mem_free_for(b, a, p, sizeof(*p));
+        return rc;
     }
     if (spec.program.n == WIRE_DIGEST) {
         memcpy(p->program, spec.program.p, WIRE_DIGEST);
         p->has_program = true;
     }
+    account_charge(a, MAP_COST);
+    p->needs = spec.needs;
     p->client = c;
     p->owner = c->owner;
     p->handle = o->pool;
@@ -89,34 +108,60 @@ static struct pool *pool_new(struct broker *b, struct client *c, const struct wi
     list_push_back(&b->pools, &p->node);
     list_push_back(&c->pool_list, &p->in_client);
     list_push_back(&c->owner->pools, &p->in_owner);
+    list_push_back(&b->offers, &p->offer);
     map_put(&c->pools, p->handle, p);
-    return p;
+    *ret = p;
+    return 0;
 }
 
-void pool_open(struct broker *b, struct client *c, const struct wire_msg *m)
+/* Does the digest say what it should? It is what workers tell programs apart by. */
+static int check_digest(const struct broker *b, const struct wire_pool_open *o, struct refusal *r)
+{
+    uint8_t digest[WIRE_DIGEST];
+
+    if (!b->c.digest)
+        return 0;
+    b->c.digest(b->c.digest_ctx, o->spec.p, o->spec.n, digest);
+    if (!memcmp(digest, o->digest.p, WIRE_DIGEST))
+        return 0;
+    return refuse(r, BFORK_EINVAL, "digest", "POOL_OPEN %u: digest is not the SHA-256 of spec", o->pool);
+}
+
+int pool_open(struct broker *b, struct client *c, const struct wire_msg *m, struct refusal *r)
 {
     const struct wire_pool_open *o = &m->u.pool_open;
     struct pool *p = map_get(&c->pools, o->pool);
-    struct err e = { 0 };
+    const uint8_t *was = p ? NULL : handle_was(c, true, o->pool);
+    int rc;
 
-    if (!o->pool || !o->processes || o->digest.n != WIRE_DIGEST || (p && memcmp(p->digest, o->digest.p, WIRE_DIGEST))) {
-        session_fail(b, c->peer, BFORK_EPROTOCOL, "POOL_OPEN %u: %s", o->pool,
-                     p ? "the handle is another pool's" : "no handle, processes or digest");
-        return;
-    }
-    if (!p && !(p = pool_new(b, c, o, &e))) {
-        session_fail(b, c->peer, e.code, "POOL_OPEN %u: %s", o->pool, e.text);
-        return;
-    }
+    if (!o->processes)
+        return refuse(r, BFORK_EINVAL, "processes", "POOL_OPEN %u: processes is 0; say how many, or -1 for all", o->pool);
+    if (o->digest.n != WIRE_DIGEST)
+        return refuse(r, BFORK_EINVAL, "digest", "POOL_OPEN %u: digest does not have %u bytes", o->pool, WIRE_DIGEST);
+    if (p && memcmp(p->digest, o->digest.p, WIRE_DIGEST))
+        return refuse(r, BFORK_ESTATE, "digest", "POOL_OPEN %u: the handle is open with another digest; take a new handle",
+                      o->pool);
+    if (was && memcmp(was, o->digest.p, WIRE_ID))
+        return refuse(r, BFORK_ESTATE, "pool", "POOL_OPEN %u: the handle was another pool's; take a new one", o->pool);
+    if (!p && ((rc = check_digest(b, o, r)) < 0 || (rc = account_takes_pool(b, c, o->pool, o->spec.n, r)) < 0 ||
+               (rc = pool_new(b, c, o, &p, r)) < 0))
+        return rc;
+    assert(p);
+    if (p->wanted != o->processes)
+        pool_changed(b, p);
     p->wanted = o->processes;
-    b->grants_dirty = true;
+    p->attached = c->attached;
     pool_tell(b, p);
+    if (m->request && !compose_pool_state(b, p, m->request))
+        peer_cut(b, c->peer, "out of memory");
+    return 0;
 }
 
 static void pool_gone(struct broker *b, struct pool *p)
 {
     struct list_node *n;
 
+    b->grants_dirty |= p->slots > 0;
     while ((n = list_first(&p->lanes)))
         lane_forget(b, LIST_ENTRY(n, struct lane, in_pool));
     if (list_in(&p->work))
@@ -128,20 +173,42 @@ static void pool_gone(struct broker *b, struct pool *p)
     list_remove(&b->pools, &p->node);
     list_remove(&p->client->pool_list, &p->in_client);
     list_remove(&p->owner->pools, &p->in_owner);
-    map_take(&p->client->pools, p->handle);
+    if (list_in(&p->active))
+        list_remove(&p->owner->active, &p->active);
+    if (list_in(&p->doubtful))
+        list_remove(&b->doubtful, &p->doubtful);
+    list_remove(&b->offers, &p->offer);
+    if (b->n_stale > b->offers.count)
+        b->n_stale = b->offers.count;
+    chore_forget(b, p->owner, &p->end);
+    if (!p->ending) {
+        map_take(&p->client->pools, p->handle);
+        handle_gone(p->client, true, p->handle, p->digest);
+    }
     buf_unref(&p->spec);
-    mem_free(b, p, sizeof(*p));
-    b->grants_dirty = true;
+    account_release(p->owner->account, MAP_COST);
+    chores_room(b, p->owner);
+    mem_free_for(b, p->owner->account, p, sizeof(*p));
 }
 
 void pool_close(struct broker *b, struct pool *p)
 {
-    struct list_node *n;
+    struct client *c = p->client;
 
-    /* Nobody would acknowledge outcomes of theirs: they would fill the client's window for ever. */
-    while ((n = list_first(&p->jobs)))
-        job_free(b, LIST_ENTRY(n, struct job, in_pool));
-    pool_gone(b, p);
+    /* Its jobs end as well: nobody would acknowledge outcomes of theirs, they would fill the client's window for ever. */
+    map_take(&c->pools, p->handle);
+    handle_gone(c, true, p->handle, p->digest);
+    p->ending = true;
+    c->n_tasks -= p->all_tasks;
+    c->n_bytes -= p->all_bytes;
+    p->owner->n_tasks -= p->all_tasks;
+    p->owner->n_bytes -= p->all_bytes;
+    p->owner->leaving_tasks += p->all_tasks;
+    p->owner->leaving_bytes += p->all_bytes;
+    if (list_in(&p->state))
+        list_remove(&c->states, &p->state);
+    b->grants_dirty |= p->slots || p->n_tasks;
+    chore_add(b, p->owner, &p->end, CHORE_POOL_END);
 }
 
 /* The jobs are gone already. */
@@ -151,46 +218,114 @@ void pool_free(struct broker *b, struct pool *p)
     pool_gone(b, p);
 }
 
-void pool_refuse(struct broker *b, struct pool *p, struct job *j)
+bool pool_refuse(struct broker *b, struct pool *p, struct job *j, uint32_t *budget)
 {
     int kind = p->code < 0 && p->code >= BFORK_MISMATCH ? p->code : BFORK_REFUSED;
     struct list_node *n;
 
-    while ((n = list_first(&j->queue)) && b->outcomes.n_free) {
+    while ((n = list_first(&j->queue))) {
         struct range *r = LIST_ENTRY(n, struct range, node);
-        list_remove(&j->queue, n);
-        job_pending(b, j, -(int64_t)r->s.count, 0, 0, -(int64_t)span_bytes(&r->s));
+        if (!*budget || reserve(b, 1, 2) < 0)
+            return false;
+        --*budget;
+        b->steps++;
+        range_out(b, j, r);
         outcome_text(b, j, r->s.first, r->s.count, r->s.tries, kind, p->text);
-        range_free(b, r);
+        range_free(b, j, r);
     }
-    if (list_empty(&j->queue) && list_in(&j->ready))
-        list_remove(&p->ready, &j->ready);
+    return true;
 }
 
-/* A pool has failed when there are ready workers and none is left that has not failed it. */
+static bool away(const struct worker *w) { return w->state == WORKER_SILENT || w->state == WORKER_JOINING; }
+
+/* A pool has failed when there are ready workers and none is left that has not failed it. While one that may be able to run it is
+ * on its way back, or may be (the hold lasts), it is in doubt: nothing is refused, its queue waits. */
 void pool_check_failed(struct broker *b, struct pool *p)
 {
-    uint32_t failed = 0, ready = 0;
-    bool was = p->failed;
+    uint32_t failed = 0, failed_away = 0, ready = 0, n_away = 0;
+    bool was = p->failed, all;
 
     for (LIST_EACH(&p->lanes, n)) {
         struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
         failed += l->failed && l->worker->state == WORKER_READY;
+        failed_away += l->failed && away(l->worker);
     }
-    for (LIST_EACH(&b->workers, n))
+    for (LIST_EACH(&b->workers, n)) {
         ready += LIST_ENTRY(n, struct worker, node)->state == WORKER_READY;
-    p->failed = failed && failed == ready;
+        n_away += away(LIST_ENTRY(n, struct worker, node));
+    }
+    all = failed && failed == ready;
+    p->doubt = all && (n_away > failed_away || b->now < b->hold_end);
+    p->failed = all && !p->doubt;
+    if ((p->failed || p->doubt) && !list_in(&p->doubtful))
+        list_push_back(&b->doubtful, &p->doubtful);
+    else if (!p->failed && !p->doubt && list_in(&p->doubtful))
+        list_remove(&b->doubtful, &p->doubtful);
+    if (p->doubt && b->now < b->hold_end && b->hold_end < b->doubt_at) {
+        b->doubt_at = b->hold_end;
+        if (b->doubt_at < b->tick_at)
+            b->tick_at = b->doubt_at;
+    }
     if (p->failed == was)
         return;
     if (!p->failed)
         p->code = 0;
     pool_tell(b, p);
-    b->grants_dirty = true;
-    for (LIST_EACH(&p->jobs, n)) {
-        struct job *j = LIST_ENTRY(n, struct job, in_pool);
-        if (p->failed && reserve(b, 4, 4 + j->queue.count) == 0)
-            pool_refuse(b, p, j);
+    pool_changed(b, p);
+    if (p->failed)
+        pool_work(b, p);        /* what waits is refused in the next flush */
+}
+
+void pool_check_doubts(struct broker *b)
+{
+    for (LIST_EACH_SAFE(&b->doubtful, n, after)) {
+        b->steps++;
+        pool_check_failed(b, LIST_ENTRY(n, struct pool, doubtful));
     }
+}
+
+void pool_tick(struct broker *b, uint64_t *next)
+{
+    if (b->doubt_at <= b->now) {
+        b->doubt_at = CLOCK_NEVER;
+        pool_check_doubts(b);
+    }
+    if (b->doubt_at < *next)
+        *next = b->doubt_at;
+}
+
+static void say_why(struct pool *p, const struct worker *w, const struct wire_pool_failed *f)
+{
+    snprintf(p->text, sizeof(p->text), "%.*s (worker %s)", (int)(f->text.n < 200 ? f->text.n : 200), f->text.n ? f->text.p : "",
+             w->name);
+}
+
+/* Its program has no room at that worker: that is no fault of the pool, whose work goes elsewhere or there again after a pause. */
+static void not_now(struct broker *b, struct lane *l, const struct wire_pool_failed *f)
+{
+    struct pool *p = l->pool;
+    const uint64_t first = TIME_NOT_NOW_FIRST_MS * CLOCK_MS, most = TIME_NOT_NOW_MOST_MS * CLOCK_MS;
+    bool again = l->not_before && b->now < l->not_before + most;
+
+    l->pause = !again ? first : 2 * l->pause < most ? 2 * l->pause : most;
+    l->not_before = b->now + l->pause;
+    if (p->code < 0 && p->code != BFORK_EAGAIN)
+        return;                         /* what the client is told is the refusal of another worker */
+    p->code = BFORK_EAGAIN;
+    say_why(p, l->worker, f);
+    effect_log_of(b, l->worker->instance, WIRE_ID, LOG_INFO_, "pool %s of %s waits for worker %s: %s", p->name, p->client->name,
+                  l->worker->name, p->text);
+}
+
+static void failed(struct broker *b, struct lane *l, const struct wire_pool_failed *f)
+{
+    struct pool *p = l->pool;
+
+    l->failed = true;
+    p->code = f->code < 0 ? f->code : BFORK_REFUSED;
+    say_why(p, l->worker, f);
+    effect_log_of(b, l->worker->instance, WIRE_ID, LOG_WARNING_, "pool %s of %s failed on worker %s: %s", p->name, p->client->name,
+                  l->worker->name, p->text);
 }
 
 void pool_failed(struct broker *b, struct worker *w, const struct wire_pool_failed *f)
@@ -203,17 +338,16 @@ void pool_failed(struct broker *b, struct worker *w, const struct wire_pool_fail
             l = LIST_ENTRY(n, struct lane, in_worker);
     if (!l || !(p = l->pool))
         return;
-    l->failed = true;
-    p->code = f->code < 0 ? f->code : BFORK_REFUSED;
-    snprintf(p->text, sizeof(p->text), "%s%s%.*s (worker %s)", "", "", (int)(f->text.n < 200 ? f->text.n : 200),
-             f->text.n ? f->text.p : "", w->name);
-    effect_log(b, LOG_WARNING_, "pool %s of %s failed on worker %s: %s", p->name, p->client->name, w->name, p->text);
+    if (f->code == BFORK_EAGAIN)
+        not_now(b, l, f);
+    else
+        failed(b, l, f);
     lane_slots(b, l, 0);
     for (LIST_EACH_SAFE(&l->live, n, after)) {
         struct attempt *a = LIST_ENTRY(n, struct attempt, in_lane);
         attempt_recall(b, a, a->next, WIRE_WHY_DRAIN);
     }
-    b->grants_dirty = true;
+    pool_changed(b, p);
     pool_tell(b, p);
     pool_check_failed(b, p);
 }

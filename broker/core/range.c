@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MPL-2.0
  * range.c - ranges of tasks that wait: taking them in (small bodies into slabs, neighbours merged), cutting, queueing, holding.
  *
- * Never looks into a body. Invariants: job.queue holds no empty range; sums of the job follow every move; a span holds references
- * of its own to both its slices.
+ * Never looks into a body. Invariants: job.queue holds no empty range; index and sums of the job follow every move; a span holds
+ * references of its own to both its slices.
  */
 #include "state.h"
+
+#define LENS_A_STEP 16u             /* lengths of a cache line */
 
 static uint32_t get32(const uint8_t *p)
 {
@@ -19,15 +21,25 @@ static void put32(uint8_t *p, uint32_t v)
     p[3] = (uint8_t)(v >> 24);
 }
 
-static uint64_t span_sum(const struct span *s, uint32_t n)
+static uint64_t lens_sum(const struct span *s, uint32_t from, uint32_t to)
 {
     uint64_t sum = 0;
 
-    if (s->flags & WIRE_FIXED)
-        return (uint64_t)n * s->size;
-    for (uint32_t k = 0; k < n; k++)
+    for (uint32_t k = from; k < to; k++)
         sum += get32(s->lens.data + 4 * (size_t)k);
     return sum;
+}
+
+/* Bytes of the first n. Only the shorter side is looked at: however a span is cut up, each task is looked at O(log n) times. */
+static uint64_t span_sum(const struct span *s, uint32_t n, uint32_t *ret_looked)
+{
+    bool front = n <= s->count / 2;
+
+    *ret_looked = 0;
+    if (s->flags & WIRE_FIXED)
+        return (uint64_t)n * s->size;
+    *ret_looked = front ? n : s->count - n;
+    return front ? lens_sum(s, 0, n) : s->body.size - lens_sum(s, n, s->count);
 }
 
 static struct slice slice_take(struct slice *s, size_t n)
@@ -40,8 +52,9 @@ static struct slice slice_take(struct slice *s, size_t n)
     return head;
 }
 
-void span_cut(struct span *s, uint32_t n, struct span *ret_head)
+uint32_t span_cut(struct span *s, uint32_t n, struct span *ret_head)
 {
+    uint32_t looked;
     uint64_t bytes;
 
     assert(n && n <= s->count);
@@ -50,9 +63,9 @@ void span_cut(struct span *s, uint32_t n, struct span *ret_head)
         s->first += n;
         s->count = 0;
         s->lens = s->body = slice_none();
-        return;
+        return 0;
     }
-    bytes = span_sum(s, n);
+    bytes = span_sum(s, n, &looked);
     assert(bytes <= s->body.size);
     ret_head->count = n;
     ret_head->body = slice_take(&s->body, bytes);
@@ -64,6 +77,7 @@ void span_cut(struct span *s, uint32_t n, struct span *ret_head)
         s->size = (uint32_t)s->body.size;
         ret_head->size = (uint32_t)bytes;
     }
+    return looked / LENS_A_STEP;
 }
 
 void span_done(struct span *s)
@@ -95,9 +109,9 @@ uint32_t span_fit(const struct span *s, uint32_t n, uint64_t bytes)
     return k ? k : 1;
 }
 
-struct range *range_of(struct broker *b, struct span *s)
+struct range *range_of(struct broker *b, struct job *j, struct span *s)
 {
-    struct range *r = cache_get(b, &b->ranges);
+    struct range *r = cache_get(b, &b->ranges, j->owner->account);
 
     assert(r);
     r->s = *s;
@@ -106,14 +120,22 @@ struct range *range_of(struct broker *b, struct span *s)
     return r;
 }
 
-void range_free(struct broker *b, struct range *r)
+void range_free(struct broker *b, struct job *j, struct range *r)
 {
     span_done(&r->s);
-    cache_put(&b->ranges, r);
+    cache_put(b, &b->ranges, r, j->owner->account);
+}
+
+static void range_place(struct job *j, struct range *r, enum place where)
+{
+    r->at.first = r->s.first;
+    r->at.end = r->s.first + r->s.count;
+    r->at.kind = where;
+    interval_put(&j->index, &r->at);
 }
 
 /* n bytes of room at the end of the job's current slab, which grows by being replaced. NULL: no memory. */
-static uint8_t *slab_room(struct broker *b, struct buf **slab, size_t *size, size_t n)
+static uint8_t *slab_room(struct account *a, struct buf **slab, size_t *size, size_t n)
 {
     struct buf *s = *slab;
 
@@ -125,7 +147,7 @@ static uint8_t *slab_room(struct broker *b, struct buf **slab, size_t *size, siz
             want = SLAB_MAX;
         if (want < n)
             want = n;
-        if (!(s = slab_new(b, want)))
+        if (!(s = slab_new(a, want)))
             return NULL;
         buf_unref(slab);
         *slab = s;
@@ -150,7 +172,7 @@ static void lens_write(uint8_t *to, const struct wire_item *it)
 }
 
 /* Neighbours of the same kind become one range if their bytes lie side by side in the slab. */
-static bool merge(struct broker *b, struct job *j, struct range *t, const struct wire_item *it)
+static bool merge(struct job *j, struct range *t, const struct wire_item *it)
 {
     struct span *s = &t->s;
     bool fixed = s->flags & WIRE_FIXED && it->flags & WIRE_FIXED && s->size == it->size;
@@ -164,7 +186,8 @@ static bool merge(struct broker *b, struct job *j, struct range *t, const struct
         return false;
     if (!fixed) {
         if (s->flags & WIRE_FIXED) {
-            if (s->count > 1 || !(lens = slab_room(b, &j->lens_slab, &j->lens_slab_size, 4 + 4 * (size_t)it->count)))
+            size_t room = 4 + 4 * (size_t)it->count;
+            if (s->count > 1 || !(lens = slab_room(j->owner->account, &j->lens_slab, &j->lens_slab_size, room)))
                 return false;
             put32(lens, s->size);
             s->lens = slice_ref((struct slice){ j->lens_slab, lens, 4 });
@@ -190,31 +213,27 @@ static bool merge(struct broker *b, struct job *j, struct range *t, const struct
     return true;
 }
 
-static int copy_slice(struct broker *b, struct slice from, struct buf **slab, size_t *size, struct slice *ret)
+static int copy_slice(struct broker *b, struct account *a, struct slice from, struct buf **slab, size_t *size, struct slice *ret)
 {
     *ret = slice_none();
     if (!from.size)
         return 0;
     if (from.size < SMALL_BODY) {
-        uint8_t *to = slab_room(b, slab, size, from.size);
+        uint8_t *to = slab_room(a, slab, size, from.size);
         if (!to)
             return BFORK_ENOMEM;
         memcpy(to, from.data, from.size);
         *ret = slice_ref((struct slice){ *slab, to, from.size });
-    } else if (from.buf) {
-        *ret = slice_ref(from);
     } else {
-        struct buf *copy = bytes_copy(b, from.data, from.size);
-        if (!copy)
-            return BFORK_ENOMEM;
-        *ret = slice_of(copy, 0, from.size);
+        return bytes_keep(b, a, from, ret);
     }
     return 0;
 }
 
 int range_make(struct broker *b, struct job *j, const struct wire_item *it, struct range **ret)
 {
-    struct range *r = cache_get(b, &b->ranges);
+    struct account *a = j->owner->account;
+    struct range *r = cache_get(b, &b->ranges, a);
     struct span *s;
 
     if (!r)
@@ -227,9 +246,9 @@ int range_make(struct broker *b, struct job *j, const struct wire_item *it, stru
         s->flags |= WIRE_FIXED;
         s->size = (uint32_t)it->body.size;
     }
-    if (copy_slice(b, it->body, &j->slab, &j->slab_size, &s->body) < 0 ||
-        (!(s->flags & WIRE_FIXED) && copy_slice(b, it->lens, &j->lens_slab, &j->lens_slab_size, &s->lens) < 0)) {
-        range_free(b, r);
+    if (copy_slice(b, a, it->body, &j->slab, &j->slab_size, &s->body) < 0 ||
+        (!(s->flags & WIRE_FIXED) && copy_slice(b, a, it->lens, &j->lens_slab, &j->lens_slab_size, &s->lens) < 0)) {
+        range_free(b, j, r);
         return BFORK_ENOMEM;
     }
     if (!(s->flags & WIRE_FIXED))
@@ -238,10 +257,25 @@ int range_make(struct broker *b, struct job *j, const struct wire_item *it, stru
     return 0;
 }
 
+static struct range *queued_last(const struct job *j)
+{
+    struct list_node *last = list_last(&j->queue);
+
+    return last ? LIST_ENTRY(last, struct range, node) : NULL;
+}
+
+/* What is held as long, in front of this task. */
+static struct range *held_before(const struct job *j, uint64_t first, uint64_t due)
+{
+    struct interval *v = first ? interval_at(&j->index, first - 1) : NULL;
+    struct range *r = v && v->end == first && v->kind == PLACE_HELD ? INTERVAL_ENTRY(v, struct range, at) : NULL;
+
+    return r && r->time.first == due ? r : NULL;
+}
+
 int range_accept(struct broker *b, struct job *j, const struct wire_item *item, bool held, uint64_t due)
 {
-    struct list_node *last = held ? NULL : list_last(&j->queue);
-    struct range *r = last ? LIST_ENTRY(last, struct range, node) : NULL;
+    struct range *r = held ? held_before(j, item->first, due) : queued_last(j);
     struct wire_item it = *item;
     uint64_t before;
 
@@ -253,8 +287,9 @@ int range_accept(struct broker *b, struct job *j, const struct wire_item *item, 
     if (!held)
         it.flags &= ~(WIRE_REPLAY | WIRE_MAYBE_STARTED);
     before = r ? span_bytes(&r->s) : 0;
-    if (r && it.body.size < SMALL_BODY && merge(b, j, r, &it)) {
-        job_pending(b, j, it.count, 0, 0, (int64_t)(span_bytes(&r->s) - before));
+    if (r && it.body.size < SMALL_BODY && merge(j, r, &it)) {
+        r->at.end += it.count;
+        job_pending(b, j, held ? 0 : it.count, held ? it.count : 0, 0, (int64_t)(span_bytes(&r->s) - before));
         return 0;
     }
     if (range_make(b, j, &it, &r) < 0)
@@ -283,17 +318,15 @@ void range_queue(struct broker *b, struct job *j, struct range *r, bool front)
         list_push_front(&j->queue, &r->node);
     else
         list_push_back(&j->queue, &r->node);
+    range_place(j, r, PLACE_QUEUED);
     job_pending(b, j, r->s.count, 0, 0, (int64_t)span_bytes(&r->s));
 }
 
 void range_hold(struct broker *b, struct job *j, struct range *r, uint64_t due)
 {
-    struct list_node *at = &j->held.head;
-
-    r->due = due;
-    while (at->prev != &j->held.head && LIST_ENTRY(at->prev, struct range, node)->due > due)
-        at = at->prev;
-    list_insert_before(&j->held, at, &r->node);
+    r->time = (struct interval){ .first = due };
+    interval_put_time(&j->held, &r->time);
+    range_place(j, r, PLACE_HELD);
     if (!list_in(&j->holder))
         list_push_back(&b->holders, &j->holder);
     if (due < b->tick_at)
@@ -301,29 +334,65 @@ void range_hold(struct broker *b, struct job *j, struct range *r, uint64_t due)
     job_pending(b, j, 0, r->s.count, 0, (int64_t)span_bytes(&r->s));
 }
 
-void range_return(struct broker *b, struct job *j, struct range *r)
+void range_out(struct broker *b, struct job *j, struct range *r)
 {
+    bool held = r->at.kind == PLACE_HELD;
+    int64_t n = r->s.count;
+
+    interval_take(&j->index, &r->at);
+    if (held)
+        interval_take(&j->held, &r->time);
+    else
+        list_remove(&j->queue, &r->node);
+    r->node = (struct list_node){ NULL, NULL };
+    if (list_empty(&j->queue) && list_in(&j->ready))
+        list_remove(&j->pool->ready, &j->ready);
+    if (!j->held.count && list_in(&j->holder))
+        list_remove(&b->holders, &j->holder);
+    job_pending(b, j, held ? 0 : -n, held ? -n : 0, 0, -(int64_t)span_bytes(&r->s));
+}
+
+struct range *range_split(struct broker *b, struct job *j, struct range *r, uint32_t n)
+{
+    struct span head;
+    struct range *before;
+
+    assert(n && n < r->s.count);
+    b->steps += span_cut(&r->s, n, &head);
+    r->at.first = r->s.first;
+    before = range_of(b, j, &head);
+    range_place(j, before, r->at.kind);
+    if (r->at.kind == PLACE_HELD) {
+        before->time = (struct interval){ .first = r->time.first };
+        interval_put_time(&j->held, &before->time);
+    } else {
+        list_insert_before(&j->queue, &r->node, &before->node);
+    }
+    return before;
+}
+
+void range_return(struct broker *b, struct attempt *a, struct range *r)
+{
+    struct job *j = a->job;
     uint64_t until;
 
     for (uint64_t at = r->s.first + r->s.count; r->s.count;) {
         uint64_t first = r->s.first, n;
         struct span head;
-        bool cancelled = job_is_cancelled(j, first, &until);
+        bool cancelled = attempt_is_cancelled(a, first, &until);
         n = until < at ? until - first : r->s.count;
         if (cancelled)
             outcome_text(b, j, first, n, r->s.tries, BFORK_CANCELLED, NULL);
         if (n == r->s.count && !cancelled)
             break;
-        if (!cancelled && !b->ranges.n_free)
-            break;
         span_cut(&r->s, (uint32_t)n, &head);
         if (cancelled)
             span_done(&head);
         else
-            range_queue(b, j, range_of(b, &head), true);
+            range_queue(b, j, range_of(b, j, &head), true);
     }
     if (r->s.count)
         range_queue(b, j, r, true);
     else
-        range_free(b, r);
+        range_free(b, j, r);
 }

@@ -5,6 +5,7 @@
  * that was cut: that is decided when the lease or detach_ms has passed.
  */
 #include "state.h"
+#include "wire/times.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -21,25 +22,45 @@ void copy_text(char *to, size_t size, struct wire_str s)
             to[i] = '?';
 }
 
+struct owner *owner_find(const struct broker *b, const uint8_t *key)
+{
+    for (KEYED_EACH(&b->owner_map, keyed_hash(b, key, NULL), k))
+        if (!memcmp(LIST_ENTRY(k, struct owner, by_key)->key, key, WIRE_KEY))
+            return LIST_ENTRY(k, struct owner, by_key);
+    return NULL;
+}
+
 struct owner *owner_get(struct broker *b, const uint8_t *key)
 {
     uint64_t least = UINT64_MAX;
-    struct owner *o;
+    struct owner *o = owner_find(b, key);
 
-    for (LIST_EACH(&b->owners, n)) {
-        o = LIST_ENTRY(n, struct owner, node);
-        if (!memcmp(o->key, key, WIRE_KEY)) {
-            o->refs++;
-            return o;
-        }
-        least = o->used_ns < least ? o->used_ns : least;
+    if (o) {
+        o->refs++;
+        return o;
     }
-    if (!(o = mem_new(b, sizeof(*o))))
+    for (LIST_EACH(&b->owners, n))      /* as many as keys that may connect */
+        least = LIST_ENTRY(n, struct owner, node)->used_ns < least ? LIST_ENTRY(n, struct owner, node)->used_ns : least;
+    if (!(o = mem_new(b, sizeof(*o))) || !(o->account = account_new(b->account))) {
+        mem_free(b, o, sizeof(*o));
         return NULL;
+    }
+    if (keyed_put(&b->owner_map, &o->by_key, keyed_hash(b, key, NULL)) < 0) {
+        account_unref(o->account);
+        mem_free(b, o, sizeof(*o));
+        return NULL;
+    }
+    account_charge(o->account, sizeof(*o));
     memcpy(o->key, key, WIRE_KEY);
     o->refs = 1;
     o->used_ns = list_empty(&b->owners) ? 0 : least;
+    list_init(&o->chores);
+    list_init(&o->waiting);
+    o->round = 1;
     list_init(&o->pools);
+    list_init(&o->stopped);
+    list_init(&o->active);
+    list_init(&o->jobs);
     list_push_back(&b->owners, &o->node);
     return o;
 }
@@ -49,6 +70,9 @@ void owner_unref(struct broker *b, struct owner *o)
     if (!o || --o->refs)
         return;
     list_remove(&b->owners, &o->node);
+    keyed_take(&b->owner_map, &o->by_key);
+    account_release(o->account, sizeof(*o));
+    account_unref(o->account);
     mem_free(b, o, sizeof(*o));
 }
 
@@ -71,10 +95,27 @@ void peer_free(struct broker *b, struct peer *p)
         list_remove(&b->cuts, &p->cut);
     if (list_in(&p->dirty))
         list_remove(&b->dirty_peers, &p->dirty);
+    if (p->account)
+        account_release(p->account, sizeof(*p) + MAP_COST);
+    account_unref(p->account);
+    map_free(&p->said);
     mem_free(b, p, sizeof(*p));
 }
 
 /* ---- clients ----------------------------------------------------------------------------------------------------------------- */
+
+/* When a tick looks at it next; 0: not. */
+static void client_timer(struct broker *b, struct client *c, uint64_t at)
+{
+    if (interval_in(&c->timer))
+        interval_take(&b->timers, &c->timer);
+    if (!at)
+        return;
+    c->timer = (struct interval){ .first = at };
+    interval_put_time(&b->timers, &c->timer);
+    if (at < b->tick_at)
+        b->tick_at = at;
+}
 
 static void client_attached(struct client *c)
 {
@@ -84,22 +125,54 @@ static void client_attached(struct client *c)
 
 void client_end(struct broker *b, struct client *c)
 {
-    struct list_node *n;
+    struct owner *o = c->owner;
 
-    while ((n = list_first(&c->job_list)))
-        job_free(b, LIST_ENTRY(n, struct job, in_client));
-    while ((n = list_first(&c->pool_list)))
-        pool_free(b, LIST_ENTRY(n, struct pool, in_client));
+    if (c->ending)
+        return;
     client_attached(c);
+    client_timer(b, c, 0);
+    c->unsaid = NULL;
+    said_drop(b, &c->said);
     if (c->peer)
         c->peer->client = NULL;
+    c->peer = NULL;
     if (list_in(&c->dirty))
         list_remove(&b->dirty_clients, &c->dirty);
+    o->n_tasks -= c->n_tasks;
+    o->n_bytes -= c->n_bytes;
+    o->leaving_tasks += c->n_tasks;
+    o->leaving_bytes += c->n_bytes;
+    c->ending = c->paused = true;
+    keyed_take(&b->client_map, &c->by_name);
+    chore_forget(b, o, &c->away);
+    b->grants_dirty = true;
+    chore_add(b, o, &c->end, CHORE_CLIENT_END);
+}
+
+void client_free(struct broker *b, struct client *c)
+{
+    struct owner *o = c->owner;
+
+    said_drop(b, &c->said);             /* what came while it ended */
+    chore_forget(b, o, &c->end);
     list_remove(&b->clients, &c->node);
     map_free(&c->jobs);
     map_free(&c->pools);
-    owner_unref(b, c->owner);
-    mem_free(b, c, sizeof(*c));
+    o->n_sessions--;
+    mem_free_for(b, o->account, c, sizeof(*c));
+    chores_room(b, o);
+    owner_unref(b, o);
+}
+
+static uint64_t soonest(const struct broker *b)
+{
+    return (b->c.detach_ms < TIME_CLOSED_MS ? b->c.detach_ms : TIME_CLOSED_MS) * CLOCK_MS;
+}
+
+static void away(struct broker *b, struct client *c)
+{
+    if (!client_away(b, c, chore_budget(b, c->owner)))
+        chore_add(b, c->owner, &c->away, CHORE_CLIENT_AWAY);
 }
 
 static void client_detach(struct broker *b, struct client *c)
@@ -109,21 +182,65 @@ static void client_detach(struct broker *b, struct client *c)
     c->detached_at = b->now;
     c->detached = true;
     c->owner->n_detached++;
-    if (b->now + b->c.detach_ms * CLOCK_MS < b->tick_at)
-        b->tick_at = b->now + b->c.detach_ms * CLOCK_MS;
+    client_timer(b, c, b->now + soonest(b));
     if (list_in(&c->dirty))
         list_remove(&b->dirty_clients, &c->dirty);
-    for (LIST_EACH(&c->job_list, n)) {
-        struct job *j = LIST_ENTRY(n, struct job, in_client);
-        j->mute = true;
-        if (list_in(&j->sending))
-            list_remove(&c->sending, &j->sending);
-        for (LIST_EACH_SAFE(&j->live, k, after)) {
-            struct attempt *a = LIST_ENTRY(k, struct attempt, in_job);
-            if (a->state == ATTEMPT_ASSIGNING)
-                attempt_requeue(b, a, false, NULL, 0);
-        }
+    c->attached++;
+    list_append(&c->unsure, &c->assigning);
+    list_append(&c->unsure, &c->told);
+    away(b, c);
+}
+
+/* What it was told of and has not confirmed goes back at once; when it is dormant, all that its processes had. */
+bool client_away(struct broker *b, struct client *c, uint32_t *budget)
+{
+    struct list_node *n, *k;
+
+    for (; (n = list_first(&c->unsure)); --*budget) {
+        if (!*budget)
+            return false;
+        b->steps++;
+        attempt_requeue(b, LIST_ENTRY(n, struct attempt, out), false, NULL, 0);
     }
+    for (; c->dormant && c->away_jobs && (n = list_first(&c->job_list)); c->away_jobs--) {
+        struct job *j = LIST_ENTRY(n, struct job, in_client);
+        while ((k = list_first(&j->live))) {
+            struct attempt *a = LIST_ENTRY(k, struct attempt, in_job);
+            if (!*budget)
+                return false;
+            budget_take(budget, attempt_places(a));
+            b->steps++;
+            attempt_requeue(b, a, job_once(j), "its processes were ended: the client was gone", a->sent ? WIRE_WHY_FENCED : 0);
+        }
+        if (!*budget)
+            return false;
+        --*budget;
+        job_forget(b, j);       /* with the pool, see client_dormant */
+        list_remove(&c->job_list, n);
+        list_push_back(&c->job_list, n);
+    }
+    c->away_jobs = 0;
+    if (c->dormant && c->peer) {
+        c->dormant = false;
+        b->grants_dirty = true;
+    }
+    return true;
+}
+
+/* Its connection was closed and it has not come back: its processes end, what they ran goes back to its jobs. Session and outcomes
+ * wait for it as before. */
+static void client_dormant(struct broker *b, struct client *c)
+{
+    c->dormant = true;
+    c->away_jobs = c->job_list.count;
+    effect_log(b, LOG_INFO_, "client %s has not come back: its processes end, its work waits for it", c->name);
+    away(b, c);
+    for (LIST_EACH(&c->pool_list, n)) {
+        struct pool *p = LIST_ENTRY(n, struct pool, in_client);
+        for (struct list_node *k; (k = list_first(&p->lanes));)
+            lane_forget(b, LIST_ENTRY(k, struct lane, in_pool));
+    }
+    b->grants_dirty = true;
 }
 
 /* Whoever connects again and again without resuming does not pile up sessions. */
@@ -138,6 +255,7 @@ static void detached_limit(struct broker *b, struct owner *o)
         if (c->owner == o && c->detached && (!oldest || c->detached_at < oldest->detached_at))
             oldest = c;
     }
+    assert(oldest);
     effect_log(b, LOG_WARNING_, "the jobs of %s end: more than %u sessions of its key are disconnected", oldest->name,
                b->c.detached_max);
     client_end(b, oldest);
@@ -145,22 +263,37 @@ static void detached_limit(struct broker *b, struct owner *o)
 
 static struct client *client_find(struct broker *b, const uint8_t *key, struct wire_bin instance)
 {
-    for (LIST_EACH(&b->clients, n)) {
-        struct client *c = LIST_ENTRY(n, struct client, node);
+    for (KEYED_EACH(&b->client_map, keyed_hash(b, key, instance.p), k)) {
+        struct client *c = LIST_ENTRY(k, struct client, by_name);
         if (!memcmp(c->instance, instance.p, WIRE_ID) && !memcmp(c->owner->key, key, WIRE_KEY))
             return c;
     }
     return NULL;
 }
 
-static struct client *client_new(struct broker *b, struct peer *p, const struct wire_hello *h)
+static struct client *client_new(struct broker *b, struct peer *p, const struct wire_hello *h, struct refusal *r)
 {
-    struct client *c = mem_new(b, sizeof(*c));
+    struct owner *o = owner_get(b, p->key);
+    struct client *c = NULL;
 
-    if (!c || !(c->owner = owner_get(b, p->key))) {
-        mem_free(b, c, sizeof(*c));
+    if (!o)
+        refuse(r, BFORK_ENOMEM, NULL, "the broker is out of memory");
+    else if (account_takes_session(b, o, r) == 0 && !(c = mem_new_for(b, o->account, sizeof(*c))))
+        refuse(r, BFORK_ENOMEM, NULL, "the broker is out of memory");
+    if (!c) {
+        owner_unref(b, o);
         return NULL;
     }
+    if (keyed_put(&b->client_map, &c->by_name, keyed_hash(b, p->key, h->instance.p)) < 0) {
+        refuse(r, BFORK_ENOMEM, NULL, "the broker is out of memory");
+        mem_free_for(b, o->account, c, sizeof(*c));
+        owner_unref(b, o);
+        return NULL;
+    }
+    c->owner = o;
+    o->n_sessions++;
+    map_init_keyed(&c->pools, &b->hash);
+    map_init_keyed(&c->jobs, &b->hash);
     memcpy(c->instance, h->instance.p, WIRE_ID);
     c->since = b->now;
     copy_text(c->name, sizeof(c->name), h->name);
@@ -170,149 +303,89 @@ static struct client *client_new(struct broker *b, struct peer *p, const struct 
     list_init(&c->job_list);
     list_init(&c->sending);
     list_init(&c->assigning);
+    list_init(&c->told);
+    list_init(&c->unsure);
     list_init(&c->states);
+    list_init(&c->said);
     list_push_back(&b->clients, &c->node);
     return c;
 }
 
 /* ---- workers ----------------------------------------------------------------------------------------------------------------- */
 
-/* What only means something on the present connection. */
-static void worker_unsent(struct broker *b, struct worker *w)
+void worker_free(struct broker *b, struct worker *w)
 {
-    struct list_node *n;
+    struct account *a = w->account;
 
-    for (LIST_EACH_SAFE(&w->attempts, k, after)) {
-        struct attempt *a = LIST_ENTRY(k, struct attempt, in_worker);
-        if (a->state != ATTEMPT_FINISHED && !a->sent)
-            attempt_requeue(b, a, false, NULL, 0);
-        else if (list_in(&a->out))
-            list_remove(&w->recalls, &a->out);
-    }
-    while ((n = list_first(&w->closing)))
-        attempt_told(b, LIST_ENTRY(n, struct attempt, in_worker));
-    while ((n = list_pop(&w->forget)))
-        mem_free(b, LIST_ENTRY(n, struct known, in_worker), sizeof(struct known));
-    for (LIST_EACH_SAFE(&w->lanes, k, after)) {
-        struct lane *l = LIST_ENTRY(k, struct lane, in_worker);
-        if (!l->pool)
-            lane_free(b, l);
-        else
-            lane_slots(b, l, 0);
-    }
-    w->message_bytes = 0;
-    if (list_in(&w->dirty))
-        list_remove(&b->dirty_workers, &w->dirty);
-    b->grants_dirty = true;
-}
-
-void worker_end(struct broker *b, struct worker *w, const char *why)
-{
-    struct list_node *n;
-    char text[256];
-
-    snprintf(text, sizeof(text), "worker %s was lost (%s) while it had this task", w->name, why);
-    effect_log(b, LOG_WARNING_, "worker %s is gone: %s", w->name, why);
-    worker_unsent(b, w);
-    while ((n = list_first(&w->attempts))) {
-        struct attempt *a = LIST_ENTRY(n, struct attempt, in_worker);
-        if (a->state != ATTEMPT_FINISHED)
-            attempt_requeue(b, a, true, text, 0);
-        else
-            n = NULL;
-        if (!n || (list_first(&w->attempts) && LIST_ENTRY(list_first(&w->attempts), struct attempt, in_worker) == a)) {
-            list_remove(&w->attempts, &a->in_worker);
-            a->worker = NULL;
-        }
-    }
-    while ((n = list_first(&w->closing)))
-        attempt_told(b, LIST_ENTRY(n, struct attempt, in_worker));
-    while ((n = list_pop(&w->known))) {
-        struct known *k = LIST_ENTRY(n, struct known, in_worker);
-        list_remove(&k->job->known, &k->in_job);
-        mem_free(b, k, sizeof(*k));
-    }
-    while ((n = list_first(&w->lanes)))
-        lane_free(b, LIST_ENTRY(n, struct lane, in_worker));
-    if (w->peer)
-        w->peer->worker = NULL;
-    if (list_in(&w->dirty))
-        list_remove(&b->dirty_workers, &w->dirty);
-    list_remove(&b->workers, &w->node);
+    if (a)
+        account_release(a, sizeof(*w));
     map_free(&w->known_map);
     mem_free(b, w, sizeof(*w));
-    for (LIST_EACH(&b->pools, k))
-        pool_check_failed(b, LIST_ENTRY(k, struct pool, node));
-    b->grants_dirty = true;
+    account_unref(a);
 }
 
 static void worker_silent(struct broker *b, struct worker *w)
 {
     w->peer->worker = NULL;
-    worker_unsent(b, w);
-    w->peer = NULL;
     w->state = WORKER_SILENT;
+    worker_leaves(b, w);
+    w->peer = NULL;
     if (w->lease_end < b->tick_at)
         b->tick_at = w->lease_end;
 }
 
 static struct worker *worker_find(struct broker *b, const uint8_t *key, struct wire_bin instance)
 {
-    for (LIST_EACH(&b->workers, n)) {
-        struct worker *w = LIST_ENTRY(n, struct worker, node);
+    for (KEYED_EACH(&b->worker_map, keyed_hash(b, key, instance.p), k)) {
+        struct worker *w = LIST_ENTRY(k, struct worker, by_name);
         if (!memcmp(w->instance, instance.p, WIRE_ID) && !memcmp(w->key, key, WIRE_KEY))
             return w;
     }
     return NULL;
 }
 
+/* Of the workers with this key. */
+static struct account *worker_account(struct broker *b, const uint8_t *key)
+{
+    for (LIST_EACH(&b->workers, n)) {
+        struct worker *w = LIST_ENTRY(n, struct worker, node);
+        if (!memcmp(w->key, key, WIRE_KEY))
+            return account_ref(w->account);
+    }
+    return account_new(b->account);
+}
+
 static struct worker *worker_new(struct broker *b, struct peer *p, const struct wire_hello *h)
 {
     struct worker *w = mem_new(b, sizeof(*w));
 
-    if (!w)
+    if (!w || !(w->account = worker_account(b, p->key))) {
+        mem_free(b, w, sizeof(*w));
         return NULL;
+    }
+    if (keyed_put(&b->worker_map, &w->by_name, keyed_hash(b, p->key, h->instance.p)) < 0) {
+        account_unref(w->account);
+        mem_free(b, w, sizeof(*w));
+        return NULL;
+    }
+    account_charge(w->account, sizeof(*w));
     memcpy(w->key, p->key, WIRE_KEY);
     memcpy(w->instance, h->instance.p, WIRE_ID);
     w->since = b->now;
+    map_init_keyed(&w->known_map, &b->hash);
     list_init(&w->lanes);
     list_init(&w->attempts);
+    list_init(&w->finished);
+    list_init(&w->told);
     list_init(&w->to_send);
     list_init(&w->recalls);
     list_init(&w->closing);
     list_init(&w->known);
     list_init(&w->forget);
     list_init(&w->grants);
+    list_init(&w->taken);
     list_push_back(&b->workers, &w->node);
     return w;
-}
-
-/* HOLDING is complete: what was not reported has never arrived. */
-void worker_ready(struct broker *b, struct worker *w)
-{
-    for (LIST_EACH_SAFE(&w->attempts, n, after)) {
-        struct attempt *a = LIST_ENTRY(n, struct attempt, in_worker);
-        if (a->state == ATTEMPT_FINISHED)
-            continue;
-        if (a->round != w->round) {
-            attempt_requeue(b, a, false, NULL, 0);
-            continue;
-        }
-        if (a->recalled && a->lane)
-            a->lane->n_recalled--;
-        a->recalled = false;
-        for (LIST_EACH(&a->job->cancels, k)) {
-            const struct interval *v = LIST_ENTRY(k, struct interval, node);
-            if (a->next < v->end && a->end > v->first)
-                attempt_recall(b, a, v->first, WIRE_WHY_CANCEL);
-        }
-    }
-    w->state = WORKER_READY;
-    effect_log(b, LOG_INFO_, "worker %s is ready with %u slots", w->name, w->slots);
-    for (LIST_EACH(&b->pools, n))
-        if (LIST_ENTRY(n, struct pool, node)->failed)
-            pool_check_failed(b, LIST_ENTRY(n, struct pool, node));
-    b->grants_dirty = true;
 }
 
 /* ---- HELLO ------------------------------------------------------------------------------------------------------------------- */
@@ -325,6 +398,7 @@ static void welcome(struct broker *b, struct peer *p, const struct wire_hello *h
         peer_cut(b, p, "out of memory");
         return;
     }
+    m->request = p->hello_request;
     m->u.welcome = (struct wire_welcome){ .protocol = h->protocol_max < WIRE_PROTOCOL ? h->protocol_max : WIRE_PROTOCOL,
                                           .software = WIRE_STR("broadfork " BF_VERSION),
                                           .epoch = b->c.epoch,
@@ -332,11 +406,30 @@ static void welcome(struct broker *b, struct peer *p, const struct wire_hello *h
                                           .lease_ms = b->c.lease_ms,
                                           .hold_ms = b->c.hold_ms,
                                           .window_bytes = b->c.window_bytes,
-                                          .resumed = resumed };
+                                          .resumed = resumed,
+                                          .features = WIRE_FEATURES,
+                                          .frame_max = WIRE_FRAME_MAX,
+                                          .body_max = WIRE_BODY_MAX,
+                                          .task_max = WIRE_TASK_MAX,
+                                          .spec_max = WIRE_SPEC_MAX,
+                                          .records_max = WIRE_ITEMS_MAX,
+                                          .item_tasks_max = WIRE_BATCH_TASKS,
+                                          .piece_max = WIRE_PIECE_MAX,
+                                          .window_max = b->c.peer_window_bytes };
     if (p->role == WIRE_CLIENT) {
+        m->u.welcome.memory = b->c.owner_memory;
+        m->u.welcome.sessions_max = b->c.sessions_max;
+        m->u.welcome.pools_max = b->c.pools_max;
+        m->u.welcome.jobs_max = b->c.jobs_max;
         m->u.welcome.quota_bytes = b->c.quota_bytes;
         m->u.welcome.quota_tasks = b->c.quota_tasks;
+        m->u.welcome.owner_quota_bytes = b->c.owner_quota_bytes;
+        m->u.welcome.owner_quota_tasks = b->c.owner_quota_tasks;
+        m->u.welcome.detach_ms = b->c.detach_ms;
+        m->u.welcome.detached_max = b->c.detached_max;
         m->u.welcome.owner = wire_bin_of(p->client->owner->key, WIRE_KEY);
+    } else if (p->role == WIRE_WORKER) {
+        m->u.welcome.memory = b->c.worker_memory;
     }
 }
 
@@ -365,13 +458,24 @@ static bool fence(struct broker *b, struct peer *p, uint64_t *conn_no, struct pe
     return true;
 }
 
+static void peer_ready(struct peer *p, struct account *a)
+{
+    p->state = PEER_READY;
+    p->account = account_ref(a);
+    account_charge(a, sizeof(*p) + MAP_COST);
+}
+
 static void hello_client(struct broker *b, struct peer *p, const struct wire_hello *h)
 {
     struct client *c = client_find(b, p->key, h->instance);
     bool resumed = c != NULL;
+    struct refusal r;
 
-    if (!c && !(c = client_new(b, p, h))) {
-        session_fail(b, p, BFORK_ENOMEM, "the broker is out of memory");
+    if (!c && !(c = client_new(b, p, h, &r))) {
+        if (r.code == BFORK_ENOMEM)
+            peer_cut(b, p, "out of memory");
+        else
+            session_fail(b, p, r.code, "%s", r.text);
         return;
     }
     if (!fence(b, p, &c->conn_no, c->peer, h)) {
@@ -380,30 +484,41 @@ static void hello_client(struct broker *b, struct peer *p, const struct wire_hel
         return;
     }
     client_attached(c);
+    b->grants_dirty |= c->dormant;
+    c->dormant = c->dormant && c->away_jobs;    /* what its processes had goes back before anything is handed out */
     c->peer = p;
     c->window = p->window;
+    c->features = h->features;
     p->client = c;
-    c->mute_until = resumed ? b->now + b->c.detach_ms * CLOCK_MS : 0;
-    if (resumed && c->mute_until < b->tick_at)
-        b->tick_at = c->mute_until;
-    p->state = PEER_READY;
+    client_timer(b, c, resumed ? b->now + b->c.detach_ms * CLOCK_MS : 0);
+    peer_ready(p, c->owner->account);
     welcome(b, p, h, resumed);
+    said_resend(b, c);
+}
+
+/* The one before it ends when the new one is there already: pools that only this worker can run wait for it. */
+static void worker_replaces(struct broker *b, struct peer *p, const struct wire_hello *h)
+{
+    struct worker *before;
+    struct peer *old;
+
+    if (h->replaces.n != WIRE_ID || !memcmp(h->replaces.p, h->instance.p, WIRE_ID))
+        return;
+    if (!(before = worker_find(b, p->key, h->replaces)))
+        return;
+    old = before->peer;
+    worker_end(b, before, "it was started again");
+    if (old)
+        peer_cut(b, old, "replaced by a new start of the worker");
 }
 
 static void hello_worker(struct broker *b, struct peer *p, const struct wire_hello *h)
 {
-    struct worker *w = worker_find(b, p->key, h->instance), *before;
+    struct worker *w = worker_find(b, p->key, h->instance);
     bool resumed = w != NULL;
 
-    if (h->replaces.n == WIRE_ID && memcmp(h->replaces.p, h->instance.p, WIRE_ID) &&
-        (before = worker_find(b, p->key, h->replaces))) {
-        struct peer *old = before->peer;
-        worker_end(b, before, "it was started again");
-        if (old)
-            peer_cut(b, old, "replaced by a new start of the worker");
-    }
     if (!w && !(w = worker_new(b, p, h))) {
-        session_fail(b, p, BFORK_ENOMEM, "the broker is out of memory");
+        peer_cut(b, p, "out of memory");
         return;
     }
     if (!fence(b, p, &w->conn_no, w->peer, h)) {
@@ -413,8 +528,11 @@ static void hello_worker(struct broker *b, struct peer *p, const struct wire_hel
     }
     w->peer = p;
     w->state = WORKER_JOINING;
-    w->same_epoch = h->epoch == b->c.epoch;
+    worker_replaces(b, p, h);
+    w->same_epoch = h->epoch == b->c.epoch && (w->joined || !resumed);  /* cut behind WELCOME: nothing of this epoch is with it */
     w->slots = h->slots;
+    w->features = h->features;
+    w->key_exposed = h->key_exposed;
     w->round++;
     w->lease_end = b->now + b->c.lease_ms * CLOCK_MS;
     if (w->lease_end < b->tick_at)
@@ -424,7 +542,7 @@ static void hello_worker(struct broker *b, struct peer *p, const struct wire_hel
     copy_text(w->software, sizeof(w->software), h->software);
     copy_text(w->resources, sizeof(w->resources), h->resources);
     p->worker = w;
-    p->state = PEER_READY;
+    peer_ready(p, w->account);
     welcome(b, p, h, resumed);
     worker_dirty(b, w);
 }
@@ -433,6 +551,11 @@ void session_hello(struct broker *b, struct peer *p, const struct wire_msg *m)
 {
     const struct wire_hello *h = &m->u.hello;
 
+    p->hello_request = m->request;
+    if (m->channel) {
+        session_fail(b, p, BFORK_ENOTSUP, "HELLO: channel is %u; this release knows no other than 0", m->channel);
+        return;
+    }
     if (h->protocol_min > WIRE_PROTOCOL || h->protocol_max < WIRE_PROTOCOL_MIN || h->protocol_min > h->protocol_max) {
         session_fail(b, p, BFORK_EPROTOCOL,
                      "this broker speaks protocol %u to %u, the peer %u to %u; install the same release on both sides",
@@ -444,8 +567,10 @@ void session_hello(struct broker *b, struct peer *p, const struct wire_msg *m)
         return;
     }
     p->window = h->window_bytes ? h->window_bytes : b->c.window_bytes;
+    if (p->window > b->c.peer_window_bytes)
+        p->window = b->c.peer_window_bytes;
     if (p->role == WIRE_ADMINISTRATOR) {
-        p->state = PEER_READY;
+        peer_ready(p, b->account);
         welcome(b, p, h, false);
     } else if (h->instance.n != WIRE_ID || (p->role == WIRE_WORKER && !h->slots)) {
         session_fail(b, p, BFORK_EPROTOCOL, "HELLO without an instance of 16 bytes, or without slots");
@@ -467,6 +592,14 @@ void session_lost(struct broker *b, struct peer *p)
         detached_limit(b, o);
 }
 
+void session_break(struct broker *b, struct peer *p)
+{
+    if (!p || p->state == PEER_CUT)
+        return;
+    session_lost(b, p);
+    peer_cut(b, p, "out of memory");
+}
+
 void session_bye(struct broker *b, struct peer *p)
 {
     if (p->client)
@@ -483,7 +616,7 @@ void session_fail(struct broker *b, struct peer *p, int code, const char *format
 
     if (!p || p->state == PEER_CUT)
         return;
-    if (code == BFORK_EPROTOCOL || code == BFORK_EDENIED)
+    if (code == BFORK_EPROTOCOL || code == BFORK_EDENIED || code == BFORK_ENOTSUP)
         b->n.bad_messages++;
     if ((m = effect_send(b, p, WIRE_ERROR))) {
         va_start(ap, format);
@@ -499,21 +632,26 @@ void session_fail(struct broker *b, struct peer *p, int code, const char *format
         worker_end(b, p->worker, "its session has failed");
 }
 
-/* Jobs that the client has finished with while their last acknowledgement was lost. */
+/* Pools and jobs that the client has finished with while that, or a last acknowledgement, was lost with a connection. */
 static void drop_mute(struct broker *b, struct client *c)
 {
+    for (LIST_EACH_SAFE(&c->pool_list, n, after)) {
+        struct pool *p = LIST_ENTRY(n, struct pool, in_client);
+        if (!p->ending && p->attached != c->attached)
+            pool_close(b, p);
+    }
     for (LIST_EACH_SAFE(&c->job_list, n, after))
-        if (LIST_ENTRY(n, struct job, in_client)->mute)
-            job_free(b, LIST_ENTRY(n, struct job, in_client));
-    c->mute_until = 0;
+        if (job_mute(LIST_ENTRY(n, struct job, in_client)))
+            job_end(b, LIST_ENTRY(n, struct job, in_client));
     client_dirty(b, c);
 }
 
-void session_tick(struct broker *b, uint64_t *next)
+static void tick_workers(struct broker *b, uint64_t *next)
 {
     for (LIST_EACH_SAFE(&b->workers, n, after)) {
         struct worker *w = LIST_ENTRY(n, struct worker, node);
         struct peer *p = w->peer;
+        b->steps++;
         if (w->lease_end > b->now) {
             *next = w->lease_end < *next ? w->lease_end : *next;
             continue;
@@ -523,27 +661,43 @@ void session_tick(struct broker *b, uint64_t *next)
         if (p)
             peer_cut(b, p, "silent for longer than its lease");
     }
-    for (LIST_EACH_SAFE(&b->clients, n, after)) {
-        struct client *c = LIST_ENTRY(n, struct client, node);
-        uint64_t end = c->detached_at + b->c.detach_ms * CLOCK_MS;
-        if (c->peer && c->mute_until && c->mute_until <= b->now)
-            drop_mute(b, c);
-        if (c->peer && c->mute_until && c->mute_until < *next)
-            *next = c->mute_until;
-        if (c->peer)
-            continue;
-        if (end <= b->now)
-            client_end(b, c);
-        else if (end < *next)
-            *next = end;
+}
+
+/* Its timer has run out. */
+static void tick_client(struct broker *b, struct client *c)
+{
+    uint64_t end = c->detached_at + b->c.detach_ms * CLOCK_MS;
+
+    if (c->peer) {
+        drop_mute(b, c);
+    } else if (end <= b->now) {
+        client_end(b, c);
+    } else {
+        client_dormant(b, c);
+        client_timer(b, c, end);
     }
-    for (LIST_EACH_SAFE(&b->all_jobs, n, after)) {
-        struct job *j = LIST_ENTRY(n, struct job, in_all);
-        if (j->client)
-            continue;
-        if (j->parked_until <= b->now)
-            job_free(b, j);
-        else if (j->parked_until < *next)
-            *next = j->parked_until;
+}
+
+/* What is due; all that is due at one moment may go over several turns. */
+void session_tick(struct broker *b, uint64_t *next)
+{
+    uint64_t until = b->steps + TURN_STEPS;
+    struct interval *v;
+
+    tick_workers(b, next);
+    while ((v = interval_first(&b->timers)) && v->first <= b->now && b->steps < until) {
+        struct client *c = INTERVAL_ENTRY(v, struct client, timer);
+        b->steps += 1 + c->pool_list.count + (c->peer ? c->job_list.count : 0);
+        interval_take(&b->timers, v);
+        tick_client(b, c);
     }
+    if (v && v->first < *next)
+        *next = v->first;
+    while ((v = interval_first(&b->parked)) && v->first <= b->now && b->steps < until) {
+        b->steps++;
+        interval_take(&b->parked, v);
+        job_end(b, INTERVAL_ENTRY(v, struct job, parked));
+    }
+    if (v && v->first < *next)
+        *next = v->first;
 }

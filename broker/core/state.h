@@ -8,33 +8,54 @@
  *   worker    joining -> ready <-> draining; any <-> silent; silent -> lost (gone)       key + instance; session.c
  *                 joining  HELLO was taken, HOLDING is not complete: nothing is granted or sent
  *                 silent   the connection is cut, the lease runs: its attempts are orphaned, not lost
- *   pool      open -> gone; `failed` while every ready worker said POOL_FAILED           pool.c
+ *   pool      open -> gone; `doubt` while every ready worker said POOL_FAILED but another may come back, then `failed`   pool.c
  *   lane      one pool on one worker: slots granted there, attempts handed out there     grant.c
  *   job       open -> closed -> gone; parked while no client has opened it in this epoch (adopted from a worker)         job.c
  *   range     queued | held (recovery: until workers had time to report; back-off)       range.c
  *   attempt   assigning (at most once: the client has not confirmed) -> live -> finished (results not yet acknowledged) -> closing;
  *             assigning/live -> requeued (gone) | closing (fenced, job gone)              attempt.c
  *   outcome   unsent -> sent -> acknowledged (gone)                                       outcome.c
+ *   piece     of output: kept (job parked) -> unsaid -> said -> taken (told to its worker) -> gone                       said.c
  *
  * A task of a job is in exactly one place: a range in job.queue, a range in job.held, an attempt's [next, end), an outcome, or it
- * is settled and forgotten. job.n_queued, n_held, n_live are the sums; their total is what quotas count,
- * by session and by owner.
+ * is settled and forgotten. job.index has all these places as disjoint intervals (putting one in asserts it), so a task is found in
+ * O(log n). job.n_queued, n_held, n_live are the sums; their total is what quotas count, by session and by owner.
+ *
+ * A message of k records costs O(k log n) steps. What a single record may ask for that is larger (the end of a client, a pool or a
+ * job, an acknowledgement or a cancel of very many) begins at once and goes on as a chore of its owner, some TURN_STEPS a turn
+ * (chore.c); owners with chores take turns. What is ending is in no lookup and no sum of its session any more.
  *
  * How things fail
- *   connection of a worker cut   silent; same instance back before the lease ends: HOLDING says what it has, the rest never arrived
- * and is requeued without charge. Else lost: [next, end) is requeued with tries + 1, over the limit LOST; at most once: UNKNOWN.
- *   worker says BYE, is replaced, or breaks the protocol     lost at once.
- *   client cut                   detached: work goes on, outcomes are kept up to its window; after detach_ms gone, or when
- * detached_max sessions of its key were detached later.
- *   client gone                  its jobs vanish: attempts are closed with GONE, nothing is recorded.
- *   broker restarted             HOLDING of another epoch: tickets are checked, attempts adopted, their jobs parked; a client's
- * replay is cut against them and the rest held until hold_ms after our start. late, foreign, repeated results      counted; the
- * attempt is closed with FENCED at the sender. no memory                    what an entry point may need is reserved first; if that
- * fails, the peer that asked is cut (its session resumes by reconnecting). An attempt keeps one range and one outcome in reserve,
- * so losing a worker needs no memory.
+ *   connection of a worker cut
+ *       silent; same instance back before the lease ends: HOLDING says what it has, the rest never arrived and is requeued without
+ *       charge. Else lost: [next, end) is requeued with tries + 1, over the limit LOST; at most once: UNKNOWN.
+ *   worker says BYE, is replaced, or breaks the protocol
+ *       lost at once; its attempts go back over turns (leave.c).
+ *   a pool or job is refused
+ *       it alone ends: POOL_STATE or JOB_STATE says why, the session goes on; a question: ERROR (refuse.c).
+ *   client cut
+ *       detached: work goes on for TIME_CLOSED_MS, then its processes end (dormant) and its work waits, outcomes are kept up to its
+ *       window; after detach_ms gone, or when detached_max sessions of its key were detached later.
+ *   client gone
+ *       its jobs vanish: attempts are closed with GONE, nothing is recorded.
+ *   broker restarted
+ *       HOLDING of another epoch: tickets are checked, attempts adopted, their jobs parked; a client's replay is cut against them
+ *       and the rest held until hold_ms after our start.
+ *   late, foreign, repeated results
+ *       counted; the attempt is closed with FENCED at the sender.
+ *   no memory
+ *       what an entry point may need is reserved first; if that fails, the peer that asked is cut (its session resumes by
+ *       reconnecting). An attempt keeps ranges and outcomes in reserve for itself, each of its pieces and each of its cancels, so
+ *       losing a worker needs no memory and drops nothing.
+ *
+ * What a peer makes us hold is charged to the account of its key (memory.c) and let in by account.c: a client's key has its
+ * sessions, pools, jobs, ranges, attempts, outcomes, and frames as long as a part of them is kept; a worker's key has its sessions
+ * and what it is to be told. An owner whose outcomes are not acknowledged is given no work, and what it has out and not begun is
+ * asked back.
  *
  * Nothing in a turn walks over all tasks, jobs or peers: what must be looked at in the next flush is put into a list when it
- * changes (dirty clients, dirty workers, pools with work and room). Times are the caller's; `b->now` never goes back.
+ * changes (dirty clients, dirty workers, active pools, pools with work and room), and what is due at some time into a tree by time.
+ * Times are the caller's; `b->now` never goes back.
  */
 #ifndef BROKER_CORE_STATE_H
 #define BROKER_CORE_STATE_H
@@ -42,6 +63,7 @@
 #include "broker.h"
 
 #include "base/clock.h"
+#include "base/interval.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -58,7 +80,17 @@
 #define LONG_NS (20 * CLOCK_MS)     /* tasks this long are not prefetched */
 #define AHEAD_NS (4 * CLOCK_MS)     /* work that waits at a worker for each slot, when tasks are shorter */
 #define BALANCE_NS (5 * CLOCK_MS)
+#define TURN_STEPS 2048u            /* places that chores touch in a turn, and one owner's messages at once */
 #define OUTCOME_COST 64u            /* what an outcome counts besides its bytes */
+#define RETRY_BITS 0x3eu            /* of retry_on: failed, crashed, exited, over time, over memory */
+#define BACKOFF_MOST_MS 600000u     /* a back-off is doubled up to here */
+#define FRAME_KEPT 327680u          /* of frames up to this size any part is referred to, instead of copied */
+#define MAP_COST 64u                /* cells of maps that are for one object */
+#define TOO_MANY_FOREIGN "it names more attempts that are not its own than it can be told of"
+#define GONE_MAX 64u                /* handles that a session used and that are remembered */
+
+/* What is found by bytes that peers choose: see keyed.c. */
+struct keyed { struct keyed *next; uint64_t hash; };
 
 struct client;
 struct worker;
@@ -66,20 +98,64 @@ struct pool;
 struct job;
 struct lane;
 
-struct account { _Atomic uint32_t refs; _Atomic uint64_t bytes; };   /* outlives the broker while slabs of it are referenced */
+/* What is held on behalf of one key; of the broker's own, which is above all others, only `bytes` counts, and has the objects, too.
+ * Outlives the broker while bufs or objects of it are referenced. */
+struct account {
+    _Atomic uint32_t refs;
+    struct account *above;          /* NULL: the broker's */
+    _Atomic uint64_t bytes;         /* bufs, until nobody refers to them */
+    uint64_t objects;
+    uint64_t away;                  /* bytes of outcomes that were sent and not acknowledged: copies may lie in a socket */
+    uint64_t outcomes;              /* cost of those not acknowledged, a part of the bytes */
+    uint64_t found, found_bytes;    /* inside recount_accounts */
+};
 
-struct cache { void *free; size_t size, n_free, n_used; };          /* objects of one size, kept when freed */
+struct cache { void *free; size_t size, n_free, n_used, n_reserved; };      /* objects of one size, kept when freed */
+
+/* Work that one record asked for and that is too much for a turn. Embedded in what it is about. */
+enum chore_kind { CHORE_CLIENT_END, CHORE_CLIENT_AWAY, CHORE_POOL_END, CHORE_JOB_END, CHORE_JOB_BIND, CHORE_ACK, CHORE_CANCEL,
+                  CHORE_REPLAY, CHORE_ROOM, CHORE_WORKER_JOIN, CHORE_WORKER_END };
+struct chore {
+    struct list_node node;
+    enum chore_kind kind;
+    uint64_t round;                 /* the owner's, while it is one of those that wait for room */
+};
 
 struct owner {
     struct list_node node;          /* b->owners */
+    struct keyed by_key;            /* b->owner_map */
+    struct list_node busy;          /* b->busy: has chores */
+    struct list chores;
+    struct list waiting;            /* chores that go on when something of the owner has ended */
+    uint64_t round;                 /* of them */
+    uint64_t turn;                  /* in which `budget` counts */
+    uint32_t budget;                /* places that its messages may still touch at once */
+    uint64_t leaving_tasks, leaving_bytes;  /* of what is ending: in no other sum here */
     uint8_t key[WIRE_KEY];
     uint32_t refs;                  /* sessions and jobs */
+    struct account *account;
+    bool full;                      /* its outcomes fill their part of the account: nothing of it is handed out */
+    struct list stopped;            /* jobs whose cancels wait until that is over */
+    uint32_t n_sessions;
     uint64_t used_ns;               /* slot time, for fairness; relative to the others */
+    uint64_t done, failed;          /* tasks with a result, without one; since it has had a session or a job */
     uint64_t n_tasks, n_bytes;      /* pending, of all its jobs, against the owner's quota */
     uint32_t n_detached;            /* sessions */
     struct list pools;
+    struct list active;             /* those of them that grant_run looks at */
+    struct list jobs;
+    uint64_t queued, running;       /* tasks of all its jobs */
     uint64_t demand, target;        /* inside grant_run */
 };
+
+/* Why something is refused: field names what was wrong, NULL if it was no field. */
+struct refusal { int code; const char *field; char text[320]; };
+
+struct gone {
+    bool pool;
+    uint32_t handle;
+    uint8_t name[WIRE_ID];
+}; /* a job's id, the beginning of a pool's digest; 0: refused */
 
 enum peer_state { PEER_NEW, PEER_READY, PEER_CUT };
 
@@ -94,58 +170,108 @@ struct peer {
     uint64_t window;                /* what may be on the way to it */
     uint64_t sent, acked;           /* bytes towards it */
     uint64_t consumed, told;        /* bytes from it, and what of them was acknowledged */
+    struct account *account;        /* that it is charged to, since HELLO */
     bool pong;
     uint64_t stamp;
+    uint32_t pong_request, hello_request;   /* returned in PONG, in WELCOME */
     struct list_node dirty;         /* b->dirty_peers: a PONG or a bare ack is due */
+    struct map said;                /* worker: number of a pool -> bytes of output of its tasks that are not taken */
     const char *why;                /* of the cut; static, or NULL */
+    uint32_t n_status;              /* its questions that are waiting */
+    uint64_t refused_turn;          /* in which `refused` counts */
+    uint32_t refused;
 };
 
 struct client {
     struct list_node node;          /* b->clients, by arrival */
+    struct keyed by_name;           /* b->client_map, until it ends */
     struct list_node dirty;         /* b->dirty_clients */
     struct owner *owner;
     uint8_t instance[WIRE_ID];
     uint64_t conn_no;
     struct peer *peer;              /* NULL: detached */
     uint64_t detached_at, since;
-    uint64_t mute_until;            /* jobs not opened again by then are unknown to the client: dropped; 0: none */
+    struct interval timer;          /* b->timers. Disconnected: then it is dormant, or gone; resumed: jobs that were not opened
+                                     * again until then are unknown to it, and dropped */
     uint64_t window;
+    uint64_t features;              /* of its HELLO: what it understands */
     struct map pools, jobs;         /* by handle */
     struct list pool_list, job_list;
     struct list sending;            /* jobs with unsent outcomes */
     struct list assigning;          /* attempts to be told */
+    struct list told;               /* attempts that it was told of and has not confirmed */
+    struct list unsure;             /* both of an earlier connection: `away` gives them back */
+    uint32_t attached;              /* rises when its connection ends: jobs and attempts of before do not carry it */
     struct list states;             /* pools whose POOL_STATE is due */
     uint64_t n_tasks, n_bytes;      /* pending, against the quota */
     uint64_t unacked, sent_unacked; /* bytes of outcomes */
+    bool dormant;                   /* disconnected for TIME_CLOSED_MS: its processes have ended, its work waits for it; if it is
+                                     * back before `away` is done, until then */
+    struct list said;               /* pieces of output, by seq; before unsaid: sent on this connection */
+    bool said_held;                 /* unsaid waits until the client has acknowledged: its window is full */
+    struct piece *unsaid;
+    uint64_t said_seq, said_sent;
     bool paused, detached;          /* detached: counted in owner.n_detached */
+    bool adopted;                   /* a worker has brought tasks of it, which it may not have counted against its quota */
+    bool ending;                    /* no peer, found by nobody: its chore takes it apart */
+    struct chore end, away;
+    size_t away_jobs;               /* of job_list, to be looked at before it is all asleep */
     char name[64], host[64];
     uint32_t pid;
+    struct gone gone[GONE_MAX];     /* a ring: what was open and is not any more */
+    uint32_t n_gone;
+    uint32_t top[2];                /* greatest handle of a job, of a pool that was used: those up to it may be gone */
 };
 
 enum worker_state { WORKER_JOINING, WORKER_READY, WORKER_DRAINING, WORKER_SILENT };
 
 struct worker {
-    struct list_node node;          /* b->workers, by arrival */
+    struct list_node node;          /* b->workers, by arrival; b->leaving once it ends */
+    struct keyed by_name;           /* b->worker_map, until it ends */
     struct list_node dirty;         /* b->dirty_workers */
     uint8_t key[WIRE_KEY], instance[WIRE_ID];
+    struct account *account;        /* of its key, shared by all workers with it */
     uint64_t conn_no, since, lease_end;
+    uint64_t features;              /* of its HELLO: what it understands */
+    bool key_exposed;               /* and that its tasks can read its key */
     struct peer *peer;
     enum worker_state state;
+    bool joined;                    /* it has said all that it held before this epoch */
     bool same_epoch;                /* the HOLDING that is coming speaks of attempts of this epoch */
     uint32_t slots, granted;
     uint32_t round;                 /* of HOLDING: attempts that were reported carry it */
-    struct list lanes, attempts;    /* attempts: assigning, live, finished */
-    struct list to_send, recalls, closing, known, forget, grants;
+    struct list lanes, attempts;    /* attempts: assigning, live */
+    struct list finished;           /* attempts */
+    struct list told;               /* struct holding: what it said it has, not yet looked at */
+    bool all_told;                  /* the last HOLDING has come */
+    size_t unseen;                  /* of attempts, to be looked at before it is ready */
+    bool ending;                    /* no peer, found by nobody: its chore gives back what it had */
+    struct chore join, end;
+    struct list to_send, recalls, closing, known, forget, grants, taken;
     struct map known_map;           /* job number -> struct known */
     uint64_t out_bytes;             /* of live attempts */
     uint64_t message_bytes;         /* of the CHUNKS being collected */
+    uint64_t specs, specs_marked;   /* bytes of specifications on the way to it: before the PING that is, too, marked */
+    bool specs_full;                /* something waits until there are fewer */
     uint64_t busy, tasks_done, held;
+    uint64_t n_sent;                /* tasks of attempts that it was sent */
     bool window_full;               /* dispatch stopped for the envelope's window */
     char name[64], host[64], software[64], resources[64];
+    char lost[256];                 /* what those are told whose tasks it had */
 };
 
+/* Records of HOLDING that wait for their turn. */
+struct holding { struct list_node node; uint32_t n, at; struct wire_item items[]; };
+
 /* A worker knows this job's specification. */
-struct known { struct list_node in_worker, in_job; struct worker *worker; struct job *job; uint32_t number; uint64_t conn_no; };
+struct known {
+    struct list_node in_worker, in_job;
+    struct worker *worker;
+    struct job *job;
+    struct account *account;        /* of the job's owner */
+    uint32_t number;
+    uint64_t conn_no;
+};
 
 struct lane {
     struct list_node in_worker, in_pool;
@@ -153,9 +279,11 @@ struct lane {
     struct list_node grant;         /* worker.grants: a GRANT is due */
     struct worker *worker;
     struct pool *pool;              /* NULL: the pool is gone, GRANT says forget */
+    struct account *account;        /* of the pool's owner */
     uint32_t number;                /* of the pool */
-    uint32_t slots;
+    uint32_t slots, yields;         /* yields: slots that go to others when what they run has ended */
     uint64_t spec_conn;             /* conn_no on which the specification was sent; 0: never */
+    uint64_t not_before, pause;     /* the worker had no room: it is granted nothing until then; how long that is */
     bool failed;
     struct list live;               /* attempts, oldest first */
     uint64_t out_bytes, short_ns;   /* outstanding: bytes; time of those that are prefetched */
@@ -166,6 +294,9 @@ struct lane {
 struct pool {
     struct list_node node;          /* b->pools */
     struct list_node in_client, in_owner;
+    struct list_node active;        /* owner.active: it has tasks or slots, or has changed */
+    struct list_node offer;         /* b->offers */
+    struct list_node doubtful;      /* b->doubtful: failed or in doubt */
     struct list_node work;          /* b->work: has tasks and perhaps room */
     struct list_node thirst;        /* b->thirsty: a lane ran low and the queue is empty */
     struct list_node state;         /* client.states */
@@ -175,16 +306,21 @@ struct pool {
     int32_t wanted;
     uint8_t digest[WIRE_DIGEST], program[WIRE_DIGEST];
     bool has_program;
+    uint32_t attached;              /* the client's, when it or a job in it was opened last */
+    uint64_t needs;                 /* features that it and its jobs need of a worker */
     struct buf *spec;               /* owned */
     char name[64];
     struct list jobs, ready;        /* all; those with queued tasks, by turn */
     struct list lanes, open;
-    uint32_t slots;                 /* granted, all lanes */
+    uint32_t slots, yields;         /* of all lanes */
     uint32_t offered;               /* told to the client */
     uint64_t n_tasks;               /* queued + live of its jobs */
+    uint64_t all_tasks, all_bytes;  /* queued, held and live; those that end do not count */
     uint64_t balanced_at;
     uint64_t used_ns, demand, target;
-    bool failed;
+    bool failed, doubt;
+    bool ending;                    /* in no map: its chore takes it and its jobs apart */
+    struct chore end;
     int32_t code;
     char text[256];
 };
@@ -197,31 +333,60 @@ struct span {
     struct slice lens, body;        /* references */
 };
 
-struct range { struct list_node node; uint64_t due; struct span s; };
+/* What contains an interval of job.index. */
+enum place { PLACE_QUEUED = 1, PLACE_HELD, PLACE_LIVE, PLACE_OUTCOME };
 
-struct interval { struct list_node node; uint64_t first, end; };
+struct range {
+    union {
+        struct list_node node;      /* in job.queue or attempt.pieces */
+        struct interval time;       /* in job.held, by when it is due */
+    };
+    struct interval at;             /* in job.index, while it waits */
+    struct span s;
+};
+
+/* Tasks of an attempt that do not run again when they come back. untold: among those that the worker has yet to hear of. */
+struct cancelled { struct interval at; struct list_node untold; };
 
 struct job {
-    struct list_node in_client, in_pool, ready, sending, holder, in_all;
+    struct list_node in_client, in_pool, in_owner, ready, sending, holder, in_all;
     struct job *same_hash;
     struct owner *owner;
     struct client *client;          /* NULL: parked */
     struct pool *pool;              /* NULL: parked */
     uint8_t id[WIRE_ID];
     uint32_t handle, number;
-    uint64_t since, parked_until;
+    uint64_t since;
+    struct interval parked;         /* b->parked, by when it ends; while no client has it */
     struct buf *spec_bytes;         /* owned; spec points into it */
     struct wire_job_spec spec;
     bool closed;
-    bool mute; /* the client has reconnected, but not opened it again: outcomes would overtake those to be sent again */
+    bool ending;                    /* found by nobody: a chore takes it apart */
+    bool resend;                    /* opened again while a chore is freeing what it has acknowledged: outcomes go out after that */
+    struct chore end, ack, bind, cancel, replay, room;
+    uint64_t ack_to;
+    uint32_t opening;               /* rises when it is opened: what waits of before is sent again */
+    struct list replays;            /* struct replay: items of TASKS that wait for their turn, in the order in which they came */
+    bool put_off;                   /* replays had no room: TASKS are left to the client until it has opened the job again */
+    bool room_told;                 /* and it was asked to */
+    struct list cancels;            /* struct cancel: going on; nothing of the job is handed out meanwhile */
+    struct list awaiting;           /* struct cancel: have passed over what is held */
+    size_t awake;                   /* of those, from the first on: to go over it once more */
+    struct intervals cancelling;    /* those of either list that others can be taken into, by index */
+    struct list_node stopped;       /* in owner.stopped */
+    uint32_t attached;              /* the client's, when it was opened last: see job_mute */
     uint64_t next;                  /* indexes below it were received in this epoch */
-    struct list queue, held;        /* ranges */
+    uint64_t next_told;             /* as JOB_STATE said on this connection: what is below it may come again */
+    struct intervals index;         /* all its places */
+    struct list queue;              /* ranges */
+    struct intervals held;          /* ranges, by time */
     struct list live;               /* attempts: assigning, live */
     struct list finished;           /* attempts whose outcomes are not all acknowledged */
     struct list outcomes;           /* by seq */
     struct outcome *unsent;
+    struct list said;               /* output that came while it is parked */
     struct list known;
-    struct list cancels;            /* intervals that attempts still touch */
+    uint64_t cost, sent_cost;       /* of its outcomes; of those that were sent on this connection */
     uint64_t n_queued, n_held, n_live, n_bytes;
     uint64_t seq, sent_seq;
     uint64_t mean_ns;               /* of one task; 0: not known */
@@ -239,21 +404,51 @@ struct attempt {
     struct list_node out;           /* worker.to_send, worker.recalls or client.assigning */
     uint64_t id;
     struct job *job;
+    struct account *account;        /* of the job's owner; foreign: of the worker */
     struct worker *worker;          /* NULL: finished, and the worker is gone */
     struct lane *lane;              /* NULL: adopted and not yet bound to a pool */
     enum attempt_state state;
     uint8_t why;                    /* of the recall, of the closing */
-    bool sent, recalled, is_long, adopted;
+    bool sent, is_long, adopted;
+    bool recalled, asked;           /* asked: the worker has yet to hear why, from recall_first on */
+    uint64_t recount;               /* seen by recount.c */
+    bool told;                      /* assigning: the client knows */
+    uint32_t attached;              /* assigning: the client's, when it was made */
     uint32_t round, unacked;        /* unacked: outcomes not acknowledged by the client */
     uint64_t next, end;             /* what has no outcome yet; [s.first, s.first + s.count) was handed out */
     uint64_t recall_first;
     uint64_t mean_ns, sent_at, bytes_left;
+    struct interval at;             /* [next, end) in job.index */
     struct span s;
-    struct list pieces;             /* adopted: ranges with the arguments, as far as the client has replayed them */
+    struct list said;               /* its output that was not taken */
+    uint64_t said_seq;              /* of the last piece that came */
+    broker_peer said_peer;          /* on this connection pieces came again up to said_again; … */
+    uint64_t said_again;
+    struct piece *said_hint;        /* … the last of them that is here; NULL: none */
+    struct list pieces;             /* adopted: ranges with the arguments, by index, as far as the client has replayed them */
+    struct intervals cancels;       /* struct cancelled */
+    struct list untold;             /* of them, those that the worker has yet to hear of */
+};
+
+/* Of what a task has printed. */
+struct piece {
+    struct list_node node;          /* client.said, job.said, or worker.taken */
+    struct list_node in_attempt;
+    struct attempt *from;           /* while in_attempt is in its list */
+    struct account *account;        /* charged: the owner's, then the worker's that is told */
+    uint64_t seq;                   /* in the client's session */
+    uint64_t attempt, attempt_seq, index, offset, limit;
+    broker_peer peer;               /* the connection it came by: its window counts it */
+    uint32_t pool, job, pid, size, flags;   /* pool: number; job: the client's handle */
+    uint16_t tries;
+    uint8_t stream;
+    struct slice body;
+    char host[64];
 };
 
 struct outcome {
     struct list_node node;
+    struct interval at;             /* in job.index */
     uint64_t seq, first, sum_ns;
     struct attempt *attempt;
     uint32_t count, flags, size, pid;
@@ -261,7 +456,31 @@ struct outcome {
     struct slice lens, body;
 };
 
-struct status_request { struct list_node node; broker_peer peer; uint32_t request; char what[16]; };
+/* An item of TASKS, or what is left of it, that waits for its turn. */
+struct replay {
+    struct list_node in_job;
+    struct wire_item it;
+    struct slice lens, body;        /* references; the item's are parts of them */
+    uint32_t request, opening;
+    bool begun;
+};
+
+/* A CANCEL that is being carried out, from index `at` on. */
+struct cancel {
+    struct list_node in_job;
+    struct job *job;
+    struct interval range;          /* in job.cancelling, if others can be taken into it */
+    uint64_t at;
+    uint64_t held_from;             /* where the first task is that it has passed over; UINT64_MAX: none */
+    bool only_queued;
+    bool awaits;                    /* in job.awaiting, else in job.cancels */
+    bool again;                     /* it is over its range not for the first time: only what was held is news */
+    broker_peer peer;               /* who is answered; request 0: nobody */
+    uint32_t request;
+    uint64_t cancelled, running, done, held;
+};
+
+struct status_request { struct list_node node; struct account *account; broker_peer peer; uint32_t request; char what[16]; };
 
 struct block { struct block *next; size_t size, used; };
 
@@ -277,16 +496,31 @@ struct batch {
 struct broker {
     struct broker_config c;
     struct account *account;
+    struct buf *loan, *lent;                        /* a frame of which parts are kept, as charged to `borrower` */
+    struct account *borrower;
     uint64_t now, started, next_attempt, hold_end;
     uint32_t next_number;
     struct map peers, attempts, jobs;               /* jobs: by hash of the id */
+    struct map owner_map, client_map, worker_map;   /* by key, by key and instance */
+    struct owner own;                               /* whose chores are those of workers; in no list of owners */
     struct list owners, clients, workers, pools, all_jobs, cuts, dirty_peers, dirty_clients, dirty_workers, work, thirsty, holders,
-        status;
+        status, busy, leaving, doubtful;
+    struct list offers;                             /* all pools: the first n_stale are told, when nothing is asked of them, … */
+    size_t n_stale;                                 /* … what they would have, a few in each turn, since workers have changed */
+    struct intervals timers, parked;                /* clients and jobs, by time */
+    uint64_t status_turn;                           /* in which `answered` counts */
+    uint32_t answered;
+    struct hash_key hash;                           /* of all maps whose keys peers choose */
+    uint64_t ranks;                                 /* seeds of the jobs' indexes */
+    uint64_t steps;                                 /* places, ranges, outcomes and cells looked at */
+    uint64_t turn, recounts;
     struct cache ranges, attempt_cache, outcomes;
-    size_t n_attempts;              /* assigning and live: each keeps a range and an outcome in reserve */
+    size_t n_attempts, n_pieces, n_cancels;         /* of assigning and live attempts: what each keeps in reserve, see reserve() */
     struct batch batch[2], *building, *current;
+    bool recall_full;                               /* an owner's account takes no more outcomes: see outcomes_recall */
     bool grants_dirty, contended, draining, again;
-    uint64_t regrant_at, granted_at, tick_at;
+    uint64_t regrant_at, granted_at, tick_at, doubt_at;
+    struct { struct peer *peer; struct wire_item *items; uint32_t n; } counts;   /* counts.c */
     struct broker_counters n;
     struct buf *generic[BFORK_MISMATCH * -1 + 1];   /* documents used when there is no memory for a better text */
     char check_text[256];
@@ -295,14 +529,54 @@ struct broker {
 /* memory.c */
 void *mem_new(struct broker *b, size_t size);                       /* zeroed */
 void mem_free(struct broker *b, void *p, size_t size);
-void *cache_get(struct broker *b, struct cache *c);                 /* zeroed; NULL: no memory */
-void cache_put(struct cache *c, void *p);
+void *mem_new_for(struct broker *b, struct account *a, size_t size);
+void mem_free_for(struct broker *b, struct account *a, void *p, size_t size);
+void *cache_get(struct broker *b, struct cache *c, struct account *a);      /* zeroed; NULL: no memory */
+void cache_put(struct broker *b, struct cache *c, void *p, struct account *a);
 int cache_reserve(struct broker *b, struct cache *c, size_t n);
 void cache_free(struct broker *b, struct cache *c);
-int reserve(struct broker *b, size_t ranges, size_t outcomes);      /* besides what attempts keep */
-struct buf *slab_new(struct broker *b, size_t capacity);
-struct buf *bytes_copy(struct broker *b, const void *p, size_t n);
+/* Makes room for so many, besides what attempts keep: giving an attempt back cuts its ends (two ranges), and each piece and each
+ * cancel may part it once more, which makes a range and an outcome. */
+int reserve(struct broker *b, size_t ranges, size_t outcomes);
+static inline size_t reserve_ranges(const struct broker *b) { return 2 * b->n_attempts + b->n_pieces + b->n_cancels; }
+static inline size_t reserve_outcomes(const struct broker *b) { return b->n_attempts + b->n_pieces + b->n_cancels; }
+#define CANCELLED_RESERVE (sizeof(struct range) + sizeof(struct outcome))   /* of each cancel, charged to its owner */
+struct buf *slab_new(struct account *a, size_t capacity);
+struct buf *bytes_copy(struct account *a, const void *p, size_t n);
+struct buf *bytes_charge(struct account *a, struct buf *of);        /* consumes `of`; NULL: no memory */
+/* A slice of one's own of what came in a frame: refers to it, or copies. 0 or BFORK_ENOMEM. */
+int bytes_keep(struct broker *b, struct account *a, struct slice from, struct slice *ret);
+void loan_forget(struct broker *b);                                 /* the frame was taken in */
+uint64_t buf_cost(const struct buf *s);
+struct account *account_new(struct account *above);                 /* NULL: no memory */
+struct account *account_ref(struct account *a);
 void account_unref(struct account *a);
+/* Every object that a peer makes us hold, in the size of its allocation. Bufs charge themselves. */
+void account_charge(struct account *a, size_t size);
+void account_release(struct account *a, size_t size);
+uint64_t account_cost(size_t size);                                 /* what that is */
+struct account *buf_account(struct buf *s);                         /* NULL: nobody's */
+
+/* account.c: the doors. 0, or BFORK_EQUOTA and r says what the limit is and what is held */
+uint64_t account_held(const struct account *a);
+uint64_t account_outcomes_max(const struct broker *b);              /* of one owner, not acknowledged: then it is given no work */
+int account_takes_session(const struct broker *b, const struct owner *o, struct refusal *r);
+int account_takes_pool(const struct broker *b, const struct client *c, uint32_t handle, size_t spec, struct refusal *r);
+int account_takes_job(const struct broker *b, const struct client *c, uint32_t handle, size_t spec, struct refusal *r);
+int account_takes_cancel(const struct broker *b, const struct owner *o);
+uint64_t account_requests_max(uint64_t memory);                      /* what of an owner's memory is for requests */
+int account_takes_tasks(const struct broker *b, const struct owner *o, uint64_t more, struct refusal *r);
+int account_takes_parked(const struct broker *b, const struct owner *o);
+int account_takes_foreign(const struct broker *b, const struct worker *w, uint64_t more);
+
+/* recount.c */
+bool recount_accounts(struct broker *b);                            /* false: b->check_text says what differs */
+
+/* keyed.c */
+uint64_t keyed_hash(const struct broker *b, const uint8_t *key, const uint8_t *instance);       /* instance may be NULL */
+int keyed_put(struct map *m, struct keyed *k, uint64_t hash);       /* 0 or BFORK_ENOMEM */
+void keyed_take(struct map *m, struct keyed *k);
+#define KEYED_EACH(m, hash_, k) struct keyed *k = map_get(m, hash_); k; k = k->next
 
 /* effect.c */
 void *effect_bytes(struct broker *b, size_t n);                     /* lives as long as the effects; NULL: no memory */
@@ -310,69 +584,127 @@ int effect_reserve(struct broker *b, size_t n);
 struct wire_msg *effect_send(struct broker *b, struct peer *p, enum wire_type type); /* NULL: no memory; heads are the caller's */
 int effect_hold(struct broker *b, struct buf *buf);
 void effect_log(struct broker *b, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* What a peer can bring about as often as it likes: whose doing it is (a key, an instance), for the shell to limit its lines. */
+void effect_log_of(struct broker *b, const void *whose, size_t n, int level, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
 struct wire_str effect_text(struct broker *b, const char *format, va_list ap);
 void effects_clear(struct broker *b, struct batch *t);
 void effects_free(struct broker *b, struct batch *t);
 
+/* counts.c */
+void counts_tell(struct broker *b, struct job *j, const struct span *s, uint64_t first, uint64_t end);
+void counts_tell_all(struct broker *b, struct job *j);
+void counts_send(struct broker *b);
+
 /* session.c */
 void session_hello(struct broker *b, struct peer *p, const struct wire_msg *m);
 void session_lost(struct broker *b, struct peer *p);                /* the connection is gone */
+void session_break(struct broker *b, struct peer *p);               /* no memory for what it asks: it is cut, and resumes */
 void session_bye(struct broker *b, struct peer *p);
 /* The session ends: ERROR, then CUT; counted. */
 void session_fail(struct broker *b, struct peer *p, int code, const char *format, ...) __attribute__((format(printf, 4, 5)));
-void client_end(struct broker *b, struct client *c);
-void worker_end(struct broker *b, struct worker *w, const char *why);
+void client_end(struct broker *b, struct client *c);                /* at once for everybody else; its chore takes it apart */
+void client_free(struct broker *b, struct client *c);               /* its jobs and pools are gone */
+bool client_away(struct broker *b, struct client *c, uint32_t *budget);     /* true: all that it left is given back */
+void worker_free(struct broker *b, struct worker *w);               /* it has nothing any more */
+void worker_end(struct broker *b, struct worker *w, const char *why);       /* at once for everybody else, as a client's */
 void client_dirty(struct broker *b, struct client *c);
 void worker_dirty(struct broker *b, struct worker *w);
 void peer_cut(struct broker *b, struct peer *p, const char *why);
 void peer_free(struct broker *b, struct peer *p);
 void session_tick(struct broker *b, uint64_t *next);
-void worker_ready(struct broker *b, struct worker *w);
 void copy_text(char *to, size_t size, struct wire_str s);
 struct owner *owner_get(struct broker *b, const uint8_t *key);
+struct owner *owner_find(const struct broker *b, const uint8_t *key);       /* NULL: nothing of it is here */
 void owner_unref(struct broker *b, struct owner *o);
 
-/* pool.c */
-void pool_open(struct broker *b, struct client *c, const struct wire_msg *m);
+/* refuse.c */
+int refuse(struct refusal *r, int code, const char *field, const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* 0, or the first value that means something this release has no code for. */
+int refuse_pool_spec(const struct wire_pool_spec *s, struct refusal *r);
+int refuse_job_spec(const struct wire_job_spec *s, struct refusal *r);
+void request_refused(struct broker *b, struct peer *p, uint32_t request, const struct refusal *r);
+/* The pool or job of this handle, if there is one, is gone; the client is told with this request. */
+void pool_refused(struct broker *b, struct client *c, uint32_t request, uint32_t handle, const struct refusal *r);
+void job_refused(struct broker *b, struct client *c, uint32_t request, uint32_t handle, const struct refusal *r);
+void handle_gone(struct client *c, bool pool, uint32_t handle, const uint8_t *name);
+const uint8_t *handle_was(const struct client *c, bool pool, uint32_t handle);     /* its name, if it went lately */
+/* What still comes for it may have crossed with its end. */
+static inline bool handle_may_be_gone(const struct client *c, bool pool, uint32_t handle)
+{
+    return handle <= c->top[pool] || map_get(pool ? &c->pools : &c->jobs, handle);      /* a job that is ending is in its map */
+}
+
+/* Nothing of it is handed out: what it has brought is not fetched. */
+static inline bool pool_is_paused(const struct pool *p) { return p->client->paused || p->owner->full; }
+
+/* pool.c. What returns int: 0, or < 0 and r says why it is refused; nothing else has changed */
+int pool_open(struct broker *b, struct client *c, const struct wire_msg *m, struct refusal *r);
 void pool_close(struct broker *b, struct pool *p);                  /* pool and jobs end; nothing more is told of them */
 void pool_free(struct broker *b, struct pool *p);
 void pool_failed(struct broker *b, struct worker *w, const struct wire_pool_failed *f);
+void pool_check_doubts(struct broker *b);                           /* a worker has come or gone */
+void pool_tick(struct broker *b, uint64_t *next);
 void pool_check_failed(struct broker *b, struct pool *p);
 void pool_tasks(struct broker *b, struct pool *p, int64_t n);       /* n_tasks changes */
 void pool_wake(struct broker *b, struct pool *p);                   /* all its lanes may have room */
 void pool_paused(struct broker *b, struct pool *p);                 /* its client's outcomes fill their window, or no longer */
 void pool_work(struct broker *b, struct pool *p);
+void pool_changed(struct broker *b, struct pool *p);                /* it wants other slots than before: grants are made anew */
 void pool_tell(struct broker *b, struct pool *p);
-void pool_refuse(struct broker *b, struct pool *p, struct job *j);
+bool pool_refuse(struct broker *b, struct pool *p, struct job *j, uint32_t *budget);    /* what it has queued; true: all */
+
+#define HELD_EACH(j, v) struct interval *v = interval_first(&(j)->held); v; v = interval_next(v)
+#define HELD_RANGE(v) INTERVAL_ENTRY(v, struct range, time)
 
 /* job.c */
 struct job *job_find(struct broker *b, struct owner *o, const uint8_t *id);
 struct job *job_new(struct broker *b, struct owner *o, const uint8_t *id);
-void job_open(struct broker *b, struct client *c, const struct wire_msg *m);
-void job_free(struct broker *b, struct job *j);
+int job_open(struct broker *b, struct client *c, const struct wire_msg *m, struct refusal *r);
+void job_end(struct broker *b, struct job *j);                      /* its chore takes it apart */
+bool job_reap(struct broker *b, struct job *j, uint32_t *budget);   /* takes it apart; true: it is gone */
+static inline bool job_is_ending(const struct job *j)
+{
+    return j->ending || (j->pool && j->pool->ending) || (j->client && j->client->ending);
+}
+/* The client has reconnected, but not opened it again: outcomes would overtake those to be sent again. */
+static inline bool job_mute(const struct job *j) { return j->client && j->attached != j->client->attached; }
+bool job_bind_some(struct broker *b, struct job *j, uint32_t *budget);     /* live attempts get their lanes; true: all */
+struct job *job_of(struct client *c, uint32_t handle);              /* NULL: not there, or it is ending */
 void job_maybe_end(struct broker *b, struct job *j);
-void job_tasks(struct broker *b, struct client *c, const struct wire_msg *m);
-void job_cancel(struct broker *b, struct client *c, const struct wire_msg *m);
+/* Has it items of TASKS that have come and are not all taken yet? What they say is compared with what is known. */
+static inline bool job_has_replays(const struct job *j)
+{
+    const struct list_node *n = list_last(&j->replays);
+
+    return n && LIST_ENTRY(n, struct replay, in_job)->opening == j->opening && !job_mute(j);
+}
 void job_pending(struct broker *b, struct job *j, int64_t queued, int64_t held, int64_t live, int64_t bytes);
-bool job_is_cancelled(const struct job *j, uint64_t index, uint64_t *ret_until);
+void job_forget(struct broker *b, struct job *j);                   /* workers do not know it any more: JOB_FORGET */
+void job_park(struct broker *b, struct job *j, uint64_t until);      /* no client has it: it ends then */
 void job_release_held(struct broker *b, uint64_t *next);
 static inline bool job_once(const struct job *j) { return j->spec.retries < 0; }
 static inline uint64_t job_tasks_pending(const struct job *j) { return j->n_queued + j->n_held + j->n_live; }
 
 /* range.c */
 static inline uint64_t span_bytes(const struct span *s) { return s->lens.size + s->body.size; }
-void span_cut(struct span *s, uint32_t n, struct span *ret_head);   /* the first n; both hold references */
+/* The first n; both hold references. Returns the steps that it cost. */
+uint32_t span_cut(struct span *s, uint32_t n, struct span *ret_head);
 void span_done(struct span *s);
 uint32_t span_fit(const struct span *s, uint32_t n, uint64_t bytes);        /* how many of the first n fit; at least 1 */
 int range_accept(struct broker *b, struct job *j, const struct wire_item *it, bool held, uint64_t due);
 int range_make(struct broker *b, struct job *j, const struct wire_item *it, struct range **ret);
 void range_queue(struct broker *b, struct job *j, struct range *r, bool front);
 void range_hold(struct broker *b, struct job *j, struct range *r, uint64_t due);
-void range_free(struct broker *b, struct range *r);
-struct range *range_of(struct broker *b, struct span *s);           /* consumes s; uses the reserve */
+void range_free(struct broker *b, struct job *j, struct range *r);
+/* A waiting range leaves its queue, the index and the sums; it keeps its tasks. */
+void range_out(struct broker *b, struct job *j, struct range *r);
+/* The first n tasks of a waiting range become one of their own in front of it; uses the reserve. */
+struct range *range_split(struct broker *b, struct job *j, struct range *r, uint32_t n);
+struct range *range_of(struct broker *b, struct job *j, struct span *s);     /* consumes s; uses the reserve */
 void job_ready(struct broker *b, struct job *j);
-/* The range is in no list: back in front of the queue, but for what was cancelled meanwhile, which settles. */
-void range_return(struct broker *b, struct job *j, struct range *r);
+/* The range is in no list: back in front of the queue, but for what of the attempt was cancelled meanwhile, which settles. */
+void range_return(struct broker *b, struct attempt *a, struct range *r);
 
 /* attempt.c */
 struct attempt *attempt_new(struct broker *b, struct job *j, struct worker *w, struct lane *l);
@@ -381,13 +713,24 @@ void attempt_results(struct broker *b, struct worker *w, const struct wire_msg *
  * 0 no */
 void attempt_requeue(struct broker *b, struct attempt *a, bool lost, const char *text, uint8_t close);
 void attempt_close(struct broker *b, struct attempt *a, uint8_t why); /* detached from everything; the worker is told if why != 0 */
-void attempt_recall(struct broker *b, struct attempt *a, uint64_t first, uint8_t why);
+void attempt_recall(struct broker *b, struct attempt *a, uint64_t first, uint8_t why);     /* why: drain or balance */
+void attempt_recall_again(struct broker *b, struct attempt *a);    /* its worker has a new connection: what is cancelled is told */
+static inline size_t attempt_recalls_due(const struct attempt *a) { return a->untold.count + a->asked; }
+size_t attempt_recalls(struct attempt *a, struct wire_item *items, size_t room);    /* records of RECALL, as many as fit */
+/* Places that giving it back touches. */
+static inline uint64_t attempt_places(const struct attempt *a) { return 1 + a->pieces.count + a->cancels.count; }
+bool attempt_strip(struct broker *b, struct attempt *a);            /* of one that ends: a piece or a cancel; false: it has none */
 void attempt_acked(struct broker *b, struct attempt *a);
-void attempt_foreign(struct broker *b, struct worker *w, uint64_t id);
+int attempt_foreign(struct broker *b, struct worker *w, uint64_t id);        /* 0, or BFORK_EQUOTA: too many wait to be told */
 void attempt_free(struct broker *b, struct attempt *a);
 void attempt_told(struct broker *b, struct attempt *a);             /* its ATTEMPTS_CLOSE is composed */
 void attempt_bytes(struct attempt *a, int64_t bytes);               /* what its arguments count at lane and worker */
 void attempt_shrink(struct broker *b, struct attempt *a, uint64_t end);     /* [end, a->end) goes back in front */
+void attempt_place(struct attempt *a, uint64_t next, uint64_t end); /* what it answers for in the index; not yet its fields */
+void attempt_piece(struct broker *b, struct attempt *a, struct range *r);   /* arguments of an adopted one */
+/* [first, end) of it is not wanted: asked back, and not run again when it comes back. 0 or BFORK_ENOMEM. */
+int attempt_cancel(struct broker *b, struct attempt *a, uint64_t first, uint64_t end);
+bool attempt_is_cancelled(const struct attempt *a, uint64_t index, uint64_t *ret_until);
 void attempt_assigned(struct broker *b, struct client *c, const struct wire_msg *m);
 void attempt_bind(struct broker *b, struct attempt *a);                     /* adopted: its job has got a pool */
 void attempt_ticket(struct broker *b, const uint8_t *job_id, const uint8_t *owner, const struct worker *w, uint64_t first,
@@ -395,8 +738,14 @@ void attempt_ticket(struct broker *b, const uint8_t *job_id, const uint8_t *owne
 
 /* grant.c */
 void grant_run(struct broker *b);
+void grant_workers_changed(struct broker *b);                       /* who there is, or how many slots they have */
+void offers_run(struct broker *b);                                  /* what pools without work would have, when that has changed */
+/* A pool with this need of features: workers that lack one have nothing of it. */
+static inline bool worker_has(const struct worker *w, uint64_t needs) { return !(needs & ~w->features); }
+void pool_needs(struct broker *b, struct pool *p, uint64_t needs);  /* what it needs besides: slots of workers without it go */
 struct lane *lane_get(struct broker *b, struct worker *w, struct pool *p, bool make);
 void lane_slots(struct broker *b, struct lane *l, uint32_t slots);
+static inline uint32_t lane_usable(const struct lane *l) { return l->slots - l->yields; }      /* for what is handed out now */
 void lane_open(struct broker *b, struct lane *l);
 void lane_free(struct broker *b, struct lane *l);
 void lane_forget(struct broker *b, struct lane *l);
@@ -408,25 +757,76 @@ void dispatch_run(struct broker *b);
 
 /* compose.c */
 void compose_run(struct broker *b);
+void known_free(struct broker *b, struct known *k);
+void compose_pong(struct broker *b, struct worker *w, uint64_t stamp);
+bool compose_pool_state(struct broker *b, struct pool *p, uint32_t request);       /* false: no memory */
 
 /* outcome.c */
+void outcomes_recall(struct broker *b);                              /* of owners whose account takes no more */
+void outcome_costs(struct broker *b, struct job *j, int64_t cost, int64_t sent);   /* they change by so much */
 /* Fields of it and its slices (their references are consumed); uses the reserve. */
 void outcome_record(struct broker *b, struct job *j, struct attempt *a, const struct wire_item *it);
 static inline uint64_t outcome_cost(const struct outcome *o) { return OUTCOME_COST + o->lens.size + o->body.size; }
 /* count tasks from first end with this kind; tries: attempts so far. text NULL: the general one. */
 void outcome_text(struct broker *b, struct job *j, uint64_t first, uint64_t count, uint32_t tries, int kind, const char *text);
+/* Tasks that nobody knows, since they were never received or were acknowledged long ago: counted in no sum. */
+void outcome_nowhere(struct broker *b, struct job *j, uint64_t first, uint32_t count);
 void outcome_ack(struct broker *b, struct job *j, uint64_t seq);
+bool outcome_ack_some(struct broker *b, struct job *j, uint32_t *budget);   /* up to job.ack_to; true: done */
 void outcome_acks(struct broker *b, struct client *c, const struct wire_msg *m);
-void outcome_free(struct broker *b, struct outcome *o);
+void outcome_free(struct broker *b, struct job *j, struct outcome *o);
 void outcome_freed(struct broker *b, struct client *c);              /* its window may have opened */
 void outcome_resend(struct broker *b, struct job *j);
+
+/* said.c */
+void said_take(struct broker *b, struct worker *w, const struct wire_msg *m);
+void said_bind(struct broker *b, struct job *j);
+void said_ack(struct broker *b, struct client *c, uint64_t seq);
+void said_resend(struct broker *b, struct client *c);
+void said_room(struct broker *b, struct client *c);                 /* it has acknowledged something: its window may have room */
+void said_drop(struct broker *b, struct list *pieces);
+void said_orphan(struct attempt *a);
+void said_forget(struct broker *b, struct worker *w);
+void said_item(const struct piece *p, struct wire_item *i);
+size_t said_taken_items(struct broker *b, struct worker *w, struct wire_item *items, size_t n);
 
 /* status.c */
 void status_get(struct broker *b, struct peer *p, const struct wire_msg *m);
 
 /* adopt.c */
 void adopt_holding(struct broker *b, struct worker *w, const struct wire_msg *m);
-/* A replayed item is cut against adopted attempts; what remains is held. */
-int adopt_replay(struct broker *b, struct job *j, const struct wire_item *it);
+bool worker_join(struct broker *b, struct worker *w, uint32_t *budget);     /* true: it is ready, or waits for more, or is gone */
+
+/* leave.c */
+bool worker_end_some(struct broker *b, struct worker *w, uint32_t *budget); /* true: it is gone */
+void worker_leaves(struct broker *b, struct worker *w);                     /* its connection has ended: what is only for that */
+void worker_untold(struct broker *b, struct worker *w);                     /* what it was about to say it has */
+
+/* tasks.c */
+void tasks_take(struct broker *b, struct client *c, const struct wire_msg *m);
+bool tasks_take_some(struct broker *b, struct job *j, uint32_t *budget);    /* of those that wait; true: all, and j may be gone */
+bool tasks_room(struct broker *b, struct job *j);                           /* for what was put off; true: its client was told */
+void tasks_drop(struct broker *b, struct job *j, struct list_node *n);      /* one that waits */
+
+/* cancel.c */
+void cancel_tasks(struct broker *b, struct client *c, const struct wire_msg *m);
+bool cancel_some(struct broker *b, struct job *j, uint32_t *budget);    /* true: all that can be done now, or none before room */
+void cancel_wake(struct broker *b, struct job *j);                      /* something of it has come, or is not held any more */
+void cancels_unstop(struct broker *b, struct owner *o);                 /* its account takes outcomes again */
+void cancel_free(struct broker *b, struct cancel *k);
+static inline bool job_cancels(const struct job *j) { return !list_empty(&j->cancels) || j->awake; }
+
+/* chore.c */
+void chore_add(struct broker *b, struct owner *o, struct chore *c, enum chore_kind kind);
+void chore_forget(struct broker *b, struct owner *o, struct chore *c);      /* if it is one */
+/* It goes on when chores_room is said of its owner. */
+void chore_wait(struct broker *b, struct owner *o, struct chore *c, enum chore_kind kind);
+void chores_room(struct broker *b, struct owner *o);                        /* something of it has ended */
+uint32_t *chore_budget(struct broker *b, struct owner *o);                  /* of its messages in this turn */
+static inline void budget_take(uint32_t *budget, uint64_t n) { *budget -= n < *budget ? (uint32_t)n : *budget; }
+void chores_run(struct broker *b, bool all);                                /* all: to their ends */
+
+/* look.c */
+void look_tasks(struct broker *b, struct client *c, const struct wire_msg *m);
 
 #endif

@@ -5,14 +5,23 @@
 
 #include <stdio.h>
 
+#define STATUS_MAX 4u               /* questions of one peer that wait */
+#define ANSWERS_MAX 2u              /* in one turn: an answer may be a megabyte */
+#define ROWS_MAX 16384u             /* jobs looked at for one answer */
+
 void status_get(struct broker *b, struct peer *p, const struct wire_msg *m)
 {
-    struct status_request *s = b->status.count < 1024 ? mem_new(b, sizeof(*s)) : NULL;
+    bool room = b->status.count < 1024 && p->n_status < STATUS_MAX;
+    struct status_request *s = room ? mem_new_for(b, p->account, sizeof(*s)) : NULL;
 
     if (!s) {
-        session_fail(b, p, BFORK_EAGAIN, "too many questions for the status wait already");
+        struct refusal r;
+        refuse(&r, BFORK_EAGAIN, NULL, "too many questions for the status wait already; ask again");
+        request_refused(b, p, m->request, &r);
         return;
     }
+    p->n_status++;
+    s->account = account_ref(p->account);
     s->peer = p->id;
     s->request = m->request;
     copy_text(s->what, sizeof(s->what), m->u.status_get.what);
@@ -21,15 +30,23 @@ void status_get(struct broker *b, struct peer *p, const struct wire_msg *m)
 
 bool broker_status_wanted(struct broker *b, broker_peer *ret_peer, uint32_t *ret_request, char what[16])
 {
-    struct list_node *n = list_pop(&b->status);
+    uint32_t before = b->status_turn == b->turn ? b->answered : 0;
+    struct list_node *n = before < ANSWERS_MAX ? list_pop(&b->status) : NULL;
     struct status_request *s = n ? LIST_ENTRY(n, struct status_request, node) : NULL;
+    struct account *a = s ? s->account : NULL;
+    struct peer *p = s ? map_get(&b->peers, s->peer) : NULL;
 
     if (!s)
         return false;
+    b->status_turn = b->turn;
+    b->answered = before + 1;
     *ret_peer = s->peer;
     *ret_request = s->request;
     memcpy(what, s->what, sizeof(s->what));
-    mem_free(b, s, sizeof(*s));
+    if (p)
+        p->n_status--;
+    mem_free_for(b, a, s, sizeof(*s));
+    account_unref(a);
     return true;
 }
 
@@ -47,71 +64,75 @@ void broker_status_answer(struct broker *b, broker_peer peer, uint32_t request, 
     m->u.status.json = (struct wire_str){ copy, (uint32_t)n };
 }
 
-static uint64_t worker_busy(const struct worker *w)
+void broker_status_refuse(struct broker *b, broker_peer peer, uint32_t request, int code, const char *text)
 {
-    uint64_t tasks = 0;
+    struct peer *p = map_get(&b->peers, peer);
+    struct refusal r;
 
-    for (LIST_EACH(&w->attempts, n)) {
-        const struct attempt *a = LIST_ENTRY(n, struct attempt, in_worker);
-        tasks += a->state == ATTEMPT_LIVE && a->sent ? a->end - a->next : 0;
-    }
-    return tasks < w->slots ? tasks : w->slots;
+    refuse(&r, code, "what", "%s", text);
+    if (p && p->state == PEER_READY)
+        request_refused(b, p, request, &r);
 }
 
-/* What is referred to, not copied: frames of the shell. Slabs are counted when they are made. */
-static uint64_t foreign_bytes(const struct broker *b, const struct span *s)
-{
-    return (s->body.buf && s->body.buf->owner != b->account ? s->body.size : 0) +
-           (s->lens.buf && s->lens.buf->owner != b->account ? s->lens.size : 0);
-}
+static uint64_t worker_busy(const struct worker *w) { return w->n_sent < w->slots ? w->n_sent : w->slots; }
 
-void broker_counters(const struct broker *b, struct broker_counters *ret)
+/* What everybody may know. */
+static void count_workers(const struct broker *b, struct broker_counters *ret)
 {
-    *ret = b->n;
-    ret->clients = b->clients.count;
     ret->workers = ret->slots = ret->slots_busy = 0;
-    ret->bytes = atomic_load_explicit(&b->account->bytes, memory_order_relaxed) + sizeof(*b) + sizeof(*b->account) +
-                 (b->peers.capacity + b->attempts.capacity + b->jobs.capacity) * sizeof(struct map_cell);
     for (LIST_EACH(&b->workers, n)) {
         const struct worker *w = LIST_ENTRY(n, struct worker, node);
-        ret->bytes += w->known_map.capacity * sizeof(struct map_cell);
         if (w->state != WORKER_READY && w->state != WORKER_DRAINING)
             continue;
         ret->workers++;
         ret->slots += w->slots;
         ret->slots_busy += worker_busy(w);
     }
+}
+
+void broker_counters(const struct broker *b, struct broker_counters *ret)
+{
+    *ret = b->n;
+    count_workers(b, ret);
+    ret->clients = b->clients.count;
+    ret->bytes = atomic_load_explicit(&b->account->bytes, memory_order_relaxed) + sizeof(*b) + sizeof(*b->account) +
+                 map_memory(&b->peers) + map_memory(&b->attempts) + map_memory(&b->jobs);
+    for (LIST_EACH(&b->workers, n))
+        ret->bytes += map_memory(&LIST_ENTRY(n, struct worker, node)->known_map);
     for (LIST_EACH(&b->clients, n)) {
         const struct client *c = LIST_ENTRY(n, struct client, node);
-        ret->bytes += (c->jobs.capacity + c->pools.capacity) * sizeof(struct map_cell);
-    }
-    for (LIST_EACH(&b->all_jobs, n)) {
-        const struct job *j = LIST_ENTRY(n, struct job, in_all);
-        for (LIST_EACH(&j->queue, k))
-            ret->bytes += foreign_bytes(b, &LIST_ENTRY(k, struct range, node)->s);
-        for (LIST_EACH(&j->held, k))
-            ret->bytes += foreign_bytes(b, &LIST_ENTRY(k, struct range, node)->s);
-        for (LIST_EACH(&j->live, k))
-            ret->bytes += foreign_bytes(b, &LIST_ENTRY(k, struct attempt, in_job)->s);
-        for (LIST_EACH(&j->outcomes, k)) {
-            const struct outcome *o = LIST_ENTRY(k, struct outcome, node);
-            ret->bytes += o->lens.size + o->body.size;
-        }
+        ret->bytes += map_memory(&c->jobs) + map_memory(&c->pools);
     }
 }
 
-void broker_workers(const struct broker *b, uint64_t now, void (*row)(void *ctx, const struct broker_worker_row *r), void *ctx)
+void broker_owner_counters(const struct broker *b, const uint8_t key[WIRE_KEY], struct broker_counters *ret)
+{
+    const struct owner *o = owner_find(b, key);
+
+    *ret = (struct broker_counters){ 0 };
+    count_workers(b, ret);
+    if (!o)
+        return;
+    ret->tasks_ok = o->done;
+    ret->tasks_failed = o->failed;
+    ret->clients = o->n_sessions;
+    ret->queued = o->queued;
+    ret->running = o->running;
+}
+
+bool broker_workers(const struct broker *b, bool (*row)(void *ctx, const struct broker_worker_row *r), void *ctx)
 {
     static const char *const states[] = { "joining", "ready", "draining", "silent" };
 
-    (void)now;
     for (LIST_EACH(&b->workers, n)) {
         const struct worker *w = LIST_ENTRY(n, struct worker, node);
         struct broker_worker_row r = { w->name,           w->host,  states[w->state],         w->software,
                                        w->resources,      w->slots, (uint32_t)worker_busy(w), w->tasks_done,
-                                       w->attempts.count, w->since };
-        row(ctx, &r);
+                                       w->attempts.count + w->finished.count, w->since, w->key_exposed };
+        if (!row(ctx, &r))
+            return false;
     }
+    return true;
 }
 
 static const char *job_state(const struct job *j)
@@ -129,49 +150,69 @@ static const char *job_state(const struct job *j)
     return j->closed ? "closing" : "open";
 }
 
-void broker_jobs(const struct broker *b, uint64_t now, const uint8_t *owner, void (*row)(void *ctx, const struct broker_job_row *r),
-                 void *ctx)
+static bool job_show(const struct job *j, bool (*row)(void *ctx, const struct broker_job_row *r), void *ctx)
 {
-    (void)now;
-    for (LIST_EACH(&b->all_jobs, n)) {
-        const struct job *j = LIST_ENTRY(n, struct job, in_all);
-        struct broker_job_row r = { .pool = j->pool ? j->pool->name : "",
-                                    .client = j->client ? j->client->name : "",
-                                    .host = j->client ? j->client->host : "",
-                                    .state = job_state(j),
-                                    .queued = j->n_queued + j->n_held,
-                                    .running = j->n_live,
-                                    .done = j->done,
-                                    .failed = j->failed,
-                                    .total = j->total,
-                                    .since = j->since };
-        char name[256];
-        if (owner && memcmp(owner, j->owner->key, WIRE_KEY))
-            continue;
-        if (j->client && !j->client->peer && !job_tasks_pending(j))
-            continue;
-        copy_text(name, sizeof(name), j->spec.name);
-        r.name = name;
-        memcpy(r.id, j->id, WIRE_ID);
-        row(ctx, &r);
-    }
+    struct broker_job_row r = { .pool = j->pool ? j->pool->name : "",
+                                .client = j->client ? j->client->name : "",
+                                .host = j->client ? j->client->host : "",
+                                .state = job_state(j),
+                                .queued = j->n_queued + j->n_held,
+                                .running = j->n_live,
+                                .done = j->done,
+                                .failed = j->failed,
+                                .total = j->total,
+                                .since = j->since };
+    char name[256];
+
+    copy_text(name, sizeof(name), j->spec.name);
+    r.name = name;
+    memcpy(r.id, j->id, WIRE_ID);
+    return row(ctx, &r);
 }
 
-bool broker_may_pull(const struct broker *b, broker_peer worker, const uint8_t digest[WIRE_DIGEST])
+bool broker_jobs(struct broker *b, const uint8_t *key, bool (*row)(void *ctx, const struct broker_job_row *r), void *ctx)
+{
+    const struct owner *o = key ? owner_find(b, key) : NULL;
+    const struct list *jobs = o ? &o->jobs : &b->all_jobs;
+    uint32_t looked = 0;
+
+    if (key && !o)
+        return true;
+    for (LIST_EACH(jobs, n)) {
+        const struct job *j = o ? LIST_ENTRY(n, struct job, in_owner) : LIST_ENTRY(n, struct job, in_all);
+        b->steps++;
+        if (looked++ == ROWS_MAX)
+            return false;
+        if (j->client && !j->client->peer && !job_tasks_pending(j))
+            continue;
+        if (!job_show(j, row, ctx))
+            return false;
+    }
+    return true;
+}
+
+bool broker_blob_owner(const struct broker *b, broker_peer worker, const uint8_t digest[WIRE_DIGEST], const uint8_t *after,
+                       uint8_t ret[WIRE_KEY])
 {
     const struct peer *p = map_get(&b->peers, worker);
+    bool found = false;
 
     if (!p || !p->worker)
         return false;
     for (LIST_EACH(&p->worker->lanes, n)) {
         const struct pool *pool = LIST_ENTRY(n, struct lane, in_worker)->pool;
-        if (pool && pool->has_program && !memcmp(pool->program, digest, WIRE_DIGEST))
-            return true;
+        const uint8_t *key = pool ? pool->owner->key : NULL;
+        if (!pool || !pool->has_program || memcmp(pool->program, digest, WIRE_DIGEST) ||
+            (after && memcmp(key, after, WIRE_KEY) <= 0) || (found && memcmp(key, ret, WIRE_KEY) >= 0))
+            continue;
+        memcpy(ret, key, WIRE_KEY);
+        found = true;
     }
-    return false;
+    return found;
 }
 
-broker_peer broker_blob_source(const struct broker *b, const uint8_t digest[WIRE_DIGEST], broker_peer after)
+broker_peer broker_blob_source(const struct broker *b, const uint8_t digest[WIRE_DIGEST], broker_peer after,
+                               uint8_t ret_key[WIRE_KEY])
 {
     bool seen = !after;
 
@@ -185,20 +226,11 @@ broker_peer broker_blob_source(const struct broker *b, const uint8_t digest[WIRE
         }
         for (LIST_EACH(&c->pool_list, k)) {
             const struct pool *p = LIST_ENTRY(k, struct pool, in_client);
-            if (p->has_program && !memcmp(p->program, digest, WIRE_DIGEST))
+            if (p->has_program && !memcmp(p->program, digest, WIRE_DIGEST)) {
+                memcpy(ret_key, c->owner->key, WIRE_KEY);
                 return c->peer->id;
+            }
         }
     }
     return 0;
-}
-
-broker_peer broker_output_target(const struct broker *b, broker_peer worker, uint64_t attempt, uint32_t *ret_job)
-{
-    const struct peer *p = map_get(&b->peers, worker);
-    const struct attempt *a = map_get(&b->attempts, attempt);
-
-    if (!p || !a || !a->worker || a->worker != p->worker || !a->job->client || !a->job->client->peer)
-        return 0;
-    *ret_job = a->job->handle;
-    return a->job->client->peer->id;
 }

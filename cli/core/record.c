@@ -84,7 +84,7 @@ static int fill(json_t *o, const struct record *r)
     rc |= json_object_set_new(o, "signal", json_integer(r->signal));
     rc |= json_object_set_new(o, "tries", json_integer(r->tries));
     if (r->error)
-        return rc | json_object_set_new(o, "error", error_object(r->error));
+        rc |= json_object_set_new(o, "error", error_object(r->error));
     rc |= put_bytes(o, "stdout", "stdout_base64", r->out);
     return rc | put_bytes(o, "stderr", "stderr_base64", r->err);
 }
@@ -95,7 +95,7 @@ int record_print(const struct record *r, FILE *to)
     char *text = NULL;
 
     if (o && fill(o, r) == 0)
-        text = json_dumps(o, JSON_COMPACT);
+        text = json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII);
     json_decref(o);
     if (!text)
         return BFORK_ENOMEM;

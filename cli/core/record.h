@@ -3,7 +3,8 @@
  *
  *   {"task":3,"args":["c"],"command":["echo","c"],"exit":0,"signal":0,"tries":1,"stdout":"c\n","stderr":""}
  *
- * A task without an exit status has "exit":null and "error":{"kind","message","code","signal","attempt","pid","host","output"}.
+ * A task without an exit status has "exit":null and "error":{"kind","message","code","signal","attempt","pid","host","output"}, and
+ * what it wrote before.
  * Output that is not UTF-8 comes in "stdout_base64", "stderr_base64" instead.
  */
 #ifndef CLI_CORE_RECORD_H

@@ -3,6 +3,8 @@
  */
 #include "table.h"
 
+#include "base/text.h"
+
 #include <bfork.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -65,9 +67,7 @@ void table_cell(struct table *t, const char *text)
         t->failed = true;
         return;
     }
-    for (char *p = copy; *p; p++)
-        if ((unsigned char)*p < 32 || *p == 127)
-            *p = '?';
+    text_clean(copy, strlen(copy), false);
     size_t w = width(copy), column = t->n % t->columns;
     if (w > t->widths[column])
         t->widths[column] = w;

@@ -4,10 +4,12 @@
 #include "view.h"
 
 #include "bar.h"
+#include "base/text.h"
 #include "table.h"
 
 #include <bfork.h>
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum form { FORM_TEXT, FORM_NUMBER, FORM_SECONDS };
@@ -18,6 +20,7 @@ static const struct column worker_columns[] = {
     { "name", "WORKER", FORM_TEXT },   { "host", "HOST", FORM_TEXT },     { "state", "STATE", FORM_TEXT },
     { "slots", "SLOTS", FORM_NUMBER }, { "busy", "BUSY", FORM_NUMBER },   { "held", "HELD", FORM_NUMBER },
     { "done", "DONE", FORM_NUMBER },   { "up_s", "UP", FORM_SECONDS },    { "resources", "RESOURCES", FORM_TEXT },
+    { "key", "KEY", FORM_TEXT },
 };
 static const struct column job_columns[] = {
     { "name", "JOB", FORM_TEXT },        { "client", "CLIENT", FORM_TEXT },     { "host", "HOST", FORM_TEXT },
@@ -79,10 +82,12 @@ static int print_rows(const json_t *rows, const struct column *columns, size_t n
 static void print_summary(const json_t *o, FILE *to)
 {
     static const char *const counts[] = { "queued", "running", "done", "failed" };
-    const char *endpoint = json_string_value(json_object_get(o, "endpoint"));
-    char a[BAR_TEXT], b[BAR_TEXT], c[BAR_TEXT];
+    const char *value = json_string_value(json_object_get(o, "endpoint"));
+    char a[BAR_TEXT], b[BAR_TEXT], c[BAR_TEXT], endpoint[256];
 
-    fprintf(to, "broker   %s", endpoint && *endpoint ? endpoint : "in this process");
+    snprintf(endpoint, sizeof(endpoint), "%s", value && *value ? value : "in this process");
+    text_clean(endpoint, strlen(endpoint), false);
+    fprintf(to, "broker   %s", endpoint);
     if (json_is_integer(json_object_get(o, "uptime_s")))
         fprintf(to, "   up %s", bar_duration(number(o, "uptime_s"), a));
     fprintf(to, "   %s worker%s, %s slots (%s busy)", bar_number(number(o, "workers"), a), number(o, "workers") == 1 ? "" : "s",
@@ -108,6 +113,23 @@ int view_print(const char *what, const char *json, FILE *to, struct err *e)
         rc = print_rows(json_object_get(o, "jobs"), job_columns, sizeof(job_columns) / sizeof(job_columns[0]), "no jobs", to, e);
     else
         print_summary(o, to);
+    json_decref(o);
+    return rc;
+}
+
+int view_json(const char *json, FILE *to, struct err *e)
+{
+    json_error_t where;
+    json_t *o = json_loads(json, 0, &where);
+    char *text = o ? json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII) : NULL;
+    int rc = 0;
+
+    if (text)
+        fprintf(to, "%s\n", text);
+    else
+        rc = err_set(e, o ? BFORK_ENOMEM : BFORK_EPROTOCOL, "%s",
+                     o ? "out of memory" : "the broker's answer is no JSON; is it of another version?");
+    free(text);
     json_decref(o);
     return rc;
 }

@@ -17,4 +17,6 @@
 
 /* what: "summary", "workers", "jobs". 0; BFORK_EPROTOCOL: not such JSON; BFORK_ENOMEM. Nothing is printed then. */
 int view_print(const char *what, const char *json, FILE *to, struct err *e);
+/* The same JSON on one line, in ASCII: what could steer a terminal is escaped. 0, BFORK_EPROTOCOL, BFORK_ENOMEM. */
+int view_json(const char *json, FILE *to, struct err *e);
 #endif

@@ -14,12 +14,8 @@
 #define BASE_ARCH_MACHINE "ppc64"
 #elif defined(__s390x__)
 #define BASE_ARCH_MACHINE "s390x"
-#elif defined(__i386__)
-#define BASE_ARCH_MACHINE "i386"
-#elif defined(__arm__)
-#define BASE_ARCH_MACHINE "arm"
 #else
-#define BASE_ARCH_MACHINE "unknown"
+#error "Broadfork is built for 64-bit machines: x86_64, aarch64, riscv64, powerpc64, s390x"
 #endif
 
 #if defined(__linux__)

@@ -4,6 +4,7 @@
  */
 #include "base/conf_value.h"
 
+#include "base/near.h"
 #include "bfork.h"
 
 #include <errno.h>
@@ -119,6 +120,32 @@ static int flag_value(struct conf *c, size_t i, struct words *w, const char *att
     return add(c, i, FROM_FLAGS, attached, strlen(attached), origin, e);
 }
 
+/* The text for a flag that is refused by name. */
+static int elsewhere(const struct conf_option *o, const char *flag, struct err *e)
+{
+    return err_set(e, BFORK_EINVAL, "%s: %s", flag, o->help);
+}
+
+/* What was probably meant: flags that are shown. */
+static int no_flag(const struct conf *c, const char *word, size_t size, struct err *e)
+{
+    char wanted[64];
+    const char *near = NULL, *list[128];
+    size_t n = 0;
+
+    for (size_t i = 0; i < c->n && n < sizeof(list) / sizeof(list[0]); i++)
+        if (!(c->table[i].flags & (CONF_NO_FLAG | CONF_ELSEWHERE)) && c->table[i].help)
+            list[n++] = c->table[i].name;
+    if (size < sizeof(wanted)) {
+        memcpy(wanted, word, size);
+        wanted[size] = '\0';
+        near = near_word(wanted, list, n);
+    }
+    if (near)
+        return err_set(e, BFORK_EINVAL, "there is no flag --%.*s; did you mean --%s?", (int)size, word, near);
+    return err_set(e, BFORK_EINVAL, "there is no flag --%.*s: see --help", (int)size, word);
+}
+
 static int long_flag(struct conf *c, struct words *w, struct err *e)
 {
     const char *word = w->argv[w->at] + 2, *sign = strchr(word, '=');
@@ -126,8 +153,10 @@ static int long_flag(struct conf *c, struct words *w, struct err *e)
     char origin[128];
 
     if (i == c->n)
-        return err_set(e, BFORK_EINVAL, "there is no flag --%.*s: see --help", (int)size, word);
+        return no_flag(c, word, size, e);
     snprintf(origin, sizeof(origin), "flag --%s", c->table[i].name);
+    if (c->table[i].flags & CONF_ELSEWHERE)
+        return elsewhere(&c->table[i], origin + strlen("flag "), e);
     return flag_value(c, i, w, sign ? sign + 1 : NULL, origin, e);
 }
 
@@ -145,6 +174,8 @@ static int short_flags(struct conf *c, struct words *w, struct err *e)
         if (i == c->n)
             return err_set(e, BFORK_EINVAL, "there is no flag -%c: see --help", *p);
         snprintf(origin, sizeof(origin), "flag -%c", *p);
+        if (c->table[i].flags & CONF_ELSEWHERE)
+            return elsewhere(&c->table[i], origin + strlen("flag "), e);
         if (c->table[i].type != CONF_FLAG)
             return flag_value(c, i, w, p[1] ? p + 1 : NULL, origin, e);
         if ((rc = flag_value(c, i, w, NULL, origin, e)) < 0)
@@ -348,6 +379,8 @@ int conf_finish(struct conf *c, struct err *e)
     for (size_t i = 0; i < c->n; i++) {
         const struct setting *s = &c->settings[i];
 
+        if (c->table[i].flags & CONF_ELSEWHERE)
+            continue;                   /* has no place in the struct */
         store(c->options, &c->table[i], s->used == FROM_FALLBACK ? c->table[i].fallback : s->from[s->used].e[0].text, s);
     }
     return 0;

@@ -40,6 +40,7 @@ struct conf_option {
 #define CONF_NO_FILE 1u
 #define CONF_NO_ENV 2u
 #define CONF_NO_FLAG 4u
+#define CONF_ELSEWHERE 8u        /* a flag of a similar program: refused, and help says what to do instead; not shown */
 
 struct conf;            /* keeps the strings */
 

@@ -44,7 +44,7 @@ void conf_help(const struct conf_option *table, size_t n, FILE *to)
         const struct conf_option *o = &table[i];
         int size;
 
-        if (!o->help || o->flags & CONF_NO_FLAG)
+        if (!o->help || o->flags & (CONF_NO_FLAG | CONF_ELSEWHERE))
             continue;
         size = print_flag(o, flag, sizeof(flag));
         if (o->fallback && o->type != CONF_FLAG && *o->fallback)

@@ -87,3 +87,8 @@ int err_errno(struct err *e, int code, int errnum, const char *format, ...)
     errno = kept;
     return code;
 }
+
+bool err_passes(int errnum)
+{
+    return errnum == EMFILE || errnum == ENFILE || errnum == ENOMEM || errnum == EAGAIN || errnum == ENOSPC || errnum == EDQUOT;
+}

@@ -6,6 +6,7 @@
 #ifndef BASE_ERR_H
 #define BASE_ERR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #define BASE_ENOMEM (-35)           /* BFORK_ENOMEM; base does not include the public header, a test compares them */
@@ -14,6 +15,8 @@ struct err { int code; char text[512]; };
 
 /* Sets code and text (cut at the end of the buffer); returns code. */
 int err_set(struct err *e, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* Is this errno a shortage that may be over in a moment (descriptors, processes, memory, disk space)? */
+bool err_passes(int errnum);
 /* Puts "text: " in front of what is there. */
 int err_prefix(struct err *e, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* As err_set, with ": " and the text of errnum behind. */

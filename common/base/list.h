@@ -31,6 +31,16 @@ static inline void list_remove(struct list *l, struct list_node *n)
 {
     n->prev->next = n->next; n->next->prev = n->prev; n->next = n->prev = NULL; l->count--;
 }
+/* All of `from` goes behind all of `to`. */
+static inline void list_append(struct list *to, struct list *from)
+{
+    if (from->head.next == &from->head)
+        return;
+    from->head.next->prev = to->head.prev; to->head.prev->next = from->head.next;
+    from->head.prev->next = &to->head; to->head.prev = from->head.prev;
+    to->count += from->count;
+    list_init(from);
+}
 static inline struct list_node *list_first(const struct list *l) { return list_empty(l) ? NULL : l->head.next; }
 static inline struct list_node *list_last(const struct list *l) { return list_empty(l) ? NULL : l->head.prev; }
 static inline struct list_node *list_pop(struct list *l)

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0
  * log.c - one write() for each line on stderr. The daemons' threads share it: log_open comes before the threads, the limiter is
- * behind a lock. Never allocates, never fails; a line is cut at 2 KiB and control characters in it become '?'.
+ * behind a lock. Never allocates, never fails; a line is cut at 2 KiB and what could steer a terminal becomes '?'.
  */
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -27,7 +28,7 @@ static struct {
     enum log_level least;
     bool journal;
     pthread_mutex_t lock;
-    struct { unsigned key; uint64_t until; unsigned left_out; bool used; } limits[LOG_KEYS];
+    struct { unsigned key; uint64_t until; unsigned left_out; bool used; } limits[LOG_KEYS + 1];    /* the last: of all others */
 } logger = { .program = "broadfork", .least = LOG_NOTICE_, .lock = PTHREAD_MUTEX_INITIALIZER };
 
 int log_level_parse(const char *word)
@@ -69,9 +70,7 @@ static void log_out(enum log_level level, unsigned left_out, const char *format,
         start = 255;
     n = vsnprintf(line + start, sizeof(line) - start - 64, format, ap);
     size = start + (n < 0 ? 0 : strlen(line + start));
-    for (size_t i = start; i < size; i++)
-        if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
-            line[i] = '?';
+    text_clean(line + start, size - start, false);
     if (left_out)
         size += (size_t)snprintf(line + size, 63, " (%u more like this were left out)", left_out);
     line[size++] = '\n';
@@ -98,8 +97,9 @@ void log_line(enum log_level level, const char *format, ...)
     va_end(ap);
 }
 
-/* Which cell counts for key: its own, an unused one, or the one whose second ended longest ago. */
-static size_t limit_cell(unsigned key)
+/* Which cell counts for key: its own, an unused one, or the one whose second ended longest ago. While all are in their second,
+ * those that are too many share one: who has many keys has no more lines. */
+static size_t limit_cell(unsigned key, uint64_t now)
 {
     size_t best = 0;
 
@@ -110,6 +110,8 @@ static size_t limit_cell(unsigned key)
             if (!(best != i && !logger.limits[best].used))
                 best = i;
     }
+    if (logger.limits[best].used && now < logger.limits[best].until)
+        return LOG_KEYS;
     logger.limits[best].used = true;
     logger.limits[best].key = key;
     logger.limits[best].until = 0;
@@ -128,7 +130,7 @@ void log_limited(enum log_level level, unsigned key, const char *format, ...)
     if (level > logger.least)
         return;
     pthread_mutex_lock(&logger.lock);
-    i = limit_cell(key);
+    i = limit_cell(key, now);
     say = now >= logger.limits[i].until;
     if (say) {
         left_out = logger.limits[i].left_out;

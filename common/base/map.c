@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0
  * map.c - hash map from u64 to pointer: linear probing, backward-shift removal, capacity a power of two, at most 3/4 full. Never
- * keeps tombstones, never owns a value. Invariant: no empty cell lies between a key's home and its cell.
+ * keeps tombstones, never owns a value. Without a hash_key whoever chooses the numbers can make them collide. Invariant: no empty
+ * cell lies between a key's home and its cell.
+ *
+ * A map that grows keeps its old table, and each new key takes the keys of some old cells along: one that holds a million is not
+ * moved in one call, which took 50 ms. A key is in one table only; new keys go into the new one. The old table is empty long
+ * before the new one is full: it has half as many cells, and a put clears MAP_STEP of them.
  */
 #include "base/map.h"
 
@@ -11,6 +16,7 @@
 #include <string.h>
 
 #define MAP_LEAST 16u
+#define MAP_STEP 8u
 
 static uint64_t mix(uint64_t x)
 {
@@ -21,105 +27,203 @@ static uint64_t mix(uint64_t x)
     return x ^ x >> 31;
 }
 
-void map_init(struct map *m)
+static uint64_t rotate(uint64_t x, int n) { return x << n | x >> (64 - n); }
+
+static void sip_round(uint64_t v[4])
 {
-    m->cells = NULL;
-    m->capacity = m->count = 0;
+    v[0] += v[1];
+    v[1] = rotate(v[1], 13) ^ v[0];
+    v[0] = rotate(v[0], 32);
+    v[2] += v[3];
+    v[3] = rotate(v[3], 16) ^ v[2];
+    v[0] += v[3];
+    v[3] = rotate(v[3], 21) ^ v[0];
+    v[2] += v[1];
+    v[1] = rotate(v[1], 17) ^ v[2];
+    v[2] = rotate(v[2], 32);
 }
+
+static void sip_word(uint64_t v[4], uint64_t word)
+{
+    v[3] ^= word;
+    sip_round(v);
+    v[0] ^= word;
+}
+
+uint64_t map_hash_keyed(const struct hash_key *key, const void *p, size_t n)
+{
+    uint64_t v[4] = { key->k[0] ^ 0x736f6d6570736575ull, key->k[1] ^ 0x646f72616e646f6dull, key->k[0] ^ 0x6c7967656e657261ull,
+                      key->k[1] ^ 0x7465646279746573ull };
+    const uint8_t *b = p;
+    uint64_t word, last = (uint64_t)n << 56;
+
+    for (; n >= 8; n -= 8, b += 8) {
+        word = 0;
+        for (int i = 7; i >= 0; i--)
+            word = word << 8 | b[i];
+        sip_word(v, word);
+    }
+    while (n--)
+        last |= (uint64_t)b[n] << (8 * n);
+    sip_word(v, last);
+    v[2] ^= 0xff;
+    sip_round(v);
+    sip_round(v);
+    sip_round(v);
+    return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+static uint64_t hash(const struct map *m, uint64_t key)
+{
+    return m->key ? map_hash_keyed(m->key, &key, sizeof(key)) : mix(key);
+}
+
+void map_init(struct map *m) { map_init_keyed(m, NULL); }
+
+void map_init_keyed(struct map *m, struct hash_key *key) { *m = (struct map){ .key = key }; }
 
 void map_free(struct map *m)
 {
-    free(m->cells);
-    map_init(m);
+    free(m->now.cells);
+    free(m->old.cells);
+    map_init_keyed(m, m->key);
 }
 
-/* The cell of key, or the empty one where it belongs. Only with capacity > 0. */
-static size_t find(const struct map *m, uint64_t key)
-{
-    size_t mask = m->capacity - 1, i = (size_t)mix(key) & mask;
+uint64_t map_memory(const struct map *m) { return (m->now.capacity + m->old.capacity) * sizeof(struct map_cell); }
 
-    while (m->cells[i].value && m->cells[i].key != key)
+/* The cell of key, or the empty one where it belongs. Only with capacity > 0. */
+static size_t find(const struct map *m, const struct map_table *t, uint64_t key)
+{
+    size_t mask = t->capacity - 1, home = (size_t)hash(m, key) & mask, i = home;
+
+    while (t->cells[i].value && t->cells[i].key != key)
         i = (i + 1) & mask;
+    if (m->key)
+        m->key->probes += 1 + ((i - home) & mask);
     return i;
+}
+
+/* NULL: it is in no table. */
+static struct map_cell *cell_of(const struct map *m, const struct map_table *t, uint64_t key)
+{
+    struct map_cell *c = t->capacity ? &t->cells[find(m, t, key)] : NULL;
+
+    return c && c->value ? c : NULL;
 }
 
 void *map_get(const struct map *m, uint64_t key)
 {
-    return m->capacity ? m->cells[find(m, key)].value : NULL;
+    const struct map_cell *c = cell_of(m, &m->now, key);
+
+    if (!c && m->old.cells)
+        c = cell_of(m, &m->old, key);
+    return c ? c->value : NULL;
+}
+
+/* Keys behind the hole move up, so that none has an empty cell before it. */
+static void empty(const struct map *m, struct map_table *t, size_t hole)
+{
+    size_t mask = t->capacity - 1, i, home;
+
+    for (i = (hole + 1) & mask; t->cells[i].value; i = (i + 1) & mask) {
+        home = (size_t)hash(m, t->cells[i].key) & mask;
+        if (((i - home) & mask) >= ((i - hole) & mask)) {
+            t->cells[hole] = t->cells[i];
+            hole = i;
+        }
+    }
+    t->cells[hole] = (struct map_cell){ 0, NULL };
+}
+
+/* Looks at n cells of the old table; the keys in them go into the new one. A table without keys ends. */
+static void move(struct map *m, size_t n)
+{
+    while (n-- && m->moved < m->old.capacity) {
+        struct map_cell c = m->old.cells[m->moved];
+        if (c.value) {
+            m->now.cells[find(m, &m->now, c.key)] = c;
+            empty(m, &m->old, m->moved);            /* another key may be here now: it is next */
+        } else {
+            m->moved++;
+        }
+    }
+    if (m->moved < m->old.capacity)
+        return;
+    free(m->old.cells);
+    m->old = (struct map_table){ NULL, 0 };
+    m->moved = 0;
 }
 
 int map_reserve(struct map *m, size_t more)
 {
-    size_t capacity = m->capacity ? m->capacity : MAP_LEAST;
-    struct map bigger = { NULL, 0, m->count };
+    size_t capacity = m->now.capacity ? m->now.capacity : MAP_LEAST;
+    struct map_cell *cells;
 
     if (more > SIZE_MAX / 64 - m->count)
         return BASE_ENOMEM;
     while (capacity - capacity / 4 < m->count + more)
         capacity *= 2;
-    if (capacity == m->capacity)
+    if (capacity == m->now.capacity)
         return 0;
-    if (!(bigger.cells = calloc(capacity, sizeof(*bigger.cells))))
+    if (!(cells = calloc(capacity, sizeof(*cells))))
         return BASE_ENOMEM;
-    bigger.capacity = capacity;
-    for (size_t i = 0; i < m->capacity; i++)
-        if (m->cells[i].value)
-            bigger.cells[find(&bigger, m->cells[i].key)] = m->cells[i];
-    free(m->cells);
-    *m = bigger;
+    if (m->old.cells)
+        move(m, SIZE_MAX);              /* only if so much is reserved at once that this is little of it */
+    m->old = m->now;
+    m->now = (struct map_table){ cells, capacity };
+    if (m->count == 0)
+        m->moved = m->old.capacity;     /* nothing is to be moved */
+    move(m, 0);
     return 0;
 }
 
 int map_put(struct map *m, uint64_t key, void *value)
 {
+    struct map_cell *c = cell_of(m, &m->now, key);
     int rc;
-    size_t i;
 
     assert(value);
-    if (!m->capacity && (rc = map_reserve(m, 1)) < 0)
-        return rc;
-    i = find(m, key);
-    if (!m->cells[i].value) {
-        if ((rc = map_reserve(m, 1)) < 0)
-            return rc;
-        i = find(m, key);
-        m->count++;
+    if (!c && m->old.cells)
+        c = cell_of(m, &m->old, key);
+    if (c) {
+        c->value = value;
+        return 0;
     }
-    m->cells[i] = (struct map_cell){ key, value };
+    if ((rc = map_reserve(m, 1)) < 0)
+        return rc;
+    m->now.cells[find(m, &m->now, key)] = (struct map_cell){ key, value };
+    m->count++;
+    if (m->old.cells)
+        move(m, MAP_STEP);
     return 0;
 }
 
 void *map_take(struct map *m, uint64_t key)
 {
-    size_t mask = m->capacity - 1, hole, i, home;
-    void *value;
+    struct map_table *t = &m->now;
+    struct map_cell *c = cell_of(m, t, key);
 
-    if (!m->capacity)
+    if (!c && m->old.cells)
+        c = cell_of(m, t = &m->old, key);
+    if (!c)
         return NULL;
-    hole = find(m, key);
-    if (!(value = m->cells[hole].value))
-        return NULL;
-    for (i = (hole + 1) & mask; m->cells[i].value; i = (i + 1) & mask) {
-        home = (size_t)mix(m->cells[i].key) & mask;
-        if (((i - home) & mask) >= ((i - hole) & mask)) {
-            m->cells[hole] = m->cells[i];
-            hole = i;
-        }
-    }
-    m->cells[hole] = (struct map_cell){ 0, NULL };
+    void *value = c->value;
+    empty(m, t, (size_t)(c - t->cells));
     m->count--;
     return value;
 }
 
 int map_next(const struct map *m, size_t *i, uint64_t *key, void **value)
 {
-    for (; *i < m->capacity; ++*i)
-        if (m->cells[*i].value) {
-            *key = m->cells[*i].key;
-            *value = m->cells[*i].value;
+    for (; *i < m->now.capacity + m->old.capacity; ++*i) {
+        const struct map_cell *c = *i < m->now.capacity ? &m->now.cells[*i] : &m->old.cells[*i - m->now.capacity];
+        if (c->value) {
+            *key = c->key;
+            *value = c->value;
             ++*i;
             return 1;
         }
+    }
     return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "bfork.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -74,6 +75,7 @@ static const char *signal_name(int sig, char *room, size_t size)
 
 static void describe_signal(struct exec_proc *p, struct exec_death *d, struct texts *t, int sig)
 {
+    assert(p->ring.control);
     struct ring_obituary *o = &p->ring.control->obituary;
     char name[32];
     int told = atomic_load_explicit(&o->signal, memory_order_acquire);
@@ -104,7 +106,10 @@ static void describe_signal(struct exec_proc *p, struct exec_death *d, struct te
         n += snprintf(t->message + n, sizeof(t->message) - (size_t)n, " in %s", t->function);
     if (t->where[0])
         n += snprintf(t->message + n, sizeof(t->message) - (size_t)n, " at %s", t->where);
-    if (told && o->address && (sig == SIGSEGV || sig == SIGBUS))
+    if (told && o->sig_code == RING_OVERFLOW && (sig == SIGSEGV || sig == SIGBUS))
+        snprintf(t->message + n, sizeof(t->message) - (size_t)n, ": stack overflow (address %#llx)",
+                 (unsigned long long)o->address);
+    else if (told && o->address && (sig == SIGSEGV || sig == SIGBUS))
         snprintf(t->message + n, sizeof(t->message) - (size_t)n, " (address %#llx)", (unsigned long long)o->address);
 }
 
@@ -113,7 +118,7 @@ static void describe_exit(struct exec_proc *p, struct exec_death *d, struct text
     struct ring_control *c = p->ring.control;
     uint32_t state = atomic_load(&c->state);
 
-    if (state == RING_STOPPED && code == 0 && atomic_load(&c->stop)) {
+    if (state == RING_STOPPED && code == 0 && p->stop_asked) {
         d->kind = 0;
         return;
     }
@@ -129,6 +134,8 @@ static void describe_exit(struct exec_proc *p, struct exec_death *d, struct text
         snprintf(t->message, sizeof(t->message), "exited: the initializer called exit(%d)", code);
     } else if (state == RING_BROKEN) {
         snprintf(t->message, sizeof(t->message), "exited: a task had closed descriptors the task process needs");
+    } else if (state == RING_STOPPED && atomic_load(&c->stop)) {
+        snprintf(t->message, sizeof(t->message), "exited: a task wrote over the control words of its task ring");
     } else if (d->in_task) {
         snprintf(t->message, sizeof(t->message), "exited: the task called exit(%d)", code);
     } else {
@@ -153,9 +160,14 @@ static void describe_kill(struct exec_proc *p, struct exec_death *d, struct text
 static void running_task(struct exec_proc *p, struct exec_death *d)
 {
     struct ring_control *c = p->ring.control;
+
+    if (!c)
+        return;                                     /* it never came into being */
     uint64_t current = atomic_load(&c->current), began = atomic_load(&c->block_ns), now = clock_now();
 
-    d->in_task = current & 1 && exec_pending(p) > 0;
+    /* Who writes over the words that tell is taken for running: or its task would be run again and again. */
+    bool made_up = p->violated || current >> 33 || (uint32_t)(current >> 1) - p->expected > p->limit - p->expected;
+    d->in_task = (current & 1 || (made_up && atomic_load(&c->state) != RING_BROKEN)) && exec_pending(p) > 0;
     if (!d->in_task)
         return;
     if (atomic_load(&c->block_first) == (uint32_t)(current >> 1) && began && began <= now)
@@ -180,7 +192,9 @@ void death_report(struct exec_proc *p, const struct packet *o)
         t = &none;                                  /* without words rather than without a report */
     running_task(p, &d);
     output_tail(p, t->output, sizeof(t->output));
-    if (o->pid <= 0) {                              /* it never ran */
+    if (o->pid <= 0 && p->stop_early && !p->violated) {
+        d.kind = 0;
+    } else if (o->pid <= 0) {                       /* it never ran */
         d.kind = p->kill_kind ? p->kill_kind : o->code < 0 ? o->code : BFORK_CRASHED;
         snprintf(t->message, sizeof(t->message), "no task process could be started: %.1900s", o->text);
         snprintf(t->stage, sizeof(t->stage), "%s", o->stage[0] ? o->stage : "fork");

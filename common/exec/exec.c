@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  * exec.c - the owner's loop: one epoll set with the templates' sockets, everybody's output and the event counter that task
- * processes ring. Reads output through fixed buffers: what is over the limit is read and dropped. Decides nothing about tasks.
+ * processes ring. Decides nothing about tasks.
  */
 #include "exec/exec_i.h"
 #include "base/clock.h"
@@ -35,6 +35,12 @@ void exec_unwatch(struct exec *x, struct source *s)
     epoll_ctl(x->epoll, EPOLL_CTL_DEL, s->fd, NULL);
     close(s->fd);
     s->fd = -1;
+}
+
+void exec_watch_room(struct exec *x, struct source *s, bool on)
+{
+    struct epoll_event ev = { .events = on ? EPOLLIN | EPOLLOUT : EPOLLIN, .data.ptr = s };
+    epoll_ctl(x->epoll, EPOLL_CTL_MOD, s->fd, &ev);
 }
 
 /* The folder, without links, of the file this code is in: the program's or libbfork's. */
@@ -89,19 +95,21 @@ int exec_new(const struct exec_config *c, struct exec **ret, struct err *e)
     if (!x)
         return err_set(e, BFORK_ENOMEM, "out of memory");
     x->config = *c;
-    x->epoll = x->event = -1;
+    x->epoll = x->event = x->guard = x->guard_leash = -1;
+    list_init(&x->ending);
     list_init(&x->templates);
     list_init(&x->graves_t);
     list_init(&x->graves_p);
     x->runner = strdup(c->runner ? c->runner : exec_find("bfork-runner", path, sizeof(path)));
     x->symbols = strdup(c->symbols ? c->symbols : exec_find("bfork-symbols", path, sizeof(path)));
+    x->keeper = strdup(exec_find("bfork-keeper", path, sizeof(path)));
     x->work_dir = c->work_dir ? strdup(c->work_dir) : NULL;
-    if (!x->runner || !x->symbols || (c->work_dir && !x->work_dir)) {
+    if (!x->runner || !x->symbols || !x->keeper || (c->work_dir && !x->work_dir)) {
         exec_free(&x);
         return err_set(e, BFORK_ENOMEM, "out of memory");
     }
     if (!x->config.output_limit)
-        x->config.output_limit = 16u << 20;
+        x->config.output_limit = 1ull << 30;
     x->epoll = epoll_create1(EPOLL_CLOEXEC);
     x->event = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     x->event_source = (struct source){ .fd = x->event, .kind = SOURCE_EVENT };
@@ -110,10 +118,23 @@ int exec_new(const struct exec_config *c, struct exec **ret, struct err *e)
         exec_free(&x);
         return BFORK_ENOMEM;
     }
+    int rc = c->adopt ? kept_guard(x, e) : 0;
+    if (rc < 0) {
+        exec_free(&x);
+        return rc;
+    }
     x->oom_kills = death_oom_count();
     x->now = clock_now();
     *ret = x;
     return 0;
+}
+
+static void template_free(struct exec_template *t)
+{
+    buf_unref(&t->spec);
+    free(t->program_path);
+    free(t->library_path);
+    free(t);
 }
 
 static void exec_sweep(struct exec *x)
@@ -124,10 +145,12 @@ static void exec_sweep(struct exec *x)
         proc_free(LIST_ENTRY(n, struct exec_proc, node));
     while ((n = list_pop(&x->graves_t))) {
         struct exec_template *t = LIST_ENTRY(n, struct exec_template, node);
-        buf_unref(&t->spec);
-        free(t->program_path);
-        free(t->library_path);
-        free(t);
+        if (t->leash.fd < 0) {
+            template_free(t);
+            continue;
+        }
+        list_push_back(&x->ending, &t->node);   /* its keeper still kills */
+        t->buried = true;
     }
 }
 
@@ -141,12 +164,16 @@ void exec_free(struct exec **xx)
     while (!list_empty(&x->templates))
         exec_template_stop(LIST_ENTRY(list_first(&x->templates), struct exec_template, node));
     exec_sweep(x);
+    kept_leave(x);
+    for (struct list_node *n; (n = list_pop(&x->ending));)
+        template_free(LIST_ENTRY(n, struct exec_template, node));
     if (x->event >= 0)
         close(x->event);
     if (x->epoll >= 0)
         close(x->epoll);
     free(x->runner);
     free(x->symbols);
+    free(x->keeper);
     free(x->work_dir);
     free(x);
     *xx = NULL;
@@ -163,107 +190,24 @@ uint64_t exec_deadline(const struct exec *x)
         const struct exec_template *t = LIST_ENTRY(n, struct exec_template, node);
         if (t->failure.code)
             return x->now;
-        if (t->state == TEMPLATE_STARTING && t->deadline < least)
+        if ((t->state == TEMPLATE_STARTING || t->over) && t->deadline < least)
             least = t->deadline;
         for (LIST_EACH(&t->procs, m)) {
             const struct exec_proc *p = LIST_ENTRY(m, struct exec_proc, node);
-            if (p->violated && p->state != PROC_DEAD)
+            if ((p->violated || p->stop_early) && p->state != PROC_DEAD)
                 return x->now;
             if (p->limited && p->sample_at < least)
                 least = p->sample_at;
+            if (p->limit != p->expected && x->check_at < least)
+                least = x->check_at;
         }
     }
     return least;
 }
 
-/* ---- output ---- */
-
-void output_init(struct output *o, struct exec_template *t, struct exec_proc *p)
-{
-    memset(o, 0, sizeof(*o));
-    o->out = (struct source){ -1, SOURCE_OUT, t, p };
-    o->err = (struct source){ -1, SOURCE_ERR, t, p };
-}
-
-int output_pipe(struct exec *x, struct source *s, int *ret_write, struct err *e)
-{
-    int fds[2];
-
-    if (pipe2(fds, O_CLOEXEC) < 0)
-        return err_errno(e, BFORK_ENOMEM, errno, "cannot make a pipe for a task process's output");
-    fcntl(fds[0], F_SETFL, O_NONBLOCK);
-    s->fd = fds[0];
-    int rc = exec_watch(x, s);
-    if (rc < 0) {
-        close(fds[0]);
-        close(fds[1]);
-        s->fd = -1;
-        return err_errno(e, BFORK_ENOMEM, -rc, "cannot watch a task process's output");
-    }
-    *ret_write = fds[1];
-    return 0;
-}
-
-static void tail_add(struct output *o, const char *p, size_t n)
-{
-    if (n >= TAIL_SIZE) {
-        p += n - TAIL_SIZE;
-        n = TAIL_SIZE;
-    }
-    if (o->tail_used + n > TAIL_SIZE) {
-        uint32_t drop = (uint32_t)(o->tail_used + n - TAIL_SIZE);
-        memmove(o->tail, o->tail + drop, o->tail_used - drop);
-        o->tail_used -= drop;
-    }
-    memcpy(o->tail + o->tail_used, p, n);
-    o->tail_used += (uint32_t)n;
-}
-
-static void output_emit(struct exec *x, struct output *o, struct source *s, const char *bytes, size_t n)
-{
-    const struct exec_callbacks *cb = x->config.callbacks;
-    void *user = s->p ? s->p->user : s->t->user;
-    uint64_t left = o->bytes < x->config.output_limit ? x->config.output_limit - o->bytes : 0;
-    bool cut = n > left;
-
-    if (s->kind == SOURCE_ERR)
-        tail_add(o, bytes, n);
-    o->bytes += n;
-    if (o->cut || (s->p ? s->p->t->silent : s->t->silent) || !cb->output)
-        return;
-    if (cut)
-        o->cut = true;
-    if (!s->p && s->t->solo)
-        user = s->t->solo->user;
-    cb->output(x->config.ctx, user, s->kind == SOURCE_ERR ? 2 : 1, bytes, cut ? (size_t)left : n, cut);
-}
-
-/* At most 1 MiB a turn, so that one flooding process does not hold up the others. */
-void output_read(struct exec *x, struct output *o, struct source *s)
-{
-    char bytes[65536];
-
-    for (int i = 0; i < 16 && s->fd >= 0; i++) {
-        ssize_t n = read(s->fd, bytes, sizeof(bytes));
-        if (n > 0) {
-            output_emit(x, o, s, bytes, (size_t)n);
-            continue;
-        }
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n == 0 || errno != EAGAIN)
-            exec_unwatch(x, s);
-        return;
-    }
-}
-
-void output_close(struct exec *x, struct output *o)
-{
-    exec_unwatch(x, &o->out);
-    exec_unwatch(x, &o->err);
-}
-
 /* ---- step ---- */
+
+#define EVENTS 64                   /* taken in a step */
 
 static void source_ready(struct exec *x, struct source *s)
 {
@@ -273,11 +217,16 @@ static void source_ready(struct exec *x, struct source *s)
     case SOURCE_SOCKET:
         if (s->t->state != TEMPLATE_GONE)
             template_packet(s->t);
+        if (s->t->state == TEMPLATE_READY)
+            template_flush(s->t);
+        return;
+    case SOURCE_LEASH:
+        template_leash(s->t);
         return;
     case SOURCE_OUT:
     case SOURCE_ERR:
         if (s->fd >= 0)
-            output_read(x, s->p ? &s->p->output : &s->t->output, s);
+            output_read(x, s, false);
         return;
     }
 }
@@ -295,25 +244,62 @@ static bool step_template(struct exec_template *t, uint64_t now)
         if (x->changes != changes)
             return false;
         watchdog_step(p, now);
+        if (now >= x->check_at)
+            watch_words(p);
     }
     return x->changes == changes;
 }
 
+/* Where output waited for room, it is read on; and how far results have come is noted before the pipes are looked at. */
+static void resume(struct exec *x)
+{
+    for (LIST_EACH(&x->templates, n))
+        for (LIST_EACH(&LIST_ENTRY(n, struct exec_template, node)->procs, m)) {
+            struct exec_proc *p = LIST_ENTRY(m, struct exec_proc, node);
+            if (!p->asked)
+                continue;
+            output_resume(x, &p->output.out);
+            output_resume(x, &p->output.err);
+            p->snapshot = atomic_load_explicit(&p->ring.control->result_head, memory_order_acquire);
+        }
+}
+
+/* What was printed before those results has been read now. crowded: more pipes may be ready than were told. */
+static void reveal(struct exec *x, bool crowded)
+{
+    for (LIST_EACH(&x->templates, n))
+        for (LIST_EACH(&LIST_ENTRY(n, struct exec_template, node)->procs, m)) {
+            struct exec_proc *p = LIST_ENTRY(m, struct exec_proc, node);
+            if (!p->asked || p->snapshot == p->visible)
+                continue;
+            if (crowded) {
+                output_read(x, &p->output.out, false);
+                output_read(x, &p->output.err, false);
+            }
+            if (!p->output.out.more && !p->output.err.more)
+                p->visible = p->snapshot;
+        }
+}
+
 void exec_step(struct exec *x, uint64_t now)
 {
-    struct epoll_event ev[64];
+    struct epoll_event ev[EVENTS];
 
     x->now = now;
-    int n = epoll_wait(x->epoll, ev, 64, 0);
+    resume(x);
+    int n = epoll_wait(x->epoll, ev, EVENTS, 0);
     for (int i = 0; i < n; i++) {
         struct source *s = ev[i].data.ptr;      /* objects live until the sweep below */
         if (s->fd >= 0)
             source_ready(x, s);
     }
+    reveal(x, n == EVENTS);
 again:
     for (LIST_EACH(&x->templates, node))
         if (!step_template(LIST_ENTRY(node, struct exec_template, node), now))
             goto again;
+    if (now >= x->check_at)
+        x->check_at = now + CHECK_NS;
     exec_sweep(x);
 }
 
@@ -327,6 +313,8 @@ bool exec_arm(struct exec *x, enum exec_want want)
         for (LIST_EACH(&LIST_ENTRY(n, struct exec_template, node)->procs, m)) {
             struct exec_proc *p = LIST_ENTRY(m, struct exec_proc, node);
             struct ring_control *c = p->ring.control;
+            if (!c)
+                continue;               /* not asked for yet */
             if (p->state == PROC_DEAD || !exec_pending(p)) {
                 atomic_store_explicit(&c->want, RING_QUIET, memory_order_relaxed);
                 continue;
@@ -334,7 +322,8 @@ bool exec_arm(struct exec *x, enum exec_want want)
             uint64_t word = atomic_load_explicit(&c->word, memory_order_relaxed);
             uint32_t left = (uint32_t)(word >> 32) - (uint32_t)word;
             uint32_t low = LOW_CLAIMS * p->claim;       /* of short tasks, so much lasts until the caller has come back */
-            atomic_store_explicit(&c->low, left / 2 < low ? left / 2 : low, memory_order_relaxed);
+            p->low_set = left / 2 < low ? left / 2 : low;
+            atomic_store_explicit(&c->low, p->low_set, memory_order_relaxed);
             atomic_store(&c->want, want == EXEC_NEXT ? RING_NEXT : want == EXEC_LOW ? RING_LOW : RING_QUIET);
             if (want == EXEC_NEXT)
                 something |= proc_has_result(p);

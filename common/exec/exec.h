@@ -2,16 +2,19 @@
  * exec.h - templates, the task processes forked from them, their task rings, watchdog and obituaries: the owner's side. One code
  * for bfork-worker and for the local engine. The process side is libclient/task/.
  *
- *   owner --fork+exec--> template (the program, stopped in bfork_init; single-threaded; preload has run)
- *                           --fork--> task process (one a slot), ring in a sealed memfd shared with the owner
+ *   owner --exec--> keeper --exec--> template (the program, stopped in bfork_init; single-threaded; preload has run)
+ *                                       --fork--> task process (one a slot), ring in a sealed memfd shared with the owner
  *
  * A template and its owner talk on a socketpair (SOCK_SEQPACKET; packets in exec_packets.h); a task process and its owner through
- * the ring (ring.h) with a futex one way and the owner's eventfd the other. When the owner dies the template sees end of file and
- * kills everything; when the template dies its children get SIGKILL (PR_SET_PDEATHSIG) and are reaped by the owner's subreaper, if
- * any.
+ * the ring (ring.h) with a futex one way and the owner's eventfd the other. However one of them ends, all below it ends too: see
+ * the table in keeper/keeper.c.
  *
  * States   template: starting -> ready -> stopping -> gone; starting -> failed
  *          process:  forking -> starting (initializer) -> ready <-> busy -> stopping -> gone; any -> dead (obituary)
+ *
+ * A process is asked for when its template can take it, with two descriptors here and one there while it lives. One for which there
+ * are no descriptors, processes or memory dies unborn with BFORK_EAGAIN: it may be started later, and the others go on. The
+ * worker's core does so, after a pause; nobody raises the program's limit of open files (RLIMIT_NOFILE).
  *
  * Nothing here blocks. Everything happens in exec_step, which calls the callbacks; call it when exec_fd is readable or
  * exec_deadline has passed. Not thread-safe: the caller serializes.
@@ -37,6 +40,17 @@ struct exec_death {             /* as worker_obituary, with strings that live un
     const char *message, *function, *where, *backtrace, *output, *stage;    /* never NULL */
 };
 
+/* Whole lines, but for the last of a task and lines longer than 64 KiB. */
+struct exec_print {
+    int stream;
+    const void *bytes;
+    size_t size;
+    bool in_task;
+    uint32_t ahead;             /* in_task: the task is so many behind the first one without a result */
+    bool cut;                   /* the task's limit is reached: what it prints from here on is dropped */
+    uint64_t limit;             /* … which is so many bytes */
+};
+
 struct exec_callbacks {
     void (*template_ready)(void *ctx, void *user);
     /* stage: "exec", "load" (missing library …), "init" (no bfork_init), "preload", "arch"; text: a line for the user. The template
@@ -46,8 +60,11 @@ struct exec_callbacks {
     /* Pull what it has finished inside this callback: the handle is gone afterwards. in_task: the first task then without a result
      * was running; the others had not begun. */
     void (*proc_died)(void *ctx, void *user, const struct exec_death *d);
-    void (*output)(void *ctx, void *user, int stream, const void *bytes, size_t size,
-                   bool cut); /* user: of the process, or of the template */
+    /* user: of the process, or of the template. Comes before the result of the task can be pulled. */
+    void (*output)(void *ctx, void *user, const struct exec_print *k);
+    /* May output of this process be read now? While not, it is left in the pipe and its task waits. NULL: always. What a process
+     * leaves when it dies is told without asking. */
+    bool (*output_room)(void *ctx, void *user);
 };
 
 struct exec_config {
@@ -55,7 +72,8 @@ struct exec_config {
     void *ctx;
     const char *runner;         /* path of the installed runner; NULL: its configured place */
     const char *symbols;        /* path of bfork-symbols; NULL: its configured place */
-    uint64_t output_limit;      /* bytes on stdout and stderr of one process between two tasks' ends; 0: 16 MiB */
+    uint64_t output_limit;      /* bytes one task may print, both streams together; 0: 1 GiB. A pool's own limit may be lower */
+    bool adopt;                 /* this process is a worker: it becomes a subreaper, and all its other children are tasks' */
     bool hide_secrets;          /* worker: no_new_privs, own session, no inherited environment but PATH, HOME, LANG, TZ … */
     const char *work_dir;       /* task processes start here; NULL: the owner's */
 };
@@ -64,6 +82,8 @@ struct exec_template_spec {
     int program_fd;             /* of the executable, or -1: the runner; used by path if program_path is given */
     const char *program_path;
     struct wire_pool_spec spec; /* strings copied */
+    int fork_server; /* > 0: templates are forked by the process at the other end of this socket (see task/fork.c), not by
+                        starting a program; duplicated */
     const char *library_path;   /* put behind LD_LIBRARY_PATH; NULL: not */
     uint64_t start_limit_ms;    /* until ready; 0: 60000 */
 };
@@ -94,7 +114,8 @@ void exec_kick(struct exec_proc *p);
 uint32_t exec_retract(struct exec_proc *p, uint32_t max);       /* takes back what is not claimed, from the end */
 uint32_t exec_pending(const struct exec_proc *p);               /* pushed, without a result yet */
 
-/* Results in order of the pushes. Fills kind, count, flags, size, sum_ns, pid, lens, body; slices point into private memory of p,
+/* Results in order of the pushes, as far as they were there at the last exec_step: what their tasks printed has been told by it.
+ * Fills kind, count, flags, size, sum_ns, pid, lens, body; slices point into private memory of p,
  * checked, valid until the next exec_pull or exec_step of p. false: nothing there. Tasks in one item: consecutive and alike. */
 bool exec_pull(struct exec_proc *p, struct wire_item *item);
 

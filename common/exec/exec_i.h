@@ -10,6 +10,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "exec/exec.h"
+#include "exec/mark.h"
 #include "exec/packets.h"
 #include "exec/ring.h"
 
@@ -17,14 +18,28 @@
 #define PULL_MERGE 262144u              /* bytes of results merged into one item */
 #define PULL_TASKS 8192u
 
-enum source_kind { SOURCE_EVENT, SOURCE_SOCKET, SOURCE_OUT, SOURCE_ERR };
+enum source_kind { SOURCE_EVENT, SOURCE_SOCKET, SOURCE_LEASH, SOURCE_OUT, SOURCE_ERR };
 
-struct source { int fd; enum source_kind kind; struct exec_template *t; struct exec_proc *p; };
+#define OUTPUT_LINE 65536u              /* a longer line is told in parts */
+
+struct source {
+    int fd;
+    enum source_kind kind;
+    struct exec_template *t;
+    struct exec_proc *p;
+    /* of pipes: see output.c */
+    bool more, parked;                  /* more: not read to the end; parked: not watched, as there is no room */
+    bool marked, guessing, sure;        /* sure: what is kept was printed by task `since` */
+    uint32_t last_mark, since, blanks, patience, guess, guess_n, guess_read;
+    uint32_t n_kept, cap;
+    uint8_t *kept;                      /* owned: read and not told yet */
+};
 
 struct output {                         /* one process's stdout and stderr */
     struct source out, err;
-    uint64_t bytes;                     /* since the last task's end */
-    bool cut;
+    uint64_t bytes;                     /* of task seq, or of nobody so far */
+    uint32_t seq;
+    bool counting, cut;
     char tail[TAIL_SIZE];
     uint32_t tail_used;
 };
@@ -36,14 +51,22 @@ struct exec_template {
     struct exec *x;
     void *user;
     enum template_state state;
-    pid_t pid;
-    struct source socket;
+    pid_t keeper;                       /* our child; -1: there is none (any more) */
+    pid_t pid;                          /* as the keeper says it */
+    struct source socket, leash;
     struct output output;
     struct list procs;
+    struct list due;                    /* processes to be forked, or killed, as soon as the socket takes it */
+    uint32_t asked;                     /* SPAWNs without an answer: at most PACKET_SPAWNS */
+    bool blocked;                       /* the socket is full: its next room is waited for */
     uint64_t deadline;                  /* of the start */
-    bool hello, silent, reaped;         /* silent: stopped by the caller, no callbacks */
+    bool hello, silent;                 /* silent: stopped by the caller, no callbacks */
+    bool told;                          /* the keeper has said how the template ended */
+    int exec_error;                     /* errno of its exec */
+    bool over;                          /* its socket has ended: its keeper is waited for, until deadline */
+    bool buried;                        /* in x->ending */
     int wait_status;
-    int program_fd;                     /* owned; -1 */
+    int program_fd, fork_server;        /* owned; -1 */
     char *program_path, *library_path;  /* owned */
     struct buf *spec;                   /* owned: encoded pool specification */
     struct wire_pool_spec decoded;      /* points into spec */
@@ -73,9 +96,16 @@ struct exec_proc {
     enum proc_state state;
     uint32_t id;
     pid_t pid;
+    struct list_node due;               /* of its template */
+    bool asked;                         /* SPAWN is sent; before, it has neither ring nor descriptors */
+    bool answered;
+    bool unborn;                        /* for want of descriptors or memory */
+    bool stop_early;                    /* told to stop before it was asked for */
     struct ring ring;
     struct output output;
     struct ring_cursor task, job, result;   /* where the owner writes, writes, reads */
+    uint64_t visible, snapshot;         /* results up to here may be pulled: what their tasks printed has been read */
+    uint8_t nonce[MARK_NONCE];
     uint64_t job_tail_seen, task_freed;
     uint32_t held;                      /* bytes of the last record finished: not free yet */
     uint32_t claim;                     /* of the last push: short tasks are claimed by many */
@@ -86,6 +116,9 @@ struct exec_proc {
     uint64_t run_limit_ns;
     uint32_t limited;                   /* pushed records with a limit */
     uint64_t seen_current, seen_at, sample_at;  /* watchdog */
+    uint32_t next_seen, low_set;        /* control words as last believed, as set */
+    bool stop_asked, stuck;             /* stuck: at the last look it slept although tasks it has claimed have no results */
+    uint32_t denied;                    /* at so many looks it had claimed tasks, was awake, and did not say which of them runs */
     int kill_kind;                      /* why we killed it */
     bool violated;                      /* it wrote what it must not */
     struct err violation;
@@ -98,7 +131,11 @@ struct exec_proc {
 
 struct exec {
     struct exec_config config;
-    char *runner, *symbols, *work_dir;  /* owned */
+    char *runner, *symbols, *keeper, *work_dir;     /* owned */
+    char mark[64];                      /* in the environment of all that a worker starts; "": not a worker */
+    pid_t guard;                        /* of a worker; -1 */
+    int guard_leash;
+    struct list ending;                 /* templates that are gone, but for their keepers */
     struct list templates;
     int epoll, event;
     struct source event_source;
@@ -106,43 +143,69 @@ struct exec {
     uint64_t oom_kills;
     uint32_t changes;                   /* of the lists of templates and processes: loops start again */
     struct list graves_t, graves_p;
+    uint64_t check_at;                  /* then the control words of processes that have tasks are looked at */
     uint64_t now;
 };
 
 /* exec.c */
 int exec_watch(struct exec *x, struct source *s);
+void exec_watch_room(struct exec *x, struct source *s, bool on);
 void exec_unwatch(struct exec *x, struct source *s);
-void output_init(struct output *o, struct exec_template *t, struct exec_proc *p);
-int output_pipe(struct exec *x, struct source *s, int *ret_write, struct err *e);
-void output_read(struct exec *x, struct output *o, struct source *s);
-void output_close(struct exec *x, struct output *o);
 const char *exec_find(const char *name, char *path, size_t size);     /* an installed helper, or the build tree's */
 
+/* output.c */
+void output_init(struct output *o, struct exec_template *t, struct exec_proc *p);
+int output_pipe(struct exec *x, struct source *s, int *ret_write, struct err *e);
+void output_read(struct exec *x, struct source *s, bool last);      /* last: all of it, whether there is room or not */
+void output_resume(struct exec *x, struct source *s);               /* there may be room again */
+void output_settle(struct exec_proc *p);
+void output_close(struct exec *x, struct output *o);
+
 /* spawn_linux.c */
-struct spawn { const char *path; int program_fd; char *const *argv, *const *env; int socket, out, err; bool session, die_with_us; };
-int spawn_process(const struct spawn *s, pid_t *ret_pid);           /* 0, or errno of what failed */
+struct spawn { const char *path; char *const *argv, *const *env; int out, err, socket, leash, program_fd; bool session; };
+int spawn_process(const struct spawn *s, pid_t *ret_pid);           /* a keeper; 0, or errno of what failed */
+
+/* kept.c: the owner's side of keepers */
+int kept_guard(struct exec *x, struct err *e);                      /* makes this process a worker: subreaper, mark, guard */
+void kept_leave(struct exec *x);                                    /* waits for keepers that still kill, but not for ever */
+int kept_spawn(struct exec_template *t, char *const *argv, char *const *env, int socket, int out, int err);     /* errno */
+void kept_end(struct exec_template *t);                             /* the order to kill everything below the keeper */
+bool kept_hear(struct exec_template *t); /* what the leash says; true: the keeper has ended, and is reaped */
+bool kept_wait(struct exec_template *t, uint64_t until);            /* the same, but waits */
+
+/* spawn_forked.c */
+int spawn_forked(int server, int socket, int out, int err, int leash, pid_t *ret_keeper);   /* 0, or errno of what failed */
 
 /* template.c */
 void template_launch(struct exec_template *t);
 void template_packet(struct exec_template *t);
+void template_flush(struct exec_template *t);                       /* sends what is due, as far as the socket takes it */
+void template_leash(struct exec_template *t);
 void template_gone(struct exec_template *t);
 void template_step(struct exec_template *t);
 void template_kill(struct exec_template *t);
 int template_solo(struct exec_template *like, struct exec_proc *p, struct err *e);
 
 /* proc.c, push.c, pull.c */
-void proc_attach(struct exec_proc *p);                              /* sends SPAWN */
+void proc_due(struct exec_proc *p, bool first);
+void proc_undue(struct exec_proc *p);
+int proc_send(struct exec_proc *p);         /* SPAWN or KILL; 0, -EAGAIN: not now, else it is its end, which the next step tells */
 void proc_step(struct exec_proc *p);                                /* its state, as the ring says it */
 void proc_dead(struct exec_proc *p, const struct packet *obituary); /* packet_type DIED */
 void proc_unlink(struct exec_proc *p);                              /* to the graves */
 void proc_free(struct exec_proc *p);
 void proc_violates(struct exec_proc *p, const char *what);
+void proc_last_words(struct exec_proc *p);                          /* all output is read, all results are visible */
 void pushed_finished(struct exec_proc *p);                          /* the first record in `pushed` */
 bool proc_has_result(const struct exec_proc *p);
 
 /* death.c */
 void death_report(struct exec_proc *p, const struct packet *obituary);
 uint64_t death_oom_count(void);
+
+/* watch.c */
+#define CHECK_NS (200 * CLOCK_MS)
+void watch_words(struct exec_proc *p);
 
 /* watchdog.c */
 void watchdog_step(struct exec_proc *p, uint64_t now);

@@ -84,7 +84,46 @@ static bool module_named(const char *name, struct module *m)
     return s.is_found;
 }
 
+bool object_is_system(const char *path)
+{
+    static const char *const names[] = { "libc.so",  "libm.so", "libpthread.so", "libdl.so",   "librt.so",
+                                         "ld-linux", "ld-musl", "linux-vdso",    "libgcc_s.so" };
+    const char *base = base_name(path);
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strncmp(base, names[i], strlen(names[i])) == 0)
+            return true;
+    return false;
+}
+
+struct each_data { void (*each)(void *ctx, const struct object_data *data); void *ctx; };
+
+static int tell_data(struct dl_phdr_info *i, size_t size, void *ctx)
+{
+    const struct each_data *e = ctx;
+    struct object_data d = { .path = is_program(i) ? "" : i->dlpi_name, .base = i->dlpi_addr };
+
+    (void)size;
+    for (unsigned k = 0; k < i->dlpi_phnum && d.n < sizeof(d.parts) / sizeof(d.parts[0]); k++) {
+        const ElfW(Phdr) *h = &i->dlpi_phdr[k];
+        uintptr_t from = d.base + h->p_vaddr;
+        if (h->p_type == PT_LOAD && h->p_flags & PF_W)
+            d.parts[d.n++] = (struct object_part){ from, from + h->p_memsz, from + h->p_filesz };
+    }
+    if (!object_is_system(d.path))
+        e->each(e->ctx, &d);
+    return 0;
+}
+
+void object_each_data(void (*each)(void *ctx, const struct object_data *data), void *ctx)
+{
+    struct each_data e = { each, ctx };
+    dl_iterate_phdr(tell_data, &e);
+}
+
 /* ---- identity ---- */
+
+#define SEGMENTS_MAX 128u               /* program headers that count */
 
 static uint64_t mix(uint64_t h, uint64_t v)
 {
@@ -93,20 +132,30 @@ static uint64_t mix(uint64_t h, uint64_t v)
     return h;
 }
 
-/* Not a cryptographic digest: it tells builds apart, it does not keep anybody out. */
-static void layout_of(const struct module *m, uint8_t out[WIRE_DIGEST])
+void object_layout(const struct object_segment *s, size_t n, uint8_t out[WIRE_DIGEST])
 {
     uint64_t h[4] = { 0xcbf29ce484222325ull, 0x9e3779b97f4a7c15ull, 0xbf58476d1ce4e5b9ull, 0x94d049bb133111ebull };
 
-    for (unsigned i = 0; i < m->n; i++) {
-        const ElfW(Phdr) *p = &m->ph[i];
-        const uint64_t v[] = { p->p_type, p->p_flags, p->p_offset, p->p_vaddr, p->p_filesz, p->p_memsz, p->p_align };
+    for (size_t i = 0; i < n; i++) {
+        const uint64_t v[] = { s[i].type, s[i].flags, s[i].offset, s[i].vaddr, s[i].filesz, s[i].memsz, s[i].align };
         for (size_t k = 0; k < sizeof(v) / sizeof(v[0]); k++)
             for (int lane = 0; lane < 4; lane++)
                 h[lane] = mix(h[lane], v[k] ^ (h[lane] >> (23 + lane)));
     }
     for (unsigned i = 0; i < WIRE_DIGEST; i++)
         out[i] = (uint8_t)(h[i / 8] >> 8 * (i % 8));
+}
+
+static void layout_of(const struct module *m, uint8_t out[WIRE_DIGEST])
+{
+    struct object_segment s[SEGMENTS_MAX];
+    size_t n = m->n < SEGMENTS_MAX ? m->n : SEGMENTS_MAX;
+
+    for (size_t i = 0; i < n; i++) {
+        const ElfW(Phdr) *p = &m->ph[i];
+        s[i] = (struct object_segment){ p->p_type, p->p_flags, p->p_offset, p->p_vaddr, p->p_filesz, p->p_memsz, p->p_align };
+    }
+    object_layout(s, n, out);
 }
 
 static uint32_t build_id_of(const struct module *m, uint8_t out[64])
@@ -222,18 +271,6 @@ static bool is_function(const struct module *m, uintptr_t address)
     return dladdr((void *)address, &d) && (uintptr_t)d.dli_saddr == address;
 }
 
-static bool is_system(const char *path)
-{
-    static const char *const names[] = { "libc.so",  "libm.so", "libpthread.so", "libdl.so",   "librt.so",
-                                         "ld-linux", "ld-musl", "linux-vdso",    "libgcc_s.so" };
-    const char *base = base_name(path);
-
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (strncmp(base, names[i], strlen(names[i])) == 0)
-            return true;
-    return false;
-}
-
 int object_function(object_pointer *pointer, struct object_fn *out, struct err *e)
 {
     uintptr_t address = (uintptr_t)pointer;
@@ -251,7 +288,7 @@ int object_function(object_pointer *pointer, struct object_fn *out, struct err *
                        (void *)address);
     if (dladdr((void *)address, &d) && d.dli_sname && (uintptr_t)d.dli_saddr == address)
         snprintf(out->symbol, sizeof(out->symbol), "%s", d.dli_sname);
-    if (is_system(m.name))
+    if (object_is_system(m.name))
         return err_set(e, BFORK_EINVAL, "%s is a function of the system library %s: call it from a function of your own",
                        out->symbol[0] ? out->symbol : "the function", base_name(m.name));
     if (!is_function(&m, address))

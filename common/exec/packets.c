@@ -10,7 +10,7 @@
 
 union control { struct cmsghdr align; char room[CMSG_SPACE(sizeof(int) * PACKET_FDS)]; };
 
-int packet_send(int fd, const struct packet *p, const int *fds, int n_fds)
+int packet_send(int fd, const struct packet *p, const int *fds, int n_fds, bool wait)
 {
     union control c;
     struct iovec v = { (void *)(uintptr_t)p, offsetof(struct packet, text) + strnlen(p->text, PACKET_TEXT - 1) + 1 };
@@ -28,7 +28,7 @@ int packet_send(int fd, const struct packet *p, const int *fds, int n_fds)
         memcpy(CMSG_DATA(h), fds, sizeof(int) * (size_t)n_fds);
     }
     do
-        n = sendmsg(fd, &m, MSG_NOSIGNAL);
+        n = sendmsg(fd, &m, MSG_NOSIGNAL | (wait ? 0 : MSG_DONTWAIT));
     while (n < 0 && errno == EINTR);
     return n < 0 ? -errno : 0;
 }
@@ -62,9 +62,9 @@ int packet_recv(int fd, struct packet *p, int fds[PACKET_FDS], bool wait)
     for (int i = 0; i < PACKET_FDS; i++)
         fds[i] = -1;
     memset(p, 0, sizeof(*p));
-    do
+    do      /* a peer that ended with packets unread is told first, once, as a reset; then comes what it had said */
         n = recvmsg(fd, &m, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
-    while (n < 0 && errno == EINTR);
+    while (n < 0 && (errno == EINTR || errno == ECONNRESET));
     if (n < 0)
         return -errno;
     if (n == 0)

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -54,8 +55,6 @@ int exec_proc_start(struct exec_template *t, void *user, struct exec_proc **ret,
         rc = err_set(e, BFORK_ENOMEM, "out of memory");
         goto fail;
     }
-    if ((rc = ring_new(&p->ring, e)) < 0)
-        goto fail;
     p->task.size = RING_TASKS;
     p->job.size = RING_JOBS;
     p->result.size = RING_RESULTS;
@@ -65,7 +64,7 @@ int exec_proc_start(struct exec_template *t, void *user, struct exec_proc **ret,
     list_push_back(&t->procs, &p->node);
     t->x->changes++;
     if (t->state == TEMPLATE_READY && !t->threads)
-        proc_attach(p);
+        proc_due(p, false);
     *ret = p;
     return 0;
 fail:
@@ -73,26 +72,86 @@ fail:
     return rc;
 }
 
-/* The process comes into being: four descriptors go to its template. Failures are deaths of the process. */
-void proc_attach(struct exec_proc *p)
-{
-    struct exec_template *t = p->solo ? p->solo : p->t;
-    struct packet k = { .type = PACKET_SPAWN, .id = p->id };
-    int fds[PACKET_FDS] = { p->ring.fd, p->x->event, -1, -1 };
-    struct err e = { 0 };
-    int rc;
+static struct exec_template *template_of(const struct exec_proc *p) { return p->solo ? p->solo : p->t; }
 
-    if (output_pipe(p->x, &p->output.out, &fds[2], &e) < 0 || output_pipe(p->x, &p->output.err, &fds[3], &e) < 0)
-        rc = -EMFILE;
+void proc_due(struct exec_proc *p, bool first)
+{
+    struct exec_template *t = template_of(p);
+
+    if (list_in(&p->due))
+        list_remove(&t->due, &p->due);
+    if (first)
+        list_push_front(&t->due, &p->due);
     else
-        rc = packet_send(t->socket.fd, &k, fds, PACKET_FDS);
+        list_push_back(&t->due, &p->due);
+    template_flush(t);
+}
+
+void proc_undue(struct exec_proc *p)
+{
+    if (list_in(&p->due))
+        list_remove(&template_of(p)->due, &p->due);
+}
+
+/* It never came into being: for want of descriptors or memory, which may be there later. */
+static void proc_unborn(struct exec_proc *p, const char *why)
+{
+    ring_close(&p->ring);
+    output_close(p->x, &p->output);
+    p->unborn = true;
+    proc_violates(p, why);
+}
+
+static int make_ring(struct exec_proc *p, struct err *e)
+{
+    int rc = ring_new(&p->ring, e);
+
+    if (rc < 0)
+        return rc;
+    if (getrandom(p->nonce, MARK_NONCE, 0) != MARK_NONCE)
+        return err_errno(e, BFORK_ENOMEM, errno, "no random numbers");
+    p->nonce[0] = MARK_FIRST;
+    memcpy(p->ring.control->nonce, p->nonce, MARK_NONCE);
+    atomic_store(&p->ring.control->attentive[0], 1);
+    atomic_store(&p->ring.control->attentive[1], 1);
+    return 0;
+}
+
+/* The process comes into being: four descriptors go to its template. */
+static int send_spawn(struct exec_proc *p)
+{
+    struct exec_template *t = template_of(p);
+    struct packet k = { .type = PACKET_SPAWN, .id = p->id };
+    int fds[PACKET_FDS] = { -1, p->x->event, -1, -1 };
+    struct err e = { 0 };
+    int rc = -EMFILE;
+
+    if (make_ring(p, &e) == 0 && output_pipe(p->x, &p->output.out, &fds[2], &e) == 0 &&
+        output_pipe(p->x, &p->output.err, &fds[3], &e) == 0) {
+        fds[0] = p->ring.fd;
+        rc = packet_send(t->socket.fd, &k, fds, PACKET_FDS, false);
+    }
     for (int i = 2; i < PACKET_FDS; i++)
         if (fds[i] >= 0)
             close(fds[i]);
-    if (rc == 0)
+    if (rc == 0) {
         ring_forget_fd(&p->ring);
-    else if (rc != -EPIPE && rc != -ECONNRESET)     /* those: the socket's end is reported soon */
-        proc_violates(p, e.code ? e.text : strerror(-rc));
+        p->asked = true;
+        t->asked++;
+    } else if (rc == -EAGAIN) {                     /* anew when there is room: nothing is held meanwhile */
+        ring_close(&p->ring);
+        output_close(p->x, &p->output);
+    } else if (rc != -EPIPE && rc != -ECONNRESET) { /* those: the socket's end is reported soon */
+        proc_unborn(p, e.code ? e.text : strerror(-rc));
+    }
+    return rc;
+}
+
+int proc_send(struct exec_proc *p)
+{
+    struct packet k = { .type = PACKET_KILL, .id = p->id };
+
+    return p->asked ? packet_send(template_of(p)->socket.fd, &k, NULL, 0, false) : send_spawn(p);
 }
 
 /* Out of every list; freed at the end of the step. */
@@ -104,6 +163,9 @@ void proc_unlink(struct exec_proc *p)
         return;
     p->state = PROC_GONE;
     p->x->changes++;
+    proc_undue(p);
+    if (p->asked && !p->answered)
+        template_of(p)->asked--;
     output_close(p->x, &p->output);
     list_remove(&p->t->procs, &p->node);
     list_push_back(&p->x->graves_p, &p->node);
@@ -128,17 +190,17 @@ void proc_violates(struct exec_proc *p, const char *what)
 
 void exec_proc_kill(struct exec_proc *p, int kind)
 {
-    struct packet k = { .type = PACKET_KILL, .id = p->id };
-
     if (p->state == PROC_DEAD || p->state == PROC_GONE)
         return;
     p->kill_kind = kind;
     if (p->solo)
         template_kill(p->solo);
-    else if (p->t->state == TEMPLATE_READY && p->ring.fd < 0)
-        packet_send(p->t->socket.fd, &k, NULL, 0);
-    else
+    else if (p->asked)
+        proc_due(p, true);
+    else {
+        proc_undue(p);
         proc_violates(p, "killed before it was forked");
+    }
 }
 
 void exec_proc_stop(struct exec_proc *p)
@@ -149,6 +211,12 @@ void exec_proc_stop(struct exec_proc *p)
         return;
     if (p->state == PROC_READY)
         p->state = PROC_STOPPING;
+    if (!p->asked) {
+        proc_undue(p);
+        p->stop_early = true;
+        return;
+    }
+    p->stop_asked = true;
     atomic_store(&c->stop, 1);
     ring_wake(c);
 }
@@ -162,9 +230,9 @@ void proc_step(struct exec_proc *p)
     const struct exec_callbacks *cb = p->x->config.callbacks;
     struct ring_control *c = p->ring.control;
 
-    if (p->violated && p->state != PROC_DEAD) {
-        if (p->ring.fd >= 0) {                      /* it was never handed over */
-            struct packet died = { .type = PACKET_DIED, .code = BFORK_CRASHED };
+    if ((p->violated || p->stop_early) && p->state != PROC_DEAD) {
+        if (!p->asked) {
+            struct packet died = { .type = PACKET_DIED, .code = p->unborn ? BFORK_EAGAIN : BFORK_CRASHED };
             snprintf(died.text, sizeof(died.text), "%s", p->violation.text);
             proc_dead(p, &died);
         } else if (!p->kill_kind) {
@@ -179,13 +247,21 @@ void proc_step(struct exec_proc *p)
     }
 }
 
+void proc_last_words(struct exec_proc *p)
+{
+    if (!p->asked)
+        return;
+    output_read(p->x, &p->output.out, true);
+    output_read(p->x, &p->output.err, true);
+    p->visible = atomic_load_explicit(&p->ring.control->result_head, memory_order_acquire);
+}
+
 void proc_dead(struct exec_proc *p, const struct packet *obituary)
 {
 
     if (p->state == PROC_DEAD || p->state == PROC_GONE)
         return;
-    output_read(p->x, &p->output, &p->output.out);
-    output_read(p->x, &p->output, &p->output.err);
+    proc_last_words(p);
     p->state = PROC_DEAD;
     death_report(p, obituary);
     if (p->state != PROC_GONE)

@@ -19,10 +19,15 @@ static struct pushed *first_pushed(const struct exec_proc *p) { return &p->pushe
 
 static uint64_t published(const struct exec_proc *p)
 {
-    return atomic_load_explicit(&p->ring.control->result_head, memory_order_acquire) - p->result.pos;
+    return p->visible - p->result.pos;
 }
 
-bool proc_has_result(const struct exec_proc *p) { return !p->violated && published(p) != 0; }
+/* Results whose output waits for room are none yet: the room is what brings the owner back. */
+bool proc_has_result(const struct exec_proc *p)
+{
+    return !p->violated && p->asked && !p->output.out.more && !p->output.err.more
+           && atomic_load_explicit(&p->ring.control->result_head, memory_order_acquire) != p->result.pos;
+}
 
 void pushed_finished(struct exec_proc *p)
 {
@@ -44,8 +49,6 @@ static void account(struct exec_proc *p, uint32_t done)
     p->held = 0;
     e->done += done;
     p->expected += done;
-    p->output.bytes = 0;
-    p->output.cut = false;
     if (e->done == e->count)
         pushed_finished(p);
 }
@@ -151,12 +154,13 @@ static void release(struct exec_proc *p)
 
 bool exec_pull(struct exec_proc *p, struct wire_item *item)
 {
-    uint64_t available = published(p);
+    uint64_t available;
     bool unfinished = false;
     struct checked k;
 
-    if (p->violated)
+    if (p->violated || !p->asked)
         return false;
+    available = published(p);
     if (available == 0) {
         if (p->state != PROC_DEAD || p->harvested)
             return false;
@@ -174,6 +178,7 @@ bool exec_pull(struct exec_proc *p, struct wire_item *item)
     if (k.done == 0)
         return false;
     uint32_t job = first_pushed(p)->job;
+    output_settle(p);
     if (!take(p, &k, 0))
         return false;
     memset(item, 0, sizeof(*item));

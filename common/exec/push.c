@@ -31,18 +31,18 @@ static int pushed_grow(struct exec_proc *p)
     return 0;
 }
 
-static bool is_open(const struct exec_proc *p) { return p->state < PROC_STOPPING && !p->violated; }
+static bool is_open(const struct exec_proc *p) { return p->state < PROC_STOPPING && p->asked && !p->violated; }
 
 int exec_push_job(struct exec_proc *p, uint32_t job, const void *spec, size_t size)
 {
     struct ring_control *c = p->ring.control;
     uint32_t need = (uint32_t)RING_ROUND(sizeof(struct ring_job) + size);
-    uint64_t tail = atomic_load_explicit(&c->job_tail, memory_order_acquire);
     struct wire_job_spec decoded;
     struct proc_job *known;
 
     if (!is_open(p) || size > WIRE_SPEC_MAX)
         return BFORK_EINVAL;
+    uint64_t tail = atomic_load_explicit(&c->job_tail, memory_order_acquire);
     if (tail - p->job_tail_seen > p->job.pos - p->job_tail_seen) {
         proc_violates(p, "it wrote over the control words of its task ring");
         return BFORK_EAGAIN;
@@ -139,6 +139,8 @@ uint32_t exec_push(struct exec_proc *p, uint32_t job, const struct wire_item *it
     p->pushed_n++;
     if (p->run_limit_ns && p->limited++ == 0)
         p->sample_at = p->x->now;
+    if (p->limit == p->expected && p->x->check_at <= p->x->now)
+        p->x->check_at = p->x->now + CHECK_NS;
     p->limit += n;
     ring_advance(&p->task, bytes);
     atomic_fetch_add(&p->ring.control->word, (uint64_t)n << 32);    /* publishes; what overflows falls off */
@@ -149,6 +151,8 @@ uint32_t exec_push(struct exec_proc *p, uint32_t job, const struct wire_item *it
 
 void exec_kick(struct exec_proc *p)
 {
+    if (!p->asked)
+        return;
     atomic_thread_fence(memory_order_seq_cst);
     ring_wake(p->ring.control);
 }
@@ -165,15 +169,17 @@ static void unwrite(struct exec_proc *p, struct pushed *last)
 
 uint32_t exec_retract(struct exec_proc *p, uint32_t max)
 {
-    _Atomic uint64_t *word = &p->ring.control->word;
-    uint64_t old = atomic_load(word), new_word;
+    _Atomic uint64_t *word;
+    uint64_t old, new_word;
     uint32_t n, left;
 
-    if (p->state == PROC_DEAD || p->violated)
+    if (p->state == PROC_DEAD || p->violated || !p->asked)
         return 0;
+    word = &p->ring.control->word;
+    old = atomic_load(word);
     do {
         uint32_t next = (uint32_t)old, limit = (uint32_t)(old >> 32);
-        if (limit != p->limit || next - p->expected > limit - p->expected) {
+        if (limit != p->limit || next - p->expected > limit - p->expected || next - p->next_seen > limit - p->next_seen) {
             proc_violates(p, "it wrote over the control words of its task ring");
             return 0;
         }

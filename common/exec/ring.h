@@ -16,6 +16,7 @@
 #define EXEC_RING_H
 
 #include "base/err.h"
+#include "exec/mark.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -29,6 +30,7 @@
 #define RING_ALIGN 16u
 #define RING_FLUSH 65536u               /* bytes of results after which a block's record is published */
 #define RING_FRAMES 48
+#define RING_OVERFLOW 0x0f10            /* the stack was full */
 #define RING_ROUND(n) (((n) + (RING_ALIGN - 1)) & ~(uint64_t)(RING_ALIGN - 1))
 
 enum ring_state { RING_NEW, RING_READY, RING_INIT_FAILED, RING_STOPPED, RING_BROKEN };
@@ -39,7 +41,7 @@ struct ring_frame { uint64_t pc, offset; uint32_t path; uint32_t reserved; };   
 
 struct ring_obituary {                  /* written by the process in its last moments, completed by its template */
     _Atomic int32_t signal;             /* last written by the process; 0: none */
-    int32_t sig_code;
+    int32_t sig_code;                   /* of siginfo, or RING_OVERFLOW */
     uint64_t address;
     int32_t n_frames;
     uint32_t paths_used;
@@ -55,6 +57,8 @@ struct ring_control {
     _Atomic uint64_t result_tail;                   /* owner */
     _Atomic uint32_t want, low;                     /* owner sets, process clears */
     _Atomic uint32_t stop;                          /* owner */
+    _Atomic uint32_t attentive[2];                  /* owner: mark the end of every task on stdout, stderr */
+    uint8_t nonce[MARK_NONCE];                      /* owner, before the process is there */
     _Alignas(64) _Atomic uint64_t job_tail;         /* process */
     _Atomic uint64_t result_head;                   /* process */
     _Atomic uint32_t sleeping;                      /* process sets, owner clears; the futex */

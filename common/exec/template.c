@@ -113,20 +113,28 @@ static int make_environment(const struct exec_template *t, struct words *w)
         if (n > 0 && (size_t)n < sizeof(path))
             rc = words_put(w, path, (size_t)n);
     }
+    if (rc == 0 && t->x->mark[0])
+        rc = words_put(w, t->x->mark, strlen(t->x->mark));
     return rc ? rc : words_put(w, TASK_FD_VARIABLE "=3", sizeof(TASK_FD_VARIABLE) + 1);
 }
 
+/* Of the keeper: in front of the program's own. */
 static int make_arguments(const struct exec_template *t, struct words *w)
 {
     const struct wire_bin *argv = &t->decoded.argv;
-    int rc = 0;
+    int rc = words_add(w, strdup("bfork-keeper"));
+    size_t before;
+
+    if (rc == 0 && (rc = words_add(w, strdup(t->x->config.hide_secrets ? "s" : "g"))) == 0)
+        rc = words_add(w, strdup(t->program_path ? t->program_path : ""));
+    before = w->n;
 
     for (uint32_t at = 0; at < argv->n && rc == 0;) {
         size_t n = strnlen((const char *)argv->p + at, argv->n - at);
         rc = words_add(w, strndup((const char *)argv->p + at, n));
         at += (uint32_t)n + 1;
     }
-    return rc || w->n ? rc : words_add(w, strdup(t->name));
+    return rc || w->n > before ? rc : words_add(w, strdup(t->name));
 }
 
 /* ---- start ---- */
@@ -146,13 +154,16 @@ static int send_setup(struct exec_template *t)
     head.hide_secrets = x->config.hide_secrets;
     head.solo = t->solo != NULL;
     snprintf(head.symbols, sizeof(head.symbols), "%s", x->symbols);
-    snprintf(head.work_dir, sizeof(head.work_dir), "%s", x->work_dir ? x->work_dir : "");
+    if (t->decoded.cwd.n)
+        snprintf(head.work_dir, sizeof(head.work_dir), "%.*s", (int)t->decoded.cwd.n, t->decoded.cwd.p);
+    else
+        snprintf(head.work_dir, sizeof(head.work_dir), "%s", x->work_dir ? x->work_dir : "");
     int rc = 0;
     if (write(fd, &head, sizeof(head)) != (ssize_t)sizeof(head) ||
         write(fd, t->spec->data, t->spec->size) != (ssize_t)t->spec->size)
         rc = -EIO;
     else
-        rc = packet_send(t->socket.fd, &p, &fd, 1);
+        rc = packet_send(t->socket.fd, &p, &fd, 1, false);
     close(fd);
     return rc;
 }
@@ -170,7 +181,20 @@ static void exec_failed(struct exec_template *t, int error)
         }
     }
     snprintf(text, sizeof(text), "cannot start %s: %s", t->name, strerror(error));
-    fail_later(t, stage, BFORK_REFUSED, text);
+    fail_later(t, stage, err_passes(error) ? BFORK_EAGAIN : BFORK_REFUSED, text);
+}
+
+static void keeper_failed(struct exec_template *t, int error)
+{
+    char text[1024];
+
+    if (t->fork_server >= 0) {
+        exec_failed(t, error);
+        return;
+    }
+    snprintf(text, sizeof(text), error == ENOENT || error == EACCES ? "cannot start %s, a part of Broadfork: %s; install it again" :
+             "cannot start %s: %s", t->x->keeper, strerror(error));
+    fail_later(t, "exec", BFORK_REFUSED, text);
 }
 
 void template_launch(struct exec_template *t)
@@ -195,11 +219,8 @@ void template_launch(struct exec_template *t)
         fail_later(t, "exec", BFORK_ENOMEM, strerror(-rc));
         goto done;
     }
-    struct spawn s = { t->program_path,        t->program_fd,         argv.v, env.v, pair[1], out, err,
-                       x->config.hide_secrets, x->config.hide_secrets };
-    rc = spawn_process(&s, &t->pid);
-    if (rc)
-        exec_failed(t, rc);
+    if ((rc = kept_spawn(t, argv.v, env.v, pair[1], out, err)))
+        keeper_failed(t, rc);
     else if ((rc = send_setup(t)) < 0 && rc != -EPIPE && rc != -ECONNRESET)
         fail_later(t, "exec", BFORK_ENOMEM, strerror(-rc));
 done:
@@ -225,9 +246,11 @@ static int start(struct exec *x, const struct exec_template_spec *s, void *user,
     t->x = x;
     t->user = user;
     t->solo = solo;
-    t->program_fd = t->pid = -1;
-    t->socket = (struct source){ -1, SOURCE_SOCKET, t, NULL };
+    t->program_fd = t->fork_server = t->keeper = t->pid = -1;
+    t->socket = (struct source){ .fd = -1, .kind = SOURCE_SOCKET, .t = t };
+    t->leash = (struct source){ .fd = -1, .kind = SOURCE_LEASH, .t = t };
     list_init(&t->procs);
+    list_init(&t->due);
     output_init(&t->output, t, NULL);
     t->start_limit_ms = s->start_limit_ms ? s->start_limit_ms : 60000;
     t->deadline = clock_now() + t->start_limit_ms * CLOCK_MS;
@@ -238,9 +261,11 @@ static int start(struct exec *x, const struct exec_template_spec *s, void *user,
         t->program_fd = fcntl(s->program_fd, F_DUPFD_CLOEXEC, 5);
     else
         t->program_path = strdup(x->runner);
+    if (s->fork_server > 0)
+        t->fork_server = fcntl(s->fork_server, F_DUPFD_CLOEXEC, 5);
     t->library_path = s->library_path ? strdup(s->library_path) : NULL;
-    if (!t->spec || (!t->program_path && t->program_fd < 0) || (s->library_path && !t->library_path)
-        || wire_pool_spec_decode(t->spec->data, t->spec->size, &t->decoded, &mine) < 0)
+    if (!t->spec || (s->fork_server > 0 && t->fork_server < 0) || (!t->program_path && t->program_fd < 0) ||
+        (s->library_path && !t->library_path) || wire_pool_spec_decode(t->spec->data, t->spec->size, &t->decoded, &mine) < 0)
         goto fail;
     if (t->decoded.program_name.n)
         snprintf(t->name, sizeof(t->name), "%.*s", (int)t->decoded.program_name.n, t->decoded.program_name.p);
@@ -256,6 +281,8 @@ fail:
     free(t->library_path);
     if (t->program_fd >= 0)
         close(t->program_fd);
+    if (t->fork_server >= 0)
+        close(t->fork_server);
     free(t);
     return mine.code ? err_set(e, mine.code, "%s", mine.text)
                      : err_set(e, BFORK_ENOMEM, "cannot keep the pool's specification: out of memory, or it is too large");
@@ -269,62 +296,35 @@ int exec_template_start(struct exec *x, const struct exec_template_spec *s, void
 /* A template of its own for one process: its program starts threads, which do not survive a fork. */
 int template_solo(struct exec_template *like, struct exec_proc *p, struct err *e)
 {
-    struct exec_template_spec s = { .program_fd = like->program_fd, .program_path = like->program_path, .spec = like->decoded,
-                                    .library_path = like->library_path, .start_limit_ms = like->start_limit_ms };
+    struct exec_template_spec s = { .program_fd = like->program_fd,
+                                    .program_path = like->program_path,
+                                    .spec = like->decoded,
+                                    .fork_server = like->fork_server,
+                                    .library_path = like->library_path,
+                                    .start_limit_ms = like->start_limit_ms };
     return start(like->x, &s, NULL, p, &p->solo, e);
 }
 
 /* ---- end ---- */
 
-static void reap(struct exec_template *t, bool wait)
-{
-    pid_t rc;
+void template_kill(struct exec_template *t) { kept_end(t); }
 
-    if (t->pid <= 0 || t->reaped)
-        return;
-    do
-        rc = waitpid(t->pid, &t->wait_status, wait ? 0 : WNOHANG);
-    while (rc < 0 && errno == EINTR);
-    if (rc == 0)
-        return;
-    if (rc < 0)
-        t->wait_status = 0;             /* somebody else has reaped it, or SIGCHLD is ignored */
-    t->reaped = true;
-}
-
-void template_kill(struct exec_template *t)
-{
-    if (t->pid > 0 && !t->reaped) {
-        kill(-t->pid, SIGKILL);
-        kill(t->pid, SIGKILL);
-    }
-}
-
-/* What is left of the groups of its task processes, when it cannot kill them itself any more. */
-static void kill_groups(struct exec_template *t)
-{
-    for (LIST_EACH(&t->procs, n)) {
-        struct exec_proc *p = LIST_ENTRY(n, struct exec_proc, node);
-        if (p->pid > 0 && p->state != PROC_DEAD)
-            kill(-p->pid, SIGKILL);
-    }
-}
-
+/* Its keeper may still be killing what it had started: the struct stays until that has ended. */
 void template_gone(struct exec_template *t)
 {
     if (t->state == TEMPLATE_GONE)
         return;
     t->state = TEMPLATE_GONE;
     t->x->changes++;
-    kill_groups(t);
     while (!list_empty(&t->procs))
         proc_unlink(LIST_ENTRY(list_first(&t->procs), struct exec_proc, node));
     exec_unwatch(t->x, &t->socket);
     template_kill(t);
-    reap(t, true);
     output_close(t->x, &t->output);
     if (t->program_fd >= 0)
         close(t->program_fd);
+    if (t->fork_server >= 0)
+        close(t->fork_server);
     list_remove(&t->x->templates, &t->node);
     list_push_back(&t->x->graves_t, &t->node);
 }
@@ -340,11 +340,10 @@ void exec_template_stop(struct exec_template *t)
         proc_unlink(p);                 /* takes its own template with it, if it has one */
     }
     exec_unwatch(t->x, &t->socket);
-    uint64_t until = clock_now() + 2 * CLOCK_SEC;
     if (t->state == TEMPLATE_READY)
-        while (reap(t, false), t->pid > 0 && !t->reaped && clock_now() < until)
-            usleep(200);
+        kept_wait(t, clock_now() + 2 * CLOCK_SEC);
     template_gone(t);
+    kept_wait(t, clock_now() + 2 * CLOCK_SEC);
 }
 
 static void report_failure(struct exec_template *t, const char *stage, int code, const char *text)
@@ -354,6 +353,8 @@ static void report_failure(struct exec_template *t, const char *stage, int code,
     struct exec_proc *solo = t->solo;
 
     t->state = TEMPLATE_FAILED;
+    for (LIST_EACH(&t->procs, n))
+        proc_last_words(LIST_ENTRY(n, struct exec_proc, node));
     if (solo) {
         struct packet died = { .type = PACKET_DIED, .code = code };
         snprintf(died.text, sizeof(died.text), "%s", text);
@@ -385,9 +386,8 @@ static void report_end(struct exec_template *t)
     const char *stage = t->hello ? "preload" : "init", *found;
     struct output *o = &t->output;
 
-    output_read(t->x, o, &o->out);
-    output_read(t->x, o, &o->err);
-    reap(t, true);
+    output_read(t->x, &o->out, true);
+    output_read(t->x, &o->err, true);
     bool words = last_line_of(t, line, sizeof(line));
     if (!t->hello && WIFEXITED(t->wait_status) && WEXITSTATUS(t->wait_status) == 127 && words) {
         found = elf_loader_said(line, why, sizeof(why));
@@ -407,35 +407,57 @@ static void report_end(struct exec_template *t)
             text, sizeof(text),
             "main of %s did not call bfork_init before it ended with status %d: make bfork_init (&argc, &argv) its first line%s%s",
             t->name, WEXITSTATUS(t->wait_status), words ? "; its last words: " : "", words ? line : "");
-    report_failure(t, stage, t->hello ? BFORK_REFUSED : BFORK_ENOINIT, text);
+    if (WIFSIGNALED(t->wait_status) && WTERMSIG(t->wait_status) == SIGKILL)
+        report_failure(t, stage, BFORK_EAGAIN, text);       /* by somebody else: its own doing has other signals */
+    else
+        report_failure(t, stage, t->hello ? BFORK_REFUSED : BFORK_ENOINIT, text);
 }
 
-static void socket_ended(struct exec_template *t)
+/* It is no more, and nothing that it had started. */
+static void conclude(struct exec_template *t)
 {
     char text[512];
 
+    t->over = false;
     if (t->failure.code)
         return;                         /* already known, and better: the step says it */
+    if (t->exec_error) {
+        exec_failed(t, t->exec_error);
+        return;
+    }
+    if (!t->told)
+        t->wait_status = SIGKILL;       /* as it does to those that it keeps */
     if (t->state == TEMPLATE_STARTING) {
         report_end(t);
         return;
     }
     if (t->solo) {
-        template_kill(t);               /* its group, while its pid cannot be another's */
-        reap(t, true);
         struct packet died = { .type = PACKET_DIED, .pid = t->pid, .status = t->wait_status };
         proc_dead(t->solo, &died);
         template_gone(t);
         return;
     }
-    template_kill(t);
-    reap(t, true);
-    if (WIFSIGNALED(t->wait_status))
+    if (!t->told)
+        snprintf(text, sizeof(text), "the keeper of the template of %s was killed", t->name);
+    else if (WIFSIGNALED(t->wait_status))
         snprintf(text, sizeof(text), "the template of %s was killed by signal %d (%s)", t->name, WTERMSIG(t->wait_status),
                  strsignal(WTERMSIG(t->wait_status)));
     else
         snprintf(text, sizeof(text), "the template of %s ended by itself with status %d", t->name, WEXITSTATUS(t->wait_status));
     report_failure(t, "template", BFORK_CRASHED, text);
+}
+
+/* It ends; what is below it is killed before anybody hears of it, so that nothing runs here and again elsewhere. */
+static void socket_ended(struct exec_template *t)
+{
+    exec_unwatch(t->x, &t->socket);
+    kept_end(t);
+    if (kept_hear(t)) {
+        conclude(t);
+        return;
+    }
+    t->over = true;
+    t->deadline = clock_now() + 2 * CLOCK_SEC;
 }
 
 /* ---- packets ---- */
@@ -447,11 +469,12 @@ static void became_ready(struct exec_template *t, const struct packet *p)
     t->state = TEMPLATE_READY;
     t->threads = p->value > 1;
     if (t->solo) {
-        proc_attach(t->solo);
+        proc_due(t->solo, false);
         return;
     }
-    for (LIST_EACH(&t->procs, n))
-        proc_attach(LIST_ENTRY(n, struct exec_proc, node));
+    if (!t->threads)
+        for (LIST_EACH(&t->procs, n))
+            proc_due(LIST_ENTRY(n, struct exec_proc, node), false);
     if (!t->silent && x->config.callbacks->template_ready)
         x->config.callbacks->template_ready(x->config.ctx, t->user);
 }
@@ -466,13 +489,95 @@ static struct exec_proc *proc_of(struct exec_template *t, uint32_t id)
     return NULL;
 }
 
+/* Orders to the template, in bounded steps: those who are to be killed first, then SPAWNs while few are unanswered. */
+void template_flush(struct exec_template *t)
+{
+    struct list_node *n;
+    bool full = false;
+
+    if (t->state != TEMPLATE_READY || t->socket.fd < 0)
+        return;
+    while (!full && (n = list_first(&t->due))) {
+        struct exec_proc *p = LIST_ENTRY(n, struct exec_proc, due);
+
+        if (!p->asked && t->asked >= PACKET_SPAWNS)
+            break;
+        if (proc_send(p) == -EAGAIN)
+            full = true;
+        else
+            proc_undue(p);
+    }
+    if (full != t->blocked)
+        exec_watch_room(t->x, &t->socket, full);
+    t->blocked = full;
+}
+
+/* A template is its program's process, and may be anything. What it can say is this; who says anything else is ended, with all its
+ * processes, and the pool's owner hears why. A process that it does not have any more may be named: that was on the way. */
+static void template_lies(struct exec_template *t, const char *what)
+{
+    char text[512];
+
+    snprintf(text, sizeof(text), "the template of %s was ended: %s", t->name, what);
+    fail_later(t, "template", BFORK_CRASHED, text);
+}
+
+static void heard_failed(struct exec_template *t, const struct packet *p)
+{
+    int code = p->code < 0 && p->code >= BFORK_EPROTOCOL ? p->code : BFORK_REFUSED;
+
+    if (t->state == TEMPLATE_STARTING)
+        report_failure(t, p->stage[0] ? p->stage : "init", code, p->text);
+}
+
+static void answered(struct exec_template *t, struct exec_proc *p)
+{
+    if (p->asked && !p->answered)
+        t->asked--;
+    p->answered = true;
+}
+
+static void heard_forked(struct exec_template *t, const struct packet *p)
+{
+    struct exec_proc *proc = proc_of(t, p->id);
+
+    if (!proc)
+        return;
+    if (proc->state != PROC_FORKING || !proc->asked || p->pid <= 0) {
+        template_lies(t, "it told of a process that it had not been asked for");
+        return;
+    }
+    answered(t, proc);
+    proc->pid = p->pid;
+    proc->state = PROC_STARTING;
+}
+
+/* Of a process that there was, its pid and how it ended; of one that there was not, that it may be asked for again. */
+static void heard_died(struct exec_template *t, const struct packet *p)
+{
+    struct exec_proc *proc = proc_of(t, p->id);
+    bool ended = p->pid > 0 && (WIFEXITED(p->status) || WIFSIGNALED(p->status));
+
+    if (!proc || proc->state == PROC_DEAD)
+        return;
+    if (!proc->asked) {
+        template_lies(t, "it told of the end of a process that it had not been asked for");
+    } else if (proc->state == PROC_FORKING && (p->pid > 0 || p->code != BFORK_EAGAIN)) {
+        template_lies(t, "it told of the end of a process without its beginning");
+    } else if (proc->state != PROC_FORKING && (!ended || p->pid != proc->pid)) {
+        template_lies(t, "it told an end of a process that there cannot have been");
+    } else {
+        answered(t, proc);
+        proc_dead(proc, p);
+    }
+}
+
 void template_packet(struct exec_template *t)
 {
     struct packet p;
     int fds[PACKET_FDS];
-    struct exec_proc *proc;
 
-    for (int turn = 0; turn < 64 && t->state != TEMPLATE_GONE; turn++) {
+    for (int turn = 0; turn < 64 && t->state != TEMPLATE_GONE && t->socket.fd >= 0 && !t->failure.code; turn++) {
         int rc = packet_recv(t->socket.fd, &p, fds, false);
         for (int i = 0; i < PACKET_FDS; i++)
             if (fds[i] >= 0)
@@ -492,24 +597,38 @@ void template_packet(struct exec_template *t)
                 became_ready(t, &p);
             break;
         case PACKET_FAILED:
-            if (t->state == TEMPLATE_STARTING) {
-                report_failure(t, p.stage[0] ? p.stage : "init", p.code < 0 ? p.code : BFORK_REFUSED, p.text);
-                return;
-            }
+            heard_failed(t, &p);
             break;
         case PACKET_FORKED:
-            if ((proc = proc_of(t, p.id)) && proc->state == PROC_FORKING && p.pid > 0) {
-                proc->pid = p.pid;
-                proc->state = PROC_STARTING;
-            }
+            heard_forked(t, &p);
             break;
         case PACKET_DIED:
-            if ((proc = proc_of(t, p.id)) && proc->state != PROC_DEAD)
-                proc_dead(proc, &p);
+            heard_died(t, &p);
             break;
         default:
             break;                      /* of a later version */
         }
+    }
+}
+
+/* The keeper has said something, or has ended: then what the template said before is heard first. */
+void template_leash(struct exec_template *t)
+{
+    if (!kept_hear(t))
+        return;
+    if (t->state == TEMPLATE_GONE) {
+        if (t->buried) {
+            list_remove(&t->x->ending, &t->node);
+            list_push_back(&t->x->graves_t, &t->node);
+            t->buried = false;
+        }
+        return;
+    }
+    if (t->socket.fd >= 0)
+        template_packet(t);
+    if (t->state != TEMPLATE_GONE && !t->failure.code) {
+        exec_unwatch(t->x, &t->socket);
+        conclude(t);
     }
 }
 
@@ -522,7 +641,9 @@ void template_step(struct exec_template *t)
         report_failure(t, t->failure_stage, e.code, e.text);
         return;
     }
-    if (t->state == TEMPLATE_STARTING && t->x->now >= t->deadline) {
+    if (t->over && t->x->now >= t->deadline) {
+        conclude(t);                    /* the kernel does not let go of something below it */
+    } else if (t->state == TEMPLATE_STARTING && t->x->now >= t->deadline) {
         snprintf(text, sizeof(text), t->hello ? "%s has not finished its preload within %.1f s" :
                  "main of %s has not called bfork_init within %.1f s: make bfork_init (&argc, &argv) its first line", t->name,
                  (double)t->start_limit_ms / 1000);

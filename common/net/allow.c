@@ -71,7 +71,8 @@ static int allow_push(struct allow *a, const uint8_t key[32], const char *name)
     return 0;
 }
 
-static int allow_open(const char *path, FILE **ret, struct err *e)
+/* owner: whose file it may be, beside root's and ours. Whoever owns it decides who is let in. */
+static int allow_open(const char *path, uid_t owner, FILE **ret, struct err *e)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     struct stat st;
@@ -81,6 +82,11 @@ static int allow_open(const char *path, FILE **ret, struct err *e)
     if (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)) {
         close(fd);
         return err_set(e, BFORK_EKEY, "the allow file %s is not a file", path);
+    }
+    if (st.st_uid != 0 && st.st_uid != geteuid() && st.st_uid != owner) {
+        close(fd);
+        return err_set(e, BFORK_EKEY, "the allow file %s belongs to another user (%u): it is not used. Run: chown %u %s", path,
+                       (unsigned)st.st_uid, (unsigned)geteuid(), path);
     }
     if (st.st_mode & 022) {
         close(fd);
@@ -129,7 +135,7 @@ int allow_load(const char *path, bool may_be_missing, struct allow **ret, struct
     if (!a)
         return err_set(e, BFORK_ENOMEM, "out of memory");
     if (!may_be_missing || access(path, F_OK) == 0 || errno != ENOENT)
-        rc = allow_open(path, &f, e);
+        rc = allow_open(path, geteuid(), &f, e);
     if (f) {
         rc = allow_read(f, path, a, e);
         fclose(f);
@@ -219,8 +225,10 @@ static int allow_copy(FILE *in, FILE *out, const char *path, struct allow_change
 }
 
 /* Under the folder's lock. */
-static int allow_rewrite(const char *path, struct allow_change *c, struct err *e)
+static int allow_rewrite(const char *path, const struct stat *folder, struct allow_change *c, struct err *e)
 {
+    const uid_t owner = geteuid() == 0 ? folder->st_uid : geteuid();    /* root works on the files of the broker's user */
+    struct stat st;
     char temporary[PATH_MAX];
     FILE *in = NULL, *out;
     int fd, rc = 0;
@@ -228,7 +236,7 @@ static int allow_rewrite(const char *path, struct allow_change *c, struct err *e
     if ((size_t)snprintf(temporary, sizeof(temporary), "%s.new", path) >= sizeof(temporary))
         return err_set(e, BFORK_EINVAL, "the path is too long: %s", path);
     if (access(path, F_OK) == 0)
-        rc = allow_open(path, &in, e);
+        rc = allow_open(path, owner, &in, e);
     else if (errno != ENOENT)
         rc = err_errno(e, BFORK_EKEY, errno, "cannot read the allow file %s", path);
     if (rc < 0)
@@ -242,7 +250,10 @@ static int allow_rewrite(const char *path, struct allow_change *c, struct err *e
             close(fd);
     } else {
         fchmod(fd, 0644);
-        rc = allow_copy(in, out, path, c, e);
+        if (geteuid() != 0 || fchown(fd, in && fstat(fileno(in), &st) == 0 ? st.st_uid : owner, (gid_t)-1) == 0)
+            rc = allow_copy(in, out, path, c, e);
+        else
+            rc = err_errno(e, BFORK_EKEY, errno, "cannot give %s to its owner", temporary);
         if (fclose(out) != 0 && rc == 0)
             rc = err_errno(e, BFORK_EKEY, errno, "cannot write %s", temporary);
         if (rc == 0 && c->done && rename(temporary, path) != 0)
@@ -258,6 +269,7 @@ static int allow_rewrite(const char *path, struct allow_change *c, struct err *e
 static int allow_change(const char *path, struct allow_change *c, struct err *e)
 {
     char folder[PATH_MAX];
+    struct stat st;
     int lock, rc;
 
     if (strlen(path) >= sizeof(folder))
@@ -271,7 +283,10 @@ static int allow_change(const char *path, struct allow_change *c, struct err *e)
         return err_errno(e, BFORK_EKEY, errno, "cannot open the folder %s", parent);
     while ((rc = flock(lock, LOCK_EX)) != 0 && errno == EINTR)
         ;
-    rc = rc != 0 ? err_errno(e, BFORK_EKEY, errno, "cannot lock the folder %s", parent) : allow_rewrite(path, c, e);
+    if (rc != 0 || fstat(lock, &st) != 0)
+        rc = err_errno(e, BFORK_EKEY, errno, "cannot lock the folder %s", parent);
+    else
+        rc = allow_rewrite(path, &st, c, e);
     if (rc == 0 && c->done)
         fsync(lock);
     close(lock);

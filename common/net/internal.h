@@ -18,11 +18,18 @@
 #define NET_HANDSHAKE_MS 3000
 #define NET_LINK_HANDSHAKE_MS 5000
 #define NET_CONNECT_MS 5000
+#define NET_FRAME_ROOM (2 * WIRE_FRAME_MAX) /* a listener takes frames up to here; those over WIRE_FRAME_MAX are told, not heard \
+                                             */
 #define NET_OVERHEAD 64u                /* what CURVE adds to a frame */
 #define NET_SEND_HWM 131072             /* messages; windows are far below, so reaching it means a broken peer */
 #define NET_LISTENER_RECV_HWM 128       /* messages of one peer that wait unread: bounds what a flood can occupy */
 #define NET_CUT_GRACE_MS 100
 #define NET_PENDING_MAX 64
+#define NET_PACE_LEAST 64u              /* handshakes that a key may make at once, however few its connections */
+#define NET_PACE_PART 8u                /* … and in so many seconds again */
+#define NET_TOLD_MOST 8u                /* connections over the cap that may stay until told so; more are closed at once */
+#define NET_FULL "X-Full"               /* a property of connections whose key made too many handshakes: they are told, and cut */
+#define NET_ZAP_ELSEWHERE "500"         /* how a handshake is refused whose key is allowed at another listener only */
 
 struct net_source {
     int fd;
@@ -47,6 +54,7 @@ struct net_conn {                       /* an accepted descriptor, from ACCEPTED
     uint64_t inode, since;
     struct net_peer *peer;              /* borrowed; NULL: nothing received yet */
     bool cut;
+    bool over;                          /* the cap: its first message is answered by that, and it ends */
 };
 
 enum net_peer_state { PEER_LIVE, PEER_LEAVING, PEER_GONE };
@@ -78,11 +86,13 @@ struct net_listener {
     uint32_t max_per_key, max_connections;
     struct map conns;                   /* fd → net_conn */
     struct map peers;                   /* rid → net_peer */
+    struct map paces;                   /* the beginning of an allowed key → net_pace: its handshakes */
     struct list silent;                 /* net_conn by age */
     struct list leaving;                /* net_peer: disconnected, but the socket was not seen empty since */
     struct list gone;                   /* net_peer: to be reported */
     struct list cutting;                /* net_peer: to be shut down at cut_at */
     struct net_counters counters;
+    uint32_t n_over;                    /* connections that are over the cap, and not closed yet */
     bool refusing;
 };
 
@@ -122,6 +132,9 @@ struct buf *net_buf_of(zmq_msg_t *msg);
 int net_zap_start(struct net *n, struct err *e);
 int net_zap_serve(struct net *n, struct err *e);
 
+/* listener.c */
+int net_peer_send(struct net_listener *l, struct net_peer *p, const struct wire_msg *m);   /* as net_listener_send */
+
 /* monitor.c */
 struct net_event { unsigned id; uint32_t value; };
 int net_monitor_open(struct net *n, void *socket, int events, struct net_source *s, struct err *e);
@@ -131,7 +144,8 @@ bool net_monitor_next(struct net_source *s, struct net_event *ret);
 /* peers.c */
 void net_peers_step(struct net_listener *l, uint64_t now);                          /* the monitor, limits */
 struct net_peer *net_peers_known(struct net_listener *l, uint32_t rid);
-struct net_peer *net_peers_add(struct net_listener *l, uint32_t rid, int fd, const uint8_t key[32]);   /* NULL: out of memory */
+/* hasty: its key made too many handshakes. Who is over a cap is told (RESET), and cut. NULL: out of memory. */
+struct net_peer *net_peers_add(struct net_listener *l, uint32_t rid, int fd, const uint8_t key[32], bool hasty);
 struct net_peer *net_peers_find(struct net_listener *l, uint64_t number);           /* NULL: not there, or not live */
 void net_peers_cut(struct net_listener *l, struct net_peer *p);
 void net_peers_left(struct net_listener *l, struct net_peer *p);

@@ -226,7 +226,9 @@ int net_cert_load(const char *path, bool secret, struct net_cert *ret, struct er
 
     memset(ret, 0, sizeof(*ret));
     if (fd < 0 && errno == ENOENT)
-        return err_set(e, BFORK_EKEY, "there is no key file %s. Make one with bfork keygen, or name another", path);
+        return err_set(e, BFORK_EKEY,
+                       "there is no key file %s: bfork keygen makes it, on the broker's host; copy it from there, or name another",
+                       path);
     if (fd < 0)
         return err_errno(e, BFORK_EKEY, errno, "cannot read the key file %s", path);
     if (secret)
@@ -284,6 +286,14 @@ int net_public_load(const char *path, uint8_t key[32], struct err *e)
         memcpy(key, c.pair.public_key, 32);
     explicit_bzero(&c, sizeof(c));
     return rc;
+}
+
+int net_not_the_brokers(const char *path, const uint8_t own[32], const uint8_t broker[32], struct err *e)
+{
+    if (memcmp(own, broker, 32) != 0)
+        return 0;
+    return err_set(e, BFORK_EKEY, "%s is the broker's own key, which stays with the broker: clients have client.key, workers "
+                   "worker.key", path);
 }
 
 int net_endpoint_shift(const char *endpoint, const char *host, int by, char *ret, size_t size, struct err *e)

@@ -40,6 +40,19 @@ static void link_denied(struct net_link *l)
     link_down(l, BFORK_EDENIED, text);
 }
 
+/* The key is known there, but not for what we came as: allowing it here too would be the wrong advice. */
+static void link_wrong_door(struct net_link *l)
+{
+    char key[NET_KEY_TEXT], text[768];
+
+    net_key_text(l->client.public_key, key);
+    snprintf(text, sizeof(text),
+             "the broker %s knows this key (public %s), but not as a %s's: either the key file is another role's (client.key, "
+             "worker.key and admin.key do not stand in for each other), or this is another role's port (clients, workers and "
+             "administrators each have their own)", l->endpoint, key, l->n->role);
+    link_down(l, BFORK_EDENIED, text);
+}
+
 static void link_broken_handshake(struct net_link *l, uint64_t now)
 {
     char key[NET_KEY_TEXT], text[512];
@@ -53,8 +66,8 @@ static void link_broken_handshake(struct net_link *l, uint64_t now)
     }
     net_key_text(l->server_key, key);
     snprintf(text, sizeof(text),
-             "%s ended the handshake: it does not have the broker key '%s' (compare with its public key), or it is no "
-             "bfork-broker, or it takes no more connections",
+             "%s ended the handshake: it is far over the connections that it takes, or it is no bfork-broker, or it does not have "
+             "the broker key '%s' (compare with its public key)",
              l->endpoint, key);
     link_down(l, BFORK_EPROTOCOL, text);
 }
@@ -176,7 +189,10 @@ static void link_event(struct net_link *l, const struct net_event *ev, uint64_t 
             link_up(l);
         break;
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
-        link_denied(l);
+        if (ev->value == strtoul(NET_ZAP_ELSEWHERE, NULL, 10))
+            link_wrong_door(l);
+        else
+            link_denied(l);
         break;
     case ZMQ_EVENT_HANDSHAKE_FAILED_PROTOCOL:
     case ZMQ_EVENT_HANDSHAKE_FAILED_NO_DETAIL:

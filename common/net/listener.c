@@ -16,7 +16,7 @@
 
 static int listener_common(void *s, struct err *e)
 {
-    int64_t max = WIRE_FRAME_MAX + NET_OVERHEAD;
+    int64_t max = NET_FRAME_ROOM + NET_OVERHEAD; /* libzmq cuts what is above without a word: what is between gets its ERROR */
 
     if (net_set_int(s, ZMQ_LINGER, 0) != 0 || net_set_int(s, ZMQ_ROUTER_MANDATORY, 1) != 0 ||
         net_set_int(s, ZMQ_ROUTER_HANDOVER, 0) != 0 || net_set_int(s, ZMQ_HANDSHAKE_IVL, NET_HANDSHAKE_MS) != 0 ||
@@ -56,9 +56,22 @@ static int listener_secure(void *s, const char *domain, const struct net_keypair
     return 0;
 }
 
+/* Every connection gets the next number as its routing id, whatever it announced. A ROUTER that takes announced ids aborts the
+ * process when it comes to give one of them out itself. What connections are like was settled by the bind just before (CURVE, with
+ * a handshake); from here on the option decides only what the socket calls them. Nothing was received yet: connections reach a
+ * socket in calls that process its commands, and none was made. */
+static int listener_number_peers(void *s, const char *endpoint, struct err *e)
+{
+    if (net_set_int(s, ZMQ_ROUTER_RAW, 1) != 0 || net_set_int(s, ZMQ_ROUTER_RAW, 0) != 0)
+        return err_set(e, BFORK_EPROTOCOL, "this libzmq cannot number the connections of %s by itself (%s): a peer could end the "
+                       "daemon; nothing is opened", endpoint, zmq_strerror(errno));
+    return 0;
+}
+
 static int listener_bind(void *s, const char *endpoint, struct net_listener *l, struct err *e)
 {
     size_t n = sizeof(l->endpoint);
+    int rc;
 
     if (zmq_bind(s, endpoint) != 0) {
         if (errno == EADDRINUSE)
@@ -73,9 +86,10 @@ static int listener_bind(void *s, const char *endpoint, struct net_listener *l, 
         return err_set(e, BFORK_ESTATE, "cannot listen on %s: %s; an endpoint looks like tcp://0.0.0.0:7700", endpoint,
                        zmq_strerror(errno));
     }
-    if (zmq_getsockopt(s, ZMQ_LAST_ENDPOINT, l->endpoint, &n) != 0)
-        return err_set(e, BFORK_ESTATE, "cannot learn the port of %s: %s", endpoint, zmq_strerror(errno));
-    return 0;
+    rc = listener_number_peers(s, endpoint, e);
+    if (rc == 0 && zmq_getsockopt(s, ZMQ_LAST_ENDPOINT, l->endpoint, &n) != 0)
+        rc = err_set(e, BFORK_ESTATE, "cannot learn the port of %s: %s", endpoint, zmq_strerror(errno));
+    return rc;
 }
 
 static int listener_open(struct net_listener *l, const char *endpoint, const struct net_keypair *server, struct err *e)
@@ -127,6 +141,7 @@ int net_listen(struct net *n, const char *endpoint, const char *domain, const st
     snprintf(l->domain, sizeof(l->domain), "%s", domain);
     map_init(&l->conns);
     map_init(&l->peers);
+    map_init(&l->paces);
     list_init(&l->silent);
     list_init(&l->leaving);
     list_init(&l->gone);
@@ -249,7 +264,7 @@ static struct net_peer *listener_meet(struct net_listener *l, uint32_t rid, cons
         listener_bad(l, rid, false, msg);
         return NULL;
     }
-    return net_peers_add(l, rid, zmq_msg_get(msg, ZMQ_SRCFD), key);
+    return net_peers_add(l, rid, zmq_msg_get(msg, ZMQ_SRCFD), key, zmq_msg_gets(msg, NET_FULL) != NULL);
 }
 
 /* 1: delivered, 0: thrown away, < 0: out of memory. */
@@ -303,12 +318,16 @@ int net_listener_recv(struct net_listener *l, struct net_received *ret, struct e
 int net_listener_send(struct net_listener *l, uint64_t peer, const struct wire_msg *m)
 {
     struct net_peer *p = net_peers_find(l, peer);
+
+    return p ? net_peer_send(l, p, m) : BFORK_EUNREACHABLE;
+}
+
+int net_peer_send(struct net_listener *l, struct net_peer *p, const struct wire_msg *m)
+{
     uint8_t id[5] = { 0 };
     zmq_msg_t msg;
     int rc;
 
-    if (!p)
-        return BFORK_EUNREACHABLE;
     rc = net_encode(&msg, m);
     if (rc < 0)
         return rc;

@@ -109,6 +109,8 @@ int net_keypair_save(const struct net_keypair *k, const char *path, const char *
                      struct err *e);                                                    /* BFORK_ESTATE: exists already */
 int net_keypair_load(const char *path, struct net_keypair *k, struct err *e);           /* BFORK_EKEY, with what to do */
 int net_public_load(const char *path, uint8_t key[32], struct err *e);
+/* Nobody comes to a broker with its own key. 0, or BFORK_EKEY: what path holds is that one. */
+int net_not_the_brokers(const char *path, const uint8_t own[32], const uint8_t broker[32], struct err *e);
 
 /* "tcp://host:7700" and 2 is "tcp://host:7702"; host: NULL, or to be put in its place. 0, or BFORK_EINVAL. */
 int net_endpoint_shift(const char *endpoint, const char *host, int by, char *ret, size_t size, struct err *e);

@@ -8,6 +8,7 @@
 #include "internal.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "bfork.h"
 
 #include <stdlib.h>
@@ -101,6 +102,7 @@ static void conn_closed(struct net_listener *l, int fd)
         list_remove(&l->silent, &c->silent);
     if (c->peer)
         net_peers_left(l, c->peer);
+    l->n_over -= c->over;
     free(c);
     l->counters.connections--;
 }
@@ -121,7 +123,9 @@ static void conn_accepted(struct net_listener *l, int fd, uint64_t now)
     c->inode = conn_inode(fd);
     c->since = now;
     list_push_back(&l->silent, &c->silent);
-    if (l->refusing || (l->max_connections && l->counters.connections > l->max_connections)) {
+    c->over = l->max_connections && l->counters.connections - l->n_over > l->max_connections;
+    l->n_over += c->over;
+    if (l->refusing || (c->over && l->n_over > NET_TOLD_MOST)) {
         l->counters.over_cap++;
         net_conn_shutdown(l, c);
     }
@@ -209,7 +213,20 @@ static bool peers_over_cap(const struct net_listener *l, const uint8_t key[32])
     return same >= l->max_per_key;
 }
 
-struct net_peer *net_peers_add(struct net_listener *l, uint32_t rid, int fd, const uint8_t key[32])
+/* The key is in order, there is no place: so that nobody looks for the mistake in a key. RESET is an invitation to come again. */
+static void peers_refuse(struct net_listener *l, struct net_peer *p, const char *why)
+{
+    struct wire_msg m = { .type = WIRE_RESET };
+
+    m.u.error.code = BFORK_EAGAIN;
+    m.u.error.text = WIRE_STR(why);
+    l->counters.over_cap++;
+    log_limited(LOG_WARNING_, 'c', "event=too_many_connections key=%s at=%s text=\"%s\"", p->user_id, l->domain, why);
+    net_peer_send(l, p, &m);
+    net_peers_cut(l, p);
+}
+
+struct net_peer *net_peers_add(struct net_listener *l, uint32_t rid, int fd, const uint8_t key[32], bool hasty)
 {
     struct net_peer *p = calloc(1, sizeof(*p));
     struct net_conn *c;
@@ -234,10 +251,12 @@ struct net_peer *net_peers_add(struct net_listener *l, uint32_t rid, int fd, con
         net_peers_left(l, c->peer);
     c->peer = p;
     p->conn = c;
-    if (over) {
-        l->counters.over_cap++;
-        net_peers_cut(l, p);
-    }
+    if (c->over)
+        peers_refuse(l, p, "it has as many connections as it takes");
+    else if (over)
+        peers_refuse(l, p, "it has as many connections with this key as it takes");
+    else if (hasty)
+        peers_refuse(l, p, "this key has made more connections in a short time than it takes");
     return p;
 }
 
@@ -298,8 +317,11 @@ void net_peers_free(struct net_listener *l)
         free(value);
     for (size_t i = 0; map_next(&l->peers, &i, &key, &value);)
         free(value);
+    for (size_t i = 0; map_next(&l->paces, &i, &key, &value);)
+        free(value);
     while ((n = list_pop(&l->gone)))
         free(LIST_ENTRY(n, struct net_peer, node));
+    map_free(&l->paces);
     map_free(&l->conns);
     map_free(&l->peers);
 }

@@ -152,6 +152,17 @@ static int profile_read(FILE *f, struct net_profile *p, struct err *e)
     return rc;
 }
 
+static int no_profile(const char *name, const char *path, struct err *e)
+{
+    const char *slash = strrchr(path, '/');
+    bool is_path = strcmp(name, path) == 0;
+
+    return err_set(e, BFORK_EKEY,
+                   "there is no profile %s%s%s%s: bfork keygen makes it, on the broker's host: copy %s and client.key from there, "
+                   "or write one: broker = tcp://HOST:7700 and broker-key = KEY, a line each",
+                   name, is_path ? "" : " (", is_path ? "" : path, is_path ? "" : ")", slash ? slash + 1 : path);
+}
+
 int profile_load(const char *name, const char *dir, struct net_profile *ret, struct err *e)
 {
     FILE *f;
@@ -163,9 +174,7 @@ int profile_load(const char *name, const char *dir, struct net_profile *ret, str
         return rc;
     f = fopen(ret->path, "re");
     if (!f && errno == ENOENT)
-        return err_set(e, BFORK_EKEY,
-                       "there is no profile %s (%s). Write one: broker = tcp://HOST:7700 and broker-key = KEY, a line each", name,
-                       ret->path);
+        return no_profile(name, ret->path, e);
     if (!f)
         return err_errno(e, BFORK_EKEY, errno, "cannot read the profile %s", ret->path);
     rc = profile_read(f, ret, e);

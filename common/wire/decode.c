@@ -62,20 +62,22 @@ static int take_parts(const struct wire_message *d, uint32_t k, struct wire_item
 static int decode_items(const struct wire_message *d, struct slice records, struct rest rest, struct wire_item *items,
                         struct wire_msg *m, struct err *e)
 {
+    uint32_t stride = item_stride(d, m);
     const char *why;
     int rc;
 
-    if (records.size % d->record_size)
-        return err_set(e, BFORK_EPROTOCOL, "%s: records have %zu bytes, which is no multiple of %u", d->name, records.size,
-                       d->record_size);
-    if (records.size / d->record_size > WIRE_ITEMS_MAX)
-        return err_set(e, BFORK_EPROTOCOL, "%s: %zu records, the limit is %u", d->name, records.size / d->record_size,
-                       WIRE_ITEMS_MAX);
-    m->n_items = (uint32_t)(records.size / d->record_size);
+    if (!stride)
+        return err_set(e, BFORK_EPROTOCOL, "%s: the stride of its records is less than their %u bytes", d->name, d->record_v1);
+    if (records.size % stride)
+        return err_set(e, BFORK_EPROTOCOL, "%s: records have %zu bytes, which is no multiple of %" PRIu32, d->name, records.size,
+                       stride);
+    if (records.size / stride > WIRE_ITEMS_MAX)
+        return err_set(e, BFORK_EPROTOCOL, "%s: %zu records, the limit is %u", d->name, records.size / stride, WIRE_ITEMS_MAX);
+    m->n_items = (uint32_t)(records.size / stride);
     m->items = m->n_items ? items : NULL;
     for (uint32_t k = 0; k < m->n_items; k++) {
         memset(&items[k], 0, sizeof(items[k]));
-        item_read(d, records.data + (size_t)k * d->record_size, &items[k]);
+        item_read(d, records.data + (size_t)k * stride, stride, &items[k]);
         if ((why = item_wrong(d, &items[k])) != NULL)
             return wrong(d, k, e, why);
         if (d->load == LOAD_ITEMS && (rc = take_parts(d, k, &items[k], &rest, e)) < 0)

@@ -214,9 +214,15 @@ int fields_decode(const struct wire_map *map, struct cursor *c, void *s, struct 
         if (seen[key / 64] >> (key % 64) & 1)
             return err_set(e, BFORK_EPROTOCOL, "%s: key %" PRIu64 " is there twice", map->name, key);
         seen[key / 64] |= (uint64_t)1 << (key % 64);
-        if (!(f = find_field(map, key, &hint))) {
+        if (!(f = find_field(map, key, &hint)) && key >= WIRE_KEYS_MUST)
+            return err_set(e, BFORK_ENOTSUP,
+                           "%s: key %" PRIu64 " must be understood and is not known here; a newer release wrote it", map->name,
+                           key);
+        if (!f) {
             if (!cursor_skip(c))
-                return err_set(e, BFORK_EPROTOCOL, "%s: the value of key %" PRIu64 " is malformed or cut short", map->name, key);
+                return err_set(e, BFORK_EPROTOCOL,
+                               "%s: the value of key %" PRIu64 " is malformed, cut short or nested more than %u deep",
+                               map->name, key, WIRE_DEPTH_MAX);
             continue;
         }
         if (!cursor_next(c, &v))

@@ -53,6 +53,7 @@ struct wire_message {
     const char *name;           /* NULL: there is no such type */
     uint8_t ways, load, since;
     uint8_t record_size, n_columns;
+    uint8_t record_v1;          /* what version 1 gave a record: the stride when the head does not say one */
     uint32_t flags, kinds;      /* LOAD_ITEMS: flags an item may have, and a bit for each kind */
     uint32_t body_max;
     struct wire_map head;
@@ -71,7 +72,7 @@ static inline const struct wire_message *wire_message_of(unsigned type)
 /* s: the struct. false: a field breaks its limit. */
 bool fields_size(const struct wire_map *map, const void *s, size_t *ret);
 uint8_t *fields_encode(const struct wire_map *map, const void *s, uint8_t *out);
-/* Zeroes s, then fills it. Unknown keys are skipped, keys given twice refused. */
+/* Zeroes s, then fills it. Unknown keys below WIRE_KEYS_MUST are skipped, others refused (ENOTSUP), as are keys given twice. */
 int fields_decode(const struct wire_map *map, struct cursor *c, void *s, struct err *e);
 
 /* A string that grows in a buffer of fixed size, as snprintf does. */

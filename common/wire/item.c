@@ -34,8 +34,16 @@ size_t item_body(const struct wire_item *i)
     return i->kind == WIRE_RETURNED ? 0 : i->body.size;
 }
 
-uint8_t *item_write(const struct wire_message *d, const struct wire_item *i, uint8_t *out)
+uint32_t item_stride(const struct wire_message *d, const struct wire_msg *m)
 {
+    uint32_t stride = d == &wire_messages[WIRE_HOLDING] ? m->u.holding.stride : m->u.records.stride;
+
+    return stride && stride < d->record_v1 ? 0 : stride ? stride : d->record_v1;
+}
+
+uint8_t *item_write(const struct wire_message *d, const struct wire_item *i, uint32_t stride, uint8_t *out)
+{
+    memset(out + d->record_size, 0, stride - d->record_size);
     for (unsigned k = 0; k < d->n_columns; k++)
         copy_le(out + d->columns[k].at, (const uint8_t *)i + d->columns[k].offset, d->columns[k].width);
     if (d->load == LOAD_ITEMS && !(has_parts(i) && i->flags & WIRE_FIXED))
@@ -46,12 +54,12 @@ uint8_t *item_write(const struct wire_message *d, const struct wire_item *i, uin
                 memcpy(out + d->columns[k].at, &size, 4);
                 break;
             }
-    return out + d->record_size;
+    return out + stride;
 }
 
-void item_read(const struct wire_message *d, const uint8_t *record, struct wire_item *i)
+void item_read(const struct wire_message *d, const uint8_t *record, uint32_t stride, struct wire_item *i)
 {
-    for (unsigned k = 0; k < d->n_columns; k++)
+    for (unsigned k = 0; k < d->n_columns && d->columns[k].at + d->columns[k].width <= stride; k++)
         copy_le((uint8_t *)i + d->columns[k].offset, record + d->columns[k].at, d->columns[k].width);
 }
 
@@ -75,6 +83,9 @@ const char *item_wrong(const struct wire_message *d, const struct wire_item *i)
         return "first + count is behind end";
     if (d->load != LOAD_ITEMS)
         return NULL;
+    if (d == &wire_messages[WIRE_OUTPUT] && (i->count != 1 || i->seq == 0 || !(i->flags & WIRE_FIXED) || i->stream < 1 ||
+                                              i->stream > 2))
+        return "a piece of output has count 1, flag FIXED, stream 1 or 2, and a seq from 1 on";
     if (i->count == 0)
         return "count is 0";
     if (i->count > WIRE_BATCH_TASKS && i->kind == WIRE_OK)      /* one document, or none, can stand for any number */

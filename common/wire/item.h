@@ -6,9 +6,11 @@
 
 #include "wire/fields.h"
 
-uint8_t *item_write(const struct wire_message *d, const struct wire_item *i, uint8_t *out);
-/* Fills a zeroed item, all but lens and body. */
-void item_read(const struct wire_message *d, const uint8_t *record, struct wire_item *i);
+/* The stride that m's records have or will have; 0: it is smaller than what version 1 has. */
+uint32_t item_stride(const struct wire_message *d, const struct wire_msg *m);
+uint8_t *item_write(const struct wire_message *d, const struct wire_item *i, uint32_t stride, uint8_t *out);
+/* Fills a zeroed item, all but lens and body. A record of an older sender may end before the last columns: they stay 0. */
+void item_read(const struct wire_message *d, const uint8_t *record, uint32_t stride, struct wire_item *i);
 /* Bytes of body that are sent with the item: none with tasks that are given back. */
 size_t item_body(const struct wire_item *i);
 /* Bytes of lengths and body that belong to the item, by its record. */

@@ -12,6 +12,12 @@
 #define C2(at, m, label, text) { sizeof(((struct wire_item *)0)->m), at, offsetof(struct wire_item, m), label, text }
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
+#define T_STRIDE "bytes from one record to the next; 0: the size below"
+
+static const struct wire_field records_fields[] = {
+    F(WIRE_KEY_STRIDE, U32, wire_records, stride, WIRE_STRIDE_MAX, 0, 0, T_STRIDE),
+};
+
 static const struct wire_field hello_fields[] = {
     F(1, U32, wire_hello, protocol_min, 0, REQ | FIELD_NONZERO, 0, "oldest version the sender speaks"),
     F(2, U32, wire_hello, protocol_max, 0, REQ | FIELD_NONZERO, 0, "newest version the sender speaks"),
@@ -30,6 +36,8 @@ static const struct wire_field hello_fields[] = {
     F(13, STR, wire_hello, host, WIRE_NAME_MAX, FIELD_CUT, 0, "host name"),
     F(14, U32, wire_hello, pid, 0, 0, 0, "process id on that host"),
     F(15, STR, wire_hello, resources, WIRE_TEXT_MAX, 0, FROM_WORKER, "\"cpus=8\""),
+    F(16, U64, wire_hello, features, 0, 0, 0, "what the sender understands beyond version 1, one bit each; 0: nothing"),
+    F(17, BOOL, wire_hello, key_exposed, 0, 0, FROM_WORKER, "its tasks can read the key that it joined with"),
 };
 
 static const struct wire_field welcome_fields[] = {
@@ -45,6 +53,23 @@ static const struct wire_field welcome_fields[] = {
     F(9, U64, wire_welcome, quota_tasks, 0, 0, TO_CLIENT, "tasks sent and not settled"),
     F(10, BIN, wire_welcome, owner, WIRE_KEY, FIELD_EXACT, 0, "the public key by which the broker knows the receiver"),
     F(11, BOOL, wire_welcome, resumed, 0, 0, 0, "the broker still knows this instance"),
+    F(12, U64, wire_welcome, features, 0, 0, 0, "what the broker understands beyond version 1, one bit each"),
+    F(13, U32, wire_welcome, frame_max, 0, 0, 0, "bytes of one frame, at most; here and below 0: as in chapter 3"),
+    F(14, U32, wire_welcome, body_max, 0, 0, 0, "bytes of the body of one frame"),
+    F(15, U32, wire_welcome, task_max, 0, 0, 0, "bytes of one task's arguments, or of one result"),
+    F(16, U32, wire_welcome, spec_max, 0, 0, 0, "bytes of a pool or job specification"),
+    F(17, U32, wire_welcome, records_max, 0, 0, 0, "records in one frame"),
+    F(18, U32, wire_welcome, item_tasks_max, 0, 0, 0, "tasks in one item of kind OK"),
+    F(19, U32, wire_welcome, piece_max, 0, 0, 0, "bytes of one piece of a blob"),
+    F(20, U64, wire_welcome, owner_quota_bytes, 0, 0, TO_CLIENT, "as quota_bytes, of all sessions of this key"),
+    F(21, U64, wire_welcome, owner_quota_tasks, 0, 0, TO_CLIENT, "as quota_tasks, of all sessions of this key"),
+    F(22, U32, wire_welcome, detach_ms, 0, 0, TO_CLIENT, "how long a session without a connection is kept"),
+    F(23, U32, wire_welcome, detached_max, 0, 0, TO_CLIENT, "sessions without a connection that are kept for this key"),
+    F(24, U64, wire_welcome, memory, 0, 0, 0, "bytes of everything that the broker holds for this key"),
+    F(25, U64, wire_welcome, window_max, 0, 0, 0, "what a larger HELLO.window_bytes was cut to"),
+    F(26, U32, wire_welcome, sessions_max, 0, 0, TO_CLIENT, "sessions of this key"),
+    F(27, U32, wire_welcome, pools_max, 0, 0, TO_CLIENT, "pools of one session"),
+    F(28, U32, wire_welcome, jobs_max, 0, 0, TO_CLIENT, "jobs of one session"),
 };
 
 static const struct wire_field error_fields[] = {
@@ -52,6 +77,7 @@ static const struct wire_field error_fields[] = {
     F(2, STR, wire_error_head, text, WIRE_TEXT_MAX, FIELD_CUT, 0, "a line for people: what, to what, what to do"),
     F(3, U32, wire_error_head, protocol_min, 0, 0, 0, "when no common version was found: oldest"),
     F(4, U32, wire_error_head, protocol_max, 0, 0, 0, "and newest version the sender speaks"),
+    F(5, STR, wire_error_head, field, WIRE_NAME_MAX, FIELD_CUT, 0, "the field that was refused, if it was one"),
 };
 
 static const struct wire_field ping_fields[] = {
@@ -75,6 +101,8 @@ static const struct wire_field pool_state_fields[] = {
     F(2, U32, wire_pool_state, slots, 0, 0, 0, "slots it has now"),
     F(3, I32, wire_pool_state, code, 0, 0, 0, "< 0: it cannot run, a code of chapter 10"),
     F(4, STR, wire_pool_state, text, WIRE_TEXT_MAX, FIELD_CUT, 0, "why, for people"),
+    F(5, BOOL, wire_pool_state, ended, 0, 0, 0, "it was refused: there is no such pool, its jobs are gone"),
+    F(6, STR, wire_pool_state, field, WIRE_NAME_MAX, FIELD_CUT, 0, "the field that was refused, if it was one"),
 };
 
 static const struct wire_field job_open_fields[] = {
@@ -92,6 +120,10 @@ static const struct wire_field job_ref_fields[] = {
 static const struct wire_field job_state_fields[] = {
     F(1, U32, wire_job_state, job, 0, REQ | FIELD_NONZERO, 0, "handle"),
     F(2, U64, wire_job_state, next, 0, 0, 0, "tasks below this index were received in this epoch; 0: none"),
+    F(3, I32, wire_job_state, code, 0, 0, 0,
+      "< 0: refused, a code of chapter 10: there is no such job, nothing more is told of it"),
+    F(4, STR, wire_job_state, text, WIRE_TEXT_MAX, FIELD_CUT, 0, "why, for people"),
+    F(5, STR, wire_job_state, field, WIRE_NAME_MAX, FIELD_CUT, 0, "the field that was refused, if it was one"),
 };
 
 static const struct wire_field grant_fields[] = {
@@ -107,6 +139,7 @@ static const struct wire_field job_spec_fields[] = {
     F(2, U32, wire_job_to_worker, pool, 0, REQ | FIELD_NONZERO, 0, "handle of a granted pool"),
     F(3, BIN, wire_job_to_worker, id, WIRE_ID, REQ | FIELD_EXACT, 0, "the job's name for ever"),
     F(4, BIN, wire_job_to_worker, spec, WIRE_SPEC_MAX, REQ, 0, "document job_spec"),
+    F(5, U64, wire_job_to_worker, features, 0, 0, 0, "what the job's client understands, as in its HELLO; 0 while it is away"),
 };
 
 static const struct wire_field worker_state_fields[] = {
@@ -124,6 +157,7 @@ static const struct wire_field pool_failed_fields[] = {
 
 static const struct wire_field holding_fields[] = {
     F(1, BOOL, wire_holding, last, 0, 0, 0, "these were all; nothing else is held"),
+    F(WIRE_KEY_STRIDE, U32, wire_holding, stride, WIRE_STRIDE_MAX, 0, 0, T_STRIDE),
 };
 
 static const struct wire_field blob_get_fields[] = {
@@ -145,14 +179,13 @@ static const struct wire_field blob_none_fields[] = {
 };
 
 static const struct wire_field output_fields[] = {
-    F(1, U32, wire_output, job, 0, 0, 0, "handle"),
-    F(2, U64, wire_output, attempt, 0, 0, 0, "which the process was running"),
-    F(3, U64, wire_output, index, 0, 0, 0, "of the task that was running when the bytes were read"),
-    F(4, U32, wire_output, stream, 2, REQ | FIELD_NONZERO, 0, "1 standard output, 2 standard error"),
-    F(5, U64, wire_output, offset, 0, 0, 0, "of the body's first byte in the stream of this process; a gap means loss"),
-    F(6, U32, wire_output, pid, 0, 0, 0, "of the task process"),
-    F(7, BOOL, wire_output, cut, 0, 0, 0, "the limit is reached, no more of this task will come"),
-    F(8, STR, wire_output, host, WIRE_NAME_MAX, FIELD_CUT, 0, "where it ran"),
+    F(1, STR, wire_output, host, WIRE_NAME_MAX, FIELD_CUT, TO_CLIENT, "where the tasks of this message ran"),
+    F(WIRE_KEY_STRIDE, U32, wire_output, stride, WIRE_STRIDE_MAX, 0, 0, T_STRIDE),
+};
+
+static const struct wire_field output_ack_fields[] = {
+    F(1, U64, wire_output_ack, seq, 0, REQ | FIELD_NONZERO, 0,
+      "every piece of this session up to this one was taken by the program"),
 };
 
 static const struct wire_field status_get_fields[] = {
@@ -161,6 +194,12 @@ static const struct wire_field status_get_fields[] = {
 
 static const struct wire_field status_fields[] = {
     F(1, STR, wire_status, json, WIRE_STATUS_MAX, REQ, 0, "one JSON object"),
+};
+
+static const struct wire_field cancelled_fields[] = {
+    F(1, U64, wire_cancelled, cancelled, 0, 0, 0, "tasks that will not run"),
+    F(2, U64, wire_cancelled, running, 0, 0, 0, "tasks that run, or may: they are with a worker"),
+    F(3, U64, wire_cancelled, done, 0, 0, 0, "tasks that have an outcome already"),
 };
 
 static const struct wire_field admin_fields[] = {
@@ -182,7 +221,15 @@ static const struct wire_column tasks_columns[] = {
     C(20, size, T_SIZE), C(24, tries, T_TRIES), C(26, crashes, T_CRASHES),
 };
 static const struct wire_column cancel_columns[] = {
-    C(0, job, "handle"), C(4, count, "tasks; 0: all from first on"), C(8, first, T_FIRST), C(16, why, T_WHY),
+    C(0, job, "handle"), C(4, count, "tasks; 0: all from first on"), C(8, first, T_FIRST),
+    C(16, why, "1 all of them; 7 only those that have not begun"),
+};
+static const struct wire_column look_columns[] = {
+    C(0, job, "handle"), C(4, count, "tasks asked for"), C(8, first, T_FIRST),
+};
+static const struct wire_column seen_columns[] = {
+    C(0, job, "handle"), C(4, count, T_COUNT), C(8, first, T_FIRST),
+    C(16, kind, "0 they are here, or were settled and not acknowledged; 1 nobody has them"),
 };
 static const struct wire_column outcomes_columns[] = {
     C2(0, id, "seq", "number of the outcome in its job and epoch, from 1"), C(8, job, "handle"), C(12, count, T_COUNT),
@@ -195,6 +242,9 @@ static const struct wire_column ack_columns[] = {
 static const struct wire_column assigned_columns[] = {
     C2(0, id, "attempt", "about to be handed out"), C(8, job, "handle"), C(12, count, T_COUNT), C(16, first, T_FIRST),
     C(24, tries, T_TRIES), C(26, crashes, T_CRASHES),
+};
+static const struct wire_column tries_columns[] = {
+    C(0, job, "handle"), C(4, count, T_COUNT), C(8, first, T_FIRST), C(16, tries, T_TRIES), C(18, crashes, T_CRASHES),
 };
 static const struct wire_column assigned_ok_columns[] = {
     C2(0, id, "attempt", "may be handed out"), C(8, job, "handle"), C(12, count, T_COUNT), C(16, first, T_FIRST),
@@ -238,23 +288,44 @@ static const struct wire_column results_columns[] = {
     C(44, kind, "0 OK, 1 OUTCOME, 2 RETURNED"),
 };
 
+static const struct wire_column output_columns[] = {
+    C2(0, id, "attempt", "that the task belongs to"),
+    C(8, seq, "number of the piece, from 1: from a worker in its attempt, to a client in its session and epoch"),
+    C(16, job, "handle; from a worker that of the pool, 0: it has none on this connection"),
+    C(20, count, "1"),
+    C2(24, first, "index", "of the task"),
+    C(32, offset, "of the first byte in this stream of this attempt's task; a gap means loss"),
+    C(40, flags, "1 FIXED (always), 16 CUT: the task's limit is reached, the rest of what it prints is dropped"),
+    C(44, size, "bytes"),
+    C(48, pid, "of the task process"),
+    C(52, tries, "which try of the task it is, from 1"),
+    C(54, stream, "1 standard output, 2 standard error"),
+    C(55, end, "CUT: the limit, in bytes"),
+};
+static const struct wire_column output_taken_columns[] = {
+    C2(0, id, "attempt", "that the pieces belong to"),
+    C(8, seq, "its pieces up to this one need not be kept any more"),
+    C2(16, job, "pool", "handle of the pool, as granted"),
+    C(20, size, "so much of the pool's window is free again: bytes of bodies, and 64 for each piece"),
+};
+
 /* ---- the table --------------------------------------------------------------------------------------------------------------- */
 
 #define HEAD(label, S, f) { label, f, COUNT(f), sizeof(struct S) }
-#define NO_HEAD(label) { label, NULL, 0, 0 }
 #define PLAIN(label, who, S, f, text)                                                                      \
     {                                                                                                      \
         .name = label, .ways = who, .load = LOAD_NONE, .since = 1, .head = HEAD(label, S, f), .help = text \
     }
 #define RECORDS(label, who, cols, bytes, text)                                                                        \
     {                                                                                                                 \
-        .name = label, .ways = who, .load = LOAD_RECORDS, .since = 1, .record_size = bytes, .n_columns = COUNT(cols), \
-        .head = NO_HEAD(label), .columns = cols, .help = text                                                         \
+        .name = label, .ways = who, .load = LOAD_RECORDS, .since = 1, .record_size = bytes, .record_v1 = bytes, \
+        .n_columns = COUNT(cols), .head = HEAD(label, wire_records, records_fields), .columns = cols, .help = text    \
     }
 #define ITEMS(label, who, cols, bytes, fl, k, text)                                                                              \
     {                                                                                                                            \
-        .name = label, .ways = who, .load = LOAD_ITEMS, .since = 1, .record_size = bytes, .n_columns = COUNT(cols), .flags = fl, \
-        .kinds = k, .body_max = WIRE_BODY_MAX, .head = NO_HEAD(label), .columns = cols, .help = text                             \
+        .name = label, .ways = who, .load = LOAD_ITEMS, .since = 1, .record_size = bytes, .record_v1 = bytes,                    \
+        .n_columns = COUNT(cols), .flags = fl, .kinds = k, .body_max = WIRE_BODY_MAX,                                            \
+        .head = HEAD(label, wire_records, records_fields), .columns = cols, .help = text                                         \
     }
 #define BODY(label, who, S, f, text) { .name = label, .ways = who, .load = LOAD_BODY, .since = 1, .body_max = WIRE_PIECE_MAX, \
     .head = HEAD(label, S, f), .help = text }
@@ -282,7 +353,9 @@ const struct wire_message wire_messages[128] = {
                              "No more tasks will come; forgotten when all is settled and acknowledged."),
     [WIRE_TASKS] = ITEMS("TASKS", FROM_CLIENT, tasks_columns, 28, WIRE_FIXED | WIRE_REPLAY | WIRE_MAYBE_STARTED | WIRE_SEALED,
                          KIND(WIRE_OK), "Tasks to run. Body: their arguments."),
-    [WIRE_CANCEL] = RECORDS("CANCEL", FROM_CLIENT, cancel_columns, 17, "These tasks are not wanted any more."),
+    [WIRE_CANCEL] = RECORDS("CANCEL", FROM_CLIENT, cancel_columns, 17,
+                            "These tasks are not wanted any more. With request: one record, answered with CANCELLED."),
+    [WIRE_TASKS_LOOK] = RECORDS("TASKS_LOOK", FROM_CLIENT, look_columns, 16, "Are these tasks still with the broker?"),
     [WIRE_OUTCOMES_ACK] = RECORDS("OUTCOMES_ACK", FROM_CLIENT, ack_columns, 12, "Outcomes received, cumulative for each job."),
     [WIRE_ASSIGNED_OK] = RECORDS("ASSIGNED_OK", FROM_CLIENT, assigned_ok_columns, 24, "Noted: the attempts may be handed out."),
     [WIRE_STATUS_GET] = PLAIN("STATUS_GET", FROM_CLIENT | FROM_ADMIN, wire_status_get, status_get_fields, "Asks for a STATUS."),
@@ -294,7 +367,13 @@ const struct wire_message wire_messages[128] = {
         ITEMS("OUTCOMES", TO_CLIENT, outcomes_columns, 41, WIRE_FIXED | WIRE_SEALED, KIND(WIRE_OK) | KIND(WIRE_OUTCOME),
               "How tasks ended. Body: results (OK) or one document outcome (OUTCOME)."),
     [WIRE_ASSIGNED] = RECORDS("ASSIGNED", TO_CLIENT, assigned_columns, 28, "At most once: may these be handed out?"),
+    [WIRE_TRIES] = RECORDS("TRIES", TO_CLIENT, tries_columns, 20,
+                           "These tasks run again: how often they were lost or have crashed. To be returned in TASKS."),
     [WIRE_STATUS] = PLAIN("STATUS", TO_CLIENT | TO_ADMIN, wire_status, status_fields, "Answer to STATUS_GET or ADMIN."),
+    [WIRE_CANCELLED] =
+        PLAIN("CANCELLED", TO_CLIENT, wire_cancelled, cancelled_fields, "Answer to CANCEL: what became of its tasks."),
+    [WIRE_TASKS_SEEN] = RECORDS("TASKS_SEEN", TO_CLIENT, seen_columns, 17,
+                                "Answer to TASKS_LOOK, as far as the broker has looked: the client asks on behind it."),
     [WIRE_GRANT] = PLAIN("GRANT", TO_WORKER, wire_grant, grant_fields, "Slots of the worker for a pool."),
     [WIRE_JOB_SPEC] = PLAIN("JOB_SPEC", TO_WORKER, wire_job_to_worker, job_spec_fields, "A job, before its first chunk."),
     [WIRE_JOB_FORGET] = PLAIN("JOB_FORGET", TO_WORKER, wire_job_ref, job_ref_fields, "The handle will not be used any more."),
@@ -308,6 +387,7 @@ const struct wire_message wire_messages[128] = {
                        .load = LOAD_RECORDS,
                        .since = 1,
                        .record_size = 100,
+                       .record_v1 = 100,
                        .n_columns = COUNT(holding_columns),
                        .head = HEAD("HOLDING", wire_holding, holding_fields),
                        .columns = holding_columns,
@@ -323,8 +403,22 @@ const struct wire_message wire_messages[128] = {
     [WIRE_BLOB_GET] = PLAIN("BLOB_GET", FROM_WORKER | TO_CLIENT, wire_blob, blob_get_fields, "Asks for one piece of a blob."),
     [WIRE_BLOB_PIECE] = BODY("BLOB_PIECE", FROM_CLIENT | TO_WORKER, wire_blob, blob_piece_fields, "Body: the piece."),
     [WIRE_BLOB_NONE] = PLAIN("BLOB_NONE", FROM_CLIENT | TO_WORKER, wire_blob, blob_none_fields, "The blob cannot be had here."),
-    [WIRE_OUTPUT] = BODY("OUTPUT", FROM_WORKER | TO_CLIENT, wire_output, output_fields,
-                         "Body: what a task has printed. May be dropped anywhere."),
+    [WIRE_OUTPUT] = { .name = "OUTPUT",
+                      .ways = FROM_WORKER | TO_CLIENT,
+                      .load = LOAD_ITEMS,
+                      .since = 1,
+                      .record_size = 63,
+                      .record_v1 = 63,
+                      .n_columns = COUNT(output_columns),
+                      .flags = WIRE_FIXED | WIRE_CUT,
+                      .kinds = KIND(WIRE_OK),
+                      .body_max = WIRE_BODY_MAX,
+                      .head = HEAD("OUTPUT", wire_output, output_fields),
+                      .columns = output_columns,
+                      .help = "What tasks have printed, in the order of each task and stream. Body: the bytes of each piece." },
+    [WIRE_OUTPUT_ACK] = PLAIN("OUTPUT_ACK", FROM_CLIENT, wire_output_ack, output_ack_fields, "Output taken, cumulative."),
+    [WIRE_OUTPUT_TAKEN] = RECORDS("OUTPUT_TAKEN", TO_WORKER, output_taken_columns, 24,
+                                  "The client has taken output, or nobody wants it any more: the window opens."),
     [WIRE_ADMIN] =
         PLAIN("ADMIN", FROM_ADMIN, wire_admin, admin_fields, "An order of an administrator; answered with STATUS or ERROR."),
 };

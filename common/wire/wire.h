@@ -42,12 +42,16 @@ enum wire_type {
     WIRE_OUTCOMES_ACK,
     WIRE_ASSIGNED_OK,
     WIRE_STATUS_GET,
+    WIRE_TASKS_LOOK,
     /* broker to client */
     WIRE_POOL_STATE = 32,
     WIRE_JOB_STATE,
     WIRE_OUTCOMES,
     WIRE_ASSIGNED,
     WIRE_STATUS,
+    WIRE_CANCELLED,
+    WIRE_TRIES = 39,
+    WIRE_TASKS_SEEN = 41,
     /* broker to worker */
     WIRE_GRANT = 48,
     WIRE_JOB_SPEC,
@@ -64,8 +68,10 @@ enum wire_type {
     WIRE_BLOB_GET = 80,
     WIRE_BLOB_PIECE,
     WIRE_BLOB_NONE,
-    /* worker to broker to client, lossy */
+    /* worker to broker to client, kept until it is taken */
     WIRE_OUTPUT = 96,
+    WIRE_OUTPUT_ACK = 97,
+    WIRE_OUTPUT_TAKEN = 98,
     /* administrator to broker */
     WIRE_ADMIN = 112
 };
@@ -84,6 +90,7 @@ enum wire_kind {
 #define WIRE_REPLAY 2u          /* TASKS: sent before, to another epoch of the broker: hold until workers have reported */
 #define WIRE_MAYBE_STARTED 4u   /* TASKS, with REPLAY: was assigned, at most once: never run again */
 #define WIRE_SEALED 8u          /* reserved: the body is encrypted from end to end */
+#define WIRE_CUT 16u            /* OUTPUT: the task's limit is reached */
 
 struct wire_item {
     uint64_t id;                /* attempt (CHUNKS, RESULTS, RECALL, HOLDING …) or seq (OUTCOMES); 0 in TASKS */
@@ -93,11 +100,13 @@ struct wire_item {
     uint32_t flags;
     uint32_t size;              /* WIRE_FIXED: bytes of each task; else: bytes of all of them */
     uint16_t tries, crashes;    /* attempts lost with a worker; crashes of the task itself: so far */
-    uint8_t kind;               /* enum wire_kind */
+    uint8_t kind;               /* enum wire_kind; TASKS_SEEN: 0 here, 1 nowhere */
     uint8_t why;                /* RECALL, CANCEL, ATTEMPTS_CLOSE: enum wire_why */
     uint32_t pid;               /* RESULTS: process that ran it */
     uint64_t sum_ns;            /* RESULTS: time the functions took, all tasks together; 0: not measured */
-    uint64_t end;               /* HOLDING: one past the last index of the attempt as it was handed out */
+    uint64_t end;               /* HOLDING: one past the last index of the attempt as it was handed out; OUTPUT: the limit */
+    uint64_t seq, offset;       /* OUTPUT: number of the piece; of its first byte */
+    uint8_t stream;             /* OUTPUT: 1, 2 */
     uint8_t ticket[WIRE_TICKET];
     uint8_t job_id[WIRE_ID];    /* HOLDING */
     uint8_t owner[WIRE_KEY];    /* HOLDING */
@@ -105,7 +114,8 @@ struct wire_item {
     struct slice body;
 };
 
-enum wire_why { WIRE_WHY_CANCEL = 1, WIRE_WHY_DRAIN, WIRE_WHY_BALANCE, WIRE_WHY_FENCED, WIRE_WHY_DONE, WIRE_WHY_GONE };
+enum wire_why { WIRE_WHY_CANCEL = 1, WIRE_WHY_DRAIN, WIRE_WHY_BALANCE, WIRE_WHY_FENCED, WIRE_WHY_DONE, WIRE_WHY_GONE,
+                WIRE_WHY_QUEUED };      /* CANCEL: only what has not begun */
 
 struct wire_str { const char *p; uint32_t n; };     /* not NUL-ended */
 struct wire_bin { const uint8_t *p; uint32_t n; };
@@ -126,6 +136,8 @@ struct wire_hello {             /* layout frozen */
     struct wire_str host;       /* client and worker: host name */
     uint32_t pid;
     struct wire_str resources;  /* worker: "cpus=8" */
+    uint64_t features;          /* WIRE_FEATURE_…: what the sender understands */
+    bool key_exposed;           /* worker: its tasks can read its key */
 };
 
 struct wire_welcome {
@@ -137,12 +149,19 @@ struct wire_welcome {
     uint64_t quota_bytes, quota_tasks;  /* client: what may be queued or running, sent and not settled */
     struct wire_bin owner;      /* client: its own public key, as the broker saw it */
     bool resumed;               /* the broker still knows this instance */
+    uint64_t features;          /* WIRE_FEATURE_…: what the broker understands */
+    uint32_t frame_max, body_max, task_max, spec_max, records_max, item_tasks_max, piece_max;  /* limits in force; 0: as written */
+    uint64_t owner_quota_bytes, owner_quota_tasks;      /* client: as quota_…, of all sessions of its key */
+    uint32_t detach_ms, detached_max;   /* client: how long a session without a connection is kept, and how many of a key */
+    uint64_t memory, window_max;        /* what is held for its key, of everything; what its window was cut to, if it was larger */
+    uint32_t sessions_max, pools_max, jobs_max;         /* client: of its key; of one session */
 };
 
 struct wire_error_head {        /* ERROR: the session ends; RESET: say HELLO again */
     int32_t code;               /* bfork_status */
     struct wire_str text;
     uint32_t protocol_min, protocol_max;    /* when the version was the reason */
+    struct wire_str field;      /* which field was refused, if it was one */
 };
 
 struct wire_ping { uint64_t stamp; };       /* echoed in PONG */
@@ -155,7 +174,13 @@ struct wire_pool_open {         /* idempotent: opening again what is open change
     struct wire_str name;
 };
 struct wire_pool_ref { uint32_t pool; };    /* POOL_CLOSE: its jobs are cancelled, its slots given back */
-struct wire_pool_state { uint32_t pool, slots; int32_t code; struct wire_str text; };  /* code < 0: the pool cannot run, and why */
+struct wire_pool_state {        /* code < 0: the pool cannot run, and why */
+    uint32_t pool, slots;
+    int32_t code;
+    struct wire_str text;
+    bool ended;                 /* it was refused: there is no such pool, and its jobs are gone */
+    struct wire_str field;      /* for which field */
+};
 
 struct wire_job_open {          /* idempotent; after a reconnect the client opens all its live jobs again */
     uint32_t job, pool;         /* handles */
@@ -166,34 +191,42 @@ struct wire_job_open {          /* idempotent; after a reconnect the client open
 struct wire_job_ref {
     uint32_t job;
 }; /* JOB_CLOSE: no more tasks; forgotten when all is settled and acknowledged. JOB_FORGET */
-struct wire_job_state { uint32_t job; uint64_t next; };    /* next: indexes below it have been received in this epoch; 0: none */
+struct wire_job_state {
+    uint32_t job;
+    uint64_t next;              /* indexes below it have been received in this epoch; 0: none */
+    int32_t code;               /* < 0: refused: there is no such job (any more), and nothing more is told of its tasks */
+    struct wire_str text, field;
+};
 
 struct wire_grant {
     uint32_t pool;
     uint32_t slots;
     struct wire_bin digest, spec, owner;
 }; /* slots 0 and no spec: forget the pool */
-struct wire_job_to_worker { uint32_t job, pool; struct wire_bin id, spec; };
+struct wire_job_to_worker {
+    uint32_t job, pool;
+    struct wire_bin id, spec;
+    uint64_t features;          /* what the job's client understands */
+};
 
 struct wire_worker_state { uint32_t slots, busy; bool draining; };
 struct wire_pool_failed { uint32_t pool; int32_t code; struct wire_str stage, text; };
 
-struct wire_holding { bool last; };         /* items: every attempt held; last: these were all */
+struct wire_holding { bool last; uint32_t stride; };        /* items: every attempt held; last: these were all */
+
+/* The head of all other messages with records. HOLDING has the same field. */
+struct wire_records { uint32_t stride; };   /* bytes from one record to the next; 0: the size that version 1 gave them */
 
 struct wire_blob { struct wire_bin digest; uint64_t offset, total; uint32_t size; struct wire_str text; };   /* body: the piece */
 
-struct wire_output {
-    uint32_t job;
-    uint64_t attempt, index;
-    uint32_t stream;
-    uint64_t offset;
-    uint32_t pid;
-    bool cut;
-    struct wire_str host;
-};
+struct wire_output { uint32_t stride; struct wire_str host; };      /* items: pieces of what tasks have printed */
+struct wire_output_ack { uint64_t seq; };
 
 struct wire_status_get { struct wire_str what; };   /* "summary", "workers", "jobs" */
 struct wire_status { struct wire_str json; };       /* head carries JSON: one place makes it, any tool reads it */
+
+/* Of the tasks of a CANCEL: will not run; run, or may; have an outcome. */
+struct wire_cancelled { uint64_t cancelled, running, done; };
 
 struct wire_admin { struct wire_str verb, argument; };
 
@@ -217,16 +250,19 @@ struct wire_msg {
         struct wire_worker_state worker_state;
         struct wire_pool_failed pool_failed;
         struct wire_holding holding;
+        struct wire_records records;            /* TASKS, CHUNKS, RESULTS, OUTCOMES, and the rest of those with items */
         struct wire_blob blob;                  /* BLOB_GET, BLOB_PIECE, BLOB_NONE */
         struct wire_output output;
+        struct wire_output_ack output_ack;
         struct wire_status_get status_get;
         struct wire_status status;
+        struct wire_cancelled cancelled;
         struct wire_admin admin;
     } u;
     struct wire_item
         *items; /* TASKS, CANCEL, OUTCOMES, OUTCOMES_ACK, ASSIGNED, ASSIGNED_OK, CHUNKS, RECALL, ATTEMPTS_CLOSE, HOLDING, RESULTS */
     uint32_t n_items;
-    struct slice body;          /* of types without items: BLOB_PIECE, OUTPUT */
+    struct slice body;          /* of types without items: BLOB_PIECE */
 };
 
 /* ---- nested documents: maps with small integer keys from the same kind of table ---------------------------------------------- */
@@ -238,7 +274,7 @@ struct wire_fn {                /* which function: a document of its own, nested
     uint64_t offset;            /* OFFSET: from the object's load address */
     struct wire_str object;     /* OFFSET: "" = the program itself, else soname; SYMBOL: path as given */
     struct wire_bin build_id;   /* OFFSET, of the object, if it has one */
-    struct wire_bin layout;     /* OFFSET: SHA-256 of its program headers: the build-id survives patchelf, this does not */
+    struct wire_bin layout;     /* OFFSET: of its program headers: the build-id survives patchelf, this does not */
     struct wire_str symbol;     /* for people, or the name to look up */
 };
 
@@ -253,14 +289,17 @@ struct wire_pool_spec {
     uint32_t max_tasks;
     uint64_t max_growth, output_limit;
     struct wire_str resources;
+    uint64_t needs;             /* WIRE_FEATURE_…: granted only to workers that have them all */
+    struct wire_str cwd;        /* directory of the task processes on the worker; empty: its choice */
 };
 
-enum wire_job_kind { WIRE_JOB_TASKS, WIRE_JOB_MAP };
+/* How the function is called. EACH_*: a task's arguments are an array of one value, which the function gets as its element. */
+enum wire_job_kind { WIRE_JOB_TASKS, WIRE_JOB_MAP, WIRE_JOB_EACH, WIRE_JOB_EACH_STRING, WIRE_JOB_EACH_BYTES };
 
 struct wire_job_spec {
     uint32_t kind;
     struct wire_bin fn;         /* struct wire_fn, encoded */
-    uint32_t in_size, out_size; /* MAP */
+    uint32_t in_size, out_size; /* MAP; EACH: in_size */
     uint64_t run_limit_ms, queue_limit_ms, total_limit_ms;
     int32_t retries;            /* of failed tasks; -1: at most once */
     uint32_t retry_on, backoff_ms, chunk;
@@ -270,6 +309,8 @@ struct wire_job_spec {
     struct wire_str name, client_host;
     uint32_t client_pid;
     uint64_t total;             /* tasks there will be, if known when the job opens; 0: not known */
+    uint64_t needs;             /* WIRE_FEATURE_…: handed out only to workers that have them all */
+    bool streamed;              /* commands: what they write is output of their tasks, not in their results */
 };
 
 struct wire_outcome {           /* how a task ended that did not end well: what becomes bfork_error */
@@ -289,7 +330,8 @@ size_t wire_size(const struct wire_msg *m);
 void wire_encode(const struct wire_msg *m, uint8_t *out);
 
 /* Decodes one frame. items: caller's array of WIRE_ITEMS_MAX. Slices in m refer to `owner` without taking a reference (NULL:
- * borrowed). 0, or BFORK_EPROTOCOL with e saying what and where; m is then undefined. Cost is bounded by the frame's size. */
+ * borrowed). 0, or < 0 with e saying what and where: BFORK_EPROTOCOL; BFORK_ENOTSUP for a key that must be understood, then type,
+ * channel and request of m are as sent. Else m is undefined. Cost is bounded by the frame's size. */
 int wire_decode(const void *frame, size_t size, struct buf *owner, struct wire_item *items, struct wire_msg *m, struct err *e);
 
 /* May `role` send this type to the broker (to_broker), or be sent it by the broker? */

@@ -67,7 +67,7 @@ uint64_t bits_next(const struct bits *b, uint64_t from, uint64_t end, bool value
 void bits_drop(struct bits *b, uint64_t below)
 {
     size_t words = below > b->base ? (size_t)((below - b->base) / 64) : 0;
-    if (words < 64 && words < b->n)     /* moving is for when it pays */
+    if (!b->n || (words < 64 && words < b->n))      /* moving is for when it pays */
         return;
     if (words > b->n)
         words = b->n;

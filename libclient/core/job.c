@@ -52,14 +52,50 @@ void session_pool_close(struct session_pool *p)
     p->closing = true;
     p->user = NULL;
     if (s->state != SESSION_UP)
+        pool_gone(p);
+}
+
+/* Its close is said on the next connection, or once more if it may have been lost with this one: until the broker knows, its tasks
+ * run and count against the quota. Of very many, the oldest are left to the broker, which drops what is not opened again. */
+void pool_gone(struct session_pool *p)
+{
+    struct session *s = p->s;
+    if (p->refused || p->epoch != s->epoch) {
         pool_free(p);
+        return;
+    }
+    list_remove(&s->pools, &p->node);
+    buf_unref(&p->spec);
+    free(p->name);
+    p->name = NULL;
+    list_push_back(&s->closed, &p->node);
+    p = LIST_ENTRY(list_first(&s->closed), struct session_pool, node);
+    if (s->closed.count > SESSION_CLOSED && !p->closing) {
+        list_remove(&s->closed, &p->node);
+        pool_free(p);
+    }
+}
+
+/* Tasks that went out behind a close, or a ping, have been read. */
+void pools_heard(struct session *s, const struct wire_msg *m)
+{
+    uint64_t asked = m->type == WIRE_PONG && m->u.ping.stamp > UINT32_MAX ? m->u.ping.stamp : 0;
+    for (LIST_EACH_SAFE(&s->closed, n, after)) {
+        struct session_pool *p = LIST_ENTRY(n, struct session_pool, node);
+        if (p->closing || (s->out_acked <= p->closed_out && asked <= p->closed_at))
+            break;
+        list_remove(&s->closed, n);
+        pool_free(p);
+    }
 }
 
 void pool_free(struct session_pool *p)
 {
-    list_remove(&p->s->pools, &p->node);
+    if (list_in(&p->node))
+        list_remove(&p->s->pools, &p->node);
     buf_unref(&p->spec);
     free(p->name);
+    free(p->refused);
     free(p);
 }
 
@@ -84,6 +120,9 @@ int session_job_open(struct session_pool *p, struct buf *spec, bool at_most_once
     j->spec = spec;
     j->at_most_once = at_most_once;
     list_init(&j->batches);
+    list_init(&j->deferred);
+    map_init(&j->printed);
+    j->untold_from = UINT64_MAX;
     list_push_back(&s->jobs, &j->node);
     *ret = j;
     return 0;
@@ -153,10 +192,14 @@ void job_free(struct session_job *j)
         list_remove(&s->dirty, &j->dirty);
     list_remove(&s->jobs, &j->node);
     j->pool->jobs--;
+    said_free(j);
     free(j->settled.words);
     free(j->assigned.words);
+    cancel_done(j);
+    map_free(&j->counts);
     slice_unref(&j->source);
     buf_unref(&j->spec);
+    free(j->refused);
     free(j);
 }
 
@@ -322,7 +365,7 @@ void session_job_abandon(struct session_job *j)
         s->settled_total += rest;
     }
     if (j->epoch == s->epoch && j->sent)
-        session_cancel(j, 0, j->sent);
+        (void)session_cancel(j, 0, j->sent);    /* without memory for that they run, and nobody is told */
     job_drop(j, j->epoch == s->epoch ? j->sent : 0);
     for (LIST_EACH(&j->batches, n)) {
         struct batch *b = LIST_ENTRY(n, struct batch, node);
@@ -375,6 +418,8 @@ void job_settle(struct session_job *j, uint64_t first, uint64_t count)
 {
     struct session *s = j->s;
     bits_set(&j->settled, first, count);
+    counts_settled(j, first, count);
+    said_settled(j, first, count);
     while (count) {
         struct batch *b = job_batch(j, first);
         assert(b);
@@ -394,4 +439,6 @@ void job_settle(struct session_job *j, uint64_t first, uint64_t count)
     const struct list_node *head = list_first(&j->batches);
     uint64_t below = head ? LIST_ENTRY(head, struct batch, node)->first : j->source_n ? j->source_next : j->next;
     bits_drop(&j->settled, below);
+    bits_drop(&j->cancelled, below);
+    bits_drop(&j->told, below);
 }

@@ -1,14 +1,13 @@
 /* SPDX-License-Identifier: MPL-2.0
  * outcome.c - what the broker says about tasks: outcomes (each told once, however often it comes), assignments of tasks that run at
- * most once, and cancelling.
+ * most once.
  */
 #include "state.h"
 
 #include <assert.h>
 #include <stdlib.h>
 
-/* Tells the unsettled parts of an item and settles them. */
-static void tell(struct session_job *j, const struct wire_item *item)
+void outcome_tell(struct session_job *j, const struct wire_item *item)
 {
     struct session *s = j->s;
     struct wire_item rest = *item, head;
@@ -36,6 +35,7 @@ static void tell(struct session_job *j, const struct wire_item *item)
             part.first = from;
             part.count = (uint32_t)(to - from);
         }
+        cancel_settled(j, &part);
         job_settle(j, from, to - from);
         j->unsettled -= to - from;
         s->unsettled -= to - from;
@@ -73,15 +73,26 @@ void outcome_items(struct session *s, const struct wire_msg *m)
             stray(s, i);
         if (!j || i->count == 0 || i->first > j->next || i->count > j->next - i->first)
             continue;                       /* of a job that ended meanwhile, or a broker's slip: nothing to do with it */
-        if (i->id <= j->seq)
-            continue;
-        j->seq = i->id;
-        if (j->source_n && i->first + i->count > j->source_next)
-            continue;                       /* never sent: cannot have an outcome */
-        tell(j, i);
-        if (job_finished(j))
-            job_dirty(j);
+        if (!said_defer(j, i))
+            outcome_settle(j, i);
     }
+}
+
+void outcome_settle(struct session_job *j, const struct wire_item *i)
+{
+    if (i->id <= j->seq)
+        return;
+    j->seq = i->id;
+    j->moved_at = j->s->last_received;
+    j->look_from = j->look_wait = 0;
+    if (j->s->acks_due == 0)
+        j->s->acks_since = j->s->last_received;
+    j->s->acks_due++;
+    if (j->source_n && i->first + i->count > j->source_next)
+        return;                             /* never sent: cannot have an outcome */
+    outcome_tell(j, i);
+    if (job_finished(j))
+        job_dirty(j);
 }
 
 static bool oks_reserve(struct session *s)
@@ -123,45 +134,7 @@ void outcome_refuse(struct session_job *j, uint64_t index, const char *text)
     }
     struct wire_item item = { .job = j->handle, .first = index, .count = 1, .kind = WIRE_OUTCOME, .size = (uint32_t)doc->size,
                               .body = slice_of(doc, 0, doc->size) };
-    tell(j, &item);
-    buf_unref(&doc);
-    job_dirty(j);
-}
-
-void session_cancel(struct session_job *j, uint64_t first, uint64_t count)
-{
-    struct session *s = j->s;
-    struct wire_outcome o = { .kind = BFORK_CANCELLED, .message = WIRE_STR("cancelled before it was sent") };
-    if (first >= j->next)
-        return;
-    if (count > j->next - first)
-        count = j->next - first;
-    uint64_t sent = first < j->sent || j->replay > first ? (j->sent > j->replay ? j->sent : j->replay) : first;
-    struct cancel *c = sent > first ? calloc(1, sizeof(*c)) : NULL;
-    if (c) {
-        c->job = j->handle;
-        c->first = first;
-        c->count = sent - first < count ? sent - first : count;
-        list_push_back(&s->cancels, &c->node);
-    }
-    struct buf *doc = NULL;
-    uint64_t end = first + count;
-    for (uint64_t at = sent > first ? sent : first; at < end;) {
-        if (!doc && !(doc = wire_outcome_encode(&o)))
-            return;                         /* out of memory: they will run */
-        if (j->source_n && at >= j->source_next && !job_cut_source(j))
-            break;
-        struct batch *b = job_batch(j, at);
-        uint64_t to = !b ? j->source_n ? j->source_next : end : b->first + b->count;
-        to = to < end ? to : end;
-        if (b) {
-            struct wire_item item = { .job = j->handle, .first = at, .count = (uint32_t)(to - at), .kind = WIRE_OUTCOME,
-                                      .size = (uint32_t)doc->size, .body = slice_of(doc, 0, doc->size) };
-            job_close_batch(b);
-            tell(j, &item);
-        }
-        at = to;
-    }
+    outcome_tell(j, &item);
     buf_unref(&doc);
     job_dirty(j);
 }

@@ -31,26 +31,32 @@ static void keep(struct session *s, struct buf *b)
     s->garbage[s->n_garbage++] = buf_ref(b);
 }
 
-/* Pools that are closed, before anything of this turn can refer to them. */
-static void close_pools(struct session *s)
+/* Pools that are closed, before anything of this turn can refer to them or count on their quota. False: some are left. */
+static bool close_pools(struct session *s, uint64_t now)
 {
-    for (LIST_EACH_SAFE(&s->pools, n, after)) {
+    for (LIST_EACH_SAFE(&s->pools, n, after))
+        if (LIST_ENTRY(n, struct session_pool, node)->closing)
+            pool_gone(LIST_ENTRY(n, struct session_pool, node));
+    for (LIST_EACH(&s->closed, n)) {
         struct session_pool *p = LIST_ENTRY(n, struct session_pool, node);
+        struct session_effect *e;
         if (!p->closing)
             continue;
-        struct session_effect *e = p->opened ? send_effect(s, WIRE_POOL_CLOSE) : NULL;
-        if (e)
-            e->msg.u.pool_ref.pool = p->handle;
-        if (e || !p->opened)
-            pool_free(p);
+        if (!(e = send_effect(s, WIRE_POOL_CLOSE)))
+            return false;
+        e->msg.u.pool_ref.pool = p->handle;
+        p->closing = false;
+        p->closed_at = now;
+        p->closed_out = s->out_bytes;
     }
+    return true;
 }
 
 static void open_pools(struct session *s)
 {
     for (LIST_EACH(&s->pools, n)) {
         struct session_pool *p = LIST_ENTRY(n, struct session_pool, node);
-        if (p->opened || p->closing)
+        if (p->opened || p->closing || p->refused)
             continue;
         struct session_effect *e = send_effect(s, WIRE_POOL_OPEN);
         if (!e)
@@ -59,6 +65,7 @@ static void open_pools(struct session *s)
             .pool = p->handle, .processes = p->processes, .digest = wire_bin_of(p->digest, WIRE_DIGEST),
             .spec = wire_bin_of(p->spec->data, p->spec->size), .name = WIRE_STR(p->name) };
         p->opened = true;
+        p->epoch = s->epoch;
     }
 }
 
@@ -102,59 +109,36 @@ static void close_job(struct session *s, struct session_job *j)
     j->done_sent = true;
 }
 
-/* A cancel goes out when the broker has all its tasks: before that it would not find them. */
-static bool can_cancel(const struct session_job *j, const struct cancel *c)
-{
-    return j->opened && !j->waiting && j->sent >= c->first + c->count;
-}
-
-static void send_cancels(struct session *s)
-{
-    size_t n = 0;
-    struct session_effect *e = list_empty(&s->cancels) ? NULL : send_effect(s, WIRE_CANCEL);
-    if (!e)
-        return;
-    for (LIST_EACH_SAFE(&s->cancels, node, after)) {
-        struct cancel *c = LIST_ENTRY(node, struct cancel, node);
-        const struct session_job *j = map_get(&s->handles, c->job);
-        if (j && !can_cancel(j, c))
-            continue;
-        while (j && c->count && n < SESSION_ITEMS) {
-            uint32_t part = c->count > UINT32_MAX ? UINT32_MAX : (uint32_t)c->count;
-            s->cuts[n++] = (struct wire_item){ .job = c->job, .first = c->first, .count = part, .why = WIRE_WHY_CANCEL };
-            c->first += part;
-            c->count -= part;
-        }
-        if (j && c->count) {
-            s->more = true;
-            break;
-        }
-        list_remove(&s->cancels, &c->node);
-        free(c);
-    }
-    if (n == 0) {
-        s->n_effects--;
-        return;
-    }
-    e->msg.items = s->cuts;
-    e->msg.n_items = (uint32_t)n;
-}
-
 static void send_questions(struct session *s)
 {
     for (LIST_EACH_SAFE(&s->questions, node, after)) {
         struct question *q = LIST_ENTRY(node, struct question, node);
-        struct session_effect *e = q->sent ? NULL : send_effect(s, q->type);
-        if (!e)
+        const struct session_job *j = q->type == WIRE_CANCEL ? map_get(&s->handles, q->job) : NULL;
+        struct session_effect *e;
+        if (q->type == WIRE_CANCEL && (!j || job_is_refused(j))) {
+            session_answer_cancel(s, q->request, 0);    /* all of it has ended */
+            continue;
+        }
+        if (q->sent || (j && !cancel_can_ask(j, q)) || !(e = send_effect(s, q->type)))
             continue;
         e->msg.request = q->request;
         if (q->type == WIRE_STATUS_GET)
             e->msg.u.status_get.what = WIRE_STR(q->a);
         else if (q->type == WIRE_ADMIN)
             e->msg.u.admin = (struct wire_admin){ .verb = WIRE_STR(q->a), .argument = WIRE_STR(q->b) };
+        else if (q->type == WIRE_CANCEL) {
+            e->msg.items = &s->asked[s->n_asked++];
+            e->msg.n_items = 1;
+            /* 0: all from first on, of what the broker has */
+            *e->msg.items = (struct wire_item){ .job = q->job, .first = q->first, .why = WIRE_WHY_QUEUED,
+                                                .count = q->count > UINT32_MAX ? 0 : (uint32_t)q->count };
+        }
         else if (q->type == WIRE_PING)
             e->msg.u.ping.stamp = q->request;   /* small: the stamps of the lease's own pings are times */
         q->sent = true;
+        q->again = q->asked;
+        q->asked = true;
+        q->seen_before = q->seen;
     }
 }
 
@@ -172,7 +156,7 @@ static void send_acks(struct session *s, uint64_t now, bool finished)
     }
     for (LIST_EACH(&s->jobs, node)) {
         struct session_job *j = LIST_ENTRY(node, struct session_job, node);
-        if (j->seq == j->seq_acked || !j->opened)
+        if (j->seq == j->seq_acked || !j->opened || job_is_refused(j))
             continue;
         if (n == SESSION_ITEMS)
             break;
@@ -263,6 +247,9 @@ static int next_item(struct session_job *j, struct wire_item *item)
             end = bits_next(&j->assigned, from, end, !assigned);
     }
     end = bits_next(&j->settled, from, end, true);
+    uint16_t tries = 0, crashes = 0;
+    if (j->counts.count)
+        end = counts_of(j, from, end, &tries, &crashes);
     struct wire_item whole = { .job = j->handle,
                                .count = b->count,
                                .first = b->first,
@@ -281,6 +268,8 @@ static int next_item(struct session_job *j, struct wire_item *item)
     }
     *item = whole;
     item->flags = (uint32_t)flags;
+    item->tries = tries;
+    item->crashes = crashes;
     return 1;
 }
 
@@ -333,14 +322,19 @@ bool session_flush(struct session *s, uint64_t now)
 {
     if (s->state != SESSION_UP)
         return false;
-    bool finished = false, full = false;
+    bool finished = false, full;
     size_t n = 0, body = 0;
     s->more = s->starved = false;
-    close_pools(s);
+    full = !close_pools(s, now);
     open_pools(s);
     send_oks(s);
     for (LIST_EACH_SAFE(&s->dirty, node, after)) {
         struct session_job *j = LIST_ENTRY(node, struct session_job, dirty);
+        if (job_is_refused(j)) {
+            if (job_refuse_rest(j) && j->closed)
+                job_free(j);
+            continue;
+        }
         if (j->abandoned && j->epoch != s->epoch)
             job_drop(j, 0);
         if (job_finished(j) && !j->opened && j->epoch != s->epoch) {
@@ -351,9 +345,9 @@ bool session_flush(struct session *s, uint64_t now)
             close_job(s, j);
         finished |= job_finished(j);
     }
-    send_cancels(s);
-    send_questions(s);
+    look_send(s, now);
     send_acks(s, now, finished);
+    said_ack(s);
     if (s->bye && list_empty(&s->pools)) {
         struct session_effect *e = send_effect(s, WIRE_BYE);
         if (e)
@@ -361,8 +355,14 @@ bool session_flush(struct session *s, uint64_t now)
     }
     for (size_t turns = s->dirty.count; turns-- && !full;) {
         struct session_job *j = LIST_ENTRY(list_first(&s->dirty), struct session_job, dirty);
-        full = j->opened && !j->waiting && !add_tasks(s, j, &n, &body);
+        bool refused = job_is_refused(j);
+        uint64_t before = j->sent;
+        full = !refused && j->opened && !j->waiting && !add_tasks(s, j, &n, &body);
+        if (j->sent != before)
+            j->moved_at = now;
         list_remove(&s->dirty, &j->dirty);
+        if (refused && !j->unsettled)
+            continue;
         if (!j->opened || j->waiting || j->sent < j->next || (j->closed && !j->done_sent))
             list_push_back(&s->dirty, &j->dirty);
         else if (job_finished(j) && j->seq == j->seq_acked)
@@ -375,6 +375,8 @@ bool session_flush(struct session *s, uint64_t now)
         e->msg.items = s->items;
         e->msg.n_items = (uint32_t)n;
     }
+    cancel_send(s);                         /* behind the tasks that they name: nothing of these begins in between */
+    send_questions(s);
     return s->n_effects > 0 && (s->more || !list_empty(&s->dirty) || s->bye);
 }
 
@@ -395,6 +397,7 @@ void session_effects_done(struct session *s)
         memmove(s->oks, s->oks + s->oks_sent, s->n_oks * sizeof(*s->oks));
         s->oks_sent = 0;
     }
+    s->n_asked = 0;
     while (s->n_garbage)
         buf_unref(&s->garbage[--s->n_garbage]);
     s->n_effects = 0;

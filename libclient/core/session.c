@@ -2,6 +2,7 @@
  * session.c - the connection's life: HELLO, WELCOME, heartbeat, what comes in, reconnecting.
  */
 #include "state.h"
+#include "wire/times.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +25,7 @@ int session_new(const struct session_config *config, const struct session_ops *o
     s->ctx = ctx;
     s->random = config->seed;
     list_init(&s->pools);
+    list_init(&s->closed);
     list_init(&s->jobs);
     list_init(&s->dirty);
     list_init(&s->cancels);
@@ -37,6 +39,12 @@ int session_new(const struct session_config *config, const struct session_ops *o
     return 0;
 }
 
+static void forget_closed(struct session *s)
+{
+    for (struct list_node *n; (n = list_pop(&s->closed));)
+        pool_free(LIST_ENTRY(n, struct session_pool, node));
+}
+
 void session_free(struct session **sp)
 {
     struct session *s = *sp;
@@ -47,8 +55,7 @@ void session_free(struct session **sp)
         job_free(LIST_ENTRY(list_first(&s->jobs), struct session_job, node));
     while (!list_empty(&s->pools))
         pool_free(LIST_ENTRY(list_first(&s->pools), struct session_pool, node));
-    for (struct list_node *n; (n = list_pop(&s->cancels));)
-        free(LIST_ENTRY(n, struct cancel, node));
+    forget_closed(s);
     for (struct list_node *n; (n = list_pop(&s->questions));)
         free(LIST_ENTRY(n, struct question, node));
     map_free(&s->handles);
@@ -74,7 +81,8 @@ void session_connected(struct session *s, uint64_t now)
     e->msg.u.hello = (struct wire_hello){
         .protocol_min = WIRE_PROTOCOL_MIN, .protocol_max = WIRE_PROTOCOL, .role = s->config.role, .software = WIRE_STR(s->software),
         .name = WIRE_STR(s->name), .instance = wire_bin_of(s->config.instance, WIRE_ID), .conn_no = ++s->conn_no, .epoch = s->epoch,
-        .window_bytes = s->config.window_bytes, .host = WIRE_STR(s->host), .pid = s->config.pid };
+        .window_bytes = s->config.window_bytes, .host = WIRE_STR(s->host), .pid = s->config.pid,
+        .features = WIRE_FEATURES };
 }
 
 void session_disconnected(struct session *s, uint64_t now)
@@ -87,17 +95,24 @@ void session_disconnected(struct session *s, uint64_t now)
         struct session_pool *p = LIST_ENTRY(n, struct session_pool, node);
         p->opened = false;
         if (p->closing)
-            pool_free(p);                   /* the broker drops what is not opened again */
+            pool_gone(p);
     }
+    for (LIST_EACH(&s->closed, n))
+        LIST_ENTRY(n, struct session_pool, node)->closing = true;
     for (LIST_EACH(&s->jobs, n)) {
         struct session_job *j = LIST_ENTRY(n, struct session_job, node);
         j->opened = j->waiting = j->done_sent = false;
         j->seq_acked = 0;                   /* say it again */
+        said_drop_deferred(j);              /* comes again */
+        cancel_untold(j);
         job_dirty(j);
     }
     for (LIST_EACH(&s->questions, n))
         LIST_ENTRY(n, struct question, node)->sent = false;
     s->n_oks = s->oks_sent = 0;
+    s->look_request = 0;
+    s->look_due = false;
+    s->said_told = 0;
     s->n_strays = 0;
 }
 
@@ -123,7 +138,9 @@ static void welcome(struct session *s, const struct wire_welcome *w)
     s->limits.software = (struct wire_str){ 0 };
     s->limits.owner = (struct wire_bin){ 0 };
     if (w->epoch != s->epoch || !w->resumed) {
+        forget_closed(s);
         s->quota_used_bytes = s->quota_used_tasks = 0;
+        said_reset(s);
         s->epoch = w->epoch;
         if (!w->resumed)                    /* forgotten though it lives: as good as a new epoch, but nothing can be adopted */
             for (LIST_EACH(&s->jobs, n)) {
@@ -136,14 +153,35 @@ static void welcome(struct session *s, const struct wire_welcome *w)
         job_dirty(LIST_ENTRY(n, struct session_job, node));
 }
 
+/* The broker had no room for tasks that were sent before, and has now: it is asked how far it got, and the rest is sent again. Of a
+ * job that has nothing to send any more it is told so. */
+static void put_off(struct session *s, struct session_job *j, uint32_t handle)
+{
+    struct session_effect *e;
+    if (j && j->opened && !job_is_refused(j)) {
+        j->opened = j->done_sent = false;
+        job_dirty(j);
+    } else if (!j && (e = send_effect(s, WIRE_JOB_CLOSE))) {
+        e->msg.u.job_ref.job = handle;
+    }
+}
+
 /* How far the broker got before the connection was cut; from there on tasks are sent again. */
 static void job_state(struct session *s, const struct wire_job_state *w)
 {
     struct session_job *j = map_get(&s->handles, w->job);
-    if (!j || !j->waiting)
+    if (!j || !j->waiting) {
+        put_off(s, j, w->job);
         return;
+    }
     j->waiting = false;
-    for (uint64_t at = w->next < j->sent ? w->next : j->sent; at < j->sent;) {      /* their quota comes back until they are sent */
+    job_rewind(j, w->next);
+}
+
+void job_rewind(struct session_job *j, uint64_t next)
+{
+    struct session *s = j->s;
+    for (uint64_t at = next < j->sent ? next : j->sent; at < j->sent;) {    /* their quota comes back until they are sent */
         struct batch *b;
         uint64_t from = bits_next(&j->settled, at, j->sent, false), to = bits_next(&j->settled, from, j->sent, true);
         if (from == j->sent || !(b = job_batch(j, from)))
@@ -154,8 +192,9 @@ static void job_state(struct session *s, const struct wire_job_state *w)
         s->sent_again += to - from;
         at = to;
     }
-    if (w->next < j->sent)
-        j->sent = w->next;
+    if (next < j->sent)
+        j->sent = next;
+    cancel_rewound(j);
     if (j->abandoned)
         job_drop(j, j->sent);
     job_dirty(j);
@@ -174,6 +213,33 @@ static void answer(struct session *s, uint32_t request, int32_t code, struct wir
     }
 }
 
+void session_answer_cancel(struct session *s, uint32_t request, uint64_t cancelled)
+{
+    for (LIST_EACH(&s->questions, n)) {
+        struct question *q = LIST_ENTRY(n, struct question, node);
+        void *user = q->user;
+        if (q->request != request || q->type != WIRE_CANCEL)
+            continue;
+        cancelled += q->seen_before;
+        cancelled = (q->again && q->seen > cancelled ? q->seen : cancelled) + q->here;
+        list_remove(&s->questions, &q->node);
+        free(q);
+        s->ops->cancelled(s->ctx, user, cancelled);
+        return;
+    }
+}
+
+void session_forget(struct session *s, const void *user)
+{
+    for (LIST_EACH_SAFE(&s->questions, n, after)) {
+        struct question *q = LIST_ENTRY(n, struct question, node);
+        if (q->type != WIRE_CANCEL || q->user != user)
+            continue;
+        list_remove(&s->questions, &q->node);
+        free(q);
+    }
+}
+
 void session_recv(struct session *s, uint64_t now, const struct wire_msg *m)
 {
     struct session_effect *e;
@@ -183,6 +249,7 @@ void session_recv(struct session *s, uint64_t now, const struct wire_msg *m)
         return;
     if (m->ack > s->out_acked && m->ack <= s->out_bytes)
         s->out_acked = m->ack;
+    pools_heard(s, m);
     switch (m->type) {
     case WIRE_WELCOME:
         welcome(s, &m->u.welcome);
@@ -191,7 +258,7 @@ void session_recv(struct session *s, uint64_t now, const struct wire_msg *m)
         session_reconnect(s, "the broker asked to start over");
         break;
     case WIRE_ERROR:
-        if (m->request)
+        if (m->request)                     /* one request was refused, the session goes on */
             answer(s, m->request, m->u.error.code, m->u.error.text);
         else
             fail(s, m->u.error.code, m->u.error.text);
@@ -207,18 +274,31 @@ void session_recv(struct session *s, uint64_t now, const struct wire_msg *m)
         if (m->u.ping.stamp <= UINT32_MAX)
             answer(s, (uint32_t)m->u.ping.stamp, 0, (struct wire_str){ 0 });
         break;
+    case WIRE_TASKS_SEEN:
+        look_seen(s, m);
+        break;
+    case WIRE_CANCELLED:
+        session_answer_cancel(s, m->request, m->u.cancelled.cancelled);
+        break;
     case WIRE_STATUS:
         answer(s, m->request, 0, m->u.status.json);
         break;
     case WIRE_POOL_STATE:
         for (LIST_EACH(&s->pools, n)) {
             struct session_pool *p = LIST_ENTRY(n, struct session_pool, node);
-            if (p->handle == m->u.pool_state.pool && p->user)
+            if (p->handle != m->u.pool_state.pool)
+                continue;
+            if (m->u.pool_state.ended)
+                refuse_pool(s, p, m->u.pool_state.text);
+            if (p->user)
                 s->ops->pool_state(s->ctx, p->user, m->u.pool_state.slots, m->u.pool_state.code, m->u.pool_state.text);
         }
         break;
     case WIRE_JOB_STATE:
-        job_state(s, &m->u.job_state);
+        if (m->u.job_state.code < 0)
+            refuse_job(s, m->u.job_state.job, m->u.job_state.text);
+        else
+            job_state(s, &m->u.job_state);
         break;
     case WIRE_OUTCOMES:
         outcome_items(s, m);
@@ -226,12 +306,12 @@ void session_recv(struct session *s, uint64_t now, const struct wire_msg *m)
     case WIRE_ASSIGNED:
         outcome_assigned(s, m);
         break;
-    case WIRE_OUTPUT: {
-        const struct session_job *j = map_get(&s->handles, m->u.output.job);
-        if (j && j->user)
-            s->ops->output(s->ctx, j->user, &m->u.output, m->body);
+    case WIRE_TRIES:
+        counts_told(s, m);
         break;
-    }
+    case WIRE_OUTPUT:
+        said_items(s, m);
+        break;
     default:                                /* from a newer broker: nothing we asked for */
         break;
     }
@@ -255,7 +335,7 @@ static bool waits(const struct session *s)
 
 static uint64_t lease_ns(const struct session *s)
 {
-    return (s->limits.lease_ms ? s->limits.lease_ms : 5000) * CLOCK_MS;
+    return (s->limits.lease_ms ? s->limits.lease_ms : TIME_LEASE_MS) * CLOCK_MS;
 }
 
 void session_tick(struct session *s, uint64_t now)
@@ -266,6 +346,7 @@ void session_tick(struct session *s, uint64_t now)
     s->last_tick = now;
     if (!waits(s))
         return;
+    look_tick(s, now);
     if (now >= s->quiet_since + lease_ns(s)) {
         snprintf(s->text, sizeof(s->text), "the broker was silent for %llu ms", (unsigned long long)(lease_ns(s) / CLOCK_MS));
         session_reconnect(s, s->text);
@@ -283,6 +364,8 @@ uint64_t session_deadline(const struct session *s)
         at = s->quiet_since + (s->pinged || s->state == SESSION_GREETING ? lease_ns(s) : lease_ns(s) / 2);
     if (s->state == SESSION_UP && s->acks_due && s->acks_since + 200 * CLOCK_MS < at)
         at = s->acks_since + 200 * CLOCK_MS;
+    if (s->state == SESSION_UP && s->unsettled && s->look_next < at)
+        at = s->look_next;
     if (s->starved && s->last_tick + 10 * CLOCK_MS < at)
         at = s->last_tick + 10 * CLOCK_MS;
     return at;
@@ -344,11 +427,6 @@ uint64_t session_unsent(const struct session *s)
     return n;
 }
 
-const struct wire_welcome *session_limits(const struct session *s)
-{
-    return &s->limits;
-}
-
 /* Tasks of b that are sent in this epoch and not settled; their bytes are added to *bytes. */
 static uint64_t sent_of(const struct session_job *j, const struct batch *b, uint64_t *bytes)
 {
@@ -383,6 +461,8 @@ const char *session_check(struct session *s)
         }
         if (left != j->unsettled)
             return "a job counts its unsettled tasks wrongly";
+        if (!cancel_check(j))
+            return "a cancel is forgotten";
         if (j->sent > j->next || j->seq_acked > j->seq)
             return "a job is ahead of itself";
         unsettled += left;

@@ -32,14 +32,31 @@ struct session_config {
     uint64_t window_bytes;                  /* outcomes on the way here, unacknowledged; 0: 32 MiB */
 };
 
+/* What a task has printed. */
+struct session_print {
+    uint32_t job;
+    uint64_t turn, seq;                     /* which piece: for session_output_taken */
+    uint64_t index;
+    uint32_t pid, attempt;                  /* attempt: which try of the task, from 1 */
+    int stream;                             /* 1, 2 */
+    bool again;                             /* another try of the task has printed before; this is the first piece of a new one */
+    bool cut;                               /* the task's limit of `limit` bytes is reached: the rest is dropped */
+    uint64_t limit, lost;                   /* lost: bytes before this piece that never came */
+    struct wire_str host;
+    struct slice bytes;                     /* lives until the call returns unless referenced; buf may be NULL */
+};
+
 struct session_ops {
     /* New outcomes of consecutive tasks of one job: kind WIRE_OK with their results, or WIRE_OUTCOME (count tasks ended so). Slices
      * live until the call returns unless referenced; body.buf may be NULL. session_job_close and session_cancel may be called. */
     void (*outcomes)(void *ctx, void *job_user, const struct wire_item *item);
     void (*pool_state)(void *ctx, void *pool_user, uint32_t slots, int32_t code, struct wire_str text);
-    void (*output)(void *ctx, void *job_user, const struct wire_output *from, struct slice bytes);
+    /* true: session_output_taken will be called for it, in the order of these calls; outcomes of its job wait for that. */
+    bool (*output)(void *ctx, void *job_user, const struct session_print *k);
     void (*answer)(void *ctx, uint32_t request, int32_t code, struct wire_str text);    /* of session_ask, session_ping */
     void (*failed)(void *ctx, int32_t code, struct wire_str text);
+    /* Of session_cancel_queued: how many of what was asked for will not run. Told once, unless it is forgotten before. */
+    void (*cancelled)(void *ctx, void *user, uint64_t cancelled);
 };
 
 enum session_effect_type { SESSION_SEND, SESSION_RECONNECT };
@@ -71,8 +88,18 @@ int session_map_add(struct session_job *j, struct slice in, uint32_t size, uint6
  * is settled. j is closed with this. */
 void session_job_abandon(struct session_job *j);
 void session_job_close(struct session_job *j);              /* no more tasks; j is gone once all is settled: do not use it then */
-/* Tasks [first, first + count): what has not gone out is settled as cancelled here and now (through ops), the rest is asked for. */
-void session_cancel(struct session_job *j, uint64_t first, uint64_t count);
+/* Tasks [first, first + count): what has not gone out is settled as cancelled here and now (through ops), the rest is asked for,
+ * on every connection until it is settled. 0 or BFORK_ENOMEM (not all is cancelled). */
+int session_cancel(struct session_job *j, uint64_t first, uint64_t count);
+
+/* The same for what has not begun: what a worker has goes on. *ret_cancelled tells what was settled here; if more of it has gone
+ * out, *ret_request is not 0 and session_ops.cancelled tells with `user` what came of that. 0 or BFORK_ENOMEM (nothing was
+ * cancelled). */
+int session_cancel_queued(struct session_job *j, uint64_t first, uint64_t count, void *user, uint64_t *ret_cancelled,
+                          uint32_t *ret_request);
+void session_forget(struct session *s, const void *user);   /* nobody waits for its answers any more */
+/* The program has it. May tell outcomes that waited for it. Not from inside an op. */
+void session_output_taken(struct session *s, const struct session_print *k);
 
 int session_ask(struct session *s, const char *what, uint32_t *ret_request);                                    /* STATUS_GET */
 int session_admin(struct session *s, const char *verb, const char *argument, uint32_t *ret_request);
@@ -97,7 +124,6 @@ struct session_counters { uint64_t tasks, settled, bytes_held, sent_again, dupli
 void session_counters(const struct session *s, struct session_counters *ret);
 uint64_t session_unsettled(const struct session *s);        /* tasks without an outcome */
 uint64_t session_unsent(const struct session *s);           /* of these, not sent in this epoch */
-const struct wire_welcome *session_limits(const struct session *s);     /* of the last WELCOME; zeros before */
 const char *session_check(struct session *s);               /* every invariant; NULL or what is broken; tests only */
 
 #endif

@@ -16,7 +16,9 @@
 #include "session.h"
 
 #define SESSION_ITEMS 128           /* items in one TASKS or CANCEL message */
+#define LOOK_JOBS 8                 /* that the broker is asked about in one message */
 #define SESSION_CONTROL 32          /* messages without items in one flush */
+#define SESSION_CLOSED 256          /* pools whose close is remembered */
 
 /* One bit a task, from `base` (a multiple of 64) on; what is below is all set. */
 struct bits { uint64_t *words; uint64_t base; size_t n, capacity; };
@@ -42,16 +44,26 @@ struct session_job {
     uint8_t id[WIRE_ID];
     struct buf *spec;
     bool at_most_once, closed, opened, waiting, done_sent;  /* opened: JOB_OPEN sent on this connection; waiting: for JOB_STATE */
+    char *refused;                  /* the broker's reason; NULL: it was not refused */
     bool abandoned;                 /* a map whose array is gone: nothing of it can be sent any more */
     uint64_t next;                  /* index of the next task added */
     uint64_t unsettled;
     uint64_t sent;                  /* indexes below it were sent in this epoch (or are settled) */
     uint64_t replay;                /* indexes below it were sent to an earlier epoch */
     uint64_t epoch;                 /* in which `sent` and `seq` count */
+    uint64_t moved_at, looked_at;   /* when something of it came or went; when the broker was last asked whether it has it all */
+    uint64_t look_from, look_wait;  /* asked up to here in this round; how long it has to be still for the next */
     uint64_t seq, seq_acked;        /* last outcome seen, last one acknowledged */
     struct list batches;
     struct batch *hint;             /* where the last outcome was */
     struct bits settled, assigned;
+    struct list_node cancels;       /* in session.cancels */
+    struct bits cancelled, told;    /* not wanted any more, as far as it had gone out; told: on this connection */
+    uint64_t untold_from;
+    struct map counts;              /* index -> tries and crashes that the broker has told; of few tasks */
+    struct map printed;             /* index -> struct printed: what has come of tasks that are not settled */
+    struct list deferred;           /* outcomes that wait for output to be taken */
+    uint64_t said_after;            /* the last piece told to the program */
     struct slice source;            /* of a map */
     uint32_t source_size;
     uint64_t source_n, source_next; /* elements, elements cut into batches */
@@ -66,12 +78,26 @@ struct session_pool {
     struct buf *spec;
     uint8_t digest[WIRE_DIGEST];
     char *name;
-    bool opened, closing;
+    char *refused;                  /* the broker's reason: there is no such pool there */
+    bool opened, closing;           /* opened: POOL_OPEN sent on this connection; closing: POOL_CLOSE is to be sent */
+    uint64_t epoch;                 /* in which POOL_OPEN was sent last */
+    uint64_t closed_at, closed_out; /* in session.closed: when POOL_CLOSE was sent, and session.out_bytes then */
     uint32_t jobs;
 };
 
-struct cancel { struct list_node node; uint32_t job; uint64_t first, count; };
-struct question { struct list_node node; uint32_t request; uint8_t type; bool sent; char a[64], b[256]; };
+struct question {
+    struct list_node node;
+    uint32_t request;
+    uint8_t type;
+    bool sent;
+    char a[64], b[256];
+    void *user;                     /* CANCEL: who asked, for which tasks */
+    uint32_t job;
+    uint64_t first, count;
+    bool asked, again;              /* sent before; sent once more, so that an answer may have been lost */
+    uint64_t here;                  /* of its tasks, settled here since: the broker never had them */
+    uint64_t seen, seen_before;     /* of its tasks, told to be cancelled since; those before it was sent last */
+};
 
 enum session_state { SESSION_DOWN, SESSION_GREETING, SESSION_UP, SESSION_FAILED };
 
@@ -84,7 +110,8 @@ struct session {
     uint64_t random;                /* generator for job ids */
     uint64_t epoch, conn_no;
     struct wire_welcome limits;
-    struct list pools, jobs, dirty, cancels, questions;
+    struct list pools, jobs, dirty, cancels, questions;      /* cancels: jobs */
+    struct list closed;             /* pools that are gone here, and of which the broker may not know that: see pool_gone */
     struct map handles;             /* job handle -> job */
     uint32_t next_handle, next_request;
     uint64_t tasks, settled_total, unsettled, bytes_held, sent_again, duplicates;
@@ -93,6 +120,8 @@ struct session {
     uint64_t in_bytes, in_acked;    /* consumed, told to the broker */
     uint64_t acks_due;              /* jobs may have outcomes to acknowledge: bytes since */
     uint64_t acks_since;            /* when the first of them came */
+    uint64_t said_seen, said_taken, said_told, said_turn;   /* pieces of output: come, taken, acknowledged; turn: one an epoch */
+    uint64_t said_waiting;          /* told and not taken */
     uint64_t last_received, last_tick, pinged;
     uint64_t quiet_since;           /* since when the broker owes a sign of life */
     bool bye;
@@ -109,6 +138,12 @@ struct session {
     } strays[64]; /* outcomes of jobs that are gone here: to be acknowledged all the same */
     size_t n_strays;
     size_t n_oks, oks_sent, oks_capacity;
+    uint64_t look_next;             /* when jobs are looked through for such that do not move */
+    uint32_t look_request;          /* TASKS_LOOK that is not answered; 0: none */
+    bool look_due;
+    struct wire_item looks[LOOK_JOBS];
+    struct wire_item asked[SESSION_CONTROL];    /* of questions in this turn's effects */
+    size_t n_asked;
     struct buf *garbage[SESSION_CONTROL];   /* what effects refer to and is freed after them */
     size_t n_garbage;
     char text[256];
@@ -125,6 +160,8 @@ void job_free(struct session_job *j);
 void job_drop(struct session_job *j, uint64_t first);         /* of an abandoned job: tasks from first on are settled, untold */
 bool job_finished(const struct session_job *j);
 void pool_free(struct session_pool *p);
+void pool_gone(struct session_pool *p);                       /* nobody here has it any more; the broker may */
+void pools_heard(struct session *s, const struct wire_msg *m);      /* what m shows of the closes that the broker has read */
 
 /* bits.c */
 int bits_reserve(struct bits *b, uint64_t end);             /* room for indexes below end */
@@ -133,12 +170,50 @@ void bits_set(struct bits *b, uint64_t first, uint64_t count);
 uint64_t bits_next(const struct bits *b, uint64_t from, uint64_t end, bool value);     /* first index with that value, or end */
 void bits_drop(struct bits *b, uint64_t below);             /* all below are set: forget them */
 
+/* refuse.c */
+void refuse_job(struct session *s, uint32_t handle, struct wire_str text);
+void refuse_pool(struct session *s, struct session_pool *p, struct wire_str text);
+bool job_is_refused(const struct session_job *j);           /* it, or its pool */
+bool job_refuse_rest(struct session_job *j);                /* settles what is unsettled; false: out of memory, for now */
+
+void job_rewind(struct session_job *j, uint64_t next);         /* what is not settled from next on counts as not sent */
+
+/* look.c: has the broker lost something of a job that does not move? */
+void look_tick(struct session *s, uint64_t now);
+void look_send(struct session *s, uint64_t now);
+void look_seen(struct session *s, const struct wire_msg *m);
+
 /* outcome.c */
+void outcome_tell(struct session_job *j, const struct wire_item *item);    /* the unsettled parts of an item, and settles them */
 void outcome_refuse(struct session_job *j, uint64_t index, const char *text);     /* this task is settled as REFUSED, here */
 void outcome_items(struct session *s, const struct wire_msg *m);
+void outcome_settle(struct session_job *j, const struct wire_item *i);
 void outcome_assigned(struct session *s, const struct wire_msg *m);
 
+/* cancel.c */
+void cancel_send(struct session *s);
+void cancel_untold(struct session_job *j);                  /* a new connection: nothing of it counts as told */
+void cancel_rewound(struct session_job *j);                 /* tasks count as not sent: the cancelled ones never are */
+void cancel_done(struct session_job *j);                    /* the job goes */
+bool cancel_check(const struct session_job *j);             /* false: something that is to be said is forgotten */
+bool cancel_can_ask(const struct session_job *j, const struct question *q);     /* its tasks have gone out */
+void cancel_settled(struct session_job *j, const struct wire_item *i);     /* before it is: for the questions' sums */
+
+/* counts.c */
+void counts_told(struct session *s, const struct wire_msg *m);
+void counts_settled(struct session_job *j, uint64_t first, uint64_t count);
+uint64_t counts_of(const struct session_job *j, uint64_t first, uint64_t end, uint16_t *tries, uint16_t *crashes);
+/* said.c */
+void said_reset(struct session *s);
+void said_items(struct session *s, const struct wire_msg *m);
+bool said_defer(struct session_job *j, const struct wire_item *item);
+void said_drop_deferred(struct session_job *j);
+void said_settled(struct session_job *j, uint64_t first, uint64_t count);
+void said_free(struct session_job *j);
+void said_ack(struct session *s);
+
 /* session.c */
+void session_answer_cancel(struct session *s, uint32_t request, uint64_t cancelled);
 void session_reconnect(struct session *s, const char *why);      /* text: static or s->text */
 
 /* send.c */

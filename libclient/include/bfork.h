@@ -9,6 +9,12 @@
  *         bfork_die("square");
  *     bfork_pool_free(&pool);
  *
+ * +------------------------------------------------------------------------------------------------------------------------------+
+ * | What main does after bfork_init does not happen in task processes: a global set there is as the program starts with in them.   |
+ * | Give tasks what they need: arguments, options.context, pool options.preload and .initializer. On this machine only, the pool   |
+ * | option start = BFORK_START_FORK makes tasks of the program's memory as it is.                                                  |
+ * +------------------------------------------------------------------------------------------------------------------------------+
+ *
  * Rules that hold for everything below
  *   names     bfork_verb(...) is a typed macro (C++: a template) of bfork_typed.h; bfork_noun_verb() is the exported function,
  *             its twin for other languages. Only functions are ABI.
@@ -28,15 +34,31 @@
  *   callbacks progress and output run in a thread that is inside a call of the library, or in the library's own; never under a
  *             lock.
  *   time      timeout_ms: 0 polls, BFORK_FOREVER waits. *_limit_ms in options: 0 = no limit. Clocks are monotonic.
- *   signals   the library installs no handler, but bfork_init takes SIGINT where nobody has it: blocking calls then return
- *             BFORK_EINTR, a second SIGINT ends the program. Task processes inherit neither handlers nor blocked signals.
- *   files     descriptors are close-on-exec; stdin of a task is empty, its stdout and stderr come to the session's output
- *             function.
+ *   signals   the library installs no handler, but bfork_init takes SIGINT where nobody has it: calls that block then return
+ *             BFORK_EINTR (later ones work), a second SIGINT within one of them ends the program, and so does one while no call
+ *             blocks. Task processes inherit neither handlers nor blocked signals.
+ *   files     descriptors are close-on-exec; stdin of a task is empty.
+ *   output    what a task writes to stdout and stderr comes to the session's output function: all of it, in whole lines (but for
+ *             the last of a task, and lines longer than 64 KiB), in order on each stream, before the task's future is done. Tasks
+ *             that print wait while it is not taken; so output must not wait for tasks itself. A call with from->kind set is a line
+ *             of the library's: BFORK_ETOOBIG, the rest is over the worker's limit (1 GiB) and lost; BFORK_LOST, something is
+ *             lost; BFORK_EAGAIN, the task runs again, and what it printed before may come again. Without a function it is written
+ *             to stdout and stderr, and two tasks never share a line. What is in stdio's buffers of a task that is killed is lost.
+ *   stderr    a call that waits for a cluster says there what is missing when its pools had no slot for two seconds, once each time
+ *             (no connection, no worker, all busy), and goes on waiting. Before its first task "serial:" names the variables of the
+ *             program and its libraries that main has changed since bfork_init. On this machine a pool with room for fewer processes than asked for says so
+ *             and why, and that its template was started again. Nothing of this with the session's flag BFORK_QUIET.
  *   reserved for later: bfork_{job,process,pipe,connection,listener,queue,lock,rlock,semaphore,condition,event,barrier,value
  *             ,array, manager,dict,list,set,namespace,actor,memory,blob}_*
  */
 #ifndef BFORK_H
 #define BFORK_H
+
+#if defined(__cplusplus) && __cplusplus < 201103L
+#error "bfork.h needs C++11 or later: compile with -std=c++11"
+#elif !defined(__cplusplus) && defined(__STRICT_ANSI__) && (!defined(__STDC_VERSION__) || __STDC_VERSION__ < 199901L)
+#error "bfork.h needs C11: compile with -std=c11"
+#endif
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -58,6 +80,7 @@
 
 #define BFORK_VERSION 0x000100          /* of this header: major << 16 | minor << 8 | patch */
 #define BFORK_FOREVER (-1)              /* timeout_ms */
+#define BFORK_IF_QUEUED (-1)            /* grace_ms: cancel only what does not run */
 #define BFORK_ALL     (-1)              /* processes: all usable cores or slots; -2: all but one; 0 is refused */
 
 #ifdef __cplusplus
@@ -93,6 +116,7 @@ enum bfork_status {
     BFORK_EINTR = -39, BFORK_ETOOBIG = -40, BFORK_EQUOTA = -41, BFORK_ENOTSUP = -42,
     BFORK_ENOINIT = -43,        /* the function is in an executable whose main has not called bfork_init */
     BFORK_EFORKED = -44,        /* a handle made before fork() was used in the child */
+    BFORK_ETHREADS = -45,       /* BFORK_START_FORK while other threads run */
     BFORK_EKEY = -46,           /* key or profile file missing, readable by others, or malformed */
     BFORK_EUNREACHABLE = -47, BFORK_EDENIED = -48, BFORK_EPROTOCOL = -49
 };
@@ -108,7 +132,7 @@ typedef struct bfork_error {
     int64_t     pid;
     int64_t     duration_us;
     const char *message;        /* one line: what, to what, what to do; never NULL, nor are the following */
-    const char *function, *where, *host, *backtrace, *output;   /* symbol, file:line, host, lines, tail of stderr */
+    const char *function, *where, *host, *backtrace, *output;   /* symbol, file:line (object+offset), host, lines, tail of stderr */
 } bfork_error;
 
 typedef struct bfork_progress { uint64_t total, queued, running, done, failed; double per_second, seconds_left; } bfork_progress;
@@ -124,6 +148,9 @@ typedef struct bfork_task_info {            /* read-only, grows at its end */
  * and must be plain functions (static is fine). *out is zeroed at entry and reaches the caller's array only if the task succeeds. */
 typedef int  bfork_task_fn(bfork_task *task);                                   /* arguments by bfork_args */
 typedef int  bfork_map_fn(const void *in, void *out, bfork_task *task);         /* write it with your own types: const T *, U * */
+typedef int  bfork_each_fn(const void *in, bfork_task *task);                   /* each: const T *; results by bfork_return */
+typedef int  bfork_string_fn(const char *in, bfork_task *task);                 /* each, over strings */
+typedef int  bfork_bytes_fn(bfork_bytes in, bfork_task *task);                  /* each, over byte strings */
 /* Callbacks: run in the client. */
 typedef void bfork_progress_fn(void *data, const bfork_progress *progress);
 typedef void bfork_output_fn(void *data, const bfork_error *from, int fd, const void *bytes, size_t size);
@@ -147,17 +174,25 @@ typedef struct bfork_ref {      /* where a value on its way out is to be put; la
 
 /* ---- options ---------------------------------------------------------------------------------------------------------------------- */
 
+enum { BFORK_START_SPAWN,       /* as on any host: the program anew, main up to bfork_init, then forked for each process */
+       BFORK_START_FORK,        /* this machine only: the caller's memory as it is now, with every global; BFORK_ETHREADS if other threads
+                                   of the program run, BFORK_ENOTSUP on a cluster */
+       BFORK_START_EXEC };      /* the program anew for each process, without fork: for runtimes with threads; not yet: BFORK_ENOTSUP */
 enum { BFORK_WAIT, BFORK_REFUSE };              /* when_full: submit blocks | its future fails with BFORK_EAGAIN */
 enum { BFORK_RETRY_DEFAULT = 0, BFORK_RETRY_NEVER = -1 };   /* never: at most once; in doubt the outcome is BFORK_UNKNOWN */
+
+enum { BFORK_QUIET = 1 << 4 };                  /* session: the library says nothing on stderr: see "stderr" at the top */
 
 typedef struct bfork_session_options {
     const char      *client_key;        /* file with the client's secret key; default: the profile's */
     const char      *name;              /* shown by bfork status; default: the program's name */
-    bfork_output_fn *output;            /* what tasks print; default: written to stdout and stderr */
+    bfork_output_fn *output;            /* what tasks print: whole lines, in order for each task; default: to stdout and stderr */
     void            *output_data;
     int64_t          connect_limit_ms;  /* default 10000: then work fails with BFORK_EUNREACHABLE */
     uint32_t         flags, reserved32;
-    uint64_t         reserved[10];
+    uint64_t         max_output_bytes;  /* printed and not yet taken by output; then tasks that print wait. Default 16 MiB. In a
+                                           cluster 256 KiB for each worker */
+    uint64_t         reserved[9];
 } bfork_session_options;
 
 typedef struct bfork_pool_options {
@@ -173,11 +208,15 @@ typedef struct bfork_pool_options {
     uint64_t         max_queued_bytes;  /* of their arguments; default 1 GiB */
     const char      *name;              /* shown by bfork status */
     const char *const *env;             /* "NAME=value", NULL-ended: put into the environment of the task processes */
-    uint64_t         reserved[20];
+    uint32_t         start;             /* BFORK_START_* */
+    uint32_t         reserved32;
+    const char      *cwd;               /* directory of the task processes, from /, where they run: a host without it runs none of them;
+                                           default: the worker's, and on this machine the program's */
+    uint64_t         reserved[18];
 } bfork_pool_options;
 
 typedef struct bfork_options {          /* of one submission */
-    uint32_t    chunk;                  /* of a map: tasks that travel together; default: by measured duration */
+    uint32_t    chunk;                  /* of a map or each: tasks that travel together; default: by measured duration */
     int32_t     retries;                /* how often a task that failed runs again; BFORK_RETRY_NEVER. Default 0. A task whose worker is
                                            lost runs up to 3 times in any case but NEVER; one that crashes, once */
     int64_t     run_limit_ms;           /* of each task; then its process is killed: BFORK_OVERTIME */
@@ -186,9 +225,9 @@ typedef struct bfork_options {          /* of one submission */
     const char *name;                   /* of the job, shown by bfork status and in bfork_task_info */
     uint64_t    seed;                   /* for bfork_task_info.seed */
     bfork_bytes context;                /* sent once to each host, not with each task: bfork_task_context; less than 256 KiB */
-    bfork_progress_fn *progress;        /* of a map: called about ten times a second while it is waited for, and once when that ends */
+    bfork_progress_fn *progress;        /* of a map or each: called about ten times a second while it is waited for, and once when that ends */
     void       *progress_data;
-    int32_t    *status;                 /* of a map: n outcomes (enum bfork_status), borrowed like out. BFORK_END: none yet. Those that
+    int32_t    *status;                 /* of a map or each: n outcomes (enum bfork_status), borrowed like out. BFORK_END: none yet. Those that
                                            never get one of their own get the map's: of the session's failure, BFORK_CANCELLED … */
     uint64_t    reserved[16];
 } bfork_options;
@@ -206,7 +245,8 @@ typedef struct bfork_function {         /* what to run; exactly one of the three
 /**
  * Makes this program one whose functions can run in task processes. Call it as the first line of main, before threads, output and
  * arguments: the library starts the program anew for its templates, and there this call never returns. Arguments are not changed
- * (NULLs are allowed). Not needed for programs that only run commands or functions of shared objects.   Threads: main, once.
+ * (NULLs are allowed). What main does afterwards task processes do not see: no global, no open file. Not needed for programs that
+ * only run commands or functions of shared objects.   Threads: main, once.
  */
 BFORK_API void bfork_init(int *argc, char ***argv);
 
@@ -245,7 +285,7 @@ BFORK_API void bfork_bar(void *unused, const bfork_progress *p);
  *                  names the broker's key. NULL = the environment variable BFORK_PROFILE, or else "local:". Nothing else is read from
  *                  the environment but HOME.
  * @return never NULL; a failed one says BFORK_EINVAL, BFORK_EKEY (profile or key: missing, readable by others, malformed), BFORK_ENOTSUP
- *         (libbfork-remote is missing). Does not block and does not wait for the broker: if that is not reached within connect_limit_ms,
+ *         (libbfork-remote is missing; or this is a task: tasks cannot have sessions yet). Does not block and does not wait for the broker: if that is not reached within connect_limit_ms,
  *         or refuses the key, work fails with BFORK_EUNREACHABLE, BFORK_EDENIED. A connection lost later is made again, for two
  *         minutes; what was outstanding goes on.
  */
@@ -254,7 +294,7 @@ BFORK_API bfork_session *bfork_session_new(const char *profile, const bfork_sess
 /** Why the session has failed; NULL while it is well. Lent. */
 BFORK_API const bfork_error *bfork_session_error(bfork_session *s);
 
-/** Makes blocking calls on this session return BFORK_EINTR, now and from now on. May be called from a signal handler. */
+/** Makes the calls that block on this session now return BFORK_EINTR; later ones work. May be called from a signal handler. */
 BFORK_API void bfork_session_interrupt(bfork_session *s);
 
 /** Gives the handle up; the session ends with its last pool and future. Does not block for work. */
@@ -268,7 +308,8 @@ BFORK_API void bfork_session_free(bfork_session **s);
  * @param s          NULL: the default session (BFORK_PROFILE or this machine), shared by all pools made so, gone with the last of them
  * @param processes  how many tasks run at a time at most: > 0, or BFORK_ALL (all usable cores, or all slots of the cluster), -2 all but
  *                   one, …; a cluster may have fewer, and then gives what it has
- * @return never NULL; a failed one says BFORK_EINVAL (processes 0, bad options) or its session's failure
+ * @return never NULL; a failed one says BFORK_EINVAL (processes 0, bad options), BFORK_ETHREADS, BFORK_ENOTSUP (options.start; or this
+ *         is a task: tasks cannot have pools yet) or its session's failure
  */
 BFORK_API bfork_pool *bfork_pool_new(bfork_session *s, int processes, const bfork_pool_options *o);
 
@@ -282,7 +323,8 @@ BFORK_API bfork_session *bfork_pool_session(bfork_pool *p);
 BFORK_API int bfork_pool_size(bfork_pool *p);
 
 /**
- * Waits until the pool has so many slots. On this machine it has them at once; on a cluster, workers may still have to join.
+ * Waits until the pool has so many slots. On this machine it has them at once; on a cluster, workers may still have to join (a
+ * call that waits for the first of them for more than two seconds says so on stderr).
  * @return 0; BFORK_ETIMEDOUT, BFORK_EINTR, BFORK_ECLOSED; or why the pool cannot run: BFORK_REFUSED …
  */
 BFORK_API BFORK_CHECK int bfork_pool_wait(bfork_pool *p, int slots, int timeout_ms);
@@ -292,6 +334,14 @@ BFORK_API BFORK_CHECK int bfork_pool_check(bfork_pool *p, const bfork_function *
 
 /** No new work; what was submitted goes on. Idempotent, does not block. */
 BFORK_API void bfork_pool_close(bfork_pool *p);
+
+/**
+ * bfork_future_cancel of all it has; the pool stays open. With BFORK_IF_QUEUED nothing more of it begins, and the call returns when
+ * that is known.
+ * @return how many tasks that is (BFORK_IF_QUEUED: how many will not run), at most INT_MAX; BFORK_ENOTSUP: another grace_ms;
+ *         BFORK_EINTR and failures of the session with BFORK_IF_QUEUED
+ */
+BFORK_API BFORK_CHECK int bfork_pool_cancel(bfork_pool *p, int grace_ms);
 
 /** Closes, cancels what is queued, kills what runs: every future gets its outcome. Idempotent, does not block. */
 BFORK_API void bfork_pool_terminate(bfork_pool *p);
@@ -330,7 +380,8 @@ BFORK_API BFORK_CHECK bfork_future *bfork_pool_submit_raw(bfork_pool *p, const b
  * Calls fn for each of n elements and waits; bfork_map(pool, fn, in, out, n) takes the sizes from the types. Results are in input order.
  * All elements run even if some fail; out[i] is written only where element i succeeded.
  *
- * @param in, out  arrays of n elements of in_size and out_size bytes (each at most 1 MiB), borrowed until the call returns
+ * @param in, out  arrays of n elements of in_size and out_size bytes (each at most 1 MiB), borrowed until the call returns. Pointers
+ *                 cannot travel: strings and values of differing sizes go by bfork_each
  * @return 0; or the outcome of the lowest index that failed (options.status: of each); BFORK_EINVAL, BFORK_ETOOBIG, BFORK_ECLOSED,
  *         BFORK_ENOINIT; BFORK_EINTR: what was left is cancelled, the arrays are the caller's again
  */
@@ -340,6 +391,21 @@ BFORK_API BFORK_CHECK int bfork_pool_map(bfork_pool *p, bfork_map_fn *fn, const 
 /** The same without waiting: the future is done when all elements are. in and out are borrowed until it is done or freed. */
 BFORK_API BFORK_CHECK bfork_future *bfork_pool_map_async(bfork_pool *p, bfork_map_fn *fn, const void *in, size_t in_size, void *out,
                                                          size_t out_size, size_t n, const bfork_options *o);
+
+/**
+ * bfork_each(pool, fn, in, n): calls fn for each element without waiting; an element returns nothing, or values of any size by
+ * bfork_return. By the type of in: strings (NUL-ended), byte strings, or elements of one size without pointers, each at most 1 MiB.
+ * bfork_take(bfork_each(…)) waits; bfork_result_at reads. in is copied. Does not block.
+ * @return a future of n elements; its outcome is that of the lowest index that failed, options.status and bfork_future_error_at tell
+ *         of each. One that has failed: BFORK_EINVAL (fn, in or a string is NULL, in_size is 0), BFORK_ETOOBIG, BFORK_ECLOSED,
+ *         BFORK_ENOINIT
+ */
+BFORK_API BFORK_CHECK bfork_future *bfork_pool_each(bfork_pool *p, bfork_each_fn *fn, const void *in, size_t in_size, size_t n,
+                                                    const bfork_options *o);
+BFORK_API BFORK_CHECK bfork_future *bfork_pool_each_string(bfork_pool *p, bfork_string_fn *fn, const char *const *in, size_t n,
+                                                           const bfork_options *o);
+BFORK_API BFORK_CHECK bfork_future *bfork_pool_each_bytes(bfork_pool *p, bfork_bytes_fn *fn, const bfork_bytes *in, size_t n,
+                                                          const bfork_options *o);
 
 /* ---- future ---------------------------------------------------------------------------------------------------------------------- */
 
@@ -359,13 +425,28 @@ BFORK_API BFORK_CHECK int bfork_future_wait(bfork_future *f, int timeout_ms);
  */
 BFORK_API BFORK_CHECK int bfork_future_result(bfork_future *f, const bfork_ref *refs, size_t n);
 
-/** The same as MessagePack, lent until f is freed. */
+/** The same with a limit: bfork_result_within(f, ms, &x); BFORK_ETIMEDOUT: it goes on. */
+BFORK_API BFORK_CHECK int bfork_future_result_within(bfork_future *f, int timeout_ms, const bfork_ref *refs, size_t n);
+
+/**
+ * Of bfork_each: waits for element index and reads what it returned; bfork_result_at(f, index, &x). Of one task: its result, at 0.
+ * @return as bfork_future_result, of that element; BFORK_EINVAL: there is no such element, or f is a map's, whose results are in out
+ */
+BFORK_API BFORK_CHECK int bfork_future_result_at(bfork_future *f, size_t index, const bfork_ref *refs, size_t n);
+
+/** result and free in one, also on failure: bfork_take(f, &x). Strings and bytes are lent until this thread's next take of values. */
+BFORK_API BFORK_CHECK int bfork_future_take(bfork_future *f, const bfork_ref *refs, size_t n);
+
+/** Waits for n futures and frees them (sets NULLs): 0, or that of the first in the array that did not succeed. */
+BFORK_API BFORK_CHECK int bfork_future_gather(bfork_future **f, size_t n);
+
+/** bfork_future_result as MessagePack, lent until f is freed. */
 BFORK_API BFORK_CHECK int bfork_future_result_raw(bfork_future *f, const void **msgpack, size_t *size);
 
 /** Why it did not succeed; NULL: not done, or well. Lent. A failed call (BFORK_EINTR …) is not the future's error. */
 BFORK_API const bfork_error *bfork_future_error(bfork_future *f);
 
-/** Of a map: the error of one index; NULL: it is well, or one of more than 1000 that failed (the lowest is always kept). Lent. */
+/** Of a map or bfork_each: the error of one index; NULL: it is well, or one of more than 1000 that failed (the lowest is always kept). Lent. */
 BFORK_API const bfork_error *bfork_future_error_at(bfork_future *f, size_t index);
 
 /** Its number among the submits of its function. */
@@ -377,15 +458,16 @@ BFORK_API void *bfork_future_data(const bfork_future *f);
 /**
  * Cancels: a queued task does not run, a running one is killed; either way it soon has an outcome, BFORK_CANCELLED unless it was done
  * before. A map: all its elements that are not done.
- * @param grace_ms  0
- * @return 0: asked for; BFORK_ESTATE: it is done already; BFORK_ENOTSUP: grace_ms is not 0
+ * @param grace_ms  0: killed. BFORK_IF_QUEUED: only what has not been given to a process or a worker; the call returns when that is known
+ * @return 0: asked for (BFORK_IF_QUEUED: it will not run; of a map: something of it); BFORK_ESTATE: it is done (or runs) already;
+ *         BFORK_ENOTSUP: another grace_ms; BFORK_EINTR and failures of the session with BFORK_IF_QUEUED
  */
 BFORK_API int bfork_future_cancel(bfork_future *f, int grace_ms);
 
 /** One more handle on it, to be freed as well. */
 BFORK_API bfork_future *bfork_future_ref(bfork_future *f);
 
-/** Gives the handle up. Does not cancel a submitted task; does cancel a map, whose arrays are the caller's again. */
+/** Gives the handle up. Does not cancel a submitted task; does cancel a map, whose arrays are the caller's again, and bfork_each. */
 BFORK_API void bfork_future_free(bfork_future **f);
 
 /* ---- stream: the futures that are put in come out finished ------------------------------------------------------------------------- */
@@ -451,5 +533,5 @@ static inline void bfork_report(FILE *stream, const bfork_error *e)    /* NULL: 
     fputs(text, stream);
 }
 
-#include "bfork_typed.h"    /* bfork_submit, _submit_with, _map, _map_with, _map_async, _args, _return, _result */
+#include "bfork_typed.h"    /* bfork_submit, _map, _each, _args, _return, _result, _take …: begins with a table of them */
 #endif

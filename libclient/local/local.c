@@ -8,11 +8,14 @@
 #include "link.h"
 
 #include "base/clock.h"
+#include "base/list.h"
+#include "base/log.h"
 #include "base/map.h"
 #include "bfork.h"
 #include "broker/core/broker.h"
 #include "exec/object.h"
 #include "slots.h"
+#include "task/task.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -22,9 +25,15 @@
 #define FOR_EVER_MS 0x3fffffffu     /* leases and heartbeats between parts of one process */
 #define SLOTS 65536u
 #define WINDOW (1ull << 40)
+#define OUTPUT_WINDOW (16u << 20)   /* what tasks have printed and the program has not taken */
 #define WORKER_WINDOW (4u << 20)    /* bytes of chunks in the worker core and the rings at a time */
 
 #define MANY 32u                    /* with more tasks outstanding one result is not worth a wake-up, if they are short */
+
+#define FORKED 0xfe                 /* first byte of the digest of a program that is a fork of the caller; its number follows */
+
+/* Of a pool with BFORK_START_FORK. */
+struct forked { struct list_node node; uint8_t digest[WIRE_DIGEST]; struct task_server server; };
 
 enum { PEER_CLIENT = 1, PEER_WORKER = 2 };
 
@@ -36,6 +45,8 @@ struct local {
     struct worker *worker;
     struct slots *slots;
     char host[256];
+    struct list forks;
+    uint64_t n_forks;
     uint8_t client_key[WIRE_KEY], worker_key[WIRE_KEY];
 };
 
@@ -82,6 +93,8 @@ static bool from_worker(struct local *l, uint64_t now)
             broker_recv(l->broker, now, PEER_WORKER, WIRE_WORKER, l->worker_key, &e[i].msg);
         else if (e[i].type == WORKER_RECONNECT || e[i].type == WORKER_REFUSED)
             l->events.failed(l->events.ctx, BFORK_ENOMEM, "the local engine ran out of memory");
+        else if (e[i].type == WORKER_LOG && e[i].level == LOG_WARNING_)     /* there is no log but the program's stderr */
+            l->events.warning(l->events.ctx, e[i].text);
         else
             slots_perform(l->slots, now, &e[i]);
     }
@@ -153,27 +166,67 @@ static int local_program(struct link *link, uint8_t out[WIRE_DIGEST], uint64_t *
     return 0;
 }
 
-/* What a task printed, on its way to the session as if it came over a wire. */
-static void on_output(void *ctx, uint64_t attempt, uint32_t job, uint64_t index, uint32_t pid, int stream, const void *bytes,
-                      size_t size, bool cut)
+/* Outside of tasks. */
+static void on_output(void *ctx, uint32_t pid, int stream, const void *bytes, size_t size)
 {
     struct local *l = ctx;
-    struct wire_msg m = { .type = WIRE_OUTPUT, .body = slice_borrow(bytes, size) };
-    (void)job;
-    m.u.output = (struct wire_output){ .attempt = attempt, .index = index, .stream = (uint32_t)stream, .pid = pid, .cut = cut,
-                                       .host = WIRE_STR(l->host) };
-    if (broker_output_target(l->broker, PEER_WORKER, attempt, &m.u.output.job))
-        session_recv(l->core, clock_now(), &m);
+    l->events.printed(l->events.ctx, pid, stream, bytes, size);
 }
 
-/* The one program there is: this one, by the very file that runs. */
-static void on_resolve(void *ctx, worker_lane lane, const struct wire_pool_spec *spec)
+static struct forked *fork_of(struct local *l, const uint8_t *digest)
+{
+    for (LIST_EACH(&l->forks, n))
+        if (memcmp(LIST_ENTRY(n, struct forked, node)->digest, digest, WIRE_DIGEST) == 0)
+            return LIST_ENTRY(n, struct forked, node);
+    return NULL;
+}
+
+static int local_fork(struct link *link, uint8_t out[WIRE_DIGEST], struct err *e)
+{
+    struct local *l = (struct local *)link;
+    struct forked *f = calloc(1, sizeof(*f));
+    if (!f)
+        return err_set(e, BFORK_ENOMEM, "out of memory");
+    int rc = task_fork_server(&f->server, e);
+    if (rc < 0) {
+        free(f);
+        return rc;
+    }
+    l->n_forks++;
+    f->digest[0] = FORKED;
+    memcpy(f->digest + 1, &l->n_forks, sizeof(l->n_forks));
+    memcpy(out, f->digest, WIRE_DIGEST);
+    list_push_back(&l->forks, &f->node);
+    return 0;
+}
+
+static void local_drop_fork(struct link *link, const uint8_t digest[WIRE_DIGEST])
+{
+    struct local *l = (struct local *)link;
+    struct forked *f = fork_of(l, digest);
+    if (!f)
+        return;
+    list_remove(&l->forks, &f->node);
+    task_server_end(&f->server);
+    free(f);
+}
+
+/* The one program there is: this one, by the very file that runs; or what was forked from it. */
+static void on_resolve(void *ctx, worker_lane lane, struct wire_bin owner, const struct wire_pool_spec *spec)
 {
     struct local *l = ctx;
     char path[4096];
     struct err e;
     int fd;
-    (void)spec;
+    (void)owner;
+    if (spec->program.n == WIRE_DIGEST && spec->program.p[0] == FORKED) {
+        const struct forked *f = fork_of(l, spec->program.p);
+        if (f)
+            slots_fork(l->slots, lane, f->server.socket);
+        else
+            slots_no_program(l->slots, lane, BFORK_CANCELLED, "exec", "the pool has been freed");
+        return;
+    }
     if (object_program(&fd, path, sizeof(path), &e) != 0) {
         slots_no_program(l->slots, lane, e.code, "exec", e.text);
         return;
@@ -195,6 +248,8 @@ static void local_close(struct link *link)
     slots_free(&l->slots);
     worker_free(&l->worker);
     broker_free(&l->broker);
+    while (!list_empty(&l->forks))
+        local_drop_fork(link, LIST_ENTRY(list_first(&l->forks), struct forked, node)->digest);
     free(l);
 }
 
@@ -212,10 +267,13 @@ static const struct link_ops local_ops = { .trouble = local_trouble,
                                            .ending = local_ending,
                                            .close = local_close,
                                            .digest = local_digest,
-                                           .program = local_program };
+                                           .program = local_program,
+                                           .fork = local_fork,
+                                           .drop_fork = local_drop_fork };
 
 static int make_cores(struct local *l, struct err *e)
 {
+    uint64_t window = l->events.output_window ? l->events.output_window : OUTPUT_WINDOW;
     struct broker_config bc = { .heartbeat_ms = FOR_EVER_MS,
                                 .lease_ms = FOR_EVER_MS,
                                 .hold_ms = 1,
@@ -223,18 +281,25 @@ static int make_cores(struct local *l, struct err *e)
                                 .quota_bytes = WINDOW,
                                 .quota_tasks = WINDOW,
                                 .window_bytes = WINDOW,
+                                .peer_window_bytes = WINDOW,
+                                .worker_memory = WINDOW,
+                                .pools_max = UINT32_MAX,
+                                .jobs_max = UINT32_MAX,
+                                .output_window = window,
                                 .worker_window_bytes = WORKER_WINDOW };
     struct worker_config wc = { .slots = SLOTS, .name = "local", .host = l->host, .software = "broadfork " BF_VERSION, .arch = "",
-                                .resources = "", .pid = (uint32_t)getpid(), .window_bytes = WINDOW, .idle_lanes = 1 };
-    uint64_t random[4];
+                                .resources = "", .pid = (uint32_t)getpid(), .window_bytes = WINDOW, .output_window = window,
+                                .idle_lanes = 1 };
+    uint64_t random[6];
     if (getrandom(random, sizeof(random), 0) != sizeof(random))
         return err_set(e, BFORK_ESTATE, "no random numbers from the kernel");
     bc.epoch = random[0] | 1;
     bc.seed = random[1];
+    memcpy(bc.secret, &random[4], sizeof(bc.secret));
     memcpy(wc.instance, &random[2], WIRE_ID);
     if (broker_new(&bc, &l->broker) != 0)
         return err_set(e, BFORK_ENOMEM, "out of memory");
-    const struct slots_config sc = { .resolve = on_resolve, .output = on_output, .ctx = l };
+    const struct slots_config sc = { .output_limit = UINT64_MAX, .resolve = on_resolve, .output = on_output, .ctx = l };
     int rc = slots_new(&sc, &l->slots, e);
     if (rc == 0 && worker_new(&wc, slots_ops(), l->slots, &l->worker) != 0)
         rc = err_set(e, BFORK_ENOMEM, "out of memory");
@@ -251,6 +316,7 @@ int local_link_open(struct session *core, const struct link_events *events, stru
         return err_set(e, BFORK_ENOMEM, "out of memory");
     l->link.ops = &local_ops;
     l->core = core;
+    list_init(&l->forks);
     l->events = *events;
     memset(l->client_key, 'c', WIRE_KEY);
     memset(l->worker_key, 'w', WIRE_KEY);

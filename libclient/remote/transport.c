@@ -46,6 +46,8 @@ static int read_setup(const char *profile, const char *client_key, bool admin, s
     if (address && !cert.has_broker_key)
         return err_set(e, BFORK_EKEY, "%s does not name its broker's key: use a profile with broker-key", key);
     memcpy(t->server_key, address ? cert.broker_key : p.broker_key, WIRE_KEY);
+    if ((rc = net_not_the_brokers(key, t->key.public_key, t->server_key, e)) != 0)
+        return rc;
     const char *base = address ? profile : admin && p.admin[0] ? p.admin : p.broker;
     return net_endpoint_shift(base, NULL, admin && (address || !p.admin[0]) ? 2 : 0, t->endpoint, sizeof(t->endpoint), e);
 }
@@ -71,6 +73,8 @@ static int transport_open(const char *profile, const char *client_key, bool admi
     int rc = read_setup(profile, client_key, admin, t, e);
     if (rc == 0)
         rc = net_new(&t->net, e);
+    if (rc == 0 && admin)
+        net_set_role(t->net, "admin");
     if (rc != 0) {
         transport_close(&t);
         return rc;

@@ -2,8 +2,14 @@
  * command.c - a task that is a command: its arguments are argv, its result is [exit status, stdout, stderr] (126: not executable,
  * 127: not found, 128 + n: killed by signal n). Reads to the end of both pipes or until the command itself has ended, whichever is
  * first: what it leaves in the background is killed with it.
+ *
+ * Of a streamed job the command has the task's own stdout and stderr: what it writes goes the way of everything that tasks print,
+ * is held up there when nobody takes it, and is there also if the command is killed. Its result has the exit status alone. Where
+ * no task process is between (serial), both pipes are read, and told at once.
  */
 #include "task/task_i.h"
+
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -20,8 +26,9 @@
 extern char **environ;
 
 #define CAPTURE_MAX (WIRE_TASK_MAX - 512u)      /* stdout and stderr together */
+#define PIPE_READS 16                           /* of 64 KiB: what a pipe holds at most (pipe-max-size) */
 
-struct capture { int fd; uint8_t *data; size_t size, capacity; bool cut; };
+struct capture { int fd; uint8_t *data; size_t size, capacity; bool cut; bfork_task *told; int stream; };
 struct words { const uint8_t *p, *end; };
 
 static bool take_number(struct words *w, unsigned bytes, uint32_t *ret)
@@ -112,8 +119,18 @@ static int start(char **argv, int out, int err, pid_t *pid)
     return rc;
 }
 
+/* False: whoever takes it takes no more. */
+static bool tell(const struct capture *c, const uint8_t *bytes, size_t n)
+{
+    return c->told->print(c->told->print_ctx, c->told->index, c->stream, bytes, n);
+}
+
 static void keep(struct capture *c, const struct capture *other, const uint8_t *bytes, size_t n)
 {
+    if (c->told) {
+        c->cut |= !c->cut && !tell(c, bytes, n);
+        return;
+    }
     size_t left = CAPTURE_MAX - c->size - other->size;
 
     if (n > left) {
@@ -137,13 +154,13 @@ static void keep(struct capture *c, const struct capture *other, const uint8_t *
     c->size += n;
 }
 
-/* Reads what is there. */
+/* Reads what is there: as much as a pipe can hold, so that one who writes for ever does not keep us. */
 static void drain(struct capture *c, const struct capture *other)
 {
     uint8_t bytes[65536];
     ssize_t n;
 
-    while (c->fd >= 0) {
+    for (int reads = 0; c->fd >= 0 && reads < PIPE_READS; reads++) {
         n = read(c->fd, bytes, sizeof(bytes));
         if (n > 0) {
             keep(c, other, bytes, (size_t)n);
@@ -172,6 +189,8 @@ static int collect(pid_t pid, struct capture *out, struct capture *err)
         if (f[1].revents)
             drain(err, out);
         ended = pidfd >= 0 && f[2].revents;
+        if (out->told && (out->cut || err->cut))
+            kill(-pid, SIGKILL);
     }
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         continue;
@@ -194,14 +213,70 @@ static int make_pipe(struct capture *c)
     return fds[1];
 }
 
-static void mark(struct capture *c)
+/* One that could not be started: its exit status; these words are ours, not the command's. */
+static int not_started(int error, const char *name, char *why, size_t size)
 {
-    static const char text[] = "\n[broadfork: the rest of the output was cut]\n";
+    snprintf(why, size, "%.150s: %s\n", name, error == ENOENT ? "command not found" : strerror(error));
+    text_clean(why, strlen(why), true);
+    return error == ENOENT ? 127 : 126;
+}
 
-    if (c->cut && c->capacity >= sizeof(text)) {
-        size_t at = c->size + sizeof(text) - 1 <= c->capacity ? c->size : c->capacity - (sizeof(text) - 1);
-        memcpy(c->data + at, text, sizeof(text) - 1);
-        c->size = at + sizeof(text) - 1;
+/* The command has our own stdout and stderr; what it has done to them is undone. Its exit status. */
+static int run_printing(bfork_task *t, char **argv)
+{
+    struct capture none = { .fd = -1 };
+    char why[256];
+    pid_t pid;
+    int rc;
+
+    for (int fd = 1; fd <= 2; fd++) {
+        int flags = fcntl(fd, F_GETFL);
+        if (flags >= 0 && flags & O_NONBLOCK)       /* the last one's: this one would lose what it writes */
+            fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
+    }
+    t->printed = true;
+    rc = start(argv, 1, 2, &pid);
+    if (rc == 0)
+        return collect(pid, &none, &none);
+    rc = not_started(rc, argv[0], why, sizeof(why));
+    for (size_t n = strlen(why), at = 0; at < n;) {
+        ssize_t put = write(2, why + at, n - at);
+        if (put < 0 && errno != EINTR)
+            break;                      /* there is nowhere to say it, but in the status */
+        at += put > 0 ? (size_t)put : 0;
+    }
+    return rc;
+}
+
+/* Its exit status, or < 0: the task has failed. */
+static int run_reading(bfork_task *t, char **argv, struct capture *out, struct capture *err)
+{
+    char why[256];
+    int w1 = make_pipe(out), w2 = w1 < 0 ? -1 : make_pipe(err), rc = EMFILE;
+    pid_t pid;
+
+    if (w2 >= 0)
+        rc = start(argv, w1, w2, &pid);
+    if (w1 >= 0)
+        close(w1);
+    if (w2 < 0)
+        return task_fail(t, BFORK_REFUSED, errno, "cannot start %.200s: no more descriptors", argv[0]);
+    close(w2);
+    if (rc == 0)
+        return collect(pid, out, err);
+    rc = not_started(rc, argv[0], why, sizeof(why));
+    keep(err, out, (const uint8_t *)why, strlen(why));
+    return rc;
+}
+
+static void capture_end(struct capture *c)
+{
+    if (c->fd >= 0)
+        close(c->fd);
+    if (c->capacity > 262144) {
+        free(c->data);
+        c->data = NULL;
+        c->capacity = 0;
     }
 }
 
@@ -209,9 +284,8 @@ int command_run(bfork_task *t)
 {
     static struct capture out, err;     /* their memory is kept for the next command */
     char **argv = make_argv(t);
-    char why[256];
-    int w1 = -1, w2 = -1, status, rc;
-    pid_t pid;
+    bool streamed = t->job->spec.streamed;
+    int status, rc;
 
     if (!argv)
         return task_fail(t, BFORK_MISMATCH, 0,
@@ -219,39 +293,17 @@ int command_run(bfork_task *t)
     out.fd = err.fd = -1;
     out.size = err.size = 0;
     out.cut = err.cut = false;
-    if ((w1 = make_pipe(&out)) < 0 || (w2 = make_pipe(&err)) < 0) {
-        rc = task_fail(t, BFORK_REFUSED, errno, "cannot start %.200s: no more descriptors", argv[0]);
-        goto done;
-    }
-    rc = start(argv, w1, w2, &pid);
-    close(w1);
-    close(w2);
-    w1 = w2 = -1;
-    if (rc == 0) {
-        status = collect(pid, &out, &err);
-    } else {
-        status = rc == ENOENT ? 127 : 126;
-        int n = snprintf(why, sizeof(why), "%.150s: %s\n", argv[0], rc == ENOENT ? "command not found" : strerror(rc));
-        keep(&err, &out, (const uint8_t *)why, (size_t)n < sizeof(why) ? (size_t)n : sizeof(why) - 1);
-    }
-    mark(&out);
-    mark(&err);
-    rc = bfork_task_return(t, (const bfork_arg[]){ bfork_arg_int(status), bfork_arg_bin(bfork_bytes_of(out.data, out.size)),
-                                                  bfork_arg_bin(bfork_bytes_of(err.data, err.size)) }, 3);
-done:
-    for (int i = 0; i < 2; i++) {
-        struct capture *c = i ? &err : &out;
-        if (c->fd >= 0)
-            close(c->fd);
-        if (c->capacity > 262144) {
-            free(c->data);
-            c->data = NULL;
-            c->capacity = 0;
-        }
-    }
-    if (w1 >= 0)
-        close(w1);
-    if (w2 >= 0)
-        close(w2);
+    out.told = err.told = streamed ? t : NULL;
+    out.stream = 1;
+    err.stream = 2;
+    rc = status = streamed && !t->print ? run_printing(t, argv) : run_reading(t, argv, &out, &err);
+    if (!streamed && (out.cut || err.cut))      /* a result is whole, or there is none */
+        rc = task_fail(t, BFORK_FAILED, BFORK_ETOOBIG, "%.200s wrote more than the %u bytes that the result of a command takes "
+                       "(its exit status was %d): let it write to a file", argv[0], CAPTURE_MAX, status);
+    if (rc >= 0)
+        rc = bfork_task_return(t, (const bfork_arg[]){ bfork_arg_int(status), bfork_arg_bin(bfork_bytes_of(out.data, out.size)),
+                                                      bfork_arg_bin(bfork_bytes_of(err.data, err.size)) }, 3);
+    capture_end(&out);
+    capture_end(&err);
     return rc;
 }

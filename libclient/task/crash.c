@@ -4,6 +4,7 @@
  */
 #include "task/task_i.h"
 #include "exec/elf.h"
+#include "exec/mapped.h"
 
 #include <execinfo.h>
 #include <fcntl.h>
@@ -36,6 +37,21 @@ static uint64_t pc_of(const void *context)
     (void)u;
     return 0;
 #endif
+}
+
+/* The address that was missing lies where the stack would have grown to: a frame may be large, but not by so much. */
+static bool is_overflow(const void *context, uint64_t address)
+{
+    const ucontext_t *u = context;
+#if defined(__x86_64__)
+    uint64_t sp = (uint64_t)u->uc_mcontext.gregs[REG_RSP];
+#elif defined(__aarch64__)
+    uint64_t sp = u->uc_mcontext.sp;
+#else
+    uint64_t sp = 0;
+    (void)u;
+#endif
+    return sp && address - (sp - 65536) < 2 * 65536;
 }
 
 static uint64_t hex(const char **p)
@@ -124,6 +140,8 @@ static void crashed(int sig, siginfo_t *info, void *context)
     alarm(5);                           /* should anything below hang */
     o->sig_code = info->si_code;
     o->address = sig == SIGSEGV || sig == SIGBUS ? (uint64_t)(uintptr_t)info->si_addr : 0;
+    if (o->address && is_overflow(context, o->address))
+        o->sig_code = RING_OVERFLOW;
     atomic_store_explicit(&o->signal, sig, memory_order_release);
     o->frames[0].pc = pc;
     o->n_frames = 1;
@@ -167,23 +185,30 @@ static bool is_library(const char *path)
 void crash_names(struct ring_obituary *o)
 {
     size_t used = 0;
-    char name[256];
+    char name[256], room[64];
 
     for (int i = 0; i < o->n_frames && i < RING_FRAMES; i++) {
         const char *path = o->paths + o->frames[i].path;
+        const char *file = mapped_file(path, getpid(), room), *shown;
         uint64_t at, from;
+        int shown_n;
         bool known =
-            o->frames[i].path && elf_address(path, o->frames[i].offset, &at) && elf_symbol_at(path, at, name, sizeof(name), &from);
+            o->frames[i].path && elf_address(file, o->frames[i].offset, &at) && elf_symbol_at(file, at, name, sizeof(name), &from);
         if (!o->frames[i].path)
             path = "?";
-        int n = known ? snprintf(o->backtrace + used, sizeof(o->backtrace) - used, "%s+%#llx in %s\n", name,
-                                 (unsigned long long)from, path)
-                      : snprintf(o->backtrace + used, sizeof(o->backtrace) - used, "%s+%#llx\n", path,
+        shown = mapped_name(path, &shown_n);
+        int n = known ? snprintf(o->backtrace + used, sizeof(o->backtrace) - used, "%s+%#llx in %.*s\n", name,
+                                 (unsigned long long)from, shown_n, shown)
+                      : snprintf(o->backtrace + used, sizeof(o->backtrace) - used, "%.*s+%#llx\n", shown_n, shown,
                                  (unsigned long long)o->frames[i].offset);
         if (n < 0 || (size_t)n >= sizeof(o->backtrace) - used)
             break;
         used += (size_t)n;
-        if (!o->function[0] && known && !is_library(path))
+        if (o->function[0] || o->where[0] || path[0] != '/' || is_library(path))
+            continue;
+        if (known)
             snprintf(o->function, sizeof(o->function), "%s", name);
+        else                                /* the name of its caller would be a wrong one */
+            mapped_place(path, o->frames[i].offset, o->where, sizeof(o->where));
     }
 }

@@ -9,6 +9,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdio_ext.h>
@@ -134,12 +135,65 @@ static void publish(struct process *p, struct ring_result *r, uint32_t first, ui
     atomic_store_explicit(&p->c->result_head, p->result.pos, memory_order_release);
 }
 
-static void flush_output(void)
+static void check_alive(const struct process *p)
 {
-    if (__fpending(stdout))
-        fflush(stdout);
-    if (__fpending(stderr))
-        fflush(stderr);
+    if (!*p->alive)
+        _exit(0);
+}
+
+/* ---- output: see common/exec/output.c ---- */
+
+static bool is_pending(FILE *f)
+{
+#ifdef __GLIBC__
+    if (f->_IO_write_ptr == f->_IO_write_base && f->_mode <= 0)
+        return false;                   /* the usual case, for every task: no call */
+#endif
+    return __fpending(f) != 0;
+}
+
+/* Behind what this task has printed on a stream. */
+static void put_mark(struct process *p, int stream, uint32_t seq)
+{
+    uint8_t mark[MARK_SIZE];
+    struct pollfd full = { .fd = p->output[stream], .events = POLLOUT };
+    size_t at = 0;
+
+    memcpy(mark, p->c->nonce, MARK_NONCE);
+    memcpy(mark + MARK_NONCE, &seq, sizeof(seq));
+    while (at < sizeof(mark)) {
+        ssize_t n = write(p->output[stream], mark + at, sizeof(mark) - at);
+        if (n >= 0)
+            at += (size_t)n;
+        else if (errno == EAGAIN)       /* a task has made the pipe non-blocking */
+            poll(&full, 1, -1);
+        else if (errno != EINTR)
+            return;                     /* a task has closed it; what was printed is there, its end is found otherwise */
+    }
+}
+
+static void end_printing(struct process *p, uint32_t seq)
+{
+    FILE *const files[2] = { stdout, stderr };
+
+    check_alive(p);
+    for (int k = 0; k < 2; k++) {
+        bool printed = is_pending(files[k]);
+        if (printed)
+            fflush(files[k]);
+        if (printed || p->t.printed || atomic_load_explicit(&p->c->attentive[k], memory_order_relaxed))
+            put_mark(p, k, seq);
+    }
+    p->t.printed = false;
+}
+
+/* After each task, before its result is there. A task that prints nothing costs no system call. */
+static inline void task_printed(struct process *p, uint32_t seq)
+{
+    if (is_pending(stdout) || is_pending(stderr) || p->t.printed
+        || atomic_load_explicit(&p->c->attentive[0], memory_order_relaxed)
+        || atomic_load_explicit(&p->c->attentive[1], memory_order_relaxed))
+        end_printing(p, seq);
 }
 
 static void publish_outcome(struct process *p, uint32_t seq, struct wire_outcome *o, uint64_t ns)
@@ -153,19 +207,31 @@ static void publish_outcome(struct process *p, uint32_t seq, struct wire_outcome
         _exit(4);                       /* no memory for a few hundred bytes: the obituary says the rest */
     struct ring_result *r = reserve(p, doc->size);
     memcpy(r + 1, doc->data, doc->size);
-    flush_output();
+    task_printed(p, seq);
     publish(p, r, seq, 1, WIRE_OUTCOME, false, (uint32_t)doc->size, ns);
     buf_unref(&doc);
 }
 
 /* ---- jobs ---- */
 
+/* What the owner wrote is not there any more: a task has written over the ring. The owner says which. */
+static void __attribute__((noreturn)) overwritten(void) { _exit(4); }
+
+static bool is_record(uint32_t bytes, size_t head, uint32_t ring)
+{
+    return bytes >= head && bytes <= ring && bytes % RING_ALIGN == 0;
+}
+
 static void read_jobs(struct process *p)
 {
     struct err e = { 0 };
 
-    while (p->job.pos != atomic_load_explicit(&p->c->job_head, memory_order_acquire)) {
+    uint64_t head;
+
+    while (p->job.pos != (head = atomic_load_explicit(&p->c->job_head, memory_order_acquire))) {
         const struct ring_job *r = (const struct ring_job *)(const void *)(p->ring.jobs + p->job.off);
+        if (head - p->job.pos > RING_JOBS || !is_record(r->bytes, sizeof(*r), RING_JOBS) || r->size > r->bytes - sizeof(*r))
+            overwritten();
         struct task_job *old = map_take(&p->jobs, r->job), *j = NULL;
         p->last_job = NULL;
         task_job_free(&old);
@@ -193,12 +259,6 @@ static struct task_job *job_of(struct process *p, uint32_t handle)
 static void now_running(struct process *p, uint32_t seq)
 {
     atomic_store_explicit(&p->c->current, (uint64_t)seq << 1 | 1, memory_order_relaxed);
-}
-
-static void check_alive(const struct process *p)
-{
-    if (!*p->alive)
-        _exit(0);
 }
 
 /* k elements of a map from the current record, results straight into one record; returns how many were done. */
@@ -237,11 +297,11 @@ static uint32_t run_map(struct process *p, struct task_job *j, const struct ring
         rc = fn(in, out, t);
         if (rc | t->fail_kind)
             break;
+        task_printed(p, seq + i);
         atomic_store_explicit(&rr->done, i + 1, memory_order_release);
     }
     check_alive(p);
     uint64_t ns = clock_now() - begin;
-    flush_output();
     if (i)
         publish(p, rr, seq, i, WIRE_OK, true, out_size, ns ? ns : 1);
     if (i < fit) {
@@ -268,6 +328,13 @@ static void run_refused(struct process *p, struct task_job *j, const struct ring
     publish_outcome(p, seq, &o, 0);
 }
 
+/* What a streamed command has left behind would print into the next task's output. */
+static void sweep(const struct process *p)
+{
+    if (sweep_has_children())
+        sweep_children(p->kept, p->n_kept);
+}
+
 /* One task with arguments and a result of its own. ns: only known to the caller's block, put on its last record. */
 static void run_task(struct process *p, struct task_job *j, const struct ring_task *r, uint32_t seq, uint64_t begin, bool last)
 {
@@ -288,8 +355,10 @@ static void run_task(struct process *p, struct task_job *j, const struct ring_ta
     }
     t->args_size = size;
     now_running(p, seq);
-    int rc = j->call.task(t);
+    int rc = task_call(t);
     check_alive(p);
+    if (t->printed)
+        sweep(p);
     uint64_t ns = last ? clock_now() - begin : 0;
     if (rc | t->fail_kind) {
         task_failed(t, rc, &o, p->message, sizeof(p->message));
@@ -299,7 +368,7 @@ static void run_task(struct process *p, struct task_job *j, const struct ring_ta
             memcpy(room_in_ring(p, 1), nothing, 1);
             t->result_size = 1;
         }
-        flush_output();
+        task_printed(p, seq);
         publish(p, (struct ring_result *)(void *)(p->ring.results + p->result.off), seq, 1, WIRE_OK, false,
                 (uint32_t)t->result_size, ns);
     }
@@ -318,6 +387,8 @@ static const struct ring_task *walk_to(struct process *p, uint32_t seq)
     const struct ring_task *r = record(p);
 
     while (seq - r->first >= atomic_load_explicit(&r->count, memory_order_acquire)) {
+        if (!is_record(r->bytes, sizeof(*r), RING_TASKS))
+            overwritten();
         ring_advance(&p->task, r->bytes);
         p->body_off = 0;
         r = record(p);
@@ -362,8 +433,7 @@ static void run_claimed(struct process *p, uint32_t seq, uint32_t n)
         atomic_store_explicit(&p->c->current, (uint64_t)seq << 1, memory_order_relaxed);
         notify(p, false);
     }
-    if (sweep_has_children())
-        sweep_children(p->kept, p->n_kept);
+    sweep(p);
     restore_output(p);
 }
 

@@ -10,6 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+bool task_process;
+static _Thread_local unsigned running;      /* in serial mode: tasks of this thread */
+
+bool task_is_inside(void) { return task_process || running; }
+
 /* ---- jobs ---- */
 
 static void copy_str(char *to, size_t size, struct wire_str s)
@@ -27,8 +32,10 @@ static void find_function(struct task_job *j)
     if (j->fn.kind == WIRE_FN_COMMAND) {
         j->command = true;
         j->call.task = command_run;
-        if (j->spec.kind == WIRE_JOB_MAP)
+        if (j->spec.kind != WIRE_JOB_TASKS)
             err_set(e, BFORK_REFUSED, "a command cannot be mapped over an array of elements");
+    } else if (j->spec.streamed) {
+        err_set(e, BFORK_REFUSED, "job_spec.streamed is for commands: what functions print is never in their results");
     } else {
         object_resolve(&j->fn, &j->call.any, e);
     }
@@ -127,6 +134,39 @@ void task_end(struct bfork_task *t)
         b->used = 0;
 }
 
+/* An element of bytes, at an address that any type may have. */
+static int call_each(struct bfork_task *t, bfork_bytes element)
+{
+    const struct task_job *j = t->job;
+    void *aligned;
+
+    if (element.size != j->spec.in_size)
+        return task_fail(t, BFORK_MISMATCH, 0, "an element has %zu bytes, not %u", element.size, j->spec.in_size);
+    if (!(aligned = task_arena(t, element.size ? element.size : 1)))
+        return task_fail(t, BFORK_ENOMEM, 0, "out of memory for an element of %zu bytes", element.size);
+    return j->call.each(element.size ? memcpy(aligned, element.data, element.size) : aligned, t);
+}
+
+int task_call(struct bfork_task *t)
+{
+    const struct task_job *j = t->job;
+    bfork_bytes bytes = { NULL, 0 };
+    const char *string = NULL;
+
+    switch (j->spec.kind) {
+    case WIRE_JOB_EACH:
+        return bfork_task_args(t, (const bfork_ref[]){ bfork_ref_bytes(&bytes) }, 1) ? BFORK_FAILED : call_each(t, bytes);
+    case WIRE_JOB_EACH_BYTES:
+        return bfork_task_args(t, (const bfork_ref[]){ bfork_ref_bytes(&bytes) }, 1) ? BFORK_FAILED : j->call.bytes(bytes, t);
+    case WIRE_JOB_EACH_STRING:
+        if (bfork_task_args(t, (const bfork_ref[]){ bfork_ref_str(&string) }, 1))
+            return BFORK_FAILED;
+        return string ? j->call.string(string, t) : task_fail(t, BFORK_MISMATCH, 0, "an element is nil, not a string");
+    default:
+        return j->call.task(t);
+    }
+}
+
 int task_fail(struct bfork_task *t, int kind, int code, const char *format, ...)
 {
     va_list va;
@@ -199,6 +239,12 @@ int task_runner_new(struct task_runner **ret, struct err *e)
     return 0;
 }
 
+void task_runner_print(struct task_runner *r, task_print *print, void *ctx)
+{
+    r->task.print = print;
+    r->task.print_ctx = ctx;
+}
+
 void task_runner_free(struct task_runner **r)
 {
     struct arena_block *b;
@@ -240,15 +286,17 @@ bool task_run(struct task_runner *r, struct task_job *j, uint64_t id, uint64_t i
     t->args_size = in_size;
     if (j->unusable.code)
         return refuse(r, j, ret_outcome);
+    running++;
     if (j->spec.kind == WIRE_JOB_MAP) {
         rc = in_size == j->spec.in_size
                  ? j->call.map(in, out, t)
                  : task_fail(t, BFORK_MISMATCH, 0, "an element has %zu bytes, not %u", in_size, j->spec.in_size);
         *ret = slice_borrow(out, j->spec.out_size);
     } else {
-        rc = j->call.task(t);
+        rc = task_call(t);
         *ret = t->returned ? slice_borrow(t->result, t->result_size) : slice_borrow(nothing, 1);
     }
+    running--;
     if (!task_failed(t, rc, &r->outcome, r->message, sizeof(r->message)))
         return true;
     *ret_outcome = &r->outcome;

@@ -9,15 +9,34 @@
 #include "wire/wire.h"
 #include "bfork.h"
 
+#include <sys/types.h>
+
 /* Has main of this program called bfork_init? */
 bool task_inited(void);
 /* Is this process meant to be a template (its owner waits for bfork_init), although bfork_init has not been called? Then it tells
  * the owner so and never returns. The library calls it first wherever a session or pool is made: a program without bfork_init would
  * start itself again and again. */
 void task_refuse_stray(void);
+/* Is this a template or task process, or, in serial mode, a thread that runs a task? Sessions and pools are refused there: tasks
+ * that submit tasks need an engine that knows of both. */
+bool task_is_inside(void);
 /* Called from the SIGINT handler that bfork_init installs if nobody else has SIGINT; NULL, or returning false: the default action.
  */
 extern bool (*volatile task_on_interrupt)(void);
+
+/* In bfork_init: the program's variables as they are now. Later: the names of those that have changed, and have another value than
+ * one of the handles (NULL-ended); false: none, or it cannot be told. */
+void globals_note(void);
+bool globals_changed(char *text, size_t size, const void *const *handles);
+
+/* Threads of the library itself: they do not stand in the way of a fork. */
+extern _Atomic int task_own_threads;
+
+/* A process that has the caller's memory as it is now and forks templates from it (see fork.c); exec_template_spec.fork_server is
+ * its socket. 0; BFORK_ETHREADS: other threads run; BFORK_ENOMEM. */
+struct task_server { int socket; pid_t pid; };
+int task_fork_server(struct task_server *ret, struct err *e);
+void task_server_end(struct task_server *s);
 
 struct task_job;        /* a decoded job specification with its function found */
 struct task_runner;     /* runs tasks in this process, one at a time */
@@ -26,7 +45,12 @@ struct task_runner;     /* runs tasks in this process, one at a time */
 int task_job_new(const void *spec, size_t size, struct task_job **ret, struct err *e);
 void task_job_free(struct task_job **j);
 
+/* What a streamed command of task index has written. False: nobody takes more, the command is to be ended. */
+typedef bool task_print(void *ctx, uint64_t index, int stream, const void *bytes, size_t size);
+
 int task_runner_new(struct task_runner **ret, struct err *e);
+/* Who takes it from now on; NULL, as at first: it goes to this process's stdout and stderr. */
+void task_runner_print(struct task_runner *r, task_print *print, void *ctx);
 void task_runner_free(struct task_runner **r);
 /* One task. in: an element of a map, or the MessagePack array of arguments. out: for a map, out_size zeroed bytes.
  * true: well; *ret: the result (lent until the next run; of a map: out). false: *ret_outcome says how it ended (lent likewise). */

@@ -7,6 +7,7 @@
 #include "base/buf.h"
 #include "exec/packets.h"
 #include "exec/ring.h"
+#include "exec/sweep.h"
 #include "task/task.h"
 
 #include <sys/types.h>
@@ -17,7 +18,14 @@ struct task_job {
     struct wire_job_spec spec;          /* points into doc, but for its context */
     void *context;                      /* owned: the context, at an address that any struct may have */
     struct wire_fn fn;                  /* likewise */
-    union { bfork_task_fn *task; bfork_map_fn *map; void (*any)(void); } call;
+    union {
+        bfork_task_fn *task;
+        bfork_map_fn *map;
+        bfork_each_fn *each;
+        bfork_string_fn *string;
+        bfork_bytes_fn *bytes;
+        void (*any)(void);
+    } call;
     bool command;
     struct err unusable;                /* code != 0: it cannot be called, and why */
     char name[256];                     /* of the function; "" until task_job_name */
@@ -38,6 +46,9 @@ struct bfork_task {
     uint8_t *result;
     size_t result_size;
     bool returned;
+    bool printed;                       /* past stdio: by a command */
+    task_print *print;                  /* takes what a streamed command writes; NULL: our stdout and stderr do */
+    void *print_ctx;
     int fail_kind, fail_code;           /* kind 0: it has not failed */
     char fail_text[1024];
     struct arena_block *arena;
@@ -55,6 +66,8 @@ struct task_runner {
 };
 
 /* run.c */
+extern bool task_process;                                   /* this process is a template or task process, or forked from one */
+int task_call(struct bfork_task *t);                        /* of every kind but a map: runs its function, in the form it has */
 void task_begin(struct bfork_task *t, struct task_job *j);
 void task_end(struct bfork_task *t);                        /* frees what it has allocated */
 void *task_arena(void *task, size_t size);
@@ -66,17 +79,13 @@ int task_fail(struct bfork_task *t, int kind, int code, const char *format, ...)
 /* command.c */
 int command_run(bfork_task *t);
 
-/* sweep_linux.c: kills and reaps all children that are not in keep, and their children; true: none is left. */
-bool sweep_children(const pid_t *keep, size_t n_keep);
-bool sweep_has_children(void);
-size_t sweep_list(pid_t *pids, size_t max);
-
 /* crash.c */
 void crash_warm_up(void);                                   /* in the template */
 void crash_install(struct ring_obituary *o);                /* in the task process */
 void crash_names(struct ring_obituary *o);                  /* in a child of the template: from symbol tables */
 
 /* template.c, process.c */
+int task_threads(void);                                     /* of this process */
 struct process_start {
     uint32_t id;
     int ring, event, out, err;
@@ -85,7 +94,7 @@ struct process_start {
     bool solo;
     pid_t parent;
 };
-void template_main(int socket) __attribute__((noreturn));
+void template_main(int socket, bool forked) __attribute__((noreturn));    /* forked: from the caller, not started anew */
 void process_main(const struct process_start *s) __attribute__((noreturn));
 
 #endif

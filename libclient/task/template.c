@@ -5,6 +5,8 @@
  */
 #include "task/task_i.h"
 
+#include "base/text.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -20,10 +22,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-struct child { struct child *next; uint32_t id; pid_t pid, reporter; int ring, status; bool dead; uint64_t maxrss_kb; };
+struct child { struct child *next; uint32_t id; pid_t pid, reporter; int ring, status; bool dead, seen; uint64_t maxrss_kb; };
+
+struct answer { struct answer *next; struct packet p; };    /* cut behind its text */
 
 struct template_state {
     int socket, signals;
+    struct answer *first, **last;       /* what the socket has not taken yet: at most two for each process the owner asked for */
+    uint32_t n_answers;
+    struct rlimit descriptors;          /* as task processes are to have it */
     struct packet_setup *setup;         /* and the encoded specification behind it */
     struct wire_pool_spec spec;
     struct child *children;
@@ -35,9 +42,22 @@ static void __attribute__((noreturn)) fail(int socket, const char *stage, int co
 
     snprintf(p.stage, sizeof(p.stage), "%s", stage);
     snprintf(p.text, sizeof(p.text), "%s", text);
-    packet_send(socket, &p, NULL, 0);
+    packet_send(socket, &p, NULL, 0, true);
     fflush(NULL);
     _exit(125);
+}
+
+static void enter_directory(int socket, const char *path)
+{
+    char text[PACKET_TEXT], host[64] = "";
+
+    if (!path[0] || chdir(path) == 0)
+        return;
+    int error = errno;
+    gethostname(host, sizeof(host) - 1);
+    snprintf(text, sizeof(text), "cannot enter the directory %s on host %s: %s", path, host, strerror(error));
+    text_clean(text, strlen(text), false);
+    fail(socket, "init", BFORK_REFUSED, text);
 }
 
 static void read_setup(struct template_state *s)
@@ -63,6 +83,42 @@ static void read_setup(struct template_state *s)
         fail(s->socket, "init", e.code, e.text);
 }
 
+static void __attribute__((noreturn)) leave(struct template_state *s);
+
+/* Sends what the owner takes now; the rest when its socket has room. The owner may be waiting for nothing of ours. */
+static void send_answers(struct template_state *s)
+{
+    struct answer *a;
+
+    while ((a = s->first)) {
+        int rc = packet_send(s->socket, &a->p, NULL, 0, false);
+
+        if (rc == -EAGAIN || rc == -ENOBUFS || rc == -ENOMEM)
+            return;
+        if (rc < 0)
+            leave(s);                   /* the owner is gone */
+        if (!(s->first = a->next))
+            s->last = &s->first;
+        s->n_answers--;
+        free(a);
+    }
+}
+
+static void answer(struct template_state *s, const struct packet *p)
+{
+    size_t size = offsetof(struct packet, text) + strlen(p->text) + 1;
+    struct answer *a = malloc(offsetof(struct answer, p) + size);
+
+    if (!a)
+        leave(s);                       /* a process nobody hears of would be waited for for ever */
+    memcpy(&a->p, p, size);
+    a->next = NULL;
+    *s->last = a;
+    s->last = &a->next;
+    s->n_answers++;
+    send_answers(s);
+}
+
 /* While foreign code runs and nobody looks at the socket, its end is a deadly signal. */
 static void die_with_owner(int socket, bool on)
 {
@@ -72,7 +128,7 @@ static void die_with_owner(int socket, bool on)
     fcntl(socket, F_SETFL, on ? flags | O_ASYNC : flags & ~O_ASYNC);
 }
 
-static int threads_now(void)
+int task_threads(void)
 {
     DIR *d = opendir("/proc/self/task");
     struct dirent *e;
@@ -120,10 +176,23 @@ static void become_process(struct template_state *s, uint32_t id, const int fds[
     if (!start.solo)
         close(s->socket);
     close(s->signals);
+    setrlimit(RLIMIT_NOFILE, &s->descriptors);
     for (struct child *c = s->children; c; c = c->next)
         close(c->ring);
     child_signals();
     process_main(&start);
+}
+
+/* For want of something that may be there later. */
+static void refuse_spawn(struct template_state *s, struct child *c, struct packet *p, const int fds[PACKET_FDS])
+{
+    p->type = PACKET_DIED;
+    p->code = BFORK_EAGAIN;
+    answer(s, p);
+    free(c);
+    for (int i = 0; i < PACKET_FDS; i++)
+        if (fds[i] >= 0)
+            close(fds[i]);
 }
 
 static void spawn(struct template_state *s, uint32_t id, int fds[PACKET_FDS])
@@ -132,13 +201,15 @@ static void spawn(struct template_state *s, uint32_t id, int fds[PACKET_FDS])
     struct child *c = calloc(1, sizeof(*c));
     pid_t me = getpid();
 
-    for (int i = 0; i < PACKET_FDS; i++)
-        if (fds[i] < 0)
-            _exit(125);                 /* not our owner */
+    if (fds[PACKET_FDS - 1] < 0) {      /* the kernel had no room for all of them in this process */
+        snprintf(p.text, sizeof(p.text), "its template has no more descriptors: raise the limit of open files (ulimit -Hn)");
+        refuse_spawn(s, c, &p, fds);
+        return;
+    }
     if (s->setup->solo) {
         free(c);
         p.pid = me;
-        packet_send(s->socket, &p, NULL, 0);
+        packet_send(s->socket, &p, NULL, 0, true);
         die_with_owner(s->socket, true);
         become_process(s, id, fds, 0);
     }
@@ -146,17 +217,14 @@ static void spawn(struct template_state *s, uint32_t id, int fds[PACKET_FDS])
     if (pid == 0)
         become_process(s, id, fds, me);
     if (pid < 0) {
-        p.type = PACKET_DIED;
-        p.code = BFORK_ENOMEM;
         snprintf(p.text, sizeof(p.text), "fork: %s", strerror(c ? errno : ENOMEM));
-        free(c);
-        close(fds[0]);
-    } else {
-        *c = (struct child){ s->children, id, pid, 0, fds[0], 0, false, 0 };
-        s->children = c;
-        p.pid = pid;
+        refuse_spawn(s, c, &p, fds);
+        return;
     }
-    packet_send(s->socket, &p, NULL, 0);
+    *c = (struct child){ .next = s->children, .id = id, .pid = pid, .ring = fds[0] };
+    s->children = c;
+    p.pid = pid;
+    answer(s, &p);
     for (int i = 1; i < PACKET_FDS; i++)
         close(fds[i]);
 }
@@ -172,16 +240,22 @@ static struct child *child_of(struct template_state *s, uint32_t id, pid_t pid)
 /* What it had started is now ours: kill it, but not the others. */
 static void sweep_orphans(struct template_state *s)
 {
-    pid_t keep[4096];
     size_t n = 0;
 
-    for (struct child *c = s->children; c && n + 2 <= sizeof(keep) / sizeof(keep[0]); c = c->next) {
+    for (struct child *c = s->children; c; c = c->next)
+        n += 2;
+    pid_t *keep = malloc((n + 1) * sizeof(*keep));
+    if (!keep)
+        leave(s);
+    n = 0;
+    for (struct child *c = s->children; c; c = c->next) {
         if (!c->dead)
             keep[n++] = c->pid;
         if (c->reporter)
             keep[n++] = c->reporter;
     }
     sweep_children(keep, n);
+    free(keep);
 }
 
 static void tell_death(struct template_state *s, struct child *c)
@@ -195,7 +269,7 @@ static void tell_death(struct template_state *s, struct child *c)
         }
     close(c->ring);
     free(c);
-    packet_send(s->socket, &p, NULL, 0);
+    answer(s, &p);
 }
 
 /* Another child looks up the names of the dead one's return addresses: that may take long, and reads files that may be anything. */
@@ -220,9 +294,12 @@ static bool start_reporter(struct template_state *s, struct child *c)
     return crashed && c->reporter > 0;
 }
 
+/* All that have died are buried together: one look at what they have left behind is enough. */
 static void reap(struct template_state *s)
 {
     struct rusage usage;
+    struct child *after;
+    bool any = false;
     int status;
     pid_t pid;
 
@@ -238,13 +315,21 @@ static void reap(struct template_state *s)
         c->status = status;
         c->maxrss_kb = (uint64_t)usage.ru_maxrss;
         kill(-pid, SIGKILL);            /* its group at one blow, then what has left it */
+        any = true;
+    }
+    if (any)
         sweep_orphans(s);
+    for (struct child *c = s->children; c && any; c = after) {
+        after = c->next;
+        if (!c->dead || c->seen)
+            continue;
+        c->seen = true;
         if (!start_reporter(s, c))
             tell_death(s, c);
     }
 }
 
-static void __attribute__((noreturn)) leave(struct template_state *s)
+static void leave(struct template_state *s)
 {
     for (struct child *c = s->children; c; c = c->next)
         if (!c->dead) {
@@ -277,21 +362,49 @@ static void hear(struct template_state *s)
         kill(c->pid, SIGKILL);          /* first it alone: then what it had started is our child, and swept */
 }
 
-void template_main(int socket)
+/* One for the ring of each process: as many as may be had. Task processes get what there was back. */
+static void more_descriptors(struct template_state *s)
 {
-    struct template_state s = { .socket = socket, .signals = -1 };
+    struct rlimit most;
+
+    if (getrlimit(RLIMIT_NOFILE, &s->descriptors) < 0)
+        return;
+    most = s->descriptors;
+    most.rlim_cur = most.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &most);
+}
+
+/* What exec would have put into the environment. */
+static void set_environment(const struct wire_pool_spec *spec)
+{
+    for (uint32_t at = 0; at < spec->env.n;) {
+        size_t n = strnlen((const char *)spec->env.p + at, spec->env.n - at);
+        char *copy = strndup((const char *)spec->env.p + at, n);
+        if (!copy || putenv(copy) != 0)
+            _exit(125);                 /* no memory for a few bytes */
+        at += (uint32_t)n + 1;
+    }
+}
+
+void template_main(int socket, bool forked)
+{
+    static struct template_state s = { .signals = -1 };
     struct packet p = { .type = PACKET_HELLO, .value = PACKET_VERSION, .pid = getpid() };
     struct signalfd_siginfo info;
     sigset_t chld;
 
+    s.socket = socket;
+    s.last = &s.first;
     prctl(PR_SET_NAME, "bfork:template");
-    if (packet_send(socket, &p, NULL, 0) < 0)
+    task_process = true;
+    if (packet_send(socket, &p, NULL, 0, true) < 0)
         _exit(125);
     read_setup(&s);
+    if (forked)
+        set_environment(&s.spec);
     if (!s.setup->solo)
         prctl(PR_SET_CHILD_SUBREAPER, 1);
-    if (s.setup->work_dir[0] && chdir(s.setup->work_dir) < 0)
-        fail(socket, "init", BFORK_REFUSED, "cannot enter the directory for task processes");
+    enter_directory(socket, s.setup->work_dir);
     die_with_owner(socket, true);
     preload(&s);
     crash_warm_up();
@@ -300,13 +413,15 @@ void template_main(int socket)
     sigemptyset(&chld);
     sigaddset(&chld, SIGCHLD);
     sigprocmask(SIG_BLOCK, &chld, NULL);
+    more_descriptors(&s);
     s.signals = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
     if (s.signals < 0)
         fail(socket, "init", BFORK_ENOMEM, "no descriptor for signals");
-    p = (struct packet){ .type = PACKET_READY, .pid = getpid(), .value = s.setup->solo ? 1 : threads_now() };
-    packet_send(socket, &p, NULL, 0);
+    p = (struct packet){ .type = PACKET_READY, .pid = getpid(), .value = s.setup->solo ? 1 : task_threads() };
+    packet_send(socket, &p, NULL, 0, true);
     for (;;) {
-        struct pollfd f[2] = { { socket, POLLIN, 0 }, { s.signals, POLLIN, 0 } };
+        short take = s.n_answers <= PACKET_QUEUE ? POLLIN : 0, give = s.n_answers ? POLLOUT : 0;
+        struct pollfd f[2] = { { socket, (short)(take | give), 0 }, { s.signals, POLLIN, 0 } };
         if (poll(f, 2, -1) < 0 && errno != EINTR)
             leave(&s);
         if (f[1].revents) {
@@ -314,7 +429,9 @@ void template_main(int socket)
                 continue;
             reap(&s);
         }
-        if (f[0].revents)
+        if (f[0].revents & POLLOUT)
+            send_answers(&s);
+        if (f[0].revents & ~POLLOUT)
             hear(&s);
     }
 }

@@ -43,8 +43,10 @@ static void members_keep_their_places(void **state)
     assert_int_equal(offsetof(bfork_error, output), 88);
     assert_int_equal(offsetof(bfork_task_info, attempt), 24);
     assert_int_equal(offsetof(bfork_task_info, client_pid), 40);
-    assert_int_equal(offsetof(bfork_session_options, reserved), 48);
-    assert_int_equal(offsetof(bfork_pool_options, reserved), 88);
+    assert_int_equal(offsetof(bfork_session_options, reserved), 56);
+    assert_int_equal(offsetof(bfork_pool_options, start), 88);
+    assert_int_equal(offsetof(bfork_pool_options, cwd), 96);
+    assert_int_equal(offsetof(bfork_pool_options, reserved), 104);
     assert_int_equal(offsetof(bfork_options, context), 40);
     assert_int_equal(offsetof(bfork_options, reserved), 80);
     assert_int_equal(offsetof(bfork_function, reserved), 32);

@@ -39,9 +39,12 @@ well
 
 begin 'a client that does not read: 10,000 tasks with results of 16 KiB, and it stops'
 memory=$(rss_kib "$CLUSTER_BROKER")
-spawn slow stop 10000 16384
+spawn slow gated 10000 16384 "$PWD/gate"
+cluster_until 'its tasks are at the broker' counter_above queued 9900
+kill -STOP "$CLIENT"
 stopped() { read -r _ _ state _ <"/proc/$CLIENT/stat" && [ "$state" = T ]; }
 cluster_until 'it has stopped' stopped
+: >gate
 well
 "$FAULTS/fault_client" map 2000 100 - >beside.out 2>&1 || { cat beside.out; cluster_fail 'a client beside one that does not read'; }
 stalled() {

@@ -9,9 +9,10 @@
  * Each task first appends "INDEX PID ATTEMPT" to a file, so that others can count what really ran, and wait for it.
  *
  *     fault_client good                     100 tasks and a map of 100: is the cluster well?
- *     fault_client map N MICROSECONDS FILE [once]
+ *     fault_client map N MICROSECONDS FILE [once] [chunk=N]      once: also prints "unknown=N"
  *     fault_client submit N MICROSECONDS FILE
- *     fault_client stop N BYTES             submits N tasks with results of so many bytes, stops itself (SIGSTOP), then reads them
+ *     fault_client gated N BYTES GATE       submits N tasks with results of so many bytes, which wait until the file GATE is there,
+ *                                           and reads them: whoever starts it can stop it between
  *     fault_client small ROUNDS             submits 10 tasks and waits for them, so often: "p99_us=…" of a round
  *     fault_client denied                   a map that must end because the key is refused or revoked: "ended=KIND MESSAGE"
  * FILE "-": nothing is written. MICROSECONDS: each task sleeps so long; "10s": it computes for so long.
@@ -81,19 +82,16 @@ static int submit_task(bfork_task *task)
     return bfork_return(task, index, index * 7 + 3, bfork_task_self(task)->attempt);
 }
 
-static int plain_task(bfork_task *task)
-{
-    (void)task;
-    return 0;
-}
-
 static int big_task(bfork_task *task)
 {
     unsigned long index, size;
+    const char *gate;
     char *bytes;
 
-    if (bfork_args(task, &index, &size) || !(bytes = bfork_task_alloc(task, size)))
+    if (bfork_args(task, &index, &size, &gate) || !(bytes = bfork_task_alloc(task, size)))
         return BFORK_FAILED;
+    while (access(gate, F_OK) != 0)
+        usleep(1000);
     memset(bytes, (int)(index & 0xff), size);
     return bfork_return(task, index, bfork_bytes_of(bytes, size));
 }
@@ -141,7 +139,7 @@ static void *need(size_t n, size_t size)
     return p;
 }
 
-static int do_map(bfork_pool *pool, size_t n, const char *us, const char *path, bool once)
+static int do_map(bfork_pool *pool, size_t n, const char *us, const char *path, bool once, uint32_t chunk)
 {
     struct in *in = need(n, sizeof(*in));
     struct out *out = need(n, sizeof(*out));
@@ -149,11 +147,13 @@ static int do_map(bfork_pool *pool, size_t n, const char *us, const char *path, 
     struct orders o;
     bfork_options b = options(&o, us, path);
     struct counts c = { .attempted = n, .acknowledged = n };
+    size_t unknown = 0;
 
     for (size_t i = 0; i < n; i++)
         in[i].index = i;
     b.status = status;
     b.retries = once ? BFORK_RETRY_NEVER : 0;
+    b.chunk = chunk;
     if (bfork_map_with(pool, map_task, in, out, n, &b) != 0)
         complain(&c, "map of", n);
     c.unexpected = 0;
@@ -163,13 +163,17 @@ static int do_map(bfork_pool *pool, size_t n, const char *us, const char *path, 
             continue;
         }
         c.delivered++;
-        if (once && status[i] == BFORK_UNKNOWN)
+        if (once && status[i] == BFORK_UNKNOWN) {
+            unknown++;
             continue;
+        }
         if (status[i] != 0 || out[i].value != i * 7 + 3)
             c.unexpected++;
         else if (out[i].attempt > 1)
             c.recovered++;
     }
+    if (once)
+        printf("unknown=%zu\n", unknown);
     free(in);
     free(out);
     free(status);
@@ -223,34 +227,25 @@ static int do_submit(bfork_pool *pool, size_t n, const char *us, const char *pat
 
 static int do_good(bfork_pool *pool)
 {
-    int a = do_submit(pool, 100, "0", "-"), b = do_map(pool, 100, "0", "-", false);
+    int a = do_submit(pool, 100, "0", "-"), b = do_map(pool, 100, "0", "-", false, 0);
 
     return a | b;
 }
 
-static int do_stop(bfork_pool *pool, size_t n, unsigned long size)
+static int do_gated(bfork_pool *pool, size_t n, unsigned long size, const char *gate)
 {
     struct counts c = { .attempted = n };
     bfork_stream *s = bfork_stream_new();
     unsigned char *seen = need(n, 1);
-    bfork_future *f, *last = NULL;
+    bfork_future *f;
     unsigned long index;
     bfork_bytes bytes;
 
-    f = bfork_submit(pool, plain_task);              /* an answer: it is connected */
-    if (bfork_future_wait(f, BFORK_FOREVER) != 0)
-        complain(&c, "task", 0);
-    bfork_future_free(&f);
     for (unsigned long i = 0; i < n; i++) {
-        f = bfork_submit(pool, big_task, i, size);
+        f = bfork_submit(pool, big_task, i, size, gate);
         c.acknowledged += bfork_future_state(f) == BFORK_PENDING || !bfork_future_error(f);
-        if (i + 1 == n)
-            last = bfork_future_ref(f);
         bfork_stream_add(s, f, (void *)(uintptr_t)i);
     }
-    if (bfork_future_wait(last, 0) == BFORK_ETIMEDOUT)  /* what the library kept back for a moment has been sent */
-        raise(SIGSTOP);
-    bfork_future_free(&last);
     while (bfork_stream_next(s, BFORK_FOREVER, &f) == 0) {
         size_t at = (size_t)(uintptr_t)bfork_future_data(f);
         c.delivered++;
@@ -326,11 +321,12 @@ int main(int argc, char **argv)
     if (strcmp(what, "good") == 0)
         rc = do_good(pool);
     else if (strcmp(what, "map") == 0 && argc >= 5)
-        rc = do_map(pool, n, argv[3], argv[4], argc > 5);
+        rc = do_map(pool, n, argv[3], argv[4], argc > 5 && strcmp(argv[5], "once") == 0,
+                    strncmp(argv[argc - 1], "chunk=", 6) == 0 ? (uint32_t)strtoul(argv[argc - 1] + 6, NULL, 10) : 0);
     else if (strcmp(what, "submit") == 0 && argc == 5)
         rc = do_submit(pool, n, argv[3], argv[4]);
-    else if (strcmp(what, "stop") == 0 && argc == 4)
-        rc = do_stop(pool, n, strtoul(argv[3], NULL, 10));
+    else if (strcmp(what, "gated") == 0 && argc == 5)
+        rc = do_gated(pool, n, strtoul(argv[3], NULL, 10), argv[4]);
     else if (strcmp(what, "small") == 0 && n > 0)
         rc = do_small(pool, n);
     else if (strcmp(what, "denied") == 0)

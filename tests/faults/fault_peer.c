@@ -4,13 +4,16 @@
  *     fault_peer join ENDPOINT KEY-FILE ROLE [VERSION]    connects, says HELLO: "code=-48 TEXT", or "welcome"
  *     fault_peer program ENDPOINT KEY-FILE FILE ARCH      a client whose pool runs FILE, announced as built for ARCH: what becomes
  *                                                         of it: "kind=-8 pool: WHY", or "kind=… stage=… WHY"
+ *     fault_peer absent ENDPOINT KEY-FILE FILE N          a client with N pools, whose programs nobody has, or every second one,
+ *                                                         FILE with a wrong size: "N pools", then "job=K kind=-8 …" for each
  *     fault_peer noise PORT ROUNDS                        what scanners send, to PORT and the next two; half of the connections
  *                                                         are left open
  *     fault_peer idle PORT N                              N connections that say nothing: "open=N", then waits for the end of its
  *                                                         input
  *     fault_peer hold PORT                                listens there and serves nobody: "held"
- * The key of the broker is the one that the key file names. Every wait ends after 20 s.
+ * The key of the broker is the one that the key file names. Every wait ends after 20 s, that of "absent" after 120 s.
  */
+#include "base/arch.h"
 #include "base/clock.h"
 #include "bfork.h"
 #include "net/net.h"
@@ -137,27 +140,29 @@ static void program_read(struct program *x, const char *path)
     SHA256(x->bytes, x->size, x->digest);
 }
 
-static void program_submit(struct peer *p, const struct program *x)
+/* Pool and job of this number, with one task. */
+static void program_submit(struct peer *p, const struct program *x, uint32_t number)
 {
     struct wire_pool_spec ps = { .program = wire_bin_of(x->digest, 32), .program_size = x->size, .program_name =
         WIRE_STR("doctored"), .arch = WIRE_STR(x->arch) };
     struct buf *spec = wire_pool_spec_encode(&ps), *fn, *job;
     struct wire_fn f = { .kind = WIRE_FN_OFFSET, .offset = 4096, .symbol = WIRE_STR("task") };
     struct wire_job_spec js = { .kind = WIRE_JOB_TASKS, .total = 1, .name = WIRE_STR("doctored") };
-    struct wire_item item = { .job = 1, .count = 1, .flags = WIRE_FIXED, .size = 1,
+    struct wire_item item = { .job = number, .count = 1, .flags = WIRE_FIXED, .size = 1,
                               .body = { NULL, (const uint8_t *)"\x90", 1 } };
     struct wire_msg m = { .type = WIRE_POOL_OPEN };
-    uint8_t digest[32];
+    uint8_t digest[32], id[17] = "doctored--------";
 
+    id[8] = (uint8_t)number;
     SHA256(spec->data, spec->size, digest);
-    m.u.pool_open = (struct wire_pool_open){ .pool = 1, .processes = 1, .digest = wire_bin_of(digest, 32),
+    m.u.pool_open = (struct wire_pool_open){ .pool = number, .processes = 1, .digest = wire_bin_of(digest, 32),
         .spec = wire_bin_of(spec->data, spec->size), .name = WIRE_STR("doctored") };
     transmit(p, &m);
     fn = wire_fn_encode(&f);
     js.fn = wire_bin_of(fn->data, fn->size);
     job = wire_job_spec_encode(&js);
     m = (struct wire_msg){ .type = WIRE_JOB_OPEN };
-    m.u.job_open = (struct wire_job_open){ .job = 1, .pool = 1, .id = wire_bin_of("doctored--------", 16),
+    m.u.job_open = (struct wire_job_open){ .job = number, .pool = number, .id = wire_bin_of(id, 16),
         .spec = wire_bin_of(job->data, job->size) };
     transmit(p, &m);
     m = (struct wire_msg){ .type = WIRE_TASKS, .items = &item, .n_items = 1 };
@@ -208,7 +213,7 @@ static int do_program(const char *endpoint, const char *key, const char *path, c
     join(&p, endpoint, key, WIRE_CLIENT, 1);
     if (!receive(&p, &m, &e) || m.type != WIRE_WELCOME)
         die("not welcome");
-    program_submit(&p, &x);
+    program_submit(&p, &x, 1);
     for (;;) {
         if (!receive(&p, &m, &e))
             die(e.text);
@@ -224,6 +229,50 @@ static int do_program(const char *endpoint, const char *key, const char *path, c
             print_outcome(&m.items[0]);
             break;
         }
+    }
+    m = (struct wire_msg){ .type = WIRE_BYE };
+    transmit(&p, &m);
+    net_link_close(&p.link);
+    net_free(&p.net);
+    buf_unref(&p.frame);
+    free(x.bytes);
+    return 0;
+}
+
+static int do_absent(const char *endpoint, const char *key, const char *path, uint32_t n)
+{
+    static struct peer p;
+    struct program x = { .arch = BASE_ARCH };
+    struct wire_msg m, pong = { .type = WIRE_PONG };
+    struct err e = { 0, "" };
+
+    program_read(&x, path);
+    join(&p, endpoint, key, WIRE_CLIENT, 1);
+    p.deadline = clock_now() + 120 * CLOCK_SEC;
+    if (!receive(&p, &m, &e) || m.type != WIRE_WELCOME)
+        die("not welcome");
+    for (uint32_t k = 1; k <= n; k++) {
+        struct program bad = x;
+
+        if (k % 2)
+            SHA256((const uint8_t *)&k, sizeof(k), bad.digest);
+        else
+            bad.size += k;
+        program_submit(&p, &bad, k);
+    }
+    printf("%u pools\n", n);
+    fflush(stdout);
+    for (uint32_t done = 0; done < n;) {
+        if (!receive(&p, &m, &e))
+            die(e.text);
+        pong.u.ping.stamp = m.u.ping.stamp;
+        if (m.type == WIRE_PING)
+            transmit(&p, &pong);
+        for (uint32_t k = 0; m.type == WIRE_OUTCOMES && k < m.n_items; k++, done++) {
+            printf("job=%u ", m.items[k].job);
+            print_outcome(&m.items[k]);
+        }
+        fflush(stdout);
     }
     m = (struct wire_msg){ .type = WIRE_BYE };
     transmit(&p, &m);
@@ -349,6 +398,8 @@ int main(int argc, char **argv)
         return do_join(argv[2], argv[3], number(argv[4]), argc > 5 ? number(argv[5]) : WIRE_PROTOCOL);
     if (strcmp(what, "program") == 0 && argc == 6)
         return do_program(argv[2], argv[3], argv[4], argv[5]);
+    if (strcmp(what, "absent") == 0 && argc == 6)
+        return do_absent(argv[2], argv[3], argv[4], number(argv[5]));
     if (strcmp(what, "noise") == 0 && argc == 4)
         return do_noise(number(argv[2]), number(argv[3]));
     if (strcmp(what, "idle") == 0 && argc == 4)

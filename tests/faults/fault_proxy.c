@@ -3,10 +3,13 @@
  *
  *     fault_proxy TO-PORT CUTS [SEED]
  *
- * Listens on two free ports in a row and forwards them to TO-PORT and TO-PORT + 1 of 127.0.0.1; prints "port=N" when it does. From
- * SIGUSR1 on, each connection is cut (both sides, half of them with a TCP reset) after a random number of bytes, until CUTS were
- * made; "cuts=N" is
- * printed as each is. Afterwards it only forwards. Never looks into what it forwards. Ends at SIGTERM, or when its parent does.
+ * Listens on two free ports in a row (or on FAULT_PORT and the next, which must be free) and forwards them to TO-PORT and TO-PORT +
+ * 1 of 127.0.0.1; prints "port=N" when it does. From SIGUSR1 on, each connection is cut (both sides, half of them with a TCP reset)
+ * after a random number of bytes, until CUTS were made; "cuts=N" is printed as each is. Afterwards it only forwards. Never looks
+ * into what it forwards. Ends at SIGTERM, or when its parent does.
+ *
+ * SIGUSR2 is an outage of FAULT_OUTAGE_MS (4000): "outage" and "over" are printed. Nothing passes, nobody is told; connections that
+ * there were, and those made meanwhile, never pass anything again (TCP would send again only much later). New ones work.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -19,17 +22,19 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { PAIRS = 64, ROOM = 65536 };
+enum { PAIRS = 256, ROOM = 65536 };
 
 struct flow { int from, to; unsigned char bytes[ROOM]; size_t at, n; };
-struct pair { bool used; struct flow way[2]; uint64_t left; };
+struct pair { bool used, dead; struct flow way[2]; uint64_t left; };
 
 static struct pair pairs[PAIRS];
 static uint64_t seed = 88172645463325252u;
 static unsigned cuts, cuts_wanted;
-static volatile sig_atomic_t cutting;
+static volatile sig_atomic_t cutting, outage_wanted;
+static uint64_t outage_until;
 
 static uint64_t next_random(void)
 {
@@ -100,6 +105,7 @@ static void pair_open(int listener, unsigned to_port)
     }
     memset(p, 0, sizeof(*p));
     p->used = true;
+    p->dead = outage_until != 0;
     p->way[0].from = p->way[1].to = peer;
     p->way[0].to = p->way[1].from = broker;
     p->left = 500 + next_random() % 120000;
@@ -153,20 +159,50 @@ static void pair_step(struct pair *p, const struct pollfd *f)
         p->left -= !cutting ? 0 : moved < p->left ? moved : p->left;
 }
 
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Begins and ends outages; how long poll may sleep, or -1. */
+static int outage(void)
+{
+    const char *ms = getenv("FAULT_OUTAGE_MS");
+
+    if (outage_wanted) {
+        outage_wanted = 0;
+        outage_until = now_ms() + (ms ? strtoul(ms, NULL, 10) : 4000);
+        for (int i = 0; i < PAIRS; i++)
+            pairs[i].dead |= pairs[i].used;
+        puts("outage");
+        fflush(stdout);
+    }
+    if (outage_until && now_ms() >= outage_until) {
+        outage_until = 0;
+        puts("over");
+        fflush(stdout);
+    }
+    return outage_until ? (int)(outage_until - now_ms()) + 1 : -1;
+}
+
 static void serve(const int listeners[2], unsigned to_port)
 {
     struct pollfd f[2 + 2 * PAIRS];
 
     for (;;) {
+        int wait = outage();
         for (int i = 0; i < 2; i++)
             f[i] = (struct pollfd){ .fd = listeners[i], .events = POLLIN };
         for (int i = 0; i < 2 * PAIRS; i++) {
             const struct pair *p = &pairs[i / 2];
             const struct flow *in = &p->way[i % 2], *out = &p->way[1 - i % 2];
-            f[2 + i] = (struct pollfd){ .fd = p->used ? in->from : -1 };
+            f[2 + i] = (struct pollfd){ .fd = p->used && !p->dead ? in->from : -1 };
             f[2 + i].events = (short)((in->n == 0 ? POLLIN : 0) | (out->n > 0 ? POLLOUT : 0));
         }
-        if (poll(f, 2 + 2 * PAIRS, -1) < 0) {
+        if (poll(f, 2 + 2 * PAIRS, wait) < 0) {
             if (errno == EINTR)
                 continue;
             perror("poll");
@@ -187,6 +223,12 @@ static void begin(int signal_number)
     cutting = 1;
 }
 
+static void cut_off(int signal_number)
+{
+    (void)signal_number;
+    outage_wanted = 1;
+}
+
 int main(int argc, char **argv)
 {
     int listeners[2] = { -1, -1 };
@@ -197,14 +239,17 @@ int main(int argc, char **argv)
     }
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     signal(SIGUSR1, begin);
+    signal(SIGUSR2, cut_off);
     cuts_wanted = (unsigned)strtoul(argv[2], NULL, 10);
     if (argc > 3)
         seed ^= strtoull(argv[3], NULL, 10) * 0x9e3779b97f4a7c15u;
-    for (unsigned port = 11000 + (unsigned)getpid() % 20000; listeners[0] < 0 || listeners[1] < 0; port += 2) {
+    const char *given = getenv("FAULT_PORT");
+    unsigned from = given && *given ? (unsigned)strtoul(given, NULL, 10) : 11000 + (unsigned)getpid() % 20000;
+    for (unsigned port = from; listeners[0] < 0 || listeners[1] < 0; port += 2) {
         for (int i = 0; i < 2; i++)
             if (listeners[i] >= 0)
                 close(listeners[i]);
-        if (port > 65000) {
+        if (port > 65000 || (given && *given && port != from)) {
             fputs("no free ports\n", stderr);
             return 1;
         }

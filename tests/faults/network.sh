@@ -37,7 +37,7 @@ done
 BFORK_PROFILE=$CLUSTER/keys/test.conf
 cluster_until 'both workers are there' cluster_has 2
 well
-cluster_until 'sessions of clients are gone' counter_is clients 1       # the one that asks
+cluster_until 'sessions of clients are gone' counter_is clients 0
 no_more() {
     after="$(descriptors "$CLUSTER_BROKER") $(descriptors "$one") $(descriptors "$two")"
     for held in "$CLUSTER_BROKER" "$one" "$two"; do

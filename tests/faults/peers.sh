@@ -41,6 +41,6 @@ cluster_until 'descriptors are given back' with_limit 5
 grown=$(($(rss_kib "$CLUSTER_BROKER") - memory))
 echo "descriptors of the broker: before $before, after $(descriptors "$CLUSTER_BROKER"); it has grown by $grown KiB"
 [ "$grown" -le $((65536 + QUARANTINE)) ] || cluster_fail 'the broker has grown'
-"$CLUSTER_BFORK" status --json | tr -d ' ' | grep -oE '"listeners":.*' | cut -c1-700
+"$CLUSTER_BFORK" status --all --json | tr -d ' ' | grep -oE '"listeners":.*' | cut -c1-700
 
 cluster_stop

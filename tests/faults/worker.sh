@@ -51,6 +51,125 @@ echo "ran $(lines stopped.ran), of them again $(twice stopped.ran); requeued $((
 [ "$(counter fenced)" -gt "$fenced" ] || cluster_fail 'its late attempts were not fenced'
 well
 
+# Every process below a worker that has children of its own and is no task process: templates.
+templates() {
+    for template in $(descendants "$1"); do
+        [ -z "$(ps -o pid= --ppid "$template")" ] || echo "$template"
+    done
+}
+
+begin 'r16_template: kill -9 of every template of a worker, three times: it is started again, and the job ends well'
+restarts() { grep -c 'is started again here' "$CLUSTER"/worker*.log | awk -F: '{ n += $2 } END { print n }'; }
+more_restarts() { [ "$(restarts)" -gt "$1" ]; }
+has_template() { [ -n "$(templates "$stopped")" ]; }
+spawn template submit 4000 5000 "$PWD/template.ran"
+for round in 500 1000 1500; do
+    cluster_until 'the work is under way' lines_above template.ran $round
+    cluster_until 'there is a template' has_template
+    before=$(restarts)
+    for killed in $(templates "$stopped"); do kill -KILL "$killed" 2>/dev/null || true; done
+    cluster_until 'it is started again' more_restarts "$before"
+done
+finished template
+[ "$(distinct template.ran)" -eq 4000 ] || cluster_fail 'some tasks never ran'
+echo "ran $(lines template.ran), of them again $(twice template.ran); templates started again: $(restarts)"
+well
+
+begin 'r16_descriptors: a worker has none left for a while: the job waits, and ends well'
+limit=$(prlimit --pid "$stopped" --nofile --output SOFT --noheadings | tr -d ' ')
+prlimit --pid "$stopped" --nofile="$(descriptors "$stopped"):"
+for worker in $CLUSTER_WORKERS; do
+    [ "$worker" = "$stopped" ] || kill -STOP "$worker"
+done
+cluster_until 'one worker is left' cluster_has 1
+before=$(restarts)
+"$CLUSTER_BFORK" run -- echo well >echo.out 2>&1 &     # another program: needs a template of its own
+CLIENT=$!
+cluster_until 'the template could not be started' more_restarts "$before"
+prlimit --pid "$stopped" --nofile="$limit:"
+finished echo
+says echo.out '^well$'
+for worker in $CLUSTER_WORKERS; do kill -CONT "$worker"; done
+cluster_until 'both workers are back' cluster_has 2
+well
+
+begin 'r19_commands: kill -9 of a worker: its command and what that has left behind are gone before it runs elsewhere'
+cat >held.sh <<'END'
+cd "$1"
+exec 9>held.lock
+flock -n 9 || echo "the one before is still there" >>held.overlap
+(setsid sleep 1000 &)
+echo $$ >>held.ran
+[ -e held.go ] || sleep 1000
+END
+BF_MARK=$CLUSTER_MARK "$CLUSTER_BFORK" run -- sh "$PWD/held.sh" "$PWD" >held.out 2>&1 &
+CLIENT=$!
+cluster_until 'the command runs' lines_above held.ran 0
+for worker in $CLUSTER_WORKERS; do
+    processes=$(descendants "$worker")
+    ! echo "$processes" | grep -qx "$(head -n 1 held.ran)" || break
+done
+# shellcheck disable=SC2046,SC2086
+[ "$(ps -o args= -p $(echo $processes | tr ' ' ,) | grep -c '^sleep 1000')" -eq 2 ] || cluster_fail 'the command has not started both'
+: >held.go
+from=$(ms)
+kill -KILL "$worker"
+cluster_until 'all processes are gone' all_gone "$processes"
+took=$(($(ms) - from))
+not_worker "$worker"
+finished held
+echo "its $(echo "$processes" | wc -w) processes were gone after $took ms"
+[ "$took" -le 2000 ] || cluster_fail 'a command outlives its worker by more than 2 s'
+[ "$(lines held.ran)" -eq 2 ] || cluster_fail "it ran $(lines held.ran) times"
+[ ! -e held.overlap ] || cluster_fail 'it ran twice at the same time'
+cluster_worker --slots 2
+stopped=$CLUSTER_WORKER
+cluster_until 'both workers are there' cluster_has 2
+well
+
+# dead_worker: whose tasks have ended it, or the test; as `worker`.
+dead_worker() {
+    for worker in $CLUSTER_WORKERS; do
+        ! cluster_gone "$worker" || return 0
+    done
+    return 1
+}
+
+begin 'r19_task: kill -9 of a worker: the command that a task of it has started is gone with it'
+BF_MARK=$CLUSTER_MARK "$FAULTS/fault_killer" command "$PWD/started.pid" >started.out 2>&1 &
+CLIENT=$!
+cluster_until 'the command runs' lines_above started.pid 0
+for worker in $CLUSTER_WORKERS; do
+    ! descendants "$worker" | grep -qx "$(cat started.pid)" || break
+done
+from=$(ms)
+kill -KILL "$worker"
+cluster_until 'the command is gone' cluster_gone "$(cat started.pid)"
+took=$(($(ms) - from))
+not_worker "$worker"
+finished started
+says started.out '^ended=unknown$'
+echo "it was gone after $took ms"
+[ "$took" -le 2000 ] || cluster_fail 'a command of a task outlives its worker by more than 2 s'
+cluster_worker --slots 2
+cluster_until 'both workers are there' cluster_has 2
+well
+
+begin 'r11_hunter: a task kills its worker and what is between, and would kill the next: that one lives'
+BF_MARK=$CLUSTER_MARK "$FAULTS/fault_killer" hunt "$PWD/hunter.pid" "$CLUSTER/prey" >hunter.out 2>&1 &
+CLIENT=$!
+cluster_until 'it has killed its worker' dead_worker
+cluster_until 'what it has left is gone' cluster_gone "$(cat hunter.pid)"
+not_worker "$worker"
+CLUSTER_NAME=prey cluster_worker --slots 2
+prey=$CLUSTER_WORKER
+cluster_until 'both workers are there' cluster_has 2
+finished hunter
+says hunter.out '^ended=unknown$'
+well
+cluster_alive "$prey" || cluster_fail 'a task of a dead worker has killed the next one'
+stopped=$prey
+
 begin 'at most once: a worker is killed, and nothing runs twice'
 spawn once map 4000 1000 "$PWD/once.ran" once
 cluster_until 'the work is under way' lines_above once.ran 800

@@ -73,7 +73,7 @@ static void fuzz_values(const uint8_t *p, size_t n)
     static const int types[] = { BFORK_BOOL, BFORK_I16, BFORK_U16, BFORK_I32, BFORK_U32, BFORK_I64, BFORK_U64, BFORK_F32, BFORK_F64,
                                  BFORK_STR, BFORK_BIN, BFORK_FIXED, BFORK_ANY };
     union { uint64_t u; bfork_bytes bytes; bfork_arg arg; uint8_t fixed[8]; } places[15];
-    bfork_ref refs[15];
+    bfork_ref refs[15] = { { 0 } };
     bfork_arg args[15];
     uint8_t *out;
     void *strings = NULL;

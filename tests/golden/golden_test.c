@@ -106,7 +106,8 @@ static void every_message_comes_back(void **state)
             char name[64];
 
             snprintf(name, sizeof(name), " %s=", d->head.fields[i].name);
-            if (!strstr(got, name) && !(d->head.fields[i].from && m.type == WIRE_HELLO))
+            if (!strstr(got, name) && !(d->head.fields[i].from && m.type == WIRE_HELLO) &&
+                d->head.fields[i].key != WIRE_KEY_STRIDE)       /* absent until a record grows */
                 fail_msg("%s: the sample does not set %s", samples[k].name, name);
         }
     }

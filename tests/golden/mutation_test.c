@@ -37,8 +37,8 @@ static bool try_frame(const uint8_t *frame, size_t size)
         memcpy(copy, frame, size);
     rc = wire_decode(copy, size, NULL, items, &m, &e);
     if (rc < 0) {
-        assert_int_equal(rc, BFORK_EPROTOCOL);
-        assert_int_equal(e.code, BFORK_EPROTOCOL);
+        assert_true(rc == BFORK_EPROTOCOL || rc == BFORK_ENOTSUP);      /* a key that became one that must be understood */
+        assert_int_equal(e.code, rc);
         assert_true(strlen(e.text) > 10);
     } else {
         n = wire_size(&m);
@@ -132,7 +132,7 @@ static void every_change_of_a_document_is_survived(void **state)
                 if (rc == 0)
                     assert_true(size > 0);
                 else
-                    assert_int_equal(rc, BFORK_EPROTOCOL);
+                    assert_true(rc == BFORK_EPROTOCOL || rc == BFORK_ENOTSUP);
                 free(copy);
             }
     }

@@ -3,6 +3,7 @@
  * they decode. With the argument "print" it prints the example's frames as the document has them.
  */
 #include "bfork.h"
+#include "wire/times.h"
 #include "wire/value.h"
 #include "wire/wire.h"
 
@@ -22,7 +23,7 @@ static struct buf *fn, *pool, *job;
 static uint8_t arguments[32], results[64];
 static struct wire_item task, outcome;
 static struct wire_item items[WIRE_ITEMS_MAX];
-static char text[65536], expected[65536];
+static char text[1 << 18], expected[65536];
 
 #define MESSAGES 8
 static struct wire_msg messages[MESSAGES];
@@ -74,9 +75,9 @@ static void make_messages(void)
     messages[1].u.welcome = (struct wire_welcome){ .protocol = 1,
                                                    .software = WIRE_STR("broadfork 0.1.0"),
                                                    .epoch = 0x1122334455667788,
-                                                   .heartbeat_ms = 1000,
-                                                   .lease_ms = 5000,
-                                                   .hold_ms = 3000,
+                                                   .heartbeat_ms = TIME_HEARTBEAT_MS,
+                                                   .lease_ms = TIME_LEASE_MS,
+                                                   .hold_ms = TIME_HOLD_MS,
                                                    .window_bytes = 8 << 20,
                                                    .quota_bytes = 1 << 30,
                                                    .quota_tasks = 16 << 20,

@@ -100,6 +100,9 @@ static void print_limits(void)
         { "the body of one frame", WIRE_BODY_MAX },
         { "arguments of one task, or one result", WIRE_TASK_MAX },
         { "one piece of a blob", WIRE_PIECE_MAX },
+        { "all that a broker holds for one client key, unless configured", WIRE_OWNER_MEMORY },
+        { "all that it holds for one worker key", WIRE_WORKER_MEMORY },
+        { "a window; a larger one is cut to this", WIRE_WINDOW_MAX },
         { "a pool or job specification", WIRE_SPEC_MAX },
         { "a function", WIRE_FN_MAX },
     };
@@ -109,8 +112,10 @@ static void print_limits(void)
         printf("| %s | %u bytes |\n", limits[i].what, limits[i].value);
     printf("| records in one frame | %u |\n| tasks in one item of kind OK | %u |\n| nesting of values that are skipped or unpacked "
            "| %u |\n"
-           "| keys of maps | 0 to %u |\n| protocol versions spoken | %u to %u |\n<!-- end -->\n\n",
-           WIRE_ITEMS_MAX, WIRE_BATCH_TASKS, WIRE_DEPTH_MAX, WIRE_KEYS_MAX - 1, WIRE_PROTOCOL_MIN, WIRE_PROTOCOL);
+           "| keys of maps | 0 to %u |\n| keys that must be understood | %u to %u |\n| bytes from one record to the next | %u |\n"
+           "| protocol versions spoken | %u to %u |\n<!-- end -->\n\n",
+           WIRE_ITEMS_MAX, WIRE_BATCH_TASKS, WIRE_DEPTH_MAX, WIRE_KEYS_MAX - 1, WIRE_KEYS_MUST, WIRE_KEYS_MAX - 1,
+           WIRE_STRIDE_MAX, WIRE_PROTOCOL_MIN, WIRE_PROTOCOL);
 }
 
 int main(void)

@@ -58,7 +58,8 @@ size_t sample_document(enum sample_document which, uint8_t out[SAMPLE_ROOM])
                                     .max_tasks = 1000,
                                     .max_growth = 1 << 30,
                                     .output_limit = 65536,
-                                    .resources = WIRE_STR("cpus=1") };
+                                    .resources = WIRE_STR("cpus=1"),
+                                    .needs = WIRE_FEATURE_GROWTH };
         return take(wire_pool_spec_encode(&s), out);
     }
     if (which == SAMPLE_JOB_SPEC) {
@@ -79,7 +80,8 @@ size_t sample_document(enum sample_document which, uint8_t out[SAMPLE_ROOM])
                                    .name = WIRE_STR("thumbs"),
                                    .client_host = WIRE_STR("hosta"),
                                    .client_pid = 4321,
-                                   .total = 1000000 };
+                                   .total = 1000000,
+                                   .needs = WIRE_FEATURE_GROWTH };
         return take(wire_job_spec_encode(&s), out);
     }
     struct wire_outcome o = { .kind = BFORK_CRASHED,
@@ -146,7 +148,7 @@ static struct sample *next(struct sample *samples, size_t *n, const char *name, 
 
 static void make_connection(struct sample *samples, size_t *n)
 {
-    struct wire_error_head error = { BFORK_EPROTOCOL, WIRE_STR("no common version: install 0.1"), 1, 3 };
+    struct wire_error_head error = { BFORK_EPROTOCOL, WIRE_STR("no common version: install 0.1"), 1, 3, WIRE_STR("protocol_min") };
     struct wire_msg *m = &next(samples, n, "hello", WIRE_HELLO)->msg;
 
     m->ack = 0;
@@ -164,10 +166,14 @@ static void make_connection(struct sample *samples, size_t *n)
                                       WIRE_STR("x86_64-linux-gnu"),
                                       WIRE_STR("hostb.example"),
                                       4242,
-                                      WIRE_STR("cpus=8") };
+                                      WIRE_STR("cpus=8"),
+                                      WIRE_FEATURE_GROWTH,
+                                      true };
     m = &next(samples, n, "welcome", WIRE_WELCOME)->msg;
     m->u.welcome = (struct wire_welcome){
-        1, WIRE_STR("broadfork 0.1.0"), 0x1122334455667788, 1000, 5000, 3000, 8 << 20, 1 << 30, 16 << 20, KEY, true
+        1, WIRE_STR("broadfork 0.1.0"), 0x1122334455667788, 1000, 5000, 3000, 8 << 20, 1 << 30, 16 << 20, KEY, true,
+        WIRE_FEATURE_GROWTH, WIRE_FRAME_MAX, WIRE_BODY_MAX, WIRE_TASK_MAX, WIRE_SPEC_MAX, WIRE_ITEMS_MAX, WIRE_BATCH_TASKS,
+        WIRE_PIECE_MAX, 4ull << 30, 64 << 20, 60000, 1024, 2ull << 30, 64 << 20, 4096, 1024, 65536
     };
     next(samples, n, "reset", WIRE_RESET)->msg.u.error = error;
     next(samples, n, "ping", WIRE_PING)->msg.u.ping.stamp = UINT64_MAX;
@@ -188,18 +194,24 @@ static void make_pools(struct sample *samples, size_t *n)
     next(samples, n, "pool_open", WIRE_POOL_OPEN)->msg.u.pool_open =
         (struct wire_pool_open){ 7, -1, DIGEST, pool, WIRE_STR("main") };
     next(samples, n, "pool_close", WIRE_POOL_CLOSE)->msg.u.pool_ref.pool = 7;
-    next(samples, n, "pool_state", WIRE_POOL_STATE)->msg.u.pool_state = (struct wire_pool_state){ 7, 4, BFORK_REFUSED, why };
+    next(samples, n, "pool_state", WIRE_POOL_STATE)->msg.u.pool_state =
+        (struct wire_pool_state){ 7, 4, BFORK_REFUSED, why, true, WIRE_STR("spec") };
     next(samples, n, "job_open", WIRE_JOB_OPEN)->msg.u.job_open = (struct wire_job_open){ 300, 7, ID, 90000, job };
     next(samples, n, "job_close", WIRE_JOB_CLOSE)->msg.u.job_ref.job = 300;
-    next(samples, n, "job_state", WIRE_JOB_STATE)->msg.u.job_state = (struct wire_job_state){ 300, 1 << 20 };
+    next(samples, n, "job_state", WIRE_JOB_STATE)->msg.u.job_state = (struct wire_job_state){
+        300, 1 << 20, BFORK_ENOTSUP, WIRE_STR("priority is 3; this broker knows no other than 0"), WIRE_STR("priority")
+    };
     next(samples, n, "grant", WIRE_GRANT)->msg.u.grant = (struct wire_grant){ 9, 4, DIGEST, pool, KEY };
-    next(samples, n, "job_spec", WIRE_JOB_SPEC)->msg.u.job_spec = (struct wire_job_to_worker){ 5, 9, ID, job };
+    next(samples, n, "job_spec", WIRE_JOB_SPEC)->msg.u.job_spec = (struct wire_job_to_worker){
+        5, 9, ID, job, WIRE_FEATURE_GROWTH
+    };
     next(samples, n, "job_forget", WIRE_JOB_FORGET)->msg.u.job_ref.job = 5;
     next(samples, n, "worker_state", WIRE_WORKER_STATE)->msg.u.worker_state = (struct wire_worker_state){ 8, 3, true };
     next(samples, n, "pool_failed", WIRE_POOL_FAILED)->msg.u.pool_failed =
         (struct wire_pool_failed){ 9, BFORK_REFUSED, WIRE_STR("load"), why };
     next(samples, n, "status_get", WIRE_STATUS_GET)->msg.u.status_get.what = WIRE_STR("workers");
     next(samples, n, "status", WIRE_STATUS)->msg.u.status.json = WIRE_STR("{\"workers\":[]}");
+    next(samples, n, "cancelled", WIRE_CANCELLED)->msg.u.cancelled = (struct wire_cancelled){ 7, 2, 300 };
     next(samples, n, "admin", WIRE_ADMIN)->msg.u.admin = (struct wire_admin){ WIRE_STR("drain"), WIRE_STR("hostb") };
 }
 
@@ -212,6 +224,15 @@ static void make_records(struct sample *samples, size_t *n)
 
     m->n_items = 1;
     m->items[0] = (struct wire_item){ .job = 300, .first = 5, .count = 10, .why = WIRE_WHY_CANCEL };
+    m = &next(samples, n, "tasks_look", WIRE_TASKS_LOOK)->msg;
+    m->request = 9;
+    m->n_items = 1;
+    m->items[0] = (struct wire_item){ .job = 300, .first = 5, .count = 10 };
+    m = &next(samples, n, "tasks_seen", WIRE_TASKS_SEEN)->msg;
+    m->request = 9;
+    m->n_items = 2;
+    m->items[0] = (struct wire_item){ .job = 300, .first = 5, .count = 4 };
+    m->items[1] = (struct wire_item){ .job = 300, .first = 9, .count = 6, .kind = 1 };
     m = &next(samples, n, "outcomes_ack", WIRE_OUTCOMES_ACK)->msg;
     m->n_items = 2;
     m->items[0] = (struct wire_item){ .id = 1000, .job = 300 };
@@ -223,6 +244,9 @@ static void make_records(struct sample *samples, size_t *n)
     m->n_items = 1;
     m->items[0] = range;
     m->items[0].tries = m->items[0].crashes = 0;
+    m = &next(samples, n, "tries", WIRE_TRIES)->msg;
+    m->n_items = 1;
+    m->items[0] = (struct wire_item){ .job = 300, .first = 5, .count = 10, .tries = 2, .crashes = 1 };
     m = &next(samples, n, "recall", WIRE_RECALL)->msg;
     m->n_items = 1;
     m->items[0] = (struct wire_item){ .id = range.id, .job = 5, .first = range.first + 50, .why = WIRE_WHY_DRAIN };
@@ -300,8 +324,19 @@ static void make_blobs(struct sample *samples, size_t *n)
     next(samples, n, "blob_none", WIRE_BLOB_NONE)->msg.u.blob =
         (struct wire_blob){ .digest = DIGEST, .text = WIRE_STR("the file has changed") };
     m = &next(samples, n, "output", WIRE_OUTPUT)->msg;
-    m->u.output = (struct wire_output){ 300, 0x0102030405060708, 41, 2, 4096, 77, true, WIRE_STR("hostb") };
-    m->body = slice_borrow("row 17\n", 7);
+    m->u.output.host = WIRE_STR("hostb");
+    m->n_items = 2;
+    for (uint32_t k = 0; k < 2; k++)
+        m->items[k] = (struct wire_item){ .id = 0x0102030405060708, .seq = 9 + k, .job = 300, .count = 1, .first = 41,
+                                          .offset = 4096 * k, .flags = WIRE_FIXED, .size = 7, .pid = 77, .tries = 2, .stream = 1,
+                                          .body = slice_borrow("row 17\n", 7) };
+    m->items[1].stream = 2;
+    m->items[1].flags |= WIRE_CUT;
+    m->items[1].end = 65536;
+    next(samples, n, "output_ack", WIRE_OUTPUT_ACK)->msg.u.output_ack.seq = 1000000;
+    m = &next(samples, n, "output_taken", WIRE_OUTPUT_TAKEN)->msg;
+    m->n_items = 1;
+    m->items[0] = (struct wire_item){ .id = 0x0102030405060708, .seq = 10, .job = 300, .size = 142 };
 }
 
 size_t samples_make(struct sample samples[SAMPLES_MAX])

@@ -3,15 +3,15 @@
 # A worker installed in a prefix that the dynamic loader does not search runs a program that does not say where libbfork is.
 # shellcheck disable=SC1091,SC2046,SC2086
 set -eu
-rm -rf prefix
-cmake --install "$BF_BUILD" --prefix "$PWD/prefix" >install.log
-lib=$(dirname "$(find "$PWD/prefix" -name 'libbfork.so.0' | head -n 1)")
+prefix=$(mktemp -d)         # pkg-config's words cannot have blanks, a path of the build may
+export CLUSTER_ALSO="$prefix"
+cmake --install "$BF_BUILD" --prefix "$prefix" >install.log
+lib=$(dirname "$(find "$prefix" -name 'libbfork.so.0' | head -n 1)")
 sanitize=
 [ -z "$BF_SANITIZE" ] || sanitize="-fsanitize=$BF_SANITIZE"
-PKG_CONFIG_PATH=$lib/pkgconfig $CC $sanitize "$BF_SOURCE/examples/square.c" \
-    $(PKG_CONFIG_PATH=$lib/pkgconfig pkg-config --cflags --libs bfork) -o square
+$CC $sanitize "$BF_SOURCE/examples/square.c" "-I$prefix/include" "-L$lib" -lbfork -o square     # bfork.pc would say where the library is
 
-BF_BUILD=$PWD/prefix
+BF_BUILD=$prefix
 unset LD_LIBRARY_PATH
 . "$BF_SOURCE/tests/lib/cluster.sh"
 cluster_start 1 2

@@ -18,7 +18,10 @@ CLUSTER_WORKERS=
 CLUSTER_PORT=
 CLUSTER_NAME=
 CLUSTER_STARTED=0
-CLUSTER_LIMIT=30        # seconds for anything that is waited for
+# Seconds for anything that is waited for: only a test that fails waits so long, and a machine with other work is slow, not wrong. More
+# than the minute for which sessions of clients are kept.
+CLUSTER_LIMIT=150
+CLUSTER_ALSO=${CLUSTER_ALSO-}           # a directory that the test made elsewhere, removed at the end
 CLUSTER_OPTIONS=${CLUSTER_OPTIONS-}     # more options of the broker, wherever it is started
 
 cluster_program() { find "$BF_BUILD" -path "$BF_BUILD/run" -prune -o -type f -name "$1" -perm -u+x -print | head -n 1; }
@@ -44,6 +47,7 @@ cluster_end() {
         kill -KILL "$cluster_pid" 2>/dev/null || true
     done
     [ -z "$CLUSTER" ] || rm -rf "$CLUSTER"
+    [ -z "$CLUSTER_ALSO" ] || rm -rf "$CLUSTER_ALSO"
     exit "$cluster_status"
 }
 

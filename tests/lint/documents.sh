@@ -6,17 +6,13 @@ set -eu
 failed=0
 rm -f seen
 say() { echo "$*"; failed=1; }
-documents=
-for f in README.md docs/guide.md SECURITY.md CONTRIBUTING.md; do
-    [ ! -f "$BF_SOURCE/$f" ] || documents="$documents $BF_SOURCE/$f"
-done
+set -- "$BF_SOURCE/README.md" "$BF_SOURCE/docs/guide.md" "$BF_SOURCE/SECURITY.md" "$BF_SOURCE/CONTRIBUTING.md"
 program() { find "$BF_BUILD" -path "$BF_BUILD/run" -prune -o -type f -name "$1" -perm -u+x -print | head -n 1; }
 
 bfork=$(program bfork)
 "$bfork" --help >bfork.help
 # Indented or fenced lines that begin with a command, without prompt, variables and "sudo".
-# shellcheck disable=SC2086
-sed -n 's/^\(    \)\{0,1\}\$\{0,1\} *\(BFORK_[A-Z]*=[^ ]* \)*\(sudo \)\{0,1\}\(bfork\(-broker\|-worker\)\{0,1\}\) \(.*\)$/\4 \6/p' $documents |
+sed -n 's/^\(    \)\{0,1\}\$\{0,1\} *\(BFORK_[A-Z]*=[^ ]* \)*\(sudo \)\{0,1\}\(bfork\(-broker\|-worker\)\{0,1\}\) \(.*\)$/\4 \6/p' "$@" |
     sed 's/  *#.*//; s/&& *bfork/\n&/g' | sed 's/^&& *//' >commands
 [ -s commands ] || { echo "no command was found in the documents"; exit 1; }
 

@@ -21,6 +21,11 @@ static int thumb(bfork_task *task)
     return bfork_return(task, path, width / 2);
 }
 
+static int greet(const char *name, bfork_task *task)
+{
+    return bfork_return(task, "hello", name);
+}
+
 int main(int argc, char **argv)
 {
     bfork_init(&argc, &argv);
@@ -40,5 +45,17 @@ int main(int argc, char **argv)
         bfork_die("thumb");
     std::printf("%s %d\n", path, width);
     bfork_future_free(&f);
+
+    const char *names[] = { "ada", "grace" }, *hello;
+    f = bfork_each(pool, greet, names, 2);
+    for (std::size_t i = 0; i < 2; i++) {
+        if (bfork_result_at(f, i, &hello, &path))
+            bfork_die("greet");
+        std::printf("%s %s\n", hello, path);
+    }
+    bfork_future_free(&f);
+    if (bfork_take(bfork_submit(pool, thumb, "y.jpg", 64), &path, &width))
+        bfork_die("thumb");
+    std::printf("%s %d\n", path, width);
     bfork_pool_free(&pool);
 }

@@ -21,12 +21,23 @@ static unsigned faults_of(uint64_t seed)
                                       FAULT_PROCESS,
                                       FAULT_DRAIN,
                                       FAULT_CLIENT,
+                                      FAULT_TEMPLATE,
+                                      FAULT_BROKER_STALL,
+                                      FAULT_BROKER | FAULT_BROKER_STALL,
+                                      FAULT_TEMPLATE | FAULT_BROKER | FAULT_CUT,
                                       FAULT_CUT | FAULT_BROKER,
                                       FAULT_BROKER | FAULT_WORKER,
                                       FAULT_CUT | FAULT_CLIENT,
                                       FAULT_CUT | FAULT_WORKER | FAULT_PROCESS,
-                                      127,
-                                      127 };
+                                      FAULT_UNSUITABLE,
+                                      FAULT_UNSUITABLE | FAULT_BROKER,
+                                      FAULT_UNSUITABLE | FAULT_WORKER,
+                                      FAULT_REVOKE,
+                                      FAULT_REVOKE | FAULT_BROKER | FAULT_CUT,
+                                      FAULT_ADOPTED,
+                                      FAULT_ADOPTED | FAULT_CUT,
+                                      511,
+                                      511 | FAULT_REVOKE | FAULT_ADOPTED };
     return masks[seed % (sizeof(masks) / sizeof(masks[0]))];
 }
 
@@ -48,6 +59,8 @@ static void print(const struct sim_report *r, uint64_t seeds, int failures)
            (number)r->dropped, (number)r->started, (number)r->started_again, (number)r->sent_again, (number)r->duplicates);
     printf("cuts %llu  restarts of the broker %llu  deaths of workers %llu, of clients %llu  events %llu\n", (number)r->cuts,
            (number)r->broker_restarts, (number)r->worker_deaths, (number)r->client_deaths, (number)r->events);
+    printf("keys revoked %llu  pools refused by workers that cannot run them %llu  workers dead with what was adopted %llu\n",
+           (number)r->revocations, (number)r->unsuitable, (number)r->adoptions);
     if (failures == 0)
         printf("lost 0  duplicated 0  unexpected 0  recovered %llu; no failure in %llu independent trials means a rate below %.2g "
                "at 95 %%\n",

@@ -61,7 +61,8 @@ static void worker_notices(struct sim *s, void *what, uint64_t conn, uint64_t b)
 static void broker_notices(struct sim *s, void *what, uint64_t conn, uint64_t b)
 {
     (void)what, (void)b;
-    broker_connection_lost(s, conn);
+    if (!broker_later(s, broker_notices, NULL, conn, 0))
+        broker_connection_lost(s, conn);
 }
 
 /* When an end notices: at once, some milliseconds later, or only by its own time-outs. */

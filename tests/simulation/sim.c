@@ -114,6 +114,26 @@ static void stall_worker(struct sim *s, struct sim_worker *w)
 
 static void crash_process(struct sim *s, struct sim_worker *w);
 
+static void worker_dies(struct sim *s, void *what, uint64_t a, uint64_t b)
+{
+    (void)a, (void)b;
+    if (!s->healed)
+        worker_crash(s, what);
+}
+
+/* The broker starts again, workers say what they hold, then clients send again what that is, in their own batches, and a worker
+ * dies while it holds what was adopted. */
+static void adopt_and_die(struct sim *s, struct sim_worker *w)
+{
+    if (!s->broker)
+        return;
+    s->report.adoptions++;
+    for (int c = 0; c < s->n_clients; c++)
+        s->clients[c].away_until = s->now + CLOCK_SEC + sim_random(s, 2 * CLOCK_SEC);
+    broker_crash(s, 1 + sim_random(s, 100 * CLOCK_MS));
+    sim_at(s, s->now + CLOCK_SEC + sim_random(s, 3 * CLOCK_SEC), worker_dies, w, 0, 0, NULL);
+}
+
 static void fault(struct sim *s, void *what, uint64_t a, uint64_t b)
 {
     (void)what, (void)a, (void)b;
@@ -129,7 +149,7 @@ static void fault(struct sim *s, void *what, uint64_t a, uint64_t b)
     } else if (one == FAULT_CUT) {
         net_cut_client(s, c);
     } else if (one == FAULT_BROKER) {
-        broker_crash(s);
+        broker_crash(s, 0);
     } else if (one == FAULT_WORKER) {
         worker_crash(s, w);
     } else if (one == FAULT_CLIENT && sim_chance(s, 150)) {
@@ -141,6 +161,14 @@ static void fault(struct sim *s, void *what, uint64_t a, uint64_t b)
         stall_worker(s, w);
     } else if (one == FAULT_PROCESS) {
         crash_process(s, w);
+    } else if (one == FAULT_TEMPLATE) {
+        worker_template_dies(s, w);
+    } else if (one == FAULT_REVOKE && sim_chance(s, 200)) {
+        broker_revokes(s, sim_chance(s, 800) ? 'W' : (uint8_t)('a' + sim_random(s, 2)));
+    } else if (one == FAULT_ADOPTED && sim_chance(s, 300)) {
+        adopt_and_die(s, w);
+    } else if (one == FAULT_BROKER_STALL && sim_chance(s, 300)) {
+        broker_stall(s, 100 * CLOCK_MS + sim_random(s, 9000) * CLOCK_MS);
     } else if (one == FAULT_DRAIN && w->core && !w->draining) {
         sim_trace(s, "w%d drains", w->number);
         w->draining = true;
@@ -198,13 +226,21 @@ static void judge_task(struct sim *s, const struct sim_job *j, uint32_t i)
         return;
     if (kind == BFORK_OK && j->starts[i] == 0)
         sim_fail(s, "job %u task %u is well and never began", j->tag, i);
+    if (kind == BFORK_CANCELLED && !j->cancelled[i])
+        sim_fail(s, "job %u task %u was cancelled by nobody and ended so", j->tag, i);
+    if (kind == BFORK_CANCELLED && j->cancelled[i] == 2 && !s->faults && j->starts[i])
+        sim_fail(s, "job %u task %u had begun, was to be cancelled if not, and ended so", j->tag, i);
     enum sim_task does = task_kind(j, i);
     if (does == TASK_OK && kind != BFORK_OK && kind != BFORK_LOST && kind != BFORK_UNKNOWN &&
         !(kind == BFORK_CRASHED && (s->faults & FAULT_PROCESS)) && !(kind == BFORK_CANCELLED && j->cancelled[i]))
         sim_fail(s, "job %u task %u should be well and ended as %d", j->tag, i, kind);
     if (does != TASK_OK && kind == BFORK_OK)
         sim_fail(s, "job %u task %u should have failed", j->tag, i);
-    if (kind == BFORK_LOST && !(s->faults & (FAULT_WORKER | FAULT_STALL | FAULT_CUT | FAULT_BROKER | FAULT_DRAIN)))
+    if (kind == BFORK_UNKNOWN && (!j->at_most_once || !s->faults))
+        sim_fail(s, "job %u task %u is unknown, and %s", j->tag, i,
+                 s->faults ? "was not to run at most once" : "nothing has happened");
+    if (kind == BFORK_LOST && !(s->faults & (FAULT_WORKER | FAULT_STALL | FAULT_CUT | FAULT_DRAIN | FAULT_TEMPLATE |
+                                               FAULT_REVOKE | FAULT_ADOPTED)))
         sim_fail(s, "job %u task %u was lost though no worker was", j->tag, i);
     /* With nothing but restarts of the broker, what a live worker holds never runs again. */
     if (!(s->faults & ~(unsigned)FAULT_BROKER) && !s->cancels && j->starts[i] > 1)
@@ -310,9 +346,18 @@ static void run_until(struct sim *s, bool (*done)(const struct sim *), uint64_t 
     }
 }
 
+/* Whoever has asked whether tasks had begun has heard it. */
+static bool all_answered(const struct sim *s)
+{
+    for (int c = 0; c < s->n_clients; c++)
+        if (!s->clients[c].dead && s->clients[c].answered < s->clients[c].asked)
+            return false;
+    return true;
+}
+
 static bool settled(const struct sim *s)
 {
-    return s->healed && all_settled(s);
+    return s->healed && all_settled(s) && all_answered(s);
 }
 
 /* Nobody holds anything of anybody any more. */
@@ -391,6 +436,7 @@ int sim_run(uint64_t seed, unsigned faults, bool trace, struct sim_report *repor
     broker_start(s);
     for (int w = 0; w < s->n_workers; w++) {
         s->workers[w] = (struct sim_worker){ .s = s, .number = w };
+        s->workers[w].unsuitable = faults & FAULT_UNSUITABLE && w && sim_chance(s, 600);
         worker_start(s, &s->workers[w], false);
     }
     for (int c = 0; c < s->n_clients; c++) {
@@ -402,6 +448,8 @@ int sim_run(uint64_t seed, unsigned faults, bool trace, struct sim_report *repor
     run_until(s, settled, s->faults_until + END_OF_TIME);
     if (!s->failure[0] && !all_settled(s))
         stuck(s, "not everything was settled");
+    if (!s->failure[0] && !all_answered(s))
+        stuck(s, "a cancel of what has not begun was not answered");
     if (!s->failure[0])
         judge(s);
     if (!s->failure[0])

@@ -13,6 +13,7 @@
 #include "bfork.h"
 #include "broker/core/broker.h"
 #include "libclient/core/session.h"
+#include "net/retry.h"
 #include "wire/wire.h"
 #include "worker.h"
 
@@ -32,7 +33,12 @@ enum sim_fault {
     FAULT_PROCESS = 16,
     FAULT_DRAIN = 32,
     FAULT_CLIENT = 64,
-    FAULT_KINDS = 7
+    FAULT_TEMPLATE = 128,
+    FAULT_BROKER_STALL = 256,
+    FAULT_UNSUITABLE = 512,         /* no event: some workers cannot run programs; the first one always can */
+    FAULT_REVOKE = 1024,
+    FAULT_ADOPTED = 2048,           /* restart of the broker, workers back before clients, then a worker dies */
+    FAULT_KINDS = 12
 };
 
 /* What a task does is decided by its index: so every run of it does the same. */
@@ -75,8 +81,10 @@ struct sim_worker {
     struct sim_proc procs[SIM_PROCS];
     uint8_t instance[WIRE_ID];
     uint64_t life, tick_at, stalled_until;
+    struct retry retry;
     bool reconnecting, draining;
     bool lossy;                     /* the last cut lost what was on its way to it */
+    bool unsuitable;
     uint32_t slots;
     char name[16];
 };
@@ -90,7 +98,7 @@ struct sim_job {
     int pool;
     uint32_t n, added, settled;
     uint8_t *outcomes;              /* of each task: how many */
-    uint8_t *cancelled;             /* its client has asked for that */
+    uint8_t *cancelled;             /* its client has asked for that; 2: if it has not begun */
     uint16_t *starts;
     int8_t *kinds;
     uint64_t *in;                   /* of a map */
@@ -106,13 +114,14 @@ struct sim_client {
     struct sim_job jobs[SIM_JOBS];
     int n_jobs;
     uint64_t life, tick_at;
-    uint64_t stalled_until;
+    uint64_t stalled_until, away_until;
     bool reconnecting, lossy, dead, leaving;
+    uint32_t asked, answered;       /* cancels of what has not begun */
 };
 
 struct sim_report {
     uint64_t attempted, delivered, ok, failed, lost_outcome, unknown, started, started_again, events, cuts, broker_restarts,
-        worker_deaths, duplicates, sent_again, cancelled, dropped, client_deaths;
+        worker_deaths, duplicates, sent_again, cancelled, dropped, client_deaths, revocations, unsuitable, adoptions, cancels_asked;
 };
 
 struct sim {
@@ -120,7 +129,7 @@ struct sim {
     struct sim_event *heap;
     size_t n_heap, heap_capacity;
     struct broker *broker;
-    uint64_t broker_life, broker_tick_at;
+    uint64_t broker_life, broker_tick_at, broker_stalled_until;
     struct sim_worker workers[SIM_WORKERS];
     struct sim_client clients[SIM_CLIENTS];
     int n_workers, n_clients;
@@ -162,11 +171,16 @@ void net_cut_worker(struct sim *s, struct sim_worker *w);
 /* the parts: each performs the effects of its core */
 void broker_start(struct sim *s);
 void broker_perform(struct sim *s);
-void broker_crash(struct sim *s);
+void broker_drains(struct sim *s);                      /* a message was read: the turn ends now, or after some more */
+void broker_crash(struct sim *s, uint64_t away);        /* 0: as it happens */
+void broker_revokes(struct sim *s, uint8_t key);        /* every byte of the key */
+void broker_stall(struct sim *s, uint64_t ns);
+bool broker_later(struct sim *s, void (*run)(struct sim *, void *, uint64_t, uint64_t), void *what, uint64_t a, uint64_t frame);
 void broker_connection_lost(struct sim *s, uint64_t conn);
 void worker_start(struct sim *s, struct sim_worker *w, bool replaces);
 void worker_perform(struct sim *s, struct sim_worker *w);
 void worker_crash(struct sim *s, struct sim_worker *w);
+void worker_template_dies(struct sim *s, struct sim_worker *w);
 void worker_connection_lost(struct sim *s, struct sim_worker *w);
 void client_start(struct sim *s, struct sim_client *c);
 void client_perform(struct sim *s, struct sim_client *c);

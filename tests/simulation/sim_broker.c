@@ -35,6 +35,11 @@ static void tick(struct sim *s, void *what, uint64_t life, uint64_t b)
     (void)what, (void)b;
     if (!s->broker || life != s->broker_life || s->now < s->broker_tick_at)
         return;
+    if (s->broker_stalled_until > s->now) {
+        s->broker_tick_at = s->broker_stalled_until + 1;
+        sim_at(s, s->broker_tick_at, tick, NULL, life, 0, NULL);
+        return;
+    }
     s->broker_tick_at = 0;
     broker_tick(s->broker, s->now);
     broker_perform(s);
@@ -44,12 +49,10 @@ void broker_start(struct sim *s)
 {
     const struct broker_config config = { .epoch = sim_random(s, UINT64_MAX - 1) + 1,
                                           .seed = sim_random(s, UINT64_MAX),
-                                          .heartbeat_ms = 500,
-                                          .lease_ms = 2500,
-                                          .hold_ms = 3000,
-                                          .detach_ms = 60000,
+                                          .secret = { sim_random(s, UINT64_MAX), sim_random(s, UINT64_MAX) },
                                           .mac = mac,
-                                          .mac_ctx = &s->seed };
+                                          .mac_ctx = &s->seed,
+                                          .quota_tasks = s->window_small ? 40 : 0 };
     if (broker_new(&config, &s->broker) != 0)
         abort();
     s->broker_life++;
@@ -64,7 +67,7 @@ static void restart(struct sim *s, void *what, uint64_t a, uint64_t b)
         broker_start(s);
 }
 
-void broker_crash(struct sim *s)
+void broker_crash(struct sim *s, uint64_t away)
 {
     if (!s->broker)
         return;
@@ -76,7 +79,54 @@ void broker_crash(struct sim *s)
         net_cut_client(s, &s->clients[i]);
     broker_free(&s->broker);
     s->n_conns = 0;
-    sim_at(s, s->now + 1 + sim_random(s, 700 * CLOCK_MS), restart, NULL, 0, 0, NULL);
+    s->broker_stalled_until = 0;
+    if (!away)
+        away = sim_chance(s, 30) ? 120 * CLOCK_SEC : sim_chance(s, 60) ? 20 * CLOCK_SEC : 1 + sim_random(s, 700 * CLOCK_MS);
+    sim_at(s, s->now + away, restart, NULL, 0, 0, NULL);
+}
+
+static void stall_ends(struct sim *s, void *what, uint64_t life, uint64_t from)
+{
+    (void)what;
+    if (!s->broker || life != s->broker_life)
+        return;
+    broker_stalled(s->broker, from, s->now);
+    broker_perform(s);
+}
+
+/* Its loop does not run for a while; what comes waits in its sockets. */
+void broker_stall(struct sim *s, uint64_t ns)
+{
+    if (!s->broker || s->broker_stalled_until > s->now)
+        return;
+    sim_trace(s, "broker stalls for %llu ms", (unsigned long long)(ns / CLOCK_MS));
+    s->broker_stalled_until = s->now + ns;
+    sim_at(s, s->broker_stalled_until, stall_ends, NULL, s->broker_life, s->now, NULL);
+}
+
+/* While the broker stalls, this happens behind it. */
+bool broker_later(struct sim *s, void (*run)(struct sim *, void *, uint64_t, uint64_t), void *what, uint64_t a, uint64_t frame)
+{
+    if (!s->broker || s->broker_stalled_until <= s->now)
+        return false;
+    sim_at(s, s->broker_stalled_until + 1, run, what, a, 0, frame ? buf_ref((struct buf *)(uintptr_t)frame) : NULL);
+    return true;
+}
+
+/* The key is taken from the allow file and, for workers, put there again at once: their sessions have ended all the same. */
+void broker_revokes(struct sim *s, uint8_t byte)
+{
+    uint8_t key[WIRE_KEY];
+    if (!s->broker || s->broker_stalled_until > s->now)
+        return;
+    memset(key, byte, sizeof(key));
+    sim_trace(s, "key %c is revoked", byte);
+    s->report.revocations++;
+    for (int i = 0; i < s->n_clients; i++)
+        if (byte == 'a' + i % 2)
+            client_crash(s, &s->clients[i]);
+    broker_revoke(s->broker, s->now, key);
+    broker_perform(s);
 }
 
 static struct sim_client *client_of(struct sim *s, uint64_t conn)
@@ -141,6 +191,8 @@ static void read_worker(struct sim *s, void *what, uint64_t a, uint64_t b)
         sim_trace(s, "w%d < broker  %s %u", w->number, wire_type_name(m.type), m.n_items);
         sim_trace_items(s, &m);
         worker_recv(w->core, s->now, &m);
+        if (m.type == WIRE_WELCOME)
+            retry_worked(&w->retry, s->now);
         worker_perform(s, w);
     }
     net_forget(&w->here);
@@ -184,6 +236,21 @@ void broker_perform(struct sim *s)
     }
     broker_effects_done(s->broker);
     schedule(s);
+}
+
+static void turn_ends(struct sim *s, void *what, uint64_t life, uint64_t b)
+{
+    (void)what, (void)b;
+    if (s->broker && life == s->broker_life && !broker_later(s, turn_ends, NULL, life, 0))
+        broker_perform(s);
+}
+
+void broker_drains(struct sim *s)
+{
+    if (sim_chance(s, 300))
+        sim_at(s, s->now + sim_random(s, 400000), turn_ends, NULL, s->broker_life, 0, NULL);
+    else
+        broker_perform(s);
 }
 
 void broker_connection_lost(struct sim *s, uint64_t conn)

@@ -62,9 +62,10 @@ static void on_pool_state(void *ctx, void *user, uint32_t slots, int32_t code, s
         sim_fail(c->s, "c%d: its pool failed: %.*s", c->number, (int)text.n, text.p);
 }
 
-static void on_output(void *ctx, void *user, const struct wire_output *from, struct slice bytes)
+static bool on_output(void *ctx, void *user, const struct session_print *k)
 {
-    (void)ctx, (void)user, (void)from, (void)bytes;
+    (void)ctx, (void)user, (void)k;
+    return false;
 }
 
 static void on_answer(void *ctx, uint32_t request, int32_t code, struct wire_str text)
@@ -78,7 +79,17 @@ static void on_failed(void *ctx, int32_t code, struct wire_str text)
     sim_fail(c->s, "c%d: its session failed: %d: %.*s", c->number, (int)code, (int)text.n, text.p);
 }
 
-static const struct session_ops ops = { on_outcomes, on_pool_state, on_output, on_answer, on_failed };
+static void on_cancelled(void *ctx, void *user, uint64_t cancelled)
+{
+    struct sim_client *c = ctx;
+    const struct sim_job *j = user;
+    c->answered++;
+    sim_trace(c->s, "c%d is told that %llu of job %u will not run", c->number, (unsigned long long)cancelled, j->tag);
+    if (cancelled > j->n)
+        sim_fail(c->s, "job %u: %llu of %u tasks are said to be cancelled", j->tag, (unsigned long long)cancelled, j->n);
+}
+
+static const struct session_ops ops = { on_outcomes, on_pool_state, on_output, on_answer, on_failed, on_cancelled };
 
 /* A program that stalls does nothing. */
 static bool later(struct sim *s, struct sim_client *c, void (*run)(struct sim *, void *, uint64_t, uint64_t), uint64_t a)
@@ -166,14 +177,14 @@ static void at_broker(struct sim *s, void *what, uint64_t conn, uint64_t frame)
 {
     struct sim_client *c = what;
     uint8_t key[WIRE_KEY];
-    if (!s->broker || !net_delivers(s, conn))
+    if (!s->broker || !net_delivers(s, conn) || broker_later(s, at_broker, what, conn, frame))
         return;
     struct wire_msg m = net_open(s, (struct buf *)(uintptr_t)frame);
     memset(key, 'a' + c->number % 2, sizeof(key));
     sim_trace(s, "broker < c%d  %s %u", c->number, wire_type_name(m.type), m.n_items);
     sim_trace_items(s, &m);
     broker_recv(s->broker, s->now, conn, WIRE_CLIENT, key, &m);
-    broker_perform(s);
+    broker_drains(s);
 }
 
 static void tick(struct sim *s, void *what, uint64_t a, uint64_t b)
@@ -226,6 +237,10 @@ static void reconnect(struct sim *s, void *what, uint64_t a, uint64_t b)
     (void)a, (void)b;
     if (c->dead || later(s, c, reconnect, 0))
         return;
+    if (c->away_until > s->now) {
+        sim_at(s, c->away_until, reconnect, c, 0, 0, NULL);
+        return;
+    }
     c->reconnecting = false;
     if (!s->broker) {
         disconnect(s, c, 10 * CLOCK_MS + sim_random(s, 500 * CLOCK_MS));
@@ -245,15 +260,53 @@ void client_connection_lost(struct sim *s, struct sim_client *c)
     client_perform(s, c);
 }
 
-/* The program takes some of its wishes back: a range of tasks, or a whole pool. */
+static void cancel_some(struct sim *s, struct sim_client *c, struct sim_job *j, uint32_t first, uint32_t count, bool queued)
+{
+    uint32_t known = j->map ? j->n : j->added, request = 0;
+    uint64_t here;
+    sim_trace(s, "c%d cancels %u+%u of job %u%s", c->number, first, count, j->tag, queued ? " if they have not begun" : "");
+    for (uint32_t i = first; i < first + count && i < known; i++)
+        j->cancelled[i] |= queued ? 2 : 1;
+    if (queued ? session_cancel_queued(j->core, first, count, j, &here, &request) : session_cancel(j->core, first, count))
+        sim_fail(s, "job %u: a cancel found no memory", j->tag);
+    s->report.cancels_asked++;
+    c->asked += request != 0;
+}
+
+/* Tasks on both sides of one that runs, if there is one, and of the same attempt, likely: that one goes on. */
+static void cancel_around(struct sim *s, struct sim_client *c, struct sim_job *j, uint32_t known)
+{
+    uint32_t first = 0;
+    while (first < known && (j->outcomes[first] || !j->starts[first]))
+        first++;
+    if (first == known)
+        first = (uint32_t)sim_random(s, known);
+    cancel_some(s, c, j, first ? first - 1 : 0, 1, false);
+    if (j->settled < j->n && first + 1 < known)
+        cancel_some(s, c, j, first + 1, 1 + (uint32_t)sim_random(s, 3), false);
+}
+
+/* What was said has left, and is cut, or the broker dies: it is on its way. */
+static void lose_it(struct sim *s, struct sim_client *c)
+{
+    if (s->healed || !sim_chance(s, 200))
+        return;
+    if (s->faults & FAULT_BROKER && sim_chance(s, 300))
+        broker_crash(s, 0);
+    else if (s->faults & FAULT_CUT)
+        net_cut_client(s, c);
+}
+
+/* The program takes some of its wishes back: a range of tasks, those around one that runs, what has not begun, or a whole pool. It
+ * goes on for a while after healing, since a broker that was started again holds what is replayed. */
 static void change_mind(struct sim *s, void *what, uint64_t a, uint64_t b)
 {
     struct sim_client *c = what;
     (void)a, (void)b;
-    if (c->dead || s->healed || later(s, c, change_mind, 0))
+    if (c->dead || s->now > s->faults_until + 8 * CLOCK_SEC || later(s, c, change_mind, 0))
         return;
     struct sim_job *j = &c->jobs[sim_random(s, (uint64_t)c->n_jobs)];
-    if (c->n_pools == 2 && sim_chance(s, 100)) {
+    if (c->n_pools == 2 && !s->healed && sim_chance(s, 100)) {
         c->n_pools = 1;
         for (int i = 0; i < c->n_jobs; i++)
             c->jobs[i].dropped = c->jobs[i].dropped || c->jobs[i].pool == 1;
@@ -262,12 +315,14 @@ static void change_mind(struct sim *s, void *what, uint64_t a, uint64_t b)
     } else if (!j->dropped && j->settled < j->n && (j->map || j->added)) {
         uint32_t known = j->map ? j->n : j->added, first = (uint32_t)sim_random(s, known);
         uint32_t count = 1 + (uint32_t)sim_random(s, sim_chance(s, 300) ? known : 10);
-        sim_trace(s, "c%d cancels %u+%u of job %u", c->number, first, count, j->tag);
-        for (uint32_t i = first; i < first + count && i < known; i++)
-            j->cancelled[i] = 1;
-        session_cancel(j->core, first, count);
+        bool two = sim_chance(s, 400), queued = !two && sim_chance(s, 400);
+        if (two)
+            cancel_around(s, c, j, known);
+        else
+            cancel_some(s, c, j, first, count, queued);
     }
     client_perform(s, c);
+    lose_it(s, c);
     sim_at(s, s->now + sim_random(s, 600 * CLOCK_MS), change_mind, c, 0, 0, NULL);
 }
 

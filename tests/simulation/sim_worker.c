@@ -101,10 +101,14 @@ static void step_proc(struct sim *s, struct sim_worker *w, struct sim_proc *p)
     struct sim_job *j = job_of_tag(s, p->ring[p->head].tag);
     uint64_t index = p->ring[p->head].index;
     p->busy = true;
+    if (j->outcomes[index] && j->kinds[index] == BFORK_CANCELLED && !j->starts[index])
+        sim_fail(s, "job %u task %llu was told to be cancelled, and begins after that", j->tag, (unsigned long long)index);
     j->starts[index]++;
     sim_trace(s, "w%d begins task %llu of job %u%s", w->number, (unsigned long long)index, j->tag,
               j->starts[index] > 1 ? " again" : "");
-    uint64_t takes = sim_chance(s, 10) ? sim_random(s, 300 * CLOCK_MS) : sim_random(s, CLOCK_MS);
+    uint64_t takes = s->cancels && sim_chance(s, 10) ? sim_random(s, 5 * CLOCK_SEC)     /* others wait behind it */
+                     : sim_chance(s, 10)             ? sim_random(s, 300 * CLOCK_MS)
+                                                     : sim_random(s, CLOCK_MS);
     sim_at(s, s->now + takes, task_ends, w, p->incarnation, slot, NULL);
 }
 
@@ -169,10 +173,15 @@ static const struct worker_ops ops = { op_push, op_push_job, op_retract };
 static void lane_ready(struct sim *s, void *what, uint64_t lane, uint64_t life)
 {
     struct sim_worker *w = what;
-    if (w->core && w->life == life && !later(s, w, lane_ready, lane, life)) {
+    if (!w->core || w->life != life || later(s, w, lane_ready, lane, life))
+        return;
+    if (w->unsuitable) {
+        s->report.unsuitable++;
+        worker_lane_failed(w->core, s->now, (worker_lane)lane, BFORK_REFUSED, "start", "this worker lacks a library");
+    } else {
         worker_lane_ready(w->core, s->now, (worker_lane)lane);
-        worker_perform(s, w);
     }
+    worker_perform(s, w);
 }
 
 static void proc_ready(struct sim *s, void *what, uint64_t incarnation, uint64_t slot)
@@ -217,13 +226,15 @@ static void proc_killed(struct sim *s, void *what, uint64_t incarnation, uint64_
 
 static void reconnect(struct sim *s, void *what, uint64_t life, uint64_t b);
 
-static void disconnect(struct sim *s, struct sim_worker *w, uint64_t wait)
+/* When it tries again says the daemon's own code. */
+static void disconnect(struct sim *s, struct sim_worker *w)
 {
     w->here.conn = w->there.conn = 0;
     if (w->reconnecting)
         return;
     w->reconnecting = true;
-    sim_at(s, s->now + wait, reconnect, w, w->life, 0, NULL);
+    retry_failed(&w->retry, s->now, worker_lease_end(w->core) != 0, sim_random(s, UINT64_MAX));
+    sim_at(s, w->retry.next, reconnect, w, w->life, 0, NULL);
 }
 
 static void perform_process(struct sim *s, struct sim_worker *w, const struct worker_effect *e)
@@ -263,14 +274,14 @@ static void at_broker(struct sim *s, void *what, uint64_t conn, uint64_t frame)
 {
     struct sim_worker *w = what;
     uint8_t key[WIRE_KEY];
-    if (!s->broker || !net_delivers(s, conn))
+    if (!s->broker || !net_delivers(s, conn) || broker_later(s, at_broker, what, conn, frame))
         return;
     struct wire_msg m = net_open(s, (struct buf *)(uintptr_t)frame);
     memset(key, 'W', sizeof(key));          /* scaled containers share a key */
     sim_trace(s, "broker < w%d  %s %u", w->number, wire_type_name(m.type), m.n_items);
     sim_trace_items(s, &m);
     broker_recv(s->broker, s->now, conn, WIRE_WORKER, key, &m);
-    broker_perform(s);
+    broker_drains(s);
 }
 
 static void tick(struct sim *s, void *what, uint64_t life, uint64_t b);
@@ -338,7 +349,7 @@ void worker_perform(struct sim *s, struct sim_worker *w)
             net_send(s, w->here.conn, &w->there, &e[i].msg, at_broker, w);
         else if (e[i].type == WORKER_RECONNECT) {
             net_cut_worker(s, w);
-            disconnect(s, w, sim_random(s, 200 * CLOCK_MS));
+            disconnect(s, w);
         } else if (e[i].type == WORKER_LOG)
             sim_trace(s, "w%d: %s", w->number, e[i].text);
         else if (e[i].type == WORKER_REFUSED)
@@ -364,9 +375,14 @@ static void reconnect(struct sim *s, void *what, uint64_t life, uint64_t b)
     (void)b;
     if (!w->core || w->life != life)
         return;
+    if (w->stalled_until > s->now) {
+        sim_at(s, w->stalled_until + 1, reconnect, w, life, 0, NULL);
+        return;
+    }
     w->reconnecting = false;
-    if (!s->broker || w->stalled_until > s->now) {
-        disconnect(s, w, 10 * CLOCK_MS + sim_random(s, 500 * CLOCK_MS));
+    retry_try(&w->retry, s->now, worker_lease_end(w->core));
+    if (!s->broker) {
+        disconnect(s, w);               /* refused */
         return;
     }
     w->here.conn = w->there.conn = net_connect(s);
@@ -380,7 +396,7 @@ void worker_connection_lost(struct sim *s, struct sim_worker *w)
     if (!w->core)
         return;
     sim_trace(s, "w%d notices that its connection is cut", w->number);
-    disconnect(s, w, sim_random(s, 900 * CLOCK_MS));
+    disconnect(s, w);
     worker_disconnected(w->core, s->now, "cut");
     worker_perform(s, w);
 }
@@ -405,7 +421,9 @@ void worker_start(struct sim *s, struct sim_worker *w, bool replaces)
     w->tick_at = w->stalled_until = 0;
     w->reconnecting = w->draining = false;
     sim_trace(s, "w%d starts with %u slots%s", w->number, w->slots, replaces ? ", replacing its predecessor" : "");
-    disconnect(s, w, sim_random(s, 100 * CLOCK_MS));
+    w->retry = (struct retry){ 0 };
+    w->reconnecting = true;
+    sim_at(s, s->now + sim_random(s, 100 * CLOCK_MS), reconnect, w, w->life, 0, NULL);
 }
 
 void worker_crash(struct sim *s, struct sim_worker *w)
@@ -416,4 +434,22 @@ void worker_crash(struct sim *s, struct sim_worker *w)
     s->report.worker_deaths++;
     net_cut_worker(s, w);
     gone(s, w);
+}
+
+/* kill -9 of the template of a pool: its processes go with it, and nobody reports them. */
+void worker_template_dies(struct sim *s, struct sim_worker *w)
+{
+    worker_lane lane = 0;
+    if (!w->core || w->stalled_until > s->now)
+        return;
+    for (size_t i = 0; i < SIM_PROCS && !lane; i++)
+        lane = w->procs[i].id && w->procs[i].ready ? w->procs[i].lane : 0;
+    if (!lane)
+        return;
+    sim_trace(s, "w%d template of lane %u dies", w->number, lane);
+    for (size_t i = 0; i < SIM_PROCS; i++)
+        if (w->procs[i].lane == lane)
+            memset(&w->procs[i], 0, sizeof(w->procs[i]));
+    worker_lane_failed(w->core, s->now, lane, BFORK_CRASHED, "template", "the template was killed");
+    worker_perform(s, w);
 }

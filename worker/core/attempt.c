@@ -3,6 +3,8 @@
  */
 #include "internal.h"
 
+#include "bfork.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -51,7 +53,8 @@ static struct attempt *attempt_new(struct worker *w, struct job *j, const struct
     a->id = i->id;
     a->first = a->next = a->pushed = i->first;
     a->end = a->given_end = i->first + i->count;
-    a->recall_from = a->kill_from = UINT64_MAX;
+    a->recall_from = UINT64_MAX;
+    intervals_init(&a->kills, a->id, NULL);
     a->job = j;
     a->tries = i->tries;
     a->crashes = i->crashes;
@@ -80,6 +83,19 @@ static bool item_sound(const struct wire_item *i)
     return sum == i->body.size;
 }
 
+/* Nothing of it is begun here: the broker hears why, as the outcome of all its tasks. */
+static void attempt_refuse(struct worker *w, struct attempt *a, const char *text)
+{
+    struct wire_outcome o = { .kind = BFORK_REFUSED, .message = WIRE_STR(text), .stage = WIRE_STR("job_spec") };
+
+    if (!record_outcomes(w, a, &o, (uint32_t)(a->end - a->next))) {
+        attempt_lost(w, a);
+        return;
+    }
+    a->next = a->pushed = a->end;
+    attempt_finish(w, a);
+}
+
 void attempt_take(struct worker *w, const struct wire_item *i)
 {
     struct job *j = map_get(&w->by_job, i->job);
@@ -101,7 +117,12 @@ void attempt_take(struct worker *w, const struct wire_item *i)
     list_push_back(&j->lane->queue, &a->node);
     a->place = ATTEMPT_QUEUED;
     lane_dirty(w, j->lane);
-    if (w->draining || j->lane->state == LANE_FAILED)
+    proc_need(w, j->lane);
+    if (j->refused)
+        attempt_refuse(w, a, j->refused);
+    else if (i->flags & WIRE_SEALED)
+        attempt_refuse(w, a, "flag 8 (SEALED) is set, which this release does not know");
+    else if (w->draining || j->lane->state == LANE_FAILED)
         attempt_return(w, a, a->first);
 }
 
@@ -112,6 +133,7 @@ void attempt_queue_front(struct worker *w, struct attempt *a)
     a->place = ATTEMPT_QUEUED;
     list_push_front(&l->queue, &a->node);
     lane_dirty(w, l);
+    proc_need(w, l);
     if (a->recall_from < a->end)        /* it had been claimed when the broker wanted it back */
         attempt_return(w, a, a->recall_from);
 }
@@ -127,7 +149,7 @@ static void leave_place(struct attempt *a)
 
 void attempt_finish(struct worker *w, struct attempt *a)
 {
-    (void)w;
+    a->job->lane->idle_since = w->now;
     leave_place(a);
     drop_args(a);
 }
@@ -171,6 +193,44 @@ void attempt_return(struct worker *w, struct attempt *a, uint64_t from)
         proc_place(p);
 }
 
+static void kills_free(struct attempt *a)
+{
+    for (struct interval *v; (v = a->kills.root);) {
+        interval_take(&a->kills, v);
+        free(v);
+    }
+}
+
+/* Tasks [first, end) are to be ended if they run; those that touch become one. False: out of memory. */
+static bool kill_add(struct attempt *a, uint64_t first, uint64_t end)
+{
+    struct interval *k;
+
+    if (end > a->given_end)
+        end = a->given_end;
+    if (first >= end)
+        return true;
+    if (!(k = calloc(1, sizeof(*k))))
+        return false;
+    k->first = first;
+    k->end = end;
+    for (INTERVAL_EACH(&a->kills, first ? first - 1 : 0, end + 1, v)) {
+        k->first = v->first < k->first ? v->first : k->first;
+        k->end = v->end > k->end ? v->end : k->end;
+        interval_take(&a->kills, v);
+        free(v);
+    }
+    interval_put(&a->kills, k);
+    return true;
+}
+
+bool attempt_is_killed(const struct attempt *a, uint64_t index)
+{
+    const struct interval *v = interval_at(&a->kills, index);
+
+    return v && v->first <= index;
+}
+
 void attempt_recall(struct worker *w, const struct wire_item *i)
 {
     struct attempt *a = map_get(&w->by_attempt, i->id);
@@ -184,9 +244,9 @@ void attempt_recall(struct worker *w, const struct wire_item *i)
 
     if (from < a->recall_from)
         a->recall_from = from;
-    if (i->why == WIRE_WHY_CANCEL) {
-        a->kill_from = from < a->kill_from ? from : a->kill_from;
-        a->kill_to = i->count ? i->first + i->count : UINT64_MAX;
+    if (i->why == WIRE_WHY_CANCEL && !kill_add(a, from, i->count ? i->first + i->count : UINT64_MAX)) {
+        attempt_lost(w, a);
+        return;
     }
     if (p && a->pushed > from) {        /* what was pushed behind it comes back first, as rings give back from the end */
         uint64_t behind = a->pushed - (from > a->next ? from : a->next);
@@ -216,6 +276,7 @@ void attempt_kill(struct worker *w, struct attempt *a)
     if (list_in(&a->out))
         list_remove(&w->out, &a->out);
     records_free(w, a);
+    said_free(w, a);
     a->dead = true;
     a->end = a->pushed;
     proc_retract(w, p, p->pending);     /* may free a */
@@ -252,6 +313,8 @@ void attempt_free(struct worker *w, struct attempt *a)
             list_remove(&w->out, &a->out);
     }
     records_free(w, a);
+    said_free(w, a);
+    kills_free(a);
     drop_args(a);
     job_unref(w, a->job);
     attempt_recycle(w, a);

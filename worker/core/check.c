@@ -28,15 +28,34 @@ static bool check_records(struct worker *w, const struct attempt *a, uint64_t *b
             MUST(r->first == at);
             at += r->count;
         }
-        MUST(r->kind != WIRE_OUTCOME || r->count == 1);
+        MUST(r->kind != WIRE_OUTCOME || r->count == 1 || r->count == a->given_end - a->first);
         own += r->lens.size + r->body.size;
     }
     MUST(at == a->next);
     MUST(own == a->bytes);
     MUST(!a->unsent || unsent);
-    MUST(!a->unsent || list_in(&a->out));
+    MUST(!a->unsent || list_in(&a->out) || a->to_say);
     MUST(w->link != LINK_UP || !list_in(&a->out) || a->unsent);
     *bytes += own;
+    return true;
+}
+
+static bool check_said(struct worker *w, const struct attempt *a)
+{
+    uint64_t seq = 0;
+    bool unsaid = false;
+
+    for (const struct piece *p = a->said; p; p = p->next) {
+        MUST(p->seq > seq && p->seq <= a->said_seq);
+        MUST(p->index >= a->first && p->index < a->given_end);
+        MUST(p->next || p == a->said_tail);
+        seq = p->seq;
+        unsaid |= p == a->to_say;
+        if (unsaid)
+            w->check_waits += p->body.size + WIRE_OUTPUT_COST;
+    }
+    MUST(unsaid == (a->to_say != NULL));
+    MUST((a->to_say != NULL) == list_in(&a->saying));
     return true;
 }
 
@@ -56,7 +75,7 @@ static bool check_attempt(struct worker *w, const struct attempt *a, uint64_t *b
             args += a->flags & WIRE_FIXED ? a->size : wire_len_at(&i, (uint32_t)(k - a->first));
         MUST(args == a->body_at && args <= a->body.size);
     }
-    return a->dead || check_records(w, a, bytes);
+    return a->dead || (check_said(w, a) && check_records(w, a, bytes));
 }
 
 static bool check_proc(struct worker *w, const struct proc *p)
@@ -84,7 +103,7 @@ static bool check_proc(struct worker *w, const struct proc *p)
 
 static bool check_lane(struct worker *w, const struct lane *l, uint32_t *procs)
 {
-    uint32_t live = 0, busy = 0, multi = 0, refs = 0;
+    uint32_t live = 0, starting = 0, busy = 0, multi = 0, refs = 0;
 
     MUST(map_get(&w->by_lane, l->id) == l);
     MUST(!l->bound || map_get(&w->by_pool, l->pool) == l);
@@ -94,13 +113,14 @@ static bool check_lane(struct worker *w, const struct lane *l, uint32_t *procs)
         const struct proc *p = LIST_ENTRY(n, struct proc, in_lane);
 
         live += p->state != PROC_STOPPING && !p->killed;
+        starting += p->state == PROC_STARTING && !p->killed;
         busy += p->attempts.count > 0;
         multi += p->attempts.count > 1;
         ++*procs;
         if (!check_proc(w, p))
             return false;
     }
-    MUST(live == l->live && busy == l->busy && multi == l->multi);
+    MUST(live == l->live && busy == l->busy && multi == l->multi && starting == l->starting);
     for (LIST_EACH(&l->queue, n)) {
         const struct attempt *a = LIST_ENTRY(n, struct attempt, node);
 
@@ -122,9 +142,10 @@ static bool check_lane(struct worker *w, const struct lane *l, uint32_t *procs)
 
 static bool check_all(struct worker *w)
 {
-    uint64_t bytes = 0;
+    uint64_t bytes = 0, waits = 0;
     uint32_t procs = 0;
 
+    w->check_waits = 0;
     for (LIST_EACH(&w->attempts, n)) {
         const struct attempt *a = LIST_ENTRY(n, struct attempt, all);
 
@@ -137,6 +158,9 @@ static bool check_all(struct worker *w)
     for (LIST_EACH(&w->lanes, n))
         if (!check_lane(w, LIST_ENTRY(n, struct lane, all), &procs))
             return false;
+    for (LIST_EACH(&w->lanes, n))
+        waits += LIST_ENTRY(n, struct lane, all)->said_waits;
+    MUST(waits == w->check_waits);
     MUST(procs == w->n_procs && procs == w->by_proc.count);
     MUST(w->n_procs <= w->config.slots);
     MUST(w->out_acked <= w->out_bytes);

@@ -63,7 +63,7 @@ static void push(struct worker *w, struct proc *p, struct attempt *a)
     struct wire_item i = { .id = a->id, .first = a->pushed, .flags = a->flags, .tries = a->tries, .crashes = a->crashes };
     uint32_t done;
 
-    if (!limit_set(w, p, a->job))
+    if (w->leased_out || !limit_set(w, p, a->job))
         return;
     if (!introduce(w, p, a->job)) {
         p->full = p->pending > 0;       /* an empty ring that takes no job is tried again next turn */
@@ -71,6 +71,10 @@ static void push(struct worker *w, struct proc *p, struct attempt *a)
         return;
     }
     i.count = left < may ? (uint32_t)left : may;
+    if (a->lost && a->lost_at == a->pushed) {   /* alone: its number of tries is its own */
+        i.count = 1;
+        i.tries = (uint16_t)(i.tries + a->lost);
+    }
     i.size = a->flags & WIRE_FIXED ? a->size : (uint32_t)(a->body.size - a->body_at);
     i.body = slice_part(a->body, a->body_at, a->body.size - a->body_at);
     if (!(a->flags & WIRE_FIXED))
@@ -194,10 +198,14 @@ static void rebalance(struct worker *w, struct lane *l)
 
 void lane_feed(struct worker *w, struct lane *l)
 {
+    if (w->leased_out)          /* fed again when the broker has answered */
+        return;
     if (w->rebalance_at <= w->now && !l->multi)
         w->rebalance_at = CLOCK_NEVER;
-    feed_partial(w, l);
-    feed_queue(w, l);
-    rebalance(w, l);
+    if (!said_full(w, l)) {
+        feed_partial(w, l);
+        feed_queue(w, l);
+        rebalance(w, l);
+    }
     lane_expire(w, l);
 }

@@ -13,6 +13,7 @@
 #define WORKER_CORE_INTERNAL_H
 
 #include "base/clock.h"
+#include "base/interval.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -23,6 +24,12 @@
 #define STAFF_RETRY_NS (10 * CLOCK_MS)
 #define STOP_NS (2 * CLOCK_SEC)     /* lanes whose processes are told to end are left alone so long */
 #define REBALANCE_NS (CLOCK_MS / 5)     /* a process may be idle so long before work is taken from another one's ring */
+#define SCARCE_FIRST_NS (100 * CLOCK_MS)    /* after a start that failed for want of descriptors, processes or memory: doubled, */
+#define SCARCE_MOST_NS (2 * CLOCK_SEC)
+#define SCARCE_STARTS 8                 /* so often, while none runs, until the pool fails */
+#define LOST_STARTS 3                   /* a task is begun so often, when its worker or template is lost */
+#define TEMPLATE_STARTS 8 /* templates that end or do not start, one after the other without a result: the pool fails here */
+#define UNSAID_MOST 3                   /* a task at whose place so many processes died one after the other was running */
 #define BAD_STARTS 3                    /* processes that die one after the other without a result: the pool fails here */
 #define RESULTS_ITEMS 512u              /* of one RESULTS message */
 #define RESULTS_BODY 524288u
@@ -34,7 +41,7 @@
     struct list_node *n = (l)->head.prev, *before = n->prev; n != &(l)->head; n = before, before = n->prev
 
 enum attempt_place { ATTEMPT_FINISHED, ATTEMPT_QUEUED, ATTEMPT_PUSHED };
-enum lane_state { LANE_COLD, LANE_STARTING, LANE_READY, LANE_FAILED };
+enum lane_state { LANE_COLD, LANE_STARTING, LANE_READY, LANE_BACKOFF, LANE_FAILED };
 enum proc_state { PROC_STARTING, PROC_READY, PROC_STOPPING };
 enum link_state { LINK_DOWN, LINK_HELLO, LINK_UP };
 
@@ -44,6 +51,15 @@ struct record {
     uint32_t count, flags, size, pid;
     uint8_t kind;
     struct slice lens, body;            /* owned references */
+};
+
+struct piece {                          /* of what a task has printed: kept until the client has taken it */
+    struct piece *next;
+    uint64_t seq, index, offset, limit;
+    uint32_t pid;
+    uint8_t stream;
+    bool cut;
+    struct slice body;                  /* owned */
 };
 
 struct job {
@@ -56,6 +72,7 @@ struct job {
     struct buf *spec;                   /* owned */
     uint64_t run_limit_ms;
     bool at_most_once;
+    char *refused;                      /* its specification asks for what this release does not know: its tasks are not begun */
     uint64_t mean_ns;                   /* of one task; 0: not known yet */
     uint32_t refs;                      /* attempts */
 };
@@ -63,18 +80,25 @@ struct job {
 struct attempt {
     uint64_t id, first, next, pushed, end, given_end;   /* given_end: as it was handed out */
     uint64_t recall_from;               /* tasks from here on are not to be run again; UINT64_MAX: all are wanted */
-    uint64_t kill_from, kill_to;        /* a task in between is to be killed if it runs */
+    struct intervals kills;             /* a task in one of them is to be killed if it runs; members are owned */
     struct job *job;
     struct proc *proc;                  /* PUSHED */
     enum attempt_place place;
     bool dead;                          /* closed by the broker, or impossible to keep: results are dropped, its id is unknown */
     uint16_t tries, crashes;
+    uint16_t lost;                      /* so often the task lost_at was lost with its template here */
+    uint64_t lost_at;
+    uint16_t unsaid;                    /* so many processes died with the task unsaid_at before them and did not say that it ran */
+    uint64_t unsaid_at;
     uint32_t flags, size;
     size_t body_at;                     /* of the task `pushed` in body */
     struct slice lens, body;            /* arguments; owned references until finished */
     uint8_t ticket[WIRE_TICKET];
     struct record *head, *tail, *unsent;
     uint64_t bytes;                     /* of its records */
+    struct piece *said, *said_tail, *to_say;    /* output; to_say: not sent on this connection */
+    uint64_t said_seq, said_index, said_offset[2];
+    struct list_node saying;            /* worker->saying while to_say is set */
     struct list_node node;              /* lane->queue or proc->attempts */
     struct list_node all;               /* worker->attempts, unless dead */
     struct list_node out;               /* worker->out while there is something unsent */
@@ -108,8 +132,16 @@ struct lane {
     struct buf *spec;
     struct list procs, idle, hungry, partial, queue;
     uint32_t live;                      /* processes not stopping, not killed */
+    uint32_t starting;                  /* of them: not ready yet */
+    uint32_t scarce;                    /* starts that failed one after the other for want of something; 0: it is not scarce */
+    uint32_t scarce_most;               /* so many processes are there room for, as far as is known */
+    uint64_t scarce_until;              /* then one more is tried */
+    bool scarce_told;
     uint32_t busy, multi;               /* processes with at least one, two attempts */
+    uint32_t deaths;                    /* of templates, since the last result */
+    uint64_t again_at;                  /* BACKOFF: then it is started again */
     uint32_t bad_starts, n_attempts;    /* attempts of its jobs, dead ones included */
+    uint64_t said_waits, said_out;      /* cost of output not sent; of output sent and not taken, on this connection */
     struct job **jobs;
     uint32_t n_jobs, free_hint;
     uint64_t idle_since;
@@ -128,16 +160,21 @@ struct worker {
 
     enum link_state link;
     uint64_t conn_no, epoch, heartbeat_ns, lease_ns, window;
-    uint64_t last_sent, last_recv;
+    uint64_t last_sent, last_recv, last_ping;
+    uint64_t hello_at;                  /* of this connection */
+    uint64_t lease_from;                /* what we sent then, the broker has heard */
+    bool leased_out;                    /* the lease has passed unanswered, or the session was ended: nothing is begun */
+    uint64_t confirm;                   /* leased out: what is sent from then on must be answered before anything is begun */
     uint64_t in_bytes, in_told;         /* payload received; as far as the broker has been told */
     uint64_t out_bytes, out_acked;
     bool draining, stopped;
 
-    struct list lanes, dirty, attempts, out;
+    struct list lanes, dirty, attempts, out, saying;
     struct map by_lane, by_proc, by_attempt, by_pool, by_job;
     uint32_t last_lane, last_proc, n_procs, n_stopping;
     bool staff_failed;                  /* no memory for a process: tried again at staff_at */
     uint64_t staff_at;
+    uint64_t backoff_at;                /* the first lane is due; CLOCK_NEVER: none */
     uint64_t serial, turn, rebalance_at;
     bool staff, evict, again, feed_again;
     struct slab args_lens, args_body, res_lens, res_body;
@@ -151,11 +188,14 @@ struct worker {
     struct worker_effect lost_effect;
     struct wire_item *items;            /* RESULTS_ITEMS, of the one RESULTS message of a turn */
     bool items_used;
+    struct wire_item *pieces;           /* RESULTS_ITEMS, of the one OUTPUT message of a turn */
+    bool pieces_used;
     void **garbage;                     /* freed by effects_done */
     size_t n_garbage, cap_garbage;
     struct buf **refs;                  /* of the slices in effects */
     size_t n_refs, cap_refs;
     char check[200];
+    uint64_t check_waits;
 };
 
 /* worker.c: effects */
@@ -164,6 +204,9 @@ void effect_keep(struct worker *w, struct slice s);     /* the slice lives until
 void *effect_alloc(struct worker *w, size_t size);      /* the same for memory, zeroed; NULL: out of memory */
 struct wire_str effect_str(struct worker *w, const char *text);
 void effect_log(struct worker *w, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* What the clients of an owner can bring about as often as they want. */
+void effect_log_of(struct worker *w, const uint8_t *owner, int level, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 /* slab.c */
 bool slab_copy(struct slab *s, struct slice from, struct slice *ret);      /* keeps or copies; false: out of memory */
 bool slab_follows(const struct slab *s, struct slice last, size_t more);   /* would `more` bytes be put right behind last? */
@@ -174,6 +217,7 @@ struct wire_msg *link_send(struct worker *w, uint8_t type);        /* only while
 void send_state(struct worker *w);
 void link_drop(struct worker *w, const char *why);                 /* WORKER_RECONNECT */
 void link_tick(struct worker *w);
+void link_lease_out(struct worker *w, const char *why);
 uint64_t link_deadline(const struct worker *w);
 
 /* lane.c */
@@ -182,6 +226,7 @@ void lane_dirty(struct worker *w, struct lane *l);
 void lane_stale_all(struct worker *w);                             /* a new connection: slots are granted anew */
 void lane_expire(struct worker *w, struct lane *l);
 void lane_unbind_all(struct worker *w);                            /* the broker forgot every handle */
+void lane_tick(struct worker *w);
 void lane_fail(struct worker *w, struct lane *l, int32_t code, const char *stage, const char *text);
 void lane_tell(struct worker *w, struct lane *l);
 void lane_released(struct worker *w, struct lane *l);              /* its last attempt has gone */
@@ -193,7 +238,8 @@ void job_forget(struct worker *w, uint32_t handle);
 void job_unref(struct worker *w, struct job *j);
 void job_unbind(struct worker *w, struct job *j);
 /* proc.c */
-void proc_staff(struct worker *w);                                 /* starts and stops processes as the grants ask */
+void proc_staff(struct worker *w); /* starts processes as grants allow and queues need, stops those that are too many */
+void proc_need(struct worker *w, const struct lane *l);            /* its queue has grown: are processes missing? */
 void proc_place(struct proc *p);                                   /* into the list of its lane where it belongs now */
 void proc_attach(struct proc *p, struct attempt *a);
 void proc_detach(struct proc *p, struct attempt *a);
@@ -210,14 +256,23 @@ void attempt_queue_front(struct worker *w, struct attempt *a);
 void attempt_return(struct worker *w, struct attempt *a, uint64_t from);   /* not below pushed; finishes it if nothing is left */
 void attempt_finish(struct worker *w, struct attempt *a);          /* next == end: no process, no arguments any more */
 void attempt_unpush(struct attempt *a, uint64_t to);
+bool attempt_is_killed(const struct attempt *a, uint64_t index);   /* it is cancelled: what runs of it is ended */
 void attempt_kill(struct worker *w, struct attempt *a);            /* makes it dead */
 void attempt_lost(struct worker *w, struct attempt *a);            /* no memory to keep its results: the broker will miss it */
 void attempt_free(struct worker *w, struct attempt *a);
 /* feed.c */
 void lane_feed(struct worker *w, struct lane *l);
+/* said.c */
+void said_free(struct worker *w, struct attempt *a);
+void said_resend(struct worker *w);
+void said_flush(struct worker *w);
+void said_taken(struct worker *w, const struct wire_item *item);
+bool said_blocks(const struct attempt *a, const struct record *r);  /* output of its tasks has not been sent yet */
+bool said_full(const struct worker *w, const struct lane *l);       /* nothing more is started there */
 /* results.c */
 bool record_add(struct worker *w, struct attempt *a, const struct wire_item *item);    /* false: out of memory */
 bool record_outcome(struct worker *w, struct attempt *a, const struct wire_outcome *o);    /* of the task `next` */
+bool record_outcomes(struct worker *w, struct attempt *a, const struct wire_outcome *o, uint32_t count); /* of that and more */
 void records_free(struct worker *w, struct attempt *a);
 void results_resend(struct worker *w);
 void results_flush(struct worker *w);

@@ -4,6 +4,8 @@
  */
 #include "internal.h"
 
+#include "bfork.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -35,7 +37,19 @@ static void job_free(struct worker *w, struct job *j)
     if (j->number < l->free_hint)
         l->free_hint = j->number;
     buf_unref(&j->spec);
+    free(j->refused);
     free(j);
+}
+
+/* What a newer release has asked for is never run as if it had not been asked. */
+static int job_read(const struct buf *bytes, struct wire_job_spec *spec, struct err *e)
+{
+    int rc = wire_job_spec_decode(bytes->data, bytes->size, spec, e);
+
+    if (rc == 0 && spec->needs & ~WIRE_FEATURES)
+        rc = err_set(e, BFORK_ENOTSUP, "job_spec: field needs asks for features 0x%llx, which this worker does not have",
+                     (unsigned long long)(spec->needs & ~WIRE_FEATURES));
+    return rc;
 }
 
 /* NULL: out of memory or a specification that is none, then e says so. */
@@ -52,10 +66,16 @@ static struct job *job_new(struct worker *w, struct lane *l, const struct wire_j
     }
     memcpy(j->spec->data, m->spec.p, m->spec.n);
     j->spec->size = m->spec.n;
-    if (wire_job_spec_decode(j->spec->data, j->spec->size, &spec, e) < 0) {
+    int rc = job_read(j->spec, &spec, e);
+
+    if (rc < 0 && (rc != BFORK_ENOTSUP || !(j->refused = strdup(e->text)))) {
         buf_unref(&j->spec);
         free(j);
         return NULL;
+    }
+    if (rc < 0) {
+        memset(&spec, 0, sizeof(spec));
+        effect_log_of(w, l->owner, LOG_ERROR_, "tasks of a job are refused: %s", e->text);
     }
     j->number = number;
     j->serial = ++w->serial;

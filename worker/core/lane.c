@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: MPL-2.0
- * lane.c - one lane for each granted pool: granted, shrunk, forgotten, failed, kept warm, evicted.
+ * lane.c - one lane for each granted pool: granted, shrunk, forgotten, started again, failed, kept warm, evicted.
+ *
+ * COLD -> STARTING -> READY. A template that ends, or cannot be started for want of something that may be there in a moment, is
+ * started again after a pause (BACKOFF -> STARTING); its tasks wait, and those that it was running are run again, LOST_STARTS times
+ * in all. Only when that was of no use TEMPLATE_STARTS times without a result, or the program itself cannot run, the pool fails
+ * here (FAILED).
  *
  * A lane without slots and attempts is idle: its template stays until more than idle_lanes of them are there, the longest idle goes
  * first. A lane whose pool the broker forgot is unbound and is found again by (digest of the specification, owner).
+ *
+ * A lane that nothing runs or waits in is quiet, with slots or without: it yields when its program's memory is needed by another
+ * one. If it has slots it goes as a lane does for whose program there is no room: the broker hears "not now" (POOL_FAILED with
+ * EAGAIN), takes the slots back, and grants others, here or elsewhere, when there is work. No death of its template is counted.
  */
 #include "internal.h"
 
 #include "bfork.h"
+#include "wire/times.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,14 +28,67 @@ void lane_dirty(struct worker *w, struct lane *l)
         list_push_back(&w->dirty, &l->dirty);
 }
 
+/* A grant that asks for what this release does not know is refused by name, and nothing of the pool runs here. */
+static void refuse_grant(struct worker *w, const struct wire_grant *g, int code, const char *why)
+{
+    struct wire_str text = effect_str(w, why);
+
+    effect_log_of(w, g->owner.p, LOG_ERROR_, "a pool cannot run here (pool_spec): %s", why);
+    link_send(w, WIRE_POOL_FAILED)->u.pool_failed =
+        (struct wire_pool_failed){ g->pool, code, WIRE_STR("pool_spec"), text };
+}
+
+static int spec_read(const struct wire_grant *g, struct wire_pool_spec *spec, struct err *e)
+{
+    int rc;
+
+    if (g->digest.n != WIRE_DIGEST || g->owner.n != WIRE_KEY)
+        return err_set(e, BFORK_EPROTOCOL, "the broker granted a pool without saying which");
+    if ((rc = wire_pool_spec_decode(g->spec.p, g->spec.n, spec, e)) < 0)
+        return rc;
+    if (spec->needs & ~WIRE_FEATURES)
+        return err_set(e, BFORK_ENOTSUP, "pool_spec: field needs asks for features 0x%llx, which this worker does not have",
+                       (unsigned long long)(spec->needs & ~WIRE_FEATURES));
+    return 0;
+}
+
+/* Now, not when they are due: a finalizer is due when all tasks have run. The broker passes them on unread. */
+static int hooks_read(const struct wire_pool_spec *s, struct err *e)
+{
+    const struct { const char *field; struct wire_bin fn; } hooks[] = {
+        { "preload", s->preload }, { "initializer", s->initializer }, { "finalizer", s->finalizer },
+    };
+
+    for (size_t i = 0; i < sizeof(hooks) / sizeof(hooks[0]); i++) {
+        struct wire_fn fn;
+        struct err why = { 0 };
+        if (!hooks[i].fn.n)
+            continue;
+        if (wire_fn_decode(hooks[i].fn.p, hooks[i].fn.n, &fn, &why) < 0)
+            return err_set(e, why.code, "pool_spec: field %s: %s", hooks[i].field, why.text);
+        if (fn.kind == WIRE_FN_COMMAND)
+            return err_set(e, BFORK_EINVAL, "pool_spec: field %s: a command (kind %u) runs tasks only; name a function",
+                           hooks[i].field, WIRE_FN_COMMAND);
+    }
+    return 0;
+}
+
 static struct lane *lane_new(struct worker *w, const struct wire_grant *g)
 {
-    struct wire_pool_spec spec;
+    struct wire_pool_spec spec = { 0 };
     struct err e = { 0 };
     struct lane *l;
+    int rc;
 
-    if (g->digest.n != WIRE_DIGEST || g->owner.n != WIRE_KEY || wire_pool_spec_decode(g->spec.p, g->spec.n, &spec, &e) < 0) {
-        link_drop(w, e.code ? e.text : "the broker granted a pool without saying which");
+    if ((rc = spec_read(g, &spec, &e)) < 0) {
+        if (rc == BFORK_ENOTSUP)
+            refuse_grant(w, g, rc, e.text);
+        else
+            link_drop(w, e.text);
+        return NULL;
+    }
+    if ((rc = hooks_read(&spec, &e)) < 0) {
+        refuse_grant(w, g, rc, e.text);
         return NULL;
     }
     if (!(l = calloc(1, sizeof(*l))) || !(l->spec = buf_new(g->spec.n ? g->spec.n : 1)) || map_reserve(&w->by_lane, 1) < 0) {
@@ -174,6 +237,7 @@ static void lane_start(struct worker *w, struct lane *l)
 
     l->state = LANE_STARTING;
     l->bad_starts = 0;
+    l->scarce = 0;
     l->tell_failed = false;
     e->lane = l->id;
     e->spec = wire_bin_of(l->spec->data, l->spec->size);
@@ -315,6 +379,7 @@ void lane_grant(struct worker *w, const struct wire_grant *g)
             return;
         }
         l->bound = true;
+        l->said_out = 0;                    /* what went out under another handle is not told of again */
         l->pool = g->pool;
     }
     l->stale = false;
@@ -343,6 +408,20 @@ void lane_tell(struct worker *w, struct lane *l)
     l->tell_failed = false;
 }
 
+/* Is the task `next` run again? It was running when its template ended. */
+static bool runs_again(struct attempt *a)
+{
+    if (a->job->at_most_once)
+        return false;
+    if (a->lost && a->lost_at != a->next)
+        a->lost = 0;
+    a->lost_at = a->next;
+    if (a->lost + a->tries + 1 >= LOST_STARTS)
+        return false;
+    a->lost++;
+    return true;
+}
+
 /* A process whose template is gone is gone too; what it was running may have begun and says so. */
 static void lose_running(struct worker *w, struct lane *l)
 {
@@ -352,8 +431,10 @@ static void lose_running(struct worker *w, struct lane *l)
         struct attempt *a = m ? LIST_ENTRY(m, struct attempt, node) : NULL;
         struct wire_outcome o = { .kind = BFORK_LOST, .message = WIRE_STR("the template of its task process ended") };
 
-        if (!p->pending || !a || a->dead)
+        if (!p->pending || !a || a->dead || runs_again(a))
             continue;
+        if (a->job->at_most_once)
+            o.kind = BFORK_UNKNOWN;
         o.index = a->next;
         o.stage = WIRE_STR(l->fail_stage);
         if (!record_outcome(w, a, &o)) {
@@ -365,7 +446,8 @@ static void lose_running(struct worker *w, struct lane *l)
     }
 }
 
-void lane_fail(struct worker *w, struct lane *l, int32_t code, const char *stage, const char *text)
+/* It ends here, the broker hears why, and its tasks go back. */
+static void lane_leave(struct worker *w, struct lane *l, int32_t code, const char *stage, const char *text)
 {
     l->fail_code = code;
     snprintf(l->fail_stage, sizeof(l->fail_stage), "%s", stage);
@@ -383,10 +465,104 @@ void lane_fail(struct worker *w, struct lane *l, int32_t code, const char *stage
         else
             attempt_return(w, a, a->next);
     }
-    effect_log(w, LOG_ERROR_, "a pool cannot run here (%s): %s", l->fail_stage, l->fail_text);
     lane_tell(w, l);
     if (!l->bound)
         lane_released(w, l);
+}
+
+void lane_fail(struct worker *w, struct lane *l, int32_t code, const char *stage, const char *text)
+{
+    effect_log_of(w, l->owner, LOG_ERROR_, "a pool cannot run here (%s): %s", stage, text);
+    l->deaths = 0;
+    lane_leave(w, l, code, stage, text);
+}
+
+void worker_lane_not_now(struct worker *w, uint64_t now, worker_lane lane, const char *stage, const char *text)
+{
+    struct lane *l = map_get(&w->by_lane, lane);
+
+    w->now = now;
+    if (!l || l->state != LANE_STARTING)
+        return;
+    effect_log_of(w, l->owner, LOG_INFO_, "a pool cannot run here now (%s): %s", stage, text);
+    lane_leave(w, l, BFORK_EAGAIN, stage, text);
+}
+
+uint64_t worker_lane_quiet(const struct worker *w, worker_lane lane)
+{
+    const struct lane *l = map_get(&w->by_lane, lane);
+
+    if (!l || l->busy || !list_empty(&l->queue) || lane_ends(w, l) || (l->state == LANE_STARTING && l->slots))
+        return CLOCK_NEVER;
+    return l->idle_since;
+}
+
+void worker_lane_yield(struct worker *w, uint64_t now, worker_lane lane, const char *text)
+{
+    struct lane *l = map_get(&w->by_lane, lane);
+
+    w->now = now;
+    if (!l || worker_lane_quiet(w, lane) == CLOCK_NEVER || (l->state != LANE_READY && l->state != LANE_STARTING))
+        return;
+    w->again = true;                    /* what is to be stopped is performed soon */
+    if (l->slots)
+        lane_leave(w, l, BFORK_EAGAIN, "fetch", text);
+    else if (l->bound || l->n_attempts)
+        lane_stop(w, l);
+    else
+        lane_free(w, l);
+}
+
+static void back_off_until(struct worker *w, struct lane *l)
+{
+    uint64_t pause = TIME_TEMPLATE_FIRST_MS * CLOCK_MS;
+
+    for (uint32_t k = 1; k < l->deaths && pause < TIME_TEMPLATE_MOST_MS * CLOCK_MS; k++)
+        pause *= 2;
+    l->again_at = w->now + (pause < TIME_TEMPLATE_MOST_MS * CLOCK_MS ? pause : TIME_TEMPLATE_MOST_MS * CLOCK_MS);
+    if (l->again_at < w->backoff_at)
+        w->backoff_at = l->again_at;
+}
+
+static void lane_back_off(struct worker *w, struct lane *l, const char *stage, const char *text)
+{
+    char said[512];
+
+    if (++l->deaths >= TEMPLATE_STARTS) {
+        snprintf(said, sizeof(said), "its template was started %u times without a result: %.400s", l->deaths, text);
+        lane_fail(w, l, BFORK_REFUSED, stage, said);
+        return;
+    }
+    snprintf(l->fail_stage, sizeof(l->fail_stage), "%s", stage);
+    lose_running(w, l);
+    lane_stop(w, l);
+    for (LIST_EACH_SAFE(&l->queue, n, after))           /* the lost task was the attempt's last */
+        if (LIST_ENTRY(n, struct attempt, node)->next == LIST_ENTRY(n, struct attempt, node)->end)
+            attempt_finish(w, LIST_ENTRY(n, struct attempt, node));
+    l->state = LANE_BACKOFF;
+    back_off_until(w, l);
+    effect_log(w, LOG_WARNING_, "%s: its pool is started again here in %u ms", text,
+               (unsigned)((l->again_at - w->now) / CLOCK_MS));
+    if (lane_idle(l))
+        became_idle(w, l);
+}
+
+/* Templates whose pause is over are started again, if somebody still wants them. */
+void lane_tick(struct worker *w)
+{
+    w->backoff_at = CLOCK_NEVER;
+    for (LIST_EACH(&w->lanes, n)) {
+        struct lane *l = LIST_ENTRY(n, struct lane, all);
+
+        if (l->state != LANE_BACKOFF)
+            continue;
+        if (l->again_at > w->now)
+            w->backoff_at = l->again_at < w->backoff_at ? l->again_at : w->backoff_at;
+        else if (lane_idle(l))
+            l->state = LANE_COLD;
+        else
+            lane_start(w, l);
+    }
 }
 
 void worker_lane_failed(struct worker *w, uint64_t now, worker_lane lane, int32_t code, const char *stage, const char *text)
@@ -396,5 +572,8 @@ void worker_lane_failed(struct worker *w, uint64_t now, worker_lane lane, int32_
     w->now = now;
     if (!l || (l->state != LANE_STARTING && l->state != LANE_READY))
         return;
-    lane_fail(w, l, code, stage, text);
+    if (l->state == LANE_READY || code == BFORK_EAGAIN || code == BFORK_ENOMEM)
+        lane_back_off(w, l, stage, text);
+    else
+        lane_fail(w, l, code, stage, text);
 }

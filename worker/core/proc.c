@@ -94,6 +94,7 @@ static bool proc_new(struct worker *w, struct lane *l)
     list_push_back(&l->procs, &p->in_lane);
     map_put(&w->by_proc, p->id, p);
     l->live++;
+    l->starting++;
     w->n_procs++;
     struct worker_effect *e = effect_add(w, WORKER_PROC_START);
 
@@ -104,8 +105,10 @@ static bool proc_new(struct worker *w, struct lane *l)
 
 static void not_live(struct proc *p)
 {
-    if (p->state != PROC_STOPPING && !p->killed)
-        p->lane->live--;
+    if (p->state == PROC_STOPPING || p->killed)
+        return;
+    p->lane->live--;
+    p->lane->starting -= p->state == PROC_STARTING;
 }
 
 void proc_forget(struct worker *w, struct proc *p)
@@ -164,6 +167,33 @@ static struct proc *surplus(const struct worker *w)
     return NULL;
 }
 
+/* Attempts for which no process is free or on its way. */
+static bool understaffed(const struct lane *l)
+{
+    uint32_t most = l->scarce && l->scarce_most < l->slots ? l->scarce_most : l->slots;
+
+    return l->live < most && l->idle.count + l->starting < l->queue.count;
+}
+
+void proc_need(struct worker *w, const struct lane *l)
+{
+    if (l->state == LANE_READY && understaffed(l))
+        w->staff = true;
+}
+
+/* What was missing may be there again: one process more is tried, and if it comes up, all. */
+static void try_scarce(struct worker *w, struct lane *l)
+{
+    if (!l->scarce)
+        return;
+    if (w->now >= l->scarce_until && l->scarce_most <= l->live)
+        l->scarce_most = l->live + 1;
+    w->staff = true;
+    w->staff_failed = true;
+    if (w->staff_at <= w->now || l->scarce_until < w->staff_at)
+        w->staff_at = l->scarce_until > w->now ? l->scarce_until : w->now + SCARCE_MOST_NS;
+}
+
 void proc_staff(struct worker *w)
 {
     w->staff = false;
@@ -171,7 +201,8 @@ void proc_staff(struct worker *w)
     for (LIST_EACH(&w->lanes, n)) {
         struct lane *l = LIST_ENTRY(n, struct lane, all);
 
-        while (l->state == LANE_READY && l->live < l->slots && l->bad_starts < BAD_STARTS) {
+        try_scarce(w, l);
+        while (l->state == LANE_READY && understaffed(l) && l->bad_starts < BAD_STARTS) {
             if (w->n_procs < w->config.slots) {
                 if (!proc_new(w, l)) {
                     w->staff = true;
@@ -227,7 +258,7 @@ void proc_check_head(struct worker *w, struct proc *p)
 {
     struct attempt *a = first_of(p);
 
-    if (a && p->pending && (a->dead || (a->next >= a->kill_from && a->next < a->kill_to)))
+    if (a && p->pending && (a->dead || attempt_is_killed(a, a->next)))
         proc_kill(w, p, a->dead ? "its attempt is closed" : "cancelled");
 }
 
@@ -239,6 +270,11 @@ void worker_proc_ready(struct worker *w, uint64_t now, worker_proc proc)
     if (!p || p->state != PROC_STARTING)
         return;
     p->state = PROC_READY;
+    if (!p->killed) {
+        p->lane->starting--;
+        p->lane->scarce = 0;
+        w->staff = true;
+    }
     p->since = now;
     proc_place(p);
     lane_dirty(w, p->lane);
@@ -256,25 +292,12 @@ void worker_proc_room(struct worker *w, uint64_t now, worker_proc proc)
     lane_dirty(w, p->lane);
 }
 
-bool worker_proc_current(const struct worker *w, worker_proc proc, uint64_t *ret_attempt, uint32_t *ret_job, uint64_t *ret_index)
-{
-    const struct proc *p = map_get(&w->by_proc, proc);
-    const struct attempt *a = p && p->pending ? first_of(p) : NULL;
-
-    if (!a || a->dead || !a->job->bound)
-        return false;
-    *ret_attempt = a->id;
-    *ret_job = a->job->handle;
-    *ret_index = a->next;
-    return true;
-}
-
 /* ---- death -------------------------------------------------------------------------------------- */
 
 /* The outcome of the task that was running, or nothing if it is to run again. */
 static void settle_running(struct worker *w, struct proc *p, struct attempt *a, const struct worker_obituary *o)
 {
-    bool wanted_dead = a->next >= a->kill_from && a->next < a->kill_to;
+    bool wanted_dead = attempt_is_killed(a, a->next);
     struct wire_outcome out = { .kind = o->kind, .code = o->code, .signal = o->signal, .pid = o->pid, .index = a->next,
         .duration_us = o->duration_us, .message = o->message, .function = o->function, .where = o->where, .backtrace = o->backtrace,
         .output = o->output, .stage = o->stage };
@@ -318,6 +341,43 @@ static void give_back(struct worker *w, struct proc *p)
     p->pending = 0;
 }
 
+/* It could not be started for want of something that may be there later. The others go on. True: the pool fails. */
+static bool unborn(struct worker *w, struct lane *l, const struct worker_obituary *o)
+{
+    uint32_t doubled = l->scarce < 5 ? l->scarce : 5;
+    uint64_t pause = SCARCE_FIRST_NS << doubled;
+
+    l->scarce++;
+    if (!l->scarce_told)                /* once for a pool: this may come and go */
+        effect_log(w, LOG_WARNING_, "%u of %u task processes of a pool run here, there is no room for more: %.*s", l->live,
+                   l->slots, (int)o->message.n, o->message.n ? o->message.p : "");
+    l->scarce_told = true;
+    l->scarce_most = l->live;
+    l->scarce_until = w->now + (pause < SCARCE_MOST_NS ? pause : SCARCE_MOST_NS);
+    return l->live == 0 && l->scarce >= SCARCE_STARTS;
+}
+
+static void fail_unborn(struct worker *w, struct lane *l, const struct worker_obituary *o)
+{
+    char text[400];
+
+    snprintf(text, sizeof(text), "no task process could be started, %u times: %.*s", l->scarce, (int)o->message.n,
+             o->message.n ? o->message.p : "");
+    l->scarce = 0;
+    lane_fail(w, l, BFORK_REFUSED, "fork", text);
+}
+
+/* A process says itself whether a task was running in it, so one that writes over that word could be run for ever. Once may be
+ * chance, as what dies between two tasks is not the next one's fault; again and again before the same task is that task. */
+static bool was_running_unsaid(const struct proc *p, struct attempt *a)
+{
+    if (p->killed || p->state != PROC_READY)
+        return false;
+    a->unsaid = a->unsaid && a->unsaid_at == a->next ? a->unsaid + 1 : 1;
+    a->unsaid_at = a->next;
+    return a->unsaid >= UNSAID_MOST;
+}
+
 void worker_proc_died(struct worker *w, uint64_t now, worker_proc proc, const struct worker_obituary *o)
 {
     struct proc *p = map_get(&w->by_proc, proc);
@@ -327,8 +387,9 @@ void worker_proc_died(struct worker *w, uint64_t now, worker_proc proc, const st
         return;
     struct lane *l = p->lane;
     struct attempt *a = first_of(p);
-    bool in_task = o->in_task && a && p->pending;
-    bool bad = !p->worked && !in_task && !p->killed && p->state != PROC_STOPPING;
+    bool in_task = a && p->pending && (o->in_task || was_running_unsaid(p, a));
+    bool for_now = o->kind == BFORK_EAGAIN && !in_task && p->state == PROC_STARTING;
+    bool bad = !for_now && !p->worked && !in_task && !p->killed && p->state != PROC_STOPPING;
 
     if (in_task && !a->dead)
         settle_running(w, p, a, o);
@@ -336,6 +397,8 @@ void worker_proc_died(struct worker *w, uint64_t now, worker_proc proc, const st
     proc_forget(w, p);
     w->staff = true;
     lane_dirty(w, l);
+    if (for_now && unborn(w, l, o) && l->state == LANE_READY)
+        fail_unborn(w, l, o);
     l->bad_starts = bad ? l->bad_starts + 1 : in_task ? 0 : l->bad_starts;
     if (l->bad_starts >= BAD_STARTS && l->state == LANE_READY && l->busy == 0) {
         char text[400];

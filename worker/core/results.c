@@ -147,13 +147,18 @@ bool record_add(struct worker *w, struct attempt *a, const struct wire_item *ite
 
 bool record_outcome(struct worker *w, struct attempt *a, const struct wire_outcome *o)
 {
+    return record_outcomes(w, a, o, 1);
+}
+
+bool record_outcomes(struct worker *w, struct attempt *a, const struct wire_outcome *o, uint32_t count)
+{
     struct wire_outcome out = *o;
-    struct wire_item i = { .kind = WIRE_OUTCOME, .count = 1, .first = a->next, .pid = o->pid, .flags = WIRE_FIXED };
+    struct wire_item i = { .kind = WIRE_OUTCOME, .count = count, .first = a->next, .pid = o->pid, .flags = WIRE_FIXED };
     struct buf *doc;
     bool ok;
 
     out.index = a->next;
-    out.attempt = (uint32_t)a->tries + a->crashes + 1;
+    out.attempt = (uint32_t)a->tries + a->crashes + (a->lost_at == a->next ? a->lost : 0u) + 1;
     if (w->config.host)
         out.host = WIRE_STR(w->config.host);
     if (!(doc = wire_outcome_encode(&out)))
@@ -166,13 +171,14 @@ bool record_outcome(struct worker *w, struct attempt *a, const struct wire_outco
     return ok;
 }
 
-/* An outcome the process wrote itself; what cannot be read is an outcome too. */
+/* An outcome the process wrote itself; what cannot be read is an outcome too. A kind that is none would break the protocol, and end
+ * the session with what other owners have here. */
 static bool record_written(struct worker *w, struct attempt *a, const struct wire_item *i)
 {
     struct wire_outcome o = { 0 };
     struct err e = { 0 };
 
-    if (wire_outcome_decode(i->body.data, i->body.size, &o, &e) < 0 || o.kind >= 0) {
+    if (wire_outcome_decode(i->body.data, i->body.size, &o, &e) < 0 || o.kind >= 0 || o.kind < BFORK_MISMATCH) {
         memset(&o, 0, sizeof(o));
         o.kind = BFORK_FAILED;
         o.message = WIRE_STR("the task process wrote an outcome that cannot be read");
@@ -247,7 +253,7 @@ void worker_proc_results(struct worker *w, uint64_t now, worker_proc proc, const
         head_done(w, p, a);
     }
     p->worked = true;
-    p->lane->bad_starts = 0;
+    p->lane->bad_starts = p->lane->deaths = 0;
     p->full = false;
     p->since = now;
     if (!p->killed) {
@@ -296,6 +302,8 @@ static bool compose(struct worker *w, struct attempt *a, uint32_t *n, size_t *bo
     for (struct record *r; (r = a->unsent);) {
         uint64_t on_way = w->out_bytes - w->out_acked + *body + *lens, size = r->body.size + r->lens.size;
 
+        if (said_blocks(a, r))
+            return true;                /* said_flush brings it back when the output is sent */
         if (*n == RESULTS_ITEMS || (*n && (*body + r->body.size > RESULTS_BODY || *lens + r->lens.size > RESULTS_LENS))) {
             w->again = true;
             return false;

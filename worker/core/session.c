@@ -4,10 +4,15 @@
  * A first connection, one after a cut and one to a restarted broker are the same path: HELLO, WELCOME, HOLDING for every attempt,
  * then all records again. What runs goes on meanwhile. If the broker no longer knows this instance its handles are void: lanes
  * are found again by (digest of the specification, owner), jobs by id, attempts by id.
+ *
+ * The lease runs from the sending of the last message that the broker has answered, so it ends here no later than there. After half
+ * of it in silence a new connection is made. When it has ended, or the broker has ended the session, nothing is begun until the
+ * broker has answered something that was sent behind HOLDING: by then it has said what is not ours any more.
  */
 #include "internal.h"
 
 #include "bfork.h"
+#include "wire/times.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -66,7 +71,7 @@ void worker_connected(struct worker *w, uint64_t now)
     w->link = LINK_HELLO;
     w->conn_no++;
     w->in_bytes = w->in_told = w->out_bytes = w->out_acked = 0;
-    w->last_recv = now;
+    w->last_recv = w->hello_at = w->last_ping = now;
     struct wire_hello *h = &link_send(w, WIRE_HELLO)->u.hello;
     const struct worker_config *c = &w->config;
 
@@ -86,6 +91,8 @@ void worker_connected(struct worker *w, uint64_t now)
     h->host = WIRE_STR(c->host ? c->host : "");
     h->pid = c->pid;
     h->resources = WIRE_STR(c->resources ? c->resources : "");
+    h->features = WIRE_FEATURES;
+    h->key_exposed = c->key_exposed;
 }
 
 void worker_disconnected(struct worker *w, uint64_t now, const char *why)
@@ -95,6 +102,52 @@ void worker_disconnected(struct worker *w, uint64_t now, const char *why)
         effect_log(w, LOG_WARNING_, "the connection to the broker is gone: %s; %zu chunks are kept and go on",
                    why ? why : "no reason", w->attempts.count);
     link_down(w);
+}
+
+uint64_t worker_lease_end(const struct worker *w)
+{
+    return list_empty(&w->attempts) ? 0 : w->leased_out ? 1 : w->lease_from + w->lease_ns;
+}
+
+static void ping(struct worker *w)
+{
+    link_send(w, WIRE_PING)->u.ping.stamp = w->now;
+    w->last_ping = w->now;
+}
+
+/* What processes have not begun comes back into the queue; what runs goes on, its results may still be wanted. */
+void link_lease_out(struct worker *w, const char *why)
+{
+    if (w->leased_out)
+        return;
+    w->leased_out = true;
+    w->confirm = w->now + 1;
+    if (!list_empty(&w->attempts))
+        effect_log(w, LOG_WARNING_, "%s: nothing of %zu chunks is begun until the broker answers", why, w->attempts.count);
+    for (LIST_EACH(&w->lanes, n)) {
+        struct lane *l = LIST_ENTRY(n, struct lane, all);
+
+        for (LIST_EACH(&l->procs, m)) {
+            struct proc *p = LIST_ENTRY(m, struct proc, in_lane);
+
+            if (p->pending)
+                proc_retract(w, p, p->pending);
+        }
+    }
+}
+
+static void lease_in(struct worker *w)
+{
+    w->leased_out = false;
+    w->again = true;
+    for (LIST_EACH(&w->lanes, n))
+        lane_dirty(w, LIST_ENTRY(n, struct lane, all));
+}
+
+void worker_denied(struct worker *w, uint64_t now)
+{
+    w->now = now;
+    link_lease_out(w, "the broker does not allow the key of this worker");
 }
 
 void worker_stalled(struct worker *w, uint64_t from, uint64_t to)
@@ -168,10 +221,12 @@ static void on_welcome(struct worker *w, const struct wire_welcome *h)
     }
     bool forgotten = w->epoch && (h->epoch != w->epoch || !h->resumed);
 
+    if (forgotten && h->epoch == w->epoch)
+        link_lease_out(w, "the broker has given this worker up");
     w->link = LINK_UP;
     w->epoch = h->epoch;
-    w->heartbeat_ns = (h->heartbeat_ms ? h->heartbeat_ms : 1000) * CLOCK_MS;
-    w->lease_ns = (h->lease_ms ? h->lease_ms : 5000) * CLOCK_MS;
+    w->heartbeat_ns = (h->heartbeat_ms ? h->heartbeat_ms : TIME_HEARTBEAT_MS) * CLOCK_MS;
+    w->lease_ns = (h->lease_ms ? h->lease_ms : TIME_LEASE_MS) * CLOCK_MS;
     w->window = h->window_bytes && h->window_bytes < w->config.window_bytes ? h->window_bytes : w->config.window_bytes;
     if (forgotten)
         lane_unbind_all(w);
@@ -192,7 +247,25 @@ static void on_welcome(struct worker *w, const struct wire_welcome *h)
         if (l->tell_failed)
             lane_tell(w, l);
     }
+    said_resend(w);
     results_resend(w);
+    if (w->leased_out) {
+        w->confirm = w->now;
+        ping(w);
+    } else {
+        w->lease_from = w->hello_at;
+    }
+}
+
+static void on_pong(struct worker *w, const struct wire_ping *p)
+{
+    if (p->stamp > w->now || p->stamp <= w->lease_from)
+        return;
+    if (w->leased_out && p->stamp < w->confirm)
+        return;
+    w->lease_from = p->stamp;
+    if (w->leased_out)
+        lease_in(w);
 }
 
 static void on_chunks(struct worker *w, const struct wire_msg *m)
@@ -214,6 +287,8 @@ static void on_error(struct worker *w, const struct wire_msg *m)
     if (m->type == WIRE_ERROR)
         effect_log(w, LOG_ERROR_, "the broker ended the session (%d): %.*s", code, (int)m->u.error.text.n,
                    m->u.error.text.n ? m->u.error.text.p : "");
+    if (m->type == WIRE_ERROR)
+        link_lease_out(w, "the session has ended");
     e = effect_add(w, for_good ? WORKER_REFUSED : WORKER_RECONNECT);
     e->text = owned_text(w, m->type == WIRE_BYE ? "the broker leaves: " :
                          m->type == WIRE_RESET ? "the broker asks for a new session: " : "the broker ended the session: ",
@@ -244,10 +319,16 @@ static void dispatch(struct worker *w, const struct wire_msg *m)
         for (uint32_t i = 0; i < m->n_items; i++)
             attempt_close(w, &m->items[i]);
         return;
+    case WIRE_OUTPUT_TAKEN:
+        for (uint32_t i = 0; i < m->n_items; i++)
+            said_taken(w, &m->items[i]);
+        return;
     case WIRE_PING:
         link_send(w, WIRE_PONG)->u.ping = m->u.ping;
         return;
     case WIRE_PONG:
+        on_pong(w, &m->u.ping);
+        return;
     case WIRE_BLOB_GET:
     case WIRE_BLOB_PIECE:
     case WIRE_BLOB_NONE:
@@ -277,29 +358,42 @@ void worker_recv(struct worker *w, uint64_t now, const struct wire_msg *m)
         dispatch(w, m);
 }
 
+/* Who holds work asks more often: the broker hears it in good time before a lease ends. */
+static uint64_t next_ping(const struct worker *w)
+{
+    bool holds = !list_empty(&w->attempts);
+    uint64_t quiet = w->last_sent + (holds ? w->heartbeat_ns / 4 : w->heartbeat_ns), asked = w->last_ping + w->heartbeat_ns / 2;
+
+    return holds && asked < quiet ? asked : quiet;
+}
+
 void link_tick(struct worker *w)
 {
     if (w->link == LINK_HELLO && w->now >= w->last_recv + HELLO_LIMIT)
         link_drop(w, "the broker did not answer HELLO for 10 s");
+    if (w->lease_ns && !w->leased_out && w->now >= w->lease_from + w->lease_ns)
+        link_lease_out(w, "the lease has ended without an answer of the broker");
     if (w->link != LINK_UP)
         return;
-    if (w->now >= w->last_recv + w->lease_ns) {
+    if (w->now >= w->last_recv + w->lease_ns / 2) {
         char why[80];
 
-        snprintf(why, sizeof(why), "the broker was silent for %u ms", (unsigned)(w->lease_ns / CLOCK_MS));
+        snprintf(why, sizeof(why), "the broker was silent for %u ms", (unsigned)(w->lease_ns / 2 / CLOCK_MS));
         link_drop(w, why);
-    } else if (w->now >= w->last_sent + w->heartbeat_ns) {
-        link_send(w, WIRE_PING)->u.ping.stamp = w->now;
+    } else if (w->now >= next_ping(w)) {
+        ping(w);
     }
 }
 
+static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
 uint64_t link_deadline(const struct worker *w)
 {
-    if (w->link == LINK_HELLO)
-        return w->last_recv + HELLO_LIMIT;
-    if (w->link == LINK_DOWN)
-        return CLOCK_NEVER;
-    uint64_t beat = w->last_sent + w->heartbeat_ns, end = w->last_recv + w->lease_ns;
+    uint64_t lease = w->lease_ns && !w->leased_out ? w->lease_from + w->lease_ns : CLOCK_NEVER;
 
-    return beat < end ? beat : end;
+    if (w->link == LINK_HELLO)
+        return least(lease, w->last_recv + HELLO_LIMIT);
+    if (w->link == LINK_DOWN)
+        return lease;
+    return least(lease, least(w->last_recv + w->lease_ns / 2, next_ping(w)));
 }

@@ -16,24 +16,29 @@ int worker_new(const struct worker_config *config, const struct worker_ops *ops,
     if (!w)
         return BASE_ENOMEM;
     w->cap_effects = 64;
-    if (!(w->effects = malloc(w->cap_effects * sizeof(*w->effects))) || !(w->items = malloc(RESULTS_ITEMS * sizeof(*w->items)))) {
+    if (!(w->effects = malloc(w->cap_effects * sizeof(*w->effects))) ||
+        !(w->items = malloc(RESULTS_ITEMS * sizeof(*w->items))) || !(w->pieces = malloc(RESULTS_ITEMS * sizeof(*w->pieces)))) {
         free(w->effects);
+        free(w->items);
         free(w);
         return BASE_ENOMEM;
     }
     w->config = *config;
     if (!w->config.window_bytes)
         w->config.window_bytes = 8u << 20;
+    if (!w->config.output_window)
+        w->config.output_window = WIRE_OUTPUT_WINDOW;
     if (!w->config.idle_lanes)
         w->config.idle_lanes = 8;
     w->ops = *ops;
     w->ctx = ctx;
-    w->rebalance_at = CLOCK_NEVER;
+    w->rebalance_at = w->backoff_at = CLOCK_NEVER;
     w->turn = 1;
     list_init(&w->lanes);
     list_init(&w->dirty);
     list_init(&w->attempts);
     list_init(&w->out);
+    list_init(&w->saying);
     *ret = w;
     return 0;
 }
@@ -64,6 +69,7 @@ void worker_free(struct worker **pw)
     map_free(&w->by_job);
     free(w->effects);
     free(w->items);
+    free(w->pieces);
     free(w->garbage);
     free(w->refs);
     free(w);
@@ -131,18 +137,35 @@ struct wire_str effect_str(struct worker *w, const char *text)
     return (struct wire_str){ p, (uint32_t)n };
 }
 
-void effect_log(struct worker *w, int level, const char *format, ...)
+__attribute__((format(printf, 4, 0)))
+static void log_of(struct worker *w, unsigned whose, int level, const char *format, va_list args)
 {
     char text[700];
+
+    vsnprintf(text, sizeof(text), format, args);
+    struct worker_effect *e = effect_add(w, WORKER_LOG);
+
+    e->whose = whose;
+    e->level = level;
+    e->text = effect_str(w, text).p;
+}
+
+void effect_log(struct worker *w, int level, const char *format, ...)
+{
     va_list args;
 
     va_start(args, format);
-    vsnprintf(text, sizeof(text), format, args);
+    log_of(w, 0, level, format, args);
     va_end(args);
-    struct worker_effect *e = effect_add(w, WORKER_LOG);
+}
 
-    e->level = level;
-    e->text = effect_str(w, text).p;
+void effect_log_of(struct worker *w, const uint8_t *owner, int level, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    log_of(w, (unsigned)map_hash_bytes(owner, WIRE_KEY) | 1, level, format, args);
+    va_end(args);
 }
 
 const struct worker_effect *worker_effects(const struct worker *w, size_t *n)
@@ -158,7 +181,7 @@ void worker_effects_done(struct worker *w)
         free(w->garbage[--w->n_garbage]);
     while (w->n_refs)
         buf_unref(&w->refs[--w->n_refs]);
-    w->items_used = false;
+    w->items_used = w->pieces_used = false;
     w->turn++;
     if (w->feed_again) {        /* limits have been set, or a job did not fit: who waited for that can be fed */
         w->feed_again = false;
@@ -174,6 +197,8 @@ void worker_tick(struct worker *w, uint64_t now)
 {
     w->now = now;
     link_tick(w);
+    if (now >= w->backoff_at)
+        lane_tick(w);
     if (now >= w->rebalance_at) {
         for (LIST_EACH(&w->lanes, n)) {
             struct lane *l = LIST_ENTRY(n, struct lane, all);
@@ -194,6 +219,7 @@ void worker_flush(struct worker *w, uint64_t now)
         proc_staff(w);
     for (struct list_node *n; (n = list_pop(&w->dirty));)
         lane_feed(w, LIST_ENTRY(n, struct lane, dirty));
+    said_flush(w);
     results_flush(w);
     if (w->link == LINK_UP && w->in_bytes - w->in_told >= w->config.window_bytes / 4)
         link_send(w, WIRE_PING)->u.ping.stamp = now;
@@ -217,6 +243,8 @@ uint64_t worker_deadline(const struct worker *w)
         return 0;
     if (w->staff_failed && w->staff_at < at)
         at = w->staff_at;
+    if (w->backoff_at < at)
+        at = w->backoff_at;
     return at < w->rebalance_at ? at : w->rebalance_at;
 }
 

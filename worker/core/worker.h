@@ -20,8 +20,10 @@ struct worker_config {
     uint8_t instance[WIRE_ID], replaces[WIRE_ID];
     bool has_replaces;
     const char *name, *host, *software, *arch, *resources;      /* kept by the caller */
+    bool key_exposed;               /* tasks can read the worker's key: the broker shows it */
     uint32_t pid;
     uint64_t window_bytes;          /* results on the way to the broker; 0: 8 MiB */
+    uint64_t output_window;         /* output of a pool's tasks sent and not taken; 0: WIRE_OUTPUT_WINDOW, which brokers demand */
     uint32_t idle_lanes;            /* warm templates without a grant, kept at most; 0: 8 */
 };
 
@@ -58,12 +60,15 @@ struct worker_effect {
     struct wire_bin spec, owner, digest;    /* valid until worker_effects_done */
     uint64_t run_limit_ms;
     int level;
+    unsigned whose;                 /* of LOG: a client can repeat it, so it is said once a second for each of these; 0: always */
     const char *text;
 };
 
 /* Why a task process is no more, and what it was doing. */
 struct worker_obituary {
-    int32_t kind;                   /* BFORK_CRASHED, BFORK_EXITED, BFORK_OVERTIME, BFORK_OVERMEMORY, or 0: stopped as asked */
+    /* BFORK_CRASHED, BFORK_EXITED, BFORK_OVERTIME, BFORK_OVERMEMORY; 0: stopped as asked; BFORK_EAGAIN: it could not be started
+     * for want of descriptors, processes or memory, which is tried again after a pause */
+    int32_t kind;
     int32_t code, signal;
     uint32_t pid;
     bool in_task;                   /* a task was running: the first one without a result */
@@ -81,12 +86,20 @@ void worker_recv(struct worker *w, uint64_t now, const struct wire_msg *m);
 bool worker_online(const struct worker *w);                     /* WELCOME has come: the shell may send its own (blobs, output) */
 uint64_t worker_ack(const struct worker *w);                    /* for the envelope of what the shell sends itself */
 void worker_disconnected(struct worker *w, uint64_t now, const char *why);
+/* The end of the lease as far as it is known; 0: nothing is held that it is about. */
+uint64_t worker_lease_end(const struct worker *w);
+void worker_denied(struct worker *w, uint64_t now); /* the broker does not allow the key (any more): the lease is over */
 void worker_stalled(struct worker *w, uint64_t from, uint64_t to);
 void worker_drain(struct worker *w, uint64_t now);              /* give back what has not begun, finish the rest, then STOPPED */
 
 /* The processes */
 void worker_lane_ready(struct worker *w, uint64_t now, worker_lane lane);
 void worker_lane_failed(struct worker *w, uint64_t now, worker_lane lane, int32_t code, const char *stage, const char *text);
+/* Instead of ready: what its program needs is not there at present. Its tasks go back, and it may be granted again. */
+void worker_lane_not_now(struct worker *w, uint64_t now, worker_lane lane, const char *stage, const char *text);
+/* Since when nothing runs or waits in it; CLOCK_NEVER: something does. Such a lane can be told to go; text: why. */
+uint64_t worker_lane_quiet(const struct worker *w, worker_lane lane);
+void worker_lane_yield(struct worker *w, uint64_t now, worker_lane lane, const char *text);
 void worker_proc_ready(struct worker *w, uint64_t now, worker_proc proc);
 /* Results in the order of the pushes. item: count, flags, size, lens, body, kind (WIRE_OK or WIRE_OUTCOME with an encoded
  * wire_outcome whose index and attempt the core fills in), sum_ns, pid. Slices with buf NULL are copied. */
@@ -94,8 +107,12 @@ void worker_proc_results(struct worker *w, uint64_t now, worker_proc proc, const
 void worker_proc_room(struct worker *w, uint64_t now, worker_proc proc);        /* the ring has drained: push may work again */
 void worker_proc_died(struct worker *w, uint64_t now, worker_proc proc, const struct worker_obituary *o);
 
-/* Which attempt and index runs in this process now (for live output)? job: the broker's handle. false: none. */
-bool worker_proc_current(const struct worker *w, worker_proc proc, uint64_t *ret_attempt, uint32_t *ret_job, uint64_t *ret_index);
+struct worker_print { int stream; const void *bytes; size_t size; uint32_t pid; bool cut; uint64_t limit; };
+/* What the task has printed that is so many behind the process's first without a result; before that task's result. Copied.
+ * false: there is no such task. */
+bool worker_output(struct worker *w, uint64_t now, worker_proc proc, uint32_t ahead, const struct worker_print *k);
+/* May output of this process be read? While not, leave it in its pipe; ask again when a message has come. */
+bool worker_output_room(const struct worker *w, worker_proc proc);
 
 void worker_tick(struct worker *w, uint64_t now);
 void worker_flush(struct worker *w, uint64_t now);              /* feeds processes, composes at most one RESULTS */

@@ -2,6 +2,7 @@
  * symbols.c - bfork-symbols: turns the return addresses in a dead task process's ring (descriptor 3) into "function at file:line",
  * with elfutils. A program of its own, run only after a crash, with the rights of the task: debug information is foreign input.
  */
+#include "exec/mapped.h"
 #include "exec/ring.h"
 
 #include <stdio.h>
@@ -57,39 +58,57 @@ static Dwfl_Module *module_of(Dwfl *dwfl, struct object *objects, int *n, const 
     if (*n == RING_FRAMES)
         return NULL;
     struct object *o = &objects[(*n)++];
+    char room[64];
     snprintf(o->path, sizeof(o->path), "%s", path);
     dwfl_report_begin_add(dwfl);
-    o->module = dwfl_report_offline(dwfl, "", path, -1);
+    o->module = dwfl_report_offline(dwfl, "", mapped_file(path, getppid(), room), -1);      /* started by the template */
     dwfl_report_end(dwfl, NULL, NULL);
     return o->module;
+}
+
+/* A symbol that covers the address, never just the last one before it: a stripped program keeps the names of exported functions,
+ * with others between them. */
+static const char *function_at(Dwfl_Module *m, Dwarf_Addr at)
+{
+    GElf_Off from = 0;
+    GElf_Sym symbol;
+    const char *name = dwfl_module_addrinfo(m, at, &from, &symbol, NULL, NULL, NULL);
+
+    return name && (symbol.st_size ? from < symbol.st_size : from == 0) ? name : NULL;
 }
 
 struct report { char function[256], where[512], backtrace[8192]; size_t used; };
 
 static void add_frame(struct report *r, const char *path, uint64_t offset, Dwfl_Module *m)
 {
-    const char *function = NULL, *file = NULL;
+    const char *function = NULL, *file = NULL, *shown;
     Dwarf_Addr at;
-    int line = 0;
+    int line = 0, shown_n;
 
     if (m && address_of(m, offset, &at)) {
-        function = dwfl_module_addrname(m, at);
+        function = function_at(m, at);
         Dwfl_Line *l = dwfl_module_getsrc(m, at);
         if (l)
             file = dwfl_lineinfo(l, NULL, &line, NULL, NULL, NULL);
     }
     const char *base = file && strrchr(file, '/') ? strrchr(file, '/') + 1 : file;
     size_t left = sizeof(r->backtrace) - r->used;
+
+    shown = mapped_name(path, &shown_n);
     int n = base ? snprintf(r->backtrace + r->used, left, "%s at %s:%d\n", function ? function : "?", base, line)
-                 : snprintf(r->backtrace + r->used, left, "%s in %s+%#llx\n", function ? function : "?", path,
+                 : snprintf(r->backtrace + r->used, left, "%s in %.*s+%#llx\n", function ? function : "?", shown_n, shown,
                             (unsigned long long)offset);
     if (n > 0)
         r->used += (size_t)n < left ? (size_t)n : left - 1;
-    if (!r->function[0] && function && !is_library(path)) {
+    if (r->function[0] || r->where[0] || path[0] != '/' || is_library(path))
+        return;
+    /* The first frame in code of the user's: if it has no name, that of a caller would be a wrong one. */
+    if (function)
         snprintf(r->function, sizeof(r->function), "%s", function);
-        if (base)
-            snprintf(r->where, sizeof(r->where), "%s:%d", base, line);
-    }
+    if (base)
+        snprintf(r->where, sizeof(r->where), "%s:%d", base, line);
+    else if (!function)
+        mapped_place(path, offset, r->where, sizeof(r->where));
 }
 
 static void resolve(struct ring_obituary *o)
@@ -111,7 +130,7 @@ static void resolve(struct ring_obituary *o)
         const char *path = f.path && f.path < sizeof(paths) ? paths + f.path : "?";
         add_frame(&r, path, f.offset, path[0] == '/' ? module_of(dwfl, objects, &n_objects, path) : NULL);
     }
-    if (r.function[0]) {
+    if (r.function[0] || r.where[0]) {
         memcpy(o->function, r.function, sizeof(o->function));
         memcpy(o->where, r.where, sizeof(o->where));
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  * Elements of unknown size. */
+/* SAYS: bfork_map: the element type must be known */
 #include "prelude.h"
 
 int test(bfork_pool *pool, bfork_task *task, void *unknown)

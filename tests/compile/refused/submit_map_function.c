@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  * A map function where a task function is needed. */
+/* SAYS: bfork_submit: the function must be int f(bfork_task *task) */
 #include "prelude.h"
 
 int test(bfork_pool *pool, bfork_task *task, void *unknown)

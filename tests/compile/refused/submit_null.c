@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  * NULL has no type. */
+/* SAYS: a value of this type cannot travel */
 #include "prelude.h"
 
 int test(bfork_pool *pool, bfork_task *task, void *unknown)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  * A struct as a value. */
+/* SAYS: a struct s without pointers as bfork_pod(s) */
 #include "prelude.h"
 
 int test(bfork_pool *pool, bfork_task *task, void *unknown)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  * Bytes without their number. */
+/* SAYS: memory as bfork_bytes_of(p, size) */
 #include "prelude.h"
 
 int test(bfork_pool *pool, bfork_task *task, void *unknown)

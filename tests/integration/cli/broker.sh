@@ -40,9 +40,15 @@ until "$bfork" jobs --profile alice | grep -q 'bfork map'; do
     [ "$tries" -lt 500 ] || fail "the job of the map does not show: $(cat map.err)"
 done
 expect 0 "$bfork" status --json
+grep -q '"queued":0' out || fail "r14: a client sees the tasks of another: $(cat out)"
+! grep -qE 'counters|listeners' out || fail "r14: a client sees counters of the broker: $(cat out)"
+expect 0 "$bfork" --profile alice status --json
+grep -q '"queued":1' out || fail "r14: a client does not see its own task: $(cat out)"
+expect 0 "$bfork" status --all --json
+out_has '"listeners"'
 grep -q '"queued":1' out || grep -q '"queued": 1' out || fail "the task is not queued: $(cat out)"
 expect 0 "$bfork" revoke client alice
-expect 0 "$bfork" status --json
+expect 0 "$bfork" status --all --json
 grep -q '"queued":0' out || grep -q '"queued": 0' out || fail "a task of a revoked key is still queued: $(cat out)"
 status=0
 wait "$map" || status=$?

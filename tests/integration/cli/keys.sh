@@ -36,6 +36,26 @@ if [ "$(id -u)" -ne 0 ]; then
     err_has closed
 fi
 
+# The broker's own key, which is nobody else's to come with; and what is missing says where it is to be had.
+cp -a keys swapped
+cp keys/broker.key swapped/client.key
+expect 125 "$bfork" --profile swapped/lab.conf run true
+err_has "client.key is the broker's own key"
+worker=$BF_BUILD/worker/bfork-worker
+expect 2 "$worker" --dir swapped --key swapped/broker.key
+err_has "broker.key is the broker's own key"
+expect 2 "$worker" --dir empty --state-dir "$PWD/state"
+err_has 'there is no key file'
+err_has "on the broker's host"
+expect 2 "$worker" --dir swapped --broker-key none
+err_has "none: it is the public-key in broker.key"
+rm swapped/client.key
+expect 125 "$bfork" --profile swapped/lab.conf run true
+err_has "bfork keygen makes it, on the broker's host"
+expect 125 "$bfork" --profile swapped/other.conf run true
+err_has "bfork keygen makes it, on the broker's host: copy other.conf and client.key from there"
+! grep -qF 'other.conf (' err || fail "the path stands twice: $(cat err)"
+
 # Where: --dir, then BFORK_DIR, then HOME.
 expect 0 env BFORK_DIR=from-env "$bfork" keygen --profile prod
 [ -f from-env/prod.conf ] || fail BFORK_DIR

@@ -4,7 +4,7 @@
 set -eu
 bfork=${BFORK:-$BF_BUILD/cli/bfork}
 unset BFORK_PROFILE BFORK_DIR
-rm -rf ./* 2>/dev/null || true
+[ "${BF_TEST_DIRECTORY-}" = "$PWD" ] || { echo "run me with ctest, or through tests/lib/in_directory: I write files" >&2; exit 2; }
 
 fail() {
     echo "FAILED: $*" >&2

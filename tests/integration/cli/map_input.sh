@@ -20,6 +20,47 @@ expect 0 "$bfork" map -k -0 echo '<{}>' <nul
 out_is '<a
 b>
 <c>'
+# r24: a NUL byte within a line is no end of it that nobody sees.
+printf 'a\nb\0c\nd\n' >nul
+expect 255 "$bfork" map -k -j 1 echo <nul
+err_has 'standard input, line 2 has a NUL byte'
+! grep -q '^[bd]$' out || fail 'r24: a part of a line with a NUL byte was run'
+expect 255 "$bfork" map echo :::: nul ::: x
+err_has 'nul, line 2 has a NUL byte'
+
+# r24: closed descriptors are told, and never become somebody else's.
+expect 255 timeout 20 sh -c 'exec "$0" map echo <&-' "$bfork"
+err_has 'standard input: it is closed'
+expect 0 timeout 20 sh -c 'exec "$0" map -k echo ::: a b <&-' "$bfork"
+out_is 'a
+b'
+expect 0 timeout 20 sh -c 'exec "$0" run -- echo well <&-' "$bfork"
+out_is well
+for closed in '>&-' '>/dev/full' '>&- 2>&-' '<&- >&- 2>&-'; do
+    expect 255 timeout 20 sh -c "exec \"\$0\" map echo ::: a $closed" "$bfork"
+    expect 125 timeout 20 sh -c "exec \"\$0\" run -- echo a $closed" "$bfork"
+    expect 1 timeout 20 sh -c "exec \"\$0\" version $closed" "$bfork"
+    expect 1 timeout 20 sh -c "exec \"\$0\" --help $closed" "$bfork"
+done
+expect 255 sh -c 'exec "$0" map echo ::: a b c >/dev/full' "$bfork"
+err_has 'cannot write to standard output: No space left on device'
+[ "$(wc -l <err)" -eq 1 ] || fail "it is told more than once: $(cat err)"
+expect 255 sh -c 'exec "$0" map -k -j 2 seq ::: 90000 90001 90002 90003 90004 90005 >/dev/full' "$bfork"
+[ "$(wc -l <err)" -eq 1 ] || fail "it is told more than once: $(cat err)"
+# What tasks write to a standard error that is full is lost as well.
+status=0
+timeout 20 "$bfork" map sh -c 'echo x >&2' ::: a 2>/dev/full || status=$?
+[ "$status" -eq 255 ] || fail "exit status $status, and what the task wrote to standard error is lost"
+timeout 20 "$bfork" map -q sh -c 'exit 0' ::: a 2>/dev/full || fail 'nothing was written there'
+# A script where a command should be.
+expect 1 "$bfork" map 'echo {} | wc' ::: 1
+err_has 'for a script: --shell'
+expect 1 "$bfork" map no-such-command ::: 1
+! grep -qF -e --shell err || fail "this is no script: $(cat err)"
+expect 0 sh -c 'exec "$0" map -k echo ::: a b 2>&-' "$bfork"
+out_is 'a
+b'
+
 expect 0 "$bfork" map -k echo :::: lines ::: x
 [ "$(sed -n 2p out)" = 'two words x' ] || fail ":::: $(cat out)"
 expect 0 "$bfork" map echo </dev/null

@@ -4,19 +4,20 @@
 # commands of docs/guide.md, the same binary on all of them, and a worker that is cut off for longer than its lease. Needs root;
 # nothing is left behind.
 set -eu
-rm -rf ./* 2>/dev/null || true
+[ "${BF_TEST_DIRECTORY-}" = "$PWD" ] || { echo "run me with ctest, or through tests/lib/in_directory: I write files" >&2; exit 2; }
 . "$BF_SOURCE/tests/lib/cluster.sh"
 
-skip() {
-    echo "skipped: $*"
-    exit 77
+# What it needs is there, or it fails: a test that is skipped tests nothing.
+unable() {
+    echo "this test cannot run here: $*" >&2
+    exit 1
 }
-[ "$(id -u)" -eq 0 ] || skip 'network namespaces need root'
-command -v ip >/dev/null 2>&1 || skip 'there is no ip command (package iproute2)'
+[ "$(id -u)" -eq 0 ] || unable 'network namespaces need root'
+command -v ip >/dev/null 2>&1 || unable 'there is no ip command (package iproute2)'
 tag=bf$$
-ip netns add "$tag-try" 2>ip.err || skip "ip netns add: $(cat ip.err)"
+ip netns add "$tag-try" 2>ip.err || unable "ip netns add: $(cat ip.err)"
 ip netns delete "$tag-try"
-unshare --uts true 2>ip.err || skip "unshare --uts: $(cat ip.err)"
+unshare --uts true 2>ip.err || unable "unshare --uts: $(cat ip.err)"
 
 HOSTS='a b c d'         # a: broker, b and c: workers, d: client
 PIDS=
@@ -44,12 +45,12 @@ trap 'exit 1' INT TERM HUP
 
 # The bridge is in a namespace, too: nothing changes on this machine.
 ip netns add "$tag-hub"
-ip -n "$tag-hub" link add hub type bridge 2>ip.err || skip "a bridge cannot be made: $(cat ip.err)"
+ip -n "$tag-hub" link add hub type bridge 2>ip.err || unable "a bridge cannot be made: $(cat ip.err)"
 ip -n "$tag-hub" link set hub up
 number=1
 for host in $HOSTS; do
     ip netns add "$tag-$host"
-    ip -n "$tag-$host" link add eth0 type veth peer name "to-$host" netns "$tag-hub" 2>ip.err || skip "veth: $(cat ip.err)"
+    ip -n "$tag-$host" link add eth0 type veth peer name "to-$host" netns "$tag-hub" 2>ip.err || unable "veth: $(cat ip.err)"
     ip -n "$tag-hub" link set "to-$host" master hub up
     ip -n "$tag-$host" addr add "10.77.0.$number/24" dev eth0
     ip -n "$tag-$host" link set eth0 up

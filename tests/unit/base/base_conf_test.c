@@ -172,7 +172,9 @@ static void bad_flags_are_named(void **state)
 
     (void)state;
     assert_int_equal(FLAGS(true, &index, (char *)"--slost"), BFORK_EINVAL);
-    assert_string_equal(e.text, "there is no flag --slost: see --help");
+    assert_string_equal(e.text, "there is no flag --slost; did you mean --slots?");
+    assert_int_equal(FLAGS(true, &index, (char *)"--frobnicate"), BFORK_EINVAL);
+    assert_string_equal(e.text, "there is no flag --frobnicate: see --help");
     assert_int_equal(FLAGS(true, &index, (char *)"-q"), BFORK_EINVAL);
     assert_int_equal(FLAGS(true, &index, (char *)"--slots"), BFORK_EINVAL);
     assert_string_equal(e.text, "flag --slots needs a value: --slots N");

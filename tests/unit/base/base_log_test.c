@@ -106,11 +106,32 @@ static void repeats_are_counted(void **state)
     assert_non_null(strstr(text, "more like this were left out)\n"));
 }
 
+/* Who can choose the key of a line, by connecting with many names, gets no more of them. */
+static void r06_many_keys_are_no_more_lines(void **state)
+{
+    enum { KEYS = 200, CELLS = 65 };        /* those of log.c, and the one that the others share */
+    static char text[65536];
+    uint64_t start, lines = 0;
+
+    (void)state;
+    setenv("JOURNAL_STREAM", "8:1", 1);
+    log_open("t", LOG_NOTICE_);
+    catch_begin();
+    start = clock_now();
+    for (unsigned i = 0; i < 3 * KEYS; i++)
+        log_limited(LOG_NOTICE_, 1000 + i % KEYS, "key");
+    uint64_t seconds = (clock_now() - start) / CLOCK_SEC + 1;
+    catch_end(text, sizeof(text));
+    for (const char *at = text; (at = strchr(at, '\n')); at++)
+        lines++;
+    assert_in_range(lines, 1, CELLS * seconds);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_for_levels), cmocka_unit_test(lines_for_the_journal), cmocka_unit_test(lines_for_a_terminal),
-        cmocka_unit_test(repeats_are_counted),
+        cmocka_unit_test(repeats_are_counted), cmocka_unit_test(r06_many_keys_are_no_more_lines),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,6 +21,7 @@
 
 #define WORKER 100u
 #define OTHER 101u
+#define VICTIM 200u
 
 struct sent { uint64_t peer, offset, total; uint8_t type; uint32_t request, size; char text[256]; uint8_t *bytes; size_t n; };
 
@@ -28,8 +29,9 @@ struct world {
     char folder[64];
     struct blobs *b;
     uint64_t now;
-    uint64_t sources[4];        /* clients that have it, in order; 0 ends */
-    bool may, room;
+    uint64_t sources[8];        /* clients that have it, in order; 0 ends */
+    bool may, room, also_victim;
+    uint8_t owner;
     struct sent sent[256];
     size_t n_sent;
     uint8_t *data, digest[32];
@@ -61,14 +63,22 @@ static int on_send(void *ctx, uint64_t peer, const struct wire_msg *m)
 
 static bool on_room(void *ctx, uint64_t peer) { (void)peer; return ((struct world *)ctx)->room; }
 
-static bool on_may(void *ctx, uint64_t worker, const uint8_t *digest)
+/* The owner of what is asked for is w->owner; also_victim: and VICTIM. */
+static bool on_owner(void *ctx, uint64_t worker, const uint8_t *digest, const uint8_t *after, uint8_t ret[WIRE_KEY])
 {
+    const struct world *w = ctx;
+
     (void)worker;
     (void)digest;
-    return ((struct world *)ctx)->may;
+    if (!w->may || (after && (after[0] == VICTIM || !w->also_victim)))
+        return false;
+    memset(ret, 0, WIRE_KEY);
+    ret[0] = after ? VICTIM : w->owner;
+    return true;
 }
 
-static uint64_t on_source(void *ctx, const uint8_t *digest, uint64_t after)
+/* A client's key is that of its first digit. */
+static uint64_t on_source(void *ctx, const uint8_t *digest, uint64_t after, uint8_t ret_key[WIRE_KEY])
 {
     struct world *w = ctx;
     size_t i = 0;
@@ -77,12 +87,14 @@ static uint64_t on_source(void *ctx, const uint8_t *digest, uint64_t after)
     if (after)
         while (w->sources[i] && w->sources[i++] != after)
             ;
+    memset(ret_key, 0, WIRE_KEY);
+    ret_key[0] = (uint8_t)(w->sources[i] < 10 ? w->sources[i] : w->sources[i] / 10);
     return w->sources[i];
 }
 
 static void init(struct world *w, size_t size, uint64_t bound)
 {
-    struct blobs_ops ops = { on_send, on_room, on_may, on_source, w };
+    struct blobs_ops ops = { on_send, on_room, on_owner, on_source, w };
     struct err e = { 0, "" };
     unsigned n;
 
@@ -156,7 +168,7 @@ static size_t upload(struct world *w, uint64_t client)
             }
         if (n == 0)
             return pieces;
-        assert_true(n <= PIECES_IN_FLIGHT);
+        assert_true(n <= BLOB_IN_FLIGHT);
         for (size_t i = 0; i < n; i++, pieces++) {
             size_t size = asked[i].size < w->size - asked[i].offset ? asked[i].size : w->size - asked[i].offset;
             piece(w, client, asked[i].offset, w->data + asked[i].offset, size, w->size);
@@ -276,7 +288,7 @@ static void all_liars_end_in_a_text(void **state)
     }
     says_none(&w, 1, "could deliver it whole");
     assert_int_equal(w.b->counters.fetching, 0);
-    assert_int_equal(w.b->in_flight, 0);
+    assert_int_equal(w.b->fetches.taken, 0);
     assert_int_equal(w.b->counters.bytes, 0);
     done(&w);
 }
@@ -302,7 +314,7 @@ static void a_client_that_leaves_is_replaced_or_missed(void **state)
     blobs_step(w.b, w.now);
     assert_non_null(answer(&w, 1));
     assert_int_equal(answer(&w, 1)->type, WIRE_BLOB_NONE);
-    assert_int_equal(w.b->in_flight, 0);
+    assert_int_equal(w.b->fetches.taken, 0);
     done(&w);
 }
 
@@ -363,8 +375,10 @@ static void a_blob_over_the_bound_is_refused_and_old_ones_go(void **state)
 
     init(&w, 40000, 1u << 16);
     get(&w, WORKER, 1, 0);
-    blobs_step(w.b, w.now);
-    piece(&w, 1, 0, w.data, 100, 1u << 20);
+    for (int i = 0; i < 10 && !answer(&w, 1); i++) {
+        blobs_step(w.b, w.now);
+        piece(&w, 1, 0, w.data, 100, 1u << 20);
+    }
     says_none(&w, 1, "blob-cache");
     forget(&w);
     for (uint32_t i = 0; i < 3; i++) {              /* three of 40,000 bytes, 65,536 allowed */
@@ -398,6 +412,147 @@ static void a_worker_without_room_waits(void **state)
     for (uint32_t i = 0; i <= WAITS_MAX; i++)
         get(&w, WORKER, 10 + i, 0);
     says_none(&w, 10 + WAITS_MAX, "too many");
+    done(&w);
+}
+
+/* What comes behind a short piece is dropped, and it is asked on from the gap. */
+static void short_pieces_are_asked_on_from_the_gap(void **state)
+{
+    struct world w;
+    size_t n;
+    (void)state;
+
+    init(&w, 6 * WIRE_PIECE_MAX, 1u << 30);
+    get(&w, WORKER, 1, 0);
+    blobs_step(w.b, w.now);
+    piece(&w, 1, 0, w.data, WIRE_PIECE_MAX, w.size);
+    blobs_step(w.b, w.now);
+    assert_int_equal(w.n_sent, 5);
+    piece(&w, 1, WIRE_PIECE_MAX, w.data + WIRE_PIECE_MAX, 300000, w.size);
+    for (size_t i = 2; i < 5; i++)
+        piece(&w, 1, w.sent[i].offset, w.data + w.sent[i].offset, w.sent[i].size, w.size);
+    n = w.n_sent;
+    blobs_step(w.b, w.now);
+    assert_true(w.n_sent > n);
+    assert_int_equal(w.sent[n].offset, WIRE_PIECE_MAX + 300000);
+    for (size_t i = n; i < w.n_sent; i++) {
+        if (w.sent[i].type == WIRE_BLOB_GET)
+            piece(&w, 1, w.sent[i].offset, w.data + w.sent[i].offset, w.sent[i].size, w.size);
+        blobs_step(w.b, w.now);
+    }
+    assert_non_null(answer(&w, 1));
+    assert_int_equal(answer(&w, 1)->type, WIRE_BLOB_PIECE);
+    assert_memory_equal(answer(&w, 1)->bytes, w.data, WIRE_PIECE_MAX);
+    done(&w);
+}
+
+/* Three hundred programs of one owner whose client never answers, and then one of another owner. */
+static void r09_absent_programs_of_one_owner_hold_up_no_other(void **state)
+{
+    struct world w;
+    uint8_t real[32];
+    size_t n;
+    (void)state;
+
+    init(&w, 3000, 1u << 20);
+    memcpy(real, w.digest, 32);
+    for (uint32_t i = 0; i < 60; i++) {
+        w.digest[0] = (uint8_t)(real[0] + 1 + i);
+        get(&w, WORKER, 100 + i, 0);
+        get(&w, OTHER, 200 + i, 0);
+    }
+    blobs_step(w.b, w.now);
+    assert_int_equal(w.n_sent, FETCHES_OWNER);
+    memcpy(w.digest, real, 32);
+    w.owner = VICTIM;
+    w.sources[0] = 2;
+    n = w.n_sent;
+    get(&w, WORKER, 1, 0);
+    assert_int_equal(upload(&w, 2), 1);
+    assert_true(w.n_sent > n);
+    assert_int_equal(answer(&w, 1)->type, WIRE_BLOB_PIECE);
+    assert_memory_equal(answer(&w, 1)->bytes, w.data, w.size);
+    done(&w);
+}
+
+/* The attacker names the victim's program, and has no place left: it is fetched in the victim's. */
+static void r09_a_blob_that_two_name_is_fetched_for_either(void **state)
+{
+    struct world w;
+    uint8_t real[32];
+    (void)state;
+
+    init(&w, 3000, 1u << 20);
+    memcpy(real, w.digest, 32);
+    for (uint32_t i = 0; i < WAITS_MAX; i++) {
+        w.digest[0] = (uint8_t)(real[0] + 1 + i);
+        get(&w, WORKER, 100 + i, 0);
+    }
+    blobs_step(w.b, w.now);
+    w.digest[0] = real[0];
+    w.also_victim = true;
+    w.sources[0] = 2;
+    get(&w, WORKER, 1, 0);
+    assert_int_equal(upload(&w, 2), 1);
+    assert_int_equal(answer(&w, 1)->type, WIRE_BLOB_PIECE);
+    done(&w);
+}
+
+/* Five connections of a client that says it has it, and nothing more; then, of another key, one that has. */
+static void r09_a_bad_source_is_skipped_with_all_of_its_key(void **state)
+{
+    struct world w;
+    (void)state;
+
+    init(&w, 3000, 1u << 20);
+    for (size_t i = 0; i < 5; i++)
+        w.sources[i] = 10 + i;
+    w.sources[5] = 2;
+    get(&w, WORKER, 1, 0);
+    blobs_step(w.b, w.now);
+    assert_int_equal(w.sent[0].peer, 10);
+    w.now += SOURCE_LIMIT + 1;
+    assert_int_equal(upload(&w, 2), 1);
+    assert_int_equal(answer(&w, 1)->type, WIRE_BLOB_PIECE);
+    done(&w);
+}
+
+/* Whoever says that the victim's program is larger than anything may be: that is the end of it as a source, not of the program. */
+static void r09_a_source_with_a_wrong_size_is_skipped(void **state)
+{
+    struct world w;
+    (void)state;
+
+    init(&w, 3000, 1u << 20);
+    w.sources[1] = 2;
+    get(&w, WORKER, 1, 0);
+    blobs_step(w.b, w.now);
+    piece(&w, 1, 0, w.data, 100, 1u << 30);
+    assert_int_equal(upload(&w, 2), 1);
+    assert_int_equal(answer(&w, 1)->type, WIRE_BLOB_PIECE);
+    done(&w);
+}
+
+/* A byte now and then is no delivery. */
+static void r09_a_source_that_trickles_is_skipped(void **state)
+{
+    struct world w;
+    uint64_t at = 0;
+    (void)state;
+
+    init(&w, 300000, 1u << 20);
+    w.sources[1] = 2;
+    get(&w, WORKER, 1, 0);
+    for (uint64_t end = w.now + SOURCE_LIMIT; w.now <= end; w.now += CLOCK_SEC) {
+        blobs_step(w.b, w.now);
+        piece(&w, 1, at, w.data + at, 1, w.size);
+        at++;
+    }
+    w.now += CLOCK_SEC;
+    blobs_step(w.b, w.now);
+    assert_int_equal(upload(&w, 2), 1);
+    assert_int_equal(answer(&w, 1)->type, WIRE_BLOB_PIECE);
+    assert_memory_equal(answer(&w, 1)->bytes, w.data, w.size);
     done(&w);
 }
 
@@ -438,6 +593,12 @@ int main(void)
         cmocka_unit_test(nothing_unasked_is_taken),
         cmocka_unit_test(a_blob_over_the_bound_is_refused_and_old_ones_go),
         cmocka_unit_test(a_worker_without_room_waits),
+        cmocka_unit_test(short_pieces_are_asked_on_from_the_gap),
+        cmocka_unit_test(r09_absent_programs_of_one_owner_hold_up_no_other),
+        cmocka_unit_test(r09_a_blob_that_two_name_is_fetched_for_either),
+        cmocka_unit_test(r09_a_bad_source_is_skipped_with_all_of_its_key),
+        cmocka_unit_test(r09_a_source_with_a_wrong_size_is_skipped),
+        cmocka_unit_test(r09_a_source_that_trickles_is_skipped),
         cmocka_unit_test(the_folder_is_one_brokers_and_begins_empty),
     };
 

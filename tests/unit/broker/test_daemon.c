@@ -431,6 +431,10 @@ static void status_has_the_names_people_use(void **state)
     assert_int_equal(json_integer_value(json_object_get(o, "clients")), 1);
     assert_true(json_is_integer(json_object_get(o, "uptime_s")));
     assert_true(json_is_integer(json_object_get(o, "queued")));
+    assert_null(json_object_get(o, "counters"));            /* r14: a client sees its own numbers only */
+    assert_null(json_object_get(o, "listeners"));
+    json_decref(o);
+    o = status(&w, admin, "summary");
     assert_true(json_is_integer(json_object_get(json_object_get(o, "counters"), "tasks_accepted")));
     assert_int_equal(json_integer_value(json_object_get(json_object_get(json_object_get(o, "listeners"), "admins"), "connections")),
                      1);
@@ -507,6 +511,41 @@ static void orders_of_administrators(void **state)
     finish(&w);
 }
 
+/* An order that would be done to the whole broker is not done when it is given for something else. */
+static void r24_orders_are_refused_by_field_and_value(void **state)
+{
+    static const struct { const char *verb, *argument, *field, *value; } wrong[] = {
+        { "drain", "worker0", "argument", "worker0" }, { "stop", "worker0", "argument", "worker0" },
+        { "reload", "clients", "argument", "clients" }, { "fly", "", "verb", "fly" }, { "revoke", "", "argument", "needs" },
+        { "revoke", "nobody", "argument", "nobody" }, { "status", "weather", "argument", "weather" },
+    };
+    struct world w;
+    struct wire_msg m;
+    struct err e = { 0, "" };
+    char said[600];
+    (void)state;
+
+    prepare(&w);
+    serve(&w);
+    struct net_link *admin = session(&w, 2);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        order(&w, admin, wrong[i].verb, wrong[i].argument, WIRE_ERROR, &m);
+        assert_int_equal(m.u.error.code, BFORK_EINVAL);
+        snprintf(said, sizeof(said), "%.*s: %.*s", (int)m.u.error.field.n, m.u.error.field.p, (int)m.u.error.text.n,
+                 m.u.error.text.p);
+        assert_ptr_equal(strstr(said, wrong[i].field), said);
+        assert_non_null(strstr(said, wrong[i].value));
+    }
+    json_decref(status(&w, admin, "summary"));                  /* it goes on */
+    m = (struct wire_msg){ .type = WIRE_ADMIN, .u.admin = { .verb = WIRE_STR("fly") } };
+    assert_int_equal(net_link_send(admin, &m), 0);              /* nobody knows what that would answer */
+    receive(&w, admin, WIRE_ERROR, &m);
+    down(&w, admin, &e);
+    net_link_close(&admin);
+    stop(&w);
+    finish(&w);
+}
+
 static void clients_give_no_orders(void **state)
 {
     struct world w;
@@ -537,7 +576,7 @@ static void garbage_ends_its_session_and_nothing_else(void **state)
 
     prepare(&w);
     serve(&w);
-    struct net_link *bad = session(&w, 1), *good = session(&w, 0);
+    struct net_link *bad = session(&w, 1), *good = session(&w, 2);
     zmq_msg_t raw;
     zmq_msg_init_size(&raw, 100);
     memset(zmq_msg_data(&raw), 0xdf, 100);
@@ -548,6 +587,56 @@ static void garbage_ends_its_session_and_nothing_else(void **state)
     json_t *o = status(&w, good, "summary");
     assert_int_equal(json_integer_value(json_object_get(json_object_get(o, "counters"), "bad_messages")), 1);
     json_decref(o);
+    /* the session is ended, not only cut: the same instance does not find it again */
+    net_link_close(&bad);
+    bad = connect_to(&w, 1, &w.keys[1]);
+    hello(&w, bad, 1, &m);
+    assert_false(m.u.welcome.resumed);
+    net_link_close(&bad);
+    /* a status that there is not is an error of that question */
+    m = (struct wire_msg){ .type = WIRE_STATUS_GET, .request = 41, .u.status_get.what = WIRE_STR("weather") };
+    assert_int_equal(net_link_send(good, &m), 0);
+    receive(&w, good, WIRE_ERROR, &m);
+    assert_int_equal(m.request, 41);
+    assert_int_equal(m.u.error.code, BFORK_EINVAL);
+    json_decref(status(&w, good, "jobs"));
+    stop(&w);
+    finish(&w);
+}
+
+static bool send_bytes(struct net_link *l, size_t n)
+{
+    zmq_msg_t raw;
+
+    assert_int_equal(zmq_msg_init_size(&raw, n), 0);
+    memset(zmq_msg_data(&raw), 0, n);
+    return zmq_msg_send(&raw, l->data.socket, ZMQ_DONTWAIT) == (int)n;
+}
+
+/* One byte too many is told; what the transport itself does not take ends without a word, and nobody else notices. */
+static void a_frame_over_the_limit_gets_its_error_before_the_cut(void **state)
+{
+    struct world w;
+    struct err e = { 0, "" };
+    struct wire_msg m;
+    (void)state;
+
+    prepare(&w);
+    serve(&w);
+    struct net_link *good = session(&w, 2);
+    for (int i = 0; i < 2; i++) {
+        struct net_link *bad = session(&w, 0);
+        assert_true(send_bytes(bad, i ? NET_FRAME_ROOM : WIRE_FRAME_MAX + 1));
+        receive(&w, bad, WIRE_ERROR, &m);
+        assert_int_equal(m.u.error.code, BFORK_EPROTOCOL);
+        assert_true(m.u.error.text.n > 40 && memmem(m.u.error.text.p, m.u.error.text.n, "the limit is 1314816", 20));
+        down(&w, bad, &e);
+        net_link_close(&bad);
+    }
+    struct net_link *worse = session(&w, 0);
+    assert_true(send_bytes(worse, NET_FRAME_ROOM + NET_OVERHEAD));
+    down(&w, worse, &e);
+    json_decref(status(&w, good, "summary"));
     stop(&w);
     finish(&w);
 }
@@ -578,7 +667,7 @@ static void a_stopped_broker_goes_on_where_it_was(void **state)
 
     prepare(&w);
     serve(&w);
-    struct net_link *worker = session(&w, 1), *client = session(&w, 0);
+    struct net_link *worker = session(&w, 1), *client = session(&w, 2);
     json_decref(status_with_worker(&w, client));
     assert_int_equal(kill(w.d.pid, SIGSTOP), 0);
     assert_int_equal(waitpid(w.d.pid, &st, WUNTRACED), w.d.pid);
@@ -606,8 +695,10 @@ int main(int argc, char **argv)
         cmocka_unit_test(status_has_the_names_people_use),
         cmocka_unit_test(a_reload_cuts_who_is_gone_and_keeps_the_old_when_broken),
         cmocka_unit_test(orders_of_administrators),
+        cmocka_unit_test(r24_orders_are_refused_by_field_and_value),
         cmocka_unit_test(clients_give_no_orders),
         cmocka_unit_test(garbage_ends_its_session_and_nothing_else),
+        cmocka_unit_test(a_frame_over_the_limit_gets_its_error_before_the_cut),
         cmocka_unit_test(who_says_no_hello_is_told_to),
         cmocka_unit_test(a_stopped_broker_goes_on_where_it_was),
     };

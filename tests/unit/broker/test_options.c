@@ -11,6 +11,7 @@
 #include "auth.h"
 #include "bfork.h"
 #include "options.h"
+#include "wire/times.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,9 +77,25 @@ static void nonsense_is_refused(void **state)
     assert_non_null(strstr(e.text, "word"));
     assert_true(read_options(&e, "--dir=/d", "--lease=1s", "--heartbeat=1s", NULL) < 0);
     assert_non_null(strstr(e.text, "lease"));
+    assert_true(read_options(&e, "--dir=/d", "--lease=10s", "--hold=12999ms", NULL) < 0);
+    assert_non_null(strstr(e.text, "13000ms"));
+    assert_int_equal(read_options(&e, "--dir=/d", "--lease=10s", "--hold=13s", NULL), 0);
     assert_true(read_options(&e, "--dir=/d", "--endpoint=tcp://nowhere", NULL, NULL) < 0);
     assert_true(read_options(&e, "--dir=/d", "--config=/none/such", NULL, NULL) < 0);
     assert_non_null(strstr(e.text, "/none/such"));
+}
+
+static void r18_defaults_of_the_times_are_those_of_the_table(void **state)
+{
+    struct err e = { 0, "" };
+    (void)state;
+
+    assert_int_equal(read_options(&e, "--dir=/d", NULL, NULL, NULL), 0);
+    assert_int_equal(options.heartbeat_ms, TIME_HEARTBEAT_MS);
+    assert_int_equal(options.lease_ms, TIME_LEASE_MS);
+    assert_int_equal(options.hold_ms, TIME_HOLD_MS);
+    assert_int_equal(options.detach_ms, TIME_DETACH_MS);
+    assert_int_equal(options.hello_ms, TIME_HELLO_MS);
 }
 
 static void tickets_depend_on_secret_and_bytes(void **state)
@@ -108,6 +125,7 @@ int main(void)
         cmocka_unit_test(ports_follow_from_the_clients),
         cmocka_unit_test(the_folder_comes_from_the_environment),
         cmocka_unit_test(nonsense_is_refused),
+        cmocka_unit_test(r18_defaults_of_the_times_are_those_of_the_table),
         cmocka_unit_test(tickets_depend_on_secret_and_bytes),
     };
 

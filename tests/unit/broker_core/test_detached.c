@@ -57,21 +57,50 @@ static void without_a_drain_outcomes_wait_for_their_client(void **state)
     world_free(w);
 }
 
+/* Pools that a client has not opened again after a cut are gone when it has had the time; those with an opened job stay. */
+static void r07_pools_that_are_not_opened_again_end(void **state)
+{
+    struct world *w = world_new(NULL);
+    const uint8_t *key = world_peer(w, "c1")->key;
+    uint64_t one, three;
+
+    (void)state;
+    client_start(w, "c1", 1, NULL);
+    client_tasks(w, "c1", 1, 0, 1, 100);
+    one = broker_held(w->b, key);
+    client_pool(w, "c1", 2, 1);
+    client_pool(w, "c1", 3, 1);
+    three = broker_held(w->b, key);
+    world_lost(w, "c1");
+    client_hello(w, "c1");
+    client_job(w, "c1", 1, 1, NULL);
+    client_pool(w, "c1", 2, 1);
+    world_after(w, 59000);
+    assert_int_equal(broker_held(w->b, key), three);
+    world_after(w, 2000);
+    assert_int_equal(broker_held(w->b, key), one + (three - one) / 2);
+    client_pool(w, "c1", 2, 2);             /* it is the same */
+    assert_int_equal(broker_held(w->b, key), one + (three - one) / 2);
+    assert_int_equal(waits(w).queued, 1);
+    world_free(w);
+}
+
 struct rows { size_t n; char state[16]; };
 
-static void on_row(void *ctx, const struct broker_job_row *r)
+static bool on_row(void *ctx, const struct broker_job_row *r)
 {
     struct rows *rows = ctx;
 
     rows->n++;
     snprintf(rows->state, sizeof(rows->state), "%s", r->state);
+    return true;
 }
 
 static struct rows jobs(struct world *w)
 {
     struct rows rows = { 0 };
 
-    broker_jobs(w->b, w->now, NULL, on_row, &rows);
+    broker_jobs(w->b, NULL, on_row, &rows);
     return rows;
 }
 
@@ -99,7 +128,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = { T(drain_waits_for_work_and_for_connected_clients),
                                         T(without_a_drain_outcomes_wait_for_their_client),
-                                        T(settled_jobs_are_not_listed_as_work) };
+                                        T(settled_jobs_are_not_listed_as_work), T(r07_pools_that_are_not_opened_again_end) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -49,9 +49,29 @@ static void first_map(void **state)
     world_free(w);
 }
 
+/* Closed: nothing new, but what was lost on the way may come once more. */
+static void a_closed_job_takes_what_comes_again(void **state)
+{
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    client_start(w, "c1", 1, NULL);
+    client_job(w, "c1", 2, 1, NULL);
+    for (uint32_t job = 1; job <= 2; job++) {
+        client_tasks(w, "c1", job, 0, 2, 10);
+        simple(w, "c1", WIRE_JOB_CLOSE, job);
+    }
+    world_forget(w);
+    client_replay(w, "c1", 1, 2, 3, 0);
+    EXPECT(w, "");
+    client_tasks(w, "c1", 2, 2, 3, 10);
+    assert_non_null(strstr(w->trace, "JOB_STATE j2 next 0 refused"));
+    world_free(w);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(first_map) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(first_map), cmocka_unit_test(a_closed_job_takes_what_comes_again) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -39,7 +39,11 @@ struct fake_client {
     uint64_t submitted, seq, next_known;
     uint64_t epoch;
     uint8_t outcome[TASKS_MAX];         /* received? */
+    uint8_t unwanted[TASKS_MAX];        /* cancelled? */
+    uint64_t told_in[TASKS_MAX];        /* seq of the outcome that was received */
+    uint64_t acked;                     /* the seq up to which it has acknowledged in this epoch */
     bool once;
+    int32_t retries;
     uint8_t ran[TASKS_MAX];             /* how many workers have begun it */
     bool assigned[TASKS_MAX];
     uint64_t oks[1024];
@@ -115,7 +119,7 @@ static void take_client(struct fake *f, struct fake_client *c, const struct wire
 {
     if (m->type == WIRE_WELCOME && m->u.welcome.epoch != c->epoch) {
         c->epoch = m->u.welcome.epoch;
-        c->seq = 0;
+        c->seq = c->acked = 0;
     }
     if (m->type == WIRE_JOB_STATE)
         c->next_known = m->u.job_state.next;
@@ -136,9 +140,11 @@ static void take_client(struct fake *f, struct fake_client *c, const struct wire
         c->seq = it->id;
         for (uint64_t t = it->first; t < it->first + it->count; t++) {
             assert_true(t < c->submitted);
-            if (c->outcome[t])
+            /* a cancel of what was settled and acknowledged long ago is answered all the same */
+            if (c->outcome[t] && !(c->unwanted[t] && c->told_in[t] <= c->acked))
                 f->duplicates++;
             c->outcome[t] = 1;
+            c->told_in[t] = it->id;
         }
     }
 }
@@ -147,6 +153,8 @@ static void hook(struct world *w, struct world_peer *p, const struct wire_msg *m
 {
     struct fake *f = w->ctx;
 
+    if (m->type == WIRE_JOB_STATE && m->u.job_state.code)
+        fail_msg("a job of %s was refused: %.*s", p->name, (int)m->u.job_state.text.n, m->u.job_state.text.p);
     if (m->type == WIRE_ERROR)
         fail_msg("%s got ERROR: %.*s", p->name, (int)m->u.error.text.n, m->u.error.text.p);
     if (p->role == WIRE_WORKER ? worker_named(f, p->name)->deaf : client_named(f, p->name)->deaf)
@@ -162,14 +170,14 @@ static void hook(struct world *w, struct world_peer *p, const struct wire_msg *m
 static void client_up(struct fake *f, struct fake_client *c)
 {
     uint64_t epoch = c->epoch;
-    struct wire_job_spec spec = { .kind = WIRE_JOB_MAP, .retries = c->once ? -1 : (int)roll(f, 3) };
+    struct wire_job_spec spec = { .kind = WIRE_JOB_MAP, .retries = c->once ? -1 : c->retries };
 
     world_peer(f->w, c->name)->epoch = c->epoch;
     client_hello(f->w, c->name);
     c->up = true;
     c->n_oks = 0;
     client_pool(f->w, c->name, 1, roll(f, 3) ? (int)roll(f, 4) + 1 : -1);
-    world_peer(f->w, c->name)->acked = c->seq;
+    world_peer(f->w, c->name)->acked = c->acked = c->seq;
     client_job(f->w, c->name, 1, 1, &spec);
     for (uint64_t t = c->next_known; t < c->submitted;) {
         uint64_t n = 1;
@@ -207,13 +215,17 @@ static void client_step(struct fake *f, struct fake_client *c)
         c->submitted += n;
         client_tasks(f->w, c->name, 1, c->submitted - n, n, roll(f, 3) ? 100 : roll(f, 3) * 3000);
     } else if (what < 14) {
+        c->acked = c->seq;
         client_ack(f->w, c->name, 1, c->seq);
     } else if (what < 18 && c->n_oks) {
         struct wire_item it = { .id = c->oks[--c->n_oks], .job = 1 };
         struct wire_msg m = { .type = WIRE_ASSIGNED_OK, .items = &it, .n_items = 1 };
         world_send(f->w, c->name, &m);
     } else if (what == 18 && c->submitted) {
-        client_cancel(f->w, c->name, 1, roll(f, (uint32_t)c->submitted), 1 + roll(f, 20));
+        uint32_t first = roll(f, (uint32_t)c->submitted), count = 1 + roll(f, 20);
+        count = first + count > c->submitted ? (uint32_t)c->submitted - first : count;
+        memset(c->unwanted + first, 1, count);
+        client_cancel(f->w, c->name, 1, first, count);
     } else if (what == 19 && !roll(f, 3)) {
         c->deaf = true;
     }
@@ -378,6 +390,7 @@ static void settle(struct fake *f)
                 struct wire_msg m = { .type = WIRE_ASSIGNED_OK, .items = &it, .n_items = 1 };
                 world_send(f->w, c->name, &m);
             }
+            c->acked = c->seq;
             client_ack(f->w, c->name, 1, c->seq);
             for (uint64_t t = 0; t < c->submitted; t++)
                 open = open || !c->outcome[t];
@@ -420,6 +433,7 @@ static void run(uint64_t seed)
     for (size_t i = 0; i < CLIENTS; i++) {
         snprintf(f->clients[i].name, sizeof(f->clients[i].name), "c%zu", i + 1);
         f->clients[i].once = i == 2;
+        f->clients[i].retries = (int32_t)roll(f, 3);
     }
     for (int step = 0; step < STEPS; step++) {
         uint32_t what = roll(f, 100);

@@ -3,6 +3,7 @@
  * is run again, nobody answers for what he was not given.
  */
 #include "world.h"
+#include "wire/times.h"
 
 #include <string.h>
 
@@ -51,14 +52,92 @@ static void adopted(void **state)
     EXPECT(w, "[ 100] > c1 OUTCOMES s1 j1 0+4\n");
     world_after(w, 2500);
     simple(w, "w1", WIRE_PING, 1);
+    world_after(w, 4000);
+    simple(w, "w1", WIRE_PING, 1);
     world_forget(w);
-    world_after(w, 1000);
+    world_after(w, 2000);
     EXPECT(w, "");     /* hold_ms after the start the others are queued, but the only slot is busy with what was adopted */
     assert_int_equal(counters(w).queued, 20);
     simple(w, "w1", WIRE_BYE, 0);
     worker_hello(w, "w2", 1);
-    EXPECT(w, "[3600] > w1 CUT\n"
-              "[3600] > w2 CHUNKS #1000 j1 4+6 tries 1,0\n");     /* the arguments of the adopted ones came with the replay */
+    EXPECT(w, "[8600] > w1 CUT\n"
+              "[8600] > c1 TRIES j1 4+6 tries 1,0\n"
+              "[8600] > w2 CHUNKS #1000 j1 4+6 tries 1,0\n");     /* the arguments of the adopted ones came with the replay */
+    world_free(w);
+}
+
+static int refusals, states;
+
+static void on_state(struct world *w, struct world_peer *p, const struct wire_msg *m)
+{
+    (void)w;
+    (void)p;
+    states += m->type == WIRE_JOB_STATE;
+    refusals += m->type == WIRE_JOB_STATE && m->u.job_state.code;
+}
+
+/* The client cannot know yet that they count as well. */
+static void r15_tasks_beside_those_that_a_worker_has_brought_end_no_job(void **state)
+{
+    struct world *w = restarted();
+
+    (void)state;
+    w->config.quota_tasks = 30;
+    world_restart(w, 3 * EPOCH);
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);
+    client_again(w, &tens);
+    client_job(w, "c1", 2, 1, &tens);
+    w->hook = on_state;
+    refusals = states = 0;
+    client_tasks(w, "c1", 2, 0, 25, 100);
+    assert_int_equal(counters(w).queued + states, 0);
+    worker_done(w, "w1", 1, 0, 10, 100000);
+    assert_int_equal(states, 1);
+    client_job(w, "c1", 2, 1, &tens);
+    client_tasks(w, "c1", 2, 0, 25, 100);
+    assert_int_equal(counters(w).queued + counters(w).running, 25);
+    assert_int_equal(refusals, 0);
+    world_free(w);
+}
+
+/* It was welcomed by the new broker and cut before it could say what it holds: that is still of the one before. */
+static void r18_adopted_after_a_cut_behind_welcome(void **state)
+{
+    struct world *w = restarted();
+
+    (void)state;
+    worker_hello_only(w, "w1", 1, NULL);
+    assert_true(world_peer(w, "w1")->epoch == 2 * EPOCH);
+    world_lost(w, "w1");
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);
+    assert_int_equal(counters(w).adopted, 1);
+    world_lost(w, "w1");
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);
+    assert_int_equal(counters(w).adopted, 1);
+    assert_int_equal(counters(w).running, 10);
+    EXPECT(w, "");
+    world_free(w);
+}
+
+/* The processes of a client that has been away too long are to end: what a worker brings then is not adopted. */
+static void r26_nothing_is_adopted_for_a_client_that_is_away(void **state)
+{
+    struct world *w = restarted();
+
+    (void)state;
+    client_again(w, &tens);
+    client_replay(w, "c1", 1, 0, 30, 0);
+    world_lost(w, "c1");
+    world_after(w, TIME_CLOSED_MS + 1);
+    world_forget(w);
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);
+    assert_int_equal(counters(w).adopted, 0);
+    EXPECT(w, "[5101] > w1 ATTEMPTS_CLOSE #1 why 4\n");
+    assert_int_equal(counters(w).queued, 30);
     world_free(w);
 }
 
@@ -132,6 +211,32 @@ static void reported_after_the_replay(void **state)
     world_free(w);
 }
 
+/* All slots that the pool wants it has with another worker by then: it would wait here for ever. */
+static void r15_what_a_worker_has_brought_does_not_wait_without_a_slot(void **state)
+{
+    struct world *w = restarted();
+
+    (void)state;
+    worker_hello(w, "w2", 2);
+    client_again(w, &tens);
+    client_replay(w, "c1", 1, 0, 10, 0);
+    world_after(w, 100);
+    w->seen[0].count = 2;
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);
+    assert_int_equal(counters(w).running, 2);
+    EXPECT(w, "[ 200] > w1 RECALL #1 j2 0+2 why 3\n");
+    client_cancel(w, "c1", 1, 1, 1);
+    worker_returns(w, "w1", 1, 1, 1);                   /* for the cancel: what is left is asked for again */
+    EXPECT(w, "[ 200] > w1 RECALL #1 j2 1+1 why 1\n"
+              "[ 200] > w1 RECALL #1 j2 0+1 why 3\n"
+              "[ 200] > c1 OUTCOMES s1 j1 1+1 cancelled\n");
+    worker_returns(w, "w1", 1, 0, 1);
+    EXPECT(w, "[ 200] > w1 ATTEMPTS_CLOSE #1 why 5\n"
+              "[ 200] > w2 CHUNKS #1000 j2 0+1\n");
+    world_free(w);
+}
+
 static void reported_too_late(void **state)
 {
     struct world *w = restarted();
@@ -140,16 +245,110 @@ static void reported_too_late(void **state)
     worker_hello(w, "w2", 1);
     client_again(w, &tens);
     client_replay(w, "c1", 1, 0, 30, 0);
-    for (int i = 0; i < 4; i++) {
+    for (int i = 0; i < 9; i++) {
         world_after(w, 1000);
         simple(w, "w2", WIRE_PING, 1);
     }
     world_forget(w);
     worker_hello_only(w, "w1", 1, NULL);
     worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);
-    EXPECT(w, "[4100] > w1 ATTEMPTS_CLOSE #1 why 4\n"
-              "[4100] > w1 CHUNKS #1001 j2 10+10\n");     /* handed out again already */
+    EXPECT(w, "[9100] > w1 ATTEMPTS_CLOSE #1 why 4\n"
+              "[9100] > w1 CHUNKS #1001 j2 10+10\n");     /* handed out again already */
     assert_int_equal(counters(w).adopted, 0);
+    world_free(w);
+}
+
+/* The broker did not run for three seconds of its hold: workers could not report meanwhile, so the hold is as much longer, for what
+ * was replayed before and for what is replayed behind it. */
+static void a_stall_of_the_broker_lengthens_the_hold(void **state)
+{
+    struct world *w = restarted();
+    uint64_t from;
+
+    (void)state;
+    client_again(w, &tens);
+    client_replay(w, "c1", 1, 0, 10, 0);
+    world_after(w, TIME_HOLD_MS - 1000);
+    from = w->now;
+    w->now += 3000 * CLOCK_MS;
+    broker_stalled(w->b, from, w->now);
+    worker_hello(w, "w2", 1);
+    client_replay(w, "c1", 1, 10, 20, 0);
+    world_after(w, 998);
+    assert_int_equal(counters(w).running, 0);
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);
+    assert_int_equal(counters(w).adopted, 1);
+    assert_int_equal(counters(w).running, 10);
+    world_after(w, 3);
+    assert_int_equal(counters(w).running, 20);      /* w2 has the next ten */
+    world_free(w);
+}
+
+/* Told before it goes out again; the limit of three lost workers holds over a restart of the broker. */
+static void r05_counts_are_told_before_the_rerun_and_hold_over_a_restart(void **state)
+{
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    worker_hello(w, "w1", 1);
+    client_start(w, "c1", 1, &tens);
+    client_tasks(w, "c1", 1, 0, 10, 100);
+    worker_hello(w, "w2", 1);
+    simple(w, "w1", WIRE_BYE, 0);
+    EXPECT(w, "[   0] > w1 CHUNKS #1 j2 0+10\n"
+              "[   0] > w1 CUT\n"
+              "[   0] > c1 TRIES j1 0+10 tries 1,0\n"
+              "[   0] > w2 CHUNKS #2 j2 0+10 tries 1,0\n");
+    world_lost(w, "c1");
+    client_hello(w, "c1");
+    client_pool(w, "c1", 1, 1);
+    world_forget(w);
+    client_job(w, "c1", 1, 1, &tens);           /* it may not have got that: once more */
+    EXPECT(w, "[   0] > c1 TRIES j1 0+10 tries 1,0\n");
+    simple(w, "w2", WIRE_BYE, 0);
+    world_forget(w);
+    worker_hello(w, "w3", 1);
+    EXPECT(w, "[   0] > c1 TRIES j1 0+10 tries 2,0\n"
+              "[   0] > w3 CHUNKS #3 j2 0+10 tries 2,0\n");
+    world_restart(w, EPOCH * 2);
+    world_peer(w, "c1")->acked = 0;
+    client_start(w, "c1", 1, &tens);
+    client_returns(w, "c1", 1, 0, 10, 2);
+    world_after(w, TIME_HOLD_MS + 1);           /* w3 has died with the broker */
+    worker_hello(w, "w4", 1);
+    world_forget(w);
+    simple(w, "w4", WIRE_BYE, 0);
+    EXPECT(w, "[8001] > w4 CUT\n"
+              "[8001] > c1 OUTCOMES s1 j1 0+10 lost\n");   /* the third */
+    world_free(w);
+}
+
+/* The worker knows of a try that the client was not told of. */
+static void r05_what_a_worker_reports_counts_as_well(void **state)
+{
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    worker_hello(w, "w1", 1);
+    client_start(w, "c1", 1, &tens);
+    client_tasks(w, "c1", 1, 0, 10, 100);
+    worker_hello(w, "w2", 1);
+    simple(w, "w1", WIRE_BYE, 0);
+    assert_int_equal(w->n_seen, 2);
+    w->seen[1].tries = 1;
+    world_restart(w, EPOCH * 2);
+    worker_hello_only(w, "w2", 1, NULL);
+    worker_holding(w, "w2", (uint64_t[]){ 2 }, 1);
+    world_peer(w, "c1")->acked = 0;
+    client_start(w, "c1", 1, &tens);
+    client_returns(w, "c1", 1, 0, 10, 0);
+    worker_hello(w, "w3", 1);
+    world_forget(w);
+    simple(w, "w2", WIRE_BYE, 0);
+    EXPECT(w, "[   0] > w2 CUT\n"
+              "[   0] > c1 TRIES j1 0+10 tries 2,0\n"
+              "[   0] > w3 CHUNKS #1000 j1 0+10 tries 2,0\n");
     world_free(w);
 }
 
@@ -222,12 +421,14 @@ static void maybe_started(void **state)
     client_replay(w, "c1", 1, 0, 10, WIRE_MAYBE_STARTED);
     client_replay(w, "c1", 1, 10, 5, 0);
     EXPECT(w, "");
-    world_after(w, 2900);
+    world_after(w, 4000);
+    simple(w, "w1", WIRE_PING, 1);
+    world_after(w, 3900);
     simple(w, "w1", WIRE_PING, 1);
     world_forget(w);
     world_after(w, 200);
-    EXPECT(w, "[3100] > c1 ASSIGNED #1000 j1 10+5\n"
-              "[3100] > c1 OUTCOMES s1 j1 0+10 unknown\n"); /* nobody reported the first ten: unknown, never again; the others were
+    EXPECT(w, "[8100] > c1 ASSIGNED #1000 j1 10+5\n"
+              "[8100] > c1 OUTCOMES s1 j1 0+10 unknown\n"); /* nobody reported the first ten: unknown, never again; the others were
                                                                not begun */
     world_free(w);
 }
@@ -236,11 +437,22 @@ static void maybe_started(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        T(adopted), T(adopted_behind_what_is_settled), T(reported_for_nothing), T(adopted_without_its_tail),
-        T(reported_after_the_replay), T(reported_too_late), T(forged), T(finished_before_the_client_is_back),
-        T(client_never_back), T(maybe_started)
-    };
+    const struct CMUnitTest tests[] = { T(adopted), T(r15_tasks_beside_those_that_a_worker_has_brought_end_no_job),
+                                        T(r18_adopted_after_a_cut_behind_welcome),
+                                        T(r26_nothing_is_adopted_for_a_client_that_is_away),
+                                        T(adopted_behind_what_is_settled),
+                                        T(reported_for_nothing),
+                                        T(r05_counts_are_told_before_the_rerun_and_hold_over_a_restart),
+                                        T(r05_what_a_worker_reports_counts_as_well),
+                                        T(a_stall_of_the_broker_lengthens_the_hold),
+                                        T(adopted_without_its_tail),
+                                        T(reported_after_the_replay),
+                                        T(r15_what_a_worker_has_brought_does_not_wait_without_a_slot),
+        T(reported_too_late),
+                                        T(forged),
+                                        T(finished_before_the_client_is_back),
+                                        T(client_never_back),
+                                        T(maybe_started) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

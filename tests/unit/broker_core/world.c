@@ -109,6 +109,9 @@ static void say_items(struct world *w, const struct wire_msg *m)
             if (m->type == WIRE_RECALL)
                 say(w, " why %u", it->why);
             break;
+        case WIRE_TRIES:
+            say(w, " j%u %llu+%u tries %u,%u", it->job, (unsigned long long)it->first, it->count, it->tries, it->crashes);
+            break;
         case WIRE_OUTCOMES:
             say(w, " s%llu j%u %llu+%u", (unsigned long long)it->id, it->job, (unsigned long long)it->first, it->count);
             if (it->kind == WIRE_OUTCOME && wire_outcome_decode(it->body.data, it->body.size, &o, NULL) == 0)
@@ -151,21 +154,31 @@ static void remember(struct world *w, const struct wire_msg *m)
 
 static void say_message(struct world *w, const struct world_peer *p, const struct wire_msg *m)
 {
-    bool shown = w->strict || (m->type != WIRE_GRANT && m->type != WIRE_JOB_SPEC && m->type != WIRE_POOL_STATE &&
-                               m->type != WIRE_WELCOME && m->type != WIRE_JOB_STATE && m->type != WIRE_JOB_FORGET);
+    bool shown = w->strict || (m->type == WIRE_JOB_STATE && m->u.job_state.code) ||
+                 (m->type == WIRE_POOL_STATE && m->u.pool_state.ended) ||
+                 (m->type != WIRE_GRANT && m->type != WIRE_JOB_SPEC && m->type != WIRE_POOL_STATE && m->type != WIRE_WELCOME &&
+                  m->type != WIRE_JOB_STATE && m->type != WIRE_JOB_FORGET);
 
     if (!shown)
         return;
     say(w, "[%4llu] > %s %s", (unsigned long long)(w->now / CLOCK_MS), p->name, wire_type_name(m->type));
+    if (m->request)
+        say(w, " request %u", m->request);
     switch (m->type) {
     case WIRE_GRANT: say(w, " p%u slots %u%s", m->u.grant.pool, m->u.grant.slots, m->u.grant.spec.n ? " spec" : ""); break;
     case WIRE_JOB_SPEC: say(w, " j%u p%u", m->u.job_spec.job, m->u.job_spec.pool); break;
     case WIRE_JOB_FORGET: say(w, " j%u", m->u.job_ref.job); break;
     case WIRE_WELCOME: say(w, "%s", m->u.welcome.resumed ? " resumed" : ""); break;
-    case WIRE_JOB_STATE: say(w, " j%u next %llu", m->u.job_state.job, (unsigned long long)m->u.job_state.next); break;
+    case WIRE_JOB_STATE:
+        say(w, " j%u next %llu", m->u.job_state.job, (unsigned long long)m->u.job_state.next);
+        if (m->u.job_state.code)
+            say(w, " refused %d %.*s", m->u.job_state.code, (int)m->u.job_state.field.n, m->u.job_state.field.p);
+        break;
     case WIRE_POOL_STATE:
         say(w, " p%u slots %u", m->u.pool_state.pool, m->u.pool_state.slots);
-        if (m->u.pool_state.code)
+        if (m->u.pool_state.ended)
+            say(w, " refused %d %.*s", m->u.pool_state.code, (int)m->u.pool_state.field.n, m->u.pool_state.field.p);
+        else if (m->u.pool_state.code)
             say(w, " %s", bfork_status_name_of(m->u.pool_state.code));
         break;
     case WIRE_ERROR: say(w, " %d", m->u.error.code); break;
@@ -198,7 +211,7 @@ static void perform(struct world *w, const struct broker_effect *e)
 
     if (e->type == BROKER_LOG) {
         if (w->strict)
-            say(w, "[%4llu] log: %s\n", (unsigned long long)(w->now / CLOCK_MS), e->text);
+            say(w, "[%4llu] %s: %s\n", (unsigned long long)(w->now / CLOCK_MS), e->whose ? "limited log" : "log", e->text);
         return;
     }
     if (!p)
@@ -303,6 +316,17 @@ void world_lost(struct world *w, const char *name)
 
 /* ---- clients ----------------------------------------------------------------------------------------------------------------- */
 
+uint64_t world_steps(struct world *w, const char *name, struct wire_msg *m)
+{
+    struct world_peer *p = world_peer(w, name);
+    uint64_t before = broker_steps(w->b);
+
+    broker_recv(w->b, w->now, p->id, p->role, p->key, m);
+    broker_flush(w->b, w->now);
+    broker_effects_done(w->b);
+    return broker_steps(w->b) - before;
+}
+
 static void connect_again(struct world *w, struct world_peer *p)
 {
     p->id = w->next_peer++;
@@ -327,7 +351,8 @@ void client_hello(struct world *w, const char *name)
                                      .epoch = p->epoch,
                                      .window_bytes = 1 << 20,
                                      .host = WIRE_STR("here"),
-                                     .pid = 7 };
+                                     .pid = 7,
+                                     .features = w->features };
     world_send(w, name, &m);
 }
 
@@ -363,6 +388,22 @@ void client_job(struct world *w, const char *name, uint32_t job, uint32_t pool, 
     world_send(w, name, &m);
     buf_unref(&bytes);
     buf_unref(&f);
+}
+
+void client_returns(struct world *w, const char *name, uint32_t job, uint64_t first, uint32_t count, uint16_t tries)
+{
+    uint8_t *body = calloc(count, 100);
+    struct wire_item it = { .job = job,
+                            .first = first,
+                            .count = count,
+                            .size = 100,
+                            .flags = WIRE_FIXED | WIRE_REPLAY,
+                            .tries = tries,
+                            .body = slice_borrow(body, (size_t)count * 100) };
+    struct wire_msg m = { .type = WIRE_TASKS, .items = &it, .n_items = 1 };
+
+    world_send(w, name, &m);
+    free(body);
 }
 
 static void tasks(struct world *w, const char *name, uint32_t job, uint64_t first, uint32_t count, uint32_t size, uint32_t flags)
@@ -431,8 +472,9 @@ void worker_hello_only(struct world *w, const char *name, uint32_t slots, const 
                                      .slots = slots,
                                      .window_bytes = 8 << 20,
                                      .arch = WIRE_STR("x"),
-                                     .host = WIRE_STR("there"),
-                                     .pid = 8 };
+                                     .host = WIRE_STR(w->host ? w->host : "there"),
+                                     .pid = 8,
+                                     .features = w->features };
     if (replaces) {
         struct world_peer *before = world_peer(w, replaces);
         memcpy(p->key, before->key, WIRE_KEY);
@@ -463,6 +505,7 @@ void worker_holding(struct world *w, const char *name, const uint64_t *attempts,
         it->first = s->first;
         it->count = s->count;
         it->end = s->end;
+        it->tries = s->tries;
         memcpy(it->ticket, s->ticket, WIRE_TICKET);
         it->job_id[0] = 1;      /* job 1 of c1 */
         it->job_id[1] = '1';

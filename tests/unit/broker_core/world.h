@@ -21,7 +21,7 @@
 #define EPOCH (1ull << 32)      /* handles of the broker start at 1 */
 #define PEERS 16
 
-struct attempt_seen { uint64_t id, first, end; uint32_t job, count, size; uint8_t ticket[WIRE_TICKET]; };
+struct attempt_seen { uint64_t id, first, end; uint32_t job, count, size; uint16_t tries; uint8_t ticket[WIRE_TICKET]; };
 
 struct world {
     struct broker *b;
@@ -30,7 +30,9 @@ struct world {
     char trace[65536];
     size_t n;
     bool quiet;                 /* no trace */
-    bool strict;                /* GRANT, JOB_SPEC, POOL_STATE and logs are in the trace too */
+    const char *host;           /* of workers that say HELLO from now on; NULL: "there" */
+    uint64_t features;          /* what peers understand that say HELLO from now on */
+    bool strict;                /* GRANT, JOB_SPEC, POOL_STATE and logs are in the trace too; "limited": the peer can repeat it */
     broker_peer next_peer;
     struct world_peer {
         char name[16];
@@ -55,6 +57,8 @@ struct world_peer *world_peer(struct world *w, const char *name);
 
 void world_send(struct world *w, const char *name, struct wire_msg *m);    /* then flush, effects, check */
 void world_step(struct world *w);
+/* One frame and the turn behind it, without the checks of world_send, which walk over everything. Steps of both. */
+uint64_t world_steps(struct world *w, const char *name, struct wire_msg *m);
 void world_after(struct world *w, uint64_t ms);             /* time passes, with ticks when they are due */
 void world_lost(struct world *w, const char *name);
 
@@ -63,6 +67,7 @@ void client_pool(struct world *w, const char *name, uint32_t pool, int32_t proce
 void client_job(struct world *w, const char *name, uint32_t job, uint32_t pool, const struct wire_job_spec *spec);
 void client_tasks(struct world *w, const char *name, uint32_t job, uint64_t first, uint32_t count, uint32_t size);
 void client_replay(struct world *w, const char *name, uint32_t job, uint64_t first, uint32_t count, uint32_t flags);
+void client_returns(struct world *w, const char *name, uint32_t job, uint64_t first, uint32_t count, uint16_t tries); /* a replay */
 void client_cancel(struct world *w, const char *name, uint32_t job, uint64_t first, uint32_t count);
 void client_ack(struct world *w, const char *name, uint32_t job, uint64_t seq);
 void client_start(struct world *w, const char *name, int32_t processes,

@@ -46,13 +46,14 @@ static void a_task_that_crashed(void **state)
     char echo[] = "e", *argv[] = { echo, NULL };
     const bfork_error e = { .kind = BFORK_CRASHED, .signal = 11, .attempt = 2, .pid = 991, .message = "it \"crashed\"", .host = "b",
                             .output = "", .function = "", .where = "", .backtrace = "" };
-    struct record r = { .number = 1, .argv = argv, .tries = 2, .signal = 11, .error = &e };
+    struct record r = { .number = 1, .argv = argv, .tries = 2, .signal = 11, .error = &e,
+                        .out = bfork_bytes_of("last words", 10) };
 
     (void)state;
     char *text = line(&r);
     assert_string_equal(text, "{\"task\":1,\"command\":[\"e\"],\"exit\":null,\"signal\":11,\"tries\":2,\"error\":{\"kind\":"
                         "\"crashed\",\"message\":\"it \\\"crashed\\\"\",\"code\":0,\"signal\":11,\"attempt\":2,"
-                        "\"pid\":991,\"host\":\"b\",\"output\":\"\"}}\n");
+                        "\"pid\":991,\"host\":\"b\",\"output\":\"\"},\"stdout\":\"last words\",\"stderr\":\"\"}\n");
     free(text);
 }
 

@@ -48,10 +48,10 @@ static void workers(void **state)
     (void)state;
     check("workers", "{\"workers\":[{\"name\":\"w1\",\"host\":\"b\",\"state\":\"up\",\"slots\":8,\"busy\":2,\"held\":4,"
           "\"done\":12345,"
-          "\"up_s\":61,\"resources\":\"cpus=8\",\"new\":[1]},{\"name\":\"w\\u001b2\",\"slots\":\"x\"}]}",
-          "WORKER  HOST  STATE  SLOTS  BUSY  HELD    DONE    UP  RESOURCES\n"
-          "w1      b     up         8     2     4  12,345  61 s  cpus=8\n"
-          "w?2     -     -          x     -     -       -     -  -\n");
+          "\"up_s\":61,\"resources\":\"cpus=8\",\"key\":\"exposed\",\"new\":[1]},{\"name\":\"w\\u001b2\",\"slots\":\"x\"}]}",
+          "WORKER  HOST  STATE  SLOTS  BUSY  HELD    DONE    UP  RESOURCES  KEY\n"
+          "w1      b     up         8     2     4  12,345  61 s  cpus=8     exposed\n"
+          "w?2     -     -          x     -     -       -     -  -          -\n");
     char *none = view("workers", "{\"workers\":[]}", 0);
     assert_non_null(strstr(none, "bfork-worker"));
     free(none);
@@ -80,10 +80,36 @@ static void other_bytes_are_refused(void **state)
     free(rows_of_nonsense);
 }
 
+static void r14_json_is_shown_in_ascii(void **state)
+{
+    char *text = NULL;
+    size_t size;
+    FILE *to = open_memstream(&text, &size);
+    struct err e = { 0 };
+    (void)state;
+
+    assert_int_equal(view_json("{\"name\":\"a\\u001bb\xc2\x9b" "c\xe2\x80\xae" "d\"}", to, &e), 0);
+    assert_int_equal(view_json("{", to, &e), BFORK_EPROTOCOL);
+    fclose(to);
+    assert_string_equal(text, "{\"name\":\"a\\u001Bb\\u009Bc\\u202Ed\"}\n");
+    free(text);
+}
+
+static void r14_rows_do_not_steer_the_terminal(void **state)
+{
+    (void)state;
+    check("jobs", "{\"jobs\":[{\"name\":\"a\\u009b2J\\u202eb\",\"client\":\"\\u001b]0;c\\u0007\"}]}",
+          "JOB        CLIENT  HOST  STATE  QUEUED  RUNNING  DONE  FAILED  AGE\n"
+          "a??2J???b  ?]0;c?  -     -           -        -     -       -    -\n");
+    check("summary", "{\"endpoint\":\"tcp://\\u202ea\\u001b\"}",
+          "broker   tcp://???a?   0 workers, 0 slots (0 busy)   queued 0   running 0   done 0   failed 0\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_summary), cmocka_unit_test(workers), cmocka_unit_test(jobs), cmocka_unit_test(other_bytes_are_refused),
+        cmocka_unit_test(r14_json_is_shown_in_ascii), cmocka_unit_test(r14_rows_do_not_steer_the_terminal),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,32 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0
- * test_words.c - did-you-mean, and quoting that a real shell reads back.
+ * test_words.c - quoting that a real shell reads back.
  */
 #include "test.h"
 
 #include "../../../cli/core/words.h"
-
-static void distances(void **state)
-{
-    (void)state;
-    assert_int_equal(words_distance("map", "map"), 0);
-    assert_int_equal(words_distance("map", "mpa"), 1);
-    assert_int_equal(words_distance("", "map"), 3);
-    assert_int_equal(words_distance("workers", "worker"), 1);
-    assert_int_equal(words_distance("kitten", "sitting"), 3);
-}
-
-static void nearest_word(void **state)
-{
-    static const char *const list[] = { "map", "run", "status", "workers", "keygen" };
-
-    (void)state;
-    assert_string_equal(words_nearest("mpa", list, 5), "map");
-    assert_string_equal(words_nearest("stauts", list, 5), "status");
-    assert_string_equal(words_nearest("worker", list, 5), "workers");
-    assert_string_equal(words_nearest("key", list, 5), "keygen");
-    assert_null(words_nearest("frobnicate", list, 5));
-    assert_null(words_nearest("", list, 5));
-}
 
 static void a_shell_reads_back_what_was_quoted(void **state)
 {
@@ -50,7 +27,7 @@ static void a_shell_reads_back_what_was_quoted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(distances), cmocka_unit_test(nearest_word), cmocka_unit_test(a_shell_reads_back_what_was_quoted),
+        cmocka_unit_test(a_shell_reads_back_what_was_quoted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,8 +22,36 @@ static struct exec_proc *proc;
 static struct { int status; bfork_bytes out, err; } result;
 static struct wire_item item;
 
-/* Runs argv and leaves status and outputs in result. */
-static void run(const char *const *argv)
+/* What streamed commands have written, as it came. */
+static struct { uint64_t bytes[3], sum[3]; char text[3][4096]; bool outside; } told;
+
+static uint64_t checksum(uint64_t sum, const uint8_t *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        sum = (sum ^ p[i]) * 0x100000001b3u;
+    return sum;
+}
+
+static void on_print(struct owner *o, const struct exec_print *k)
+{
+    size_t room = sizeof(told.text[0]) - 1, n = k->size;
+    (void)o;
+    told.outside |= !k->in_task || k->ahead != 0;
+    if (told.bytes[k->stream] + n <= room)
+        memcpy(told.text[k->stream] + told.bytes[k->stream], k->bytes, n);
+    told.sum[k->stream] = checksum(told.sum[k->stream], k->bytes, n);
+    told.bytes[k->stream] += n;
+}
+
+static void listen(void)
+{
+    memset(&told, 0, sizeof(told));
+    owner.on_print = on_print;
+}
+
+static uint32_t job = 1;
+
+static void push(const char *const *argv)
 {
     bfork_arg args[8];
     uint8_t packed[1024];
@@ -34,8 +63,22 @@ static void run(const char *const *argv)
     size_t size = value_size(args, n, &e);
     assert_in_range(size, 1, sizeof(packed));
     value_pack(args, n, packed);
-    owner_push(proc, 1, packed, (uint32_t)size, 1, 1);
+    owner_push(proc, job, packed, (uint32_t)size, 1, 1);
+}
+
+/* Runs argv and leaves what came in item. */
+static void start(const char *const *argv)
+{
+    push(argv);
     assert_true(owner_pull(&owner, proc, &item));
+}
+
+/* … and leaves status and outputs in result. */
+static void run(const char *const *argv)
+{
+    struct err e = { 0 };
+
+    start(argv);
     assert_int_equal(item.kind, WIRE_OK);
     assert_int_equal(value_unpack(item.body.data, item.body.size, (const bfork_ref[]){ bfork_ref_int(&result.status),
                      bfork_ref_bytes(&result.out), bfork_ref_bytes(&result.err) }, 3, NULL, NULL, &e), 0);
@@ -86,13 +129,86 @@ static void stdin_is_empty(void **state)
     assert_int_equal(result.out.size, 0);
 }
 
-static void much_output_is_cut_and_marked(void **state)
+static void r01_output_that_does_not_fit_is_no_result(void **state)
+{
+    struct wire_outcome o;
+    (void)state;
+
+    RUN("head", "-c", "1000000", "/dev/zero");
+    assert_int_equal(result.status, 0);
+    assert_int_equal(result.out.size, 1000000);
+    start((const char *const[]){ "head", "-c", "3000000", "/dev/zero", NULL });
+    assert_int_equal(item.kind, WIRE_OUTCOME);
+    owner_outcome(&item, &o);
+    assert_int_equal(o.kind, BFORK_FAILED);
+    assert_int_equal(o.code, BFORK_ETOOBIG);
+    assert_non_null(memmem(o.message.p, o.message.n, "head wrote more than", 20));
+    RUN("true");                                /* and the next one is well */
+    assert_int_equal(result.status, 0);
+}
+
+/* Streamed: all of it, whatever it is, before the result, which has the status alone. */
+static void r01_streamed_output_comes_whole_before_the_result(void **state)
+{
+    uint64_t sum = 0, bytes = 0;
+    (void)state;
+
+    job = 2;
+    listen();
+    RUN("sh", "-c", "seq 1 500000; echo of the same >&2; exit 5");
+    assert_int_equal(result.status, 5);
+    assert_int_equal(result.out.size + result.err.size, 0);
+    for (int i = 1; i <= 500000; i++) {
+        char line[16];
+        size_t n = (size_t)sprintf(line, "%d\n", i);
+        sum = checksum(sum, (const uint8_t *)line, n);
+        bytes += n;
+    }
+    assert_int_equal(told.bytes[1], bytes);
+    assert_true(told.sum[1] == sum);
+    assert_string_equal(told.text[2], "of the same\n");
+    assert_false(told.outside);
+    listen();
+    RUN("head", "-c", "67108864", "/dev/zero");
+    assert_int_equal(told.bytes[1], 67108864);
+    job = 1;
+}
+
+/* Each has its own, whatever the one before has left behind in a session of its own. */
+static void r01_streamed_commands_do_not_share_output(void **state)
 {
     (void)state;
-    RUN("sh", "-c", "head -c 3000000 /dev/zero");
-    assert_int_equal(result.status, 0);
-    assert_in_range(result.out.size, 900000, WIRE_TASK_MAX);
-    assert_non_null(memmem(result.out.data, result.out.size, "output was cut", 14));
+    job = 2;
+    for (int i = 0; i < 20; i++) {
+        listen();
+        RUN("sh", "-c", "trap 'exit 0' USR1; setsid sh -c \"kill -USR1 $$; while :; do echo late; done\" & while :; do wait; done");
+        assert_int_equal(result.status, 0);
+        listen();
+        RUN("sh", "-c", "printf mine; printf 'mine, too' >&2");
+        assert_string_equal(told.text[1], "mine");
+        assert_string_equal(told.text[2], "mine, too");
+        assert_false(told.outside);
+    }
+    listen();
+    RUN("no-such-command-here");
+    assert_int_equal(result.status, 127);
+    assert_string_equal(told.text[2], "no-such-command-here: command not found\n");
+    job = 1;
+}
+
+/* Who is killed at its limit has written what it has written. */
+static void r24_what_an_overtime_command_wrote_is_told(void **state)
+{
+    (void)state;
+    int died = owner.died;
+    job = 2;
+    listen();
+    exec_proc_limit(proc, 300);
+    push((const char *const[]){ "sh", "-c", "echo the last words; printf 'and half a line'; echo more >&2; sleep 1000", NULL });
+    owner_until(&owner, &owner.died, died + 1);
+    assert_int_equal(owner.death.kind, BFORK_OVERTIME);
+    assert_string_equal(told.text[1], "the last words\nand half a line");
+    assert_string_equal(told.text[2], "more\n");
 }
 
 static void what_it_leaves_behind_is_killed_and_not_waited_for(void **state)
@@ -123,7 +239,8 @@ static int setup(void **state)
     (void)state;
     owner_open(&owner, &(struct pool){ .program = NULL });
     proc = owner_proc(&owner);
-    owner_job_command(proc, 1);
+    owner_job_command(proc, 1, false);
+    owner_job_command(proc, 2, true);
     return 0;
 }
 
@@ -139,8 +256,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(status_and_outputs_come_back), cmocka_unit_test(what_cannot_start_has_the_shells_status),
         cmocka_unit_test(a_signal_is_128_and_its_number), cmocka_unit_test(stdin_is_empty),
-        cmocka_unit_test(much_output_is_cut_and_marked), cmocka_unit_test(what_it_leaves_behind_is_killed_and_not_waited_for),
-        cmocka_unit_test(arguments_must_be_strings),
+        cmocka_unit_test(r01_output_that_does_not_fit_is_no_result),
+        cmocka_unit_test(what_it_leaves_behind_is_killed_and_not_waited_for),
+        cmocka_unit_test(arguments_must_be_strings), cmocka_unit_test(r01_streamed_output_comes_whole_before_the_result),
+        cmocka_unit_test(r01_streamed_commands_do_not_share_output), cmocka_unit_test(r24_what_an_overtime_command_wrote_is_told),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }

@@ -255,6 +255,7 @@ static void a_crash_names_function_and_line(void **state)
     struct owner o;
     (void)state;
     expect_death(task_crash, 0, BFORK_CRASHED, SIGSEGV, 0, "crashed: SIGSEGV in step_on_null", &o);
+    assert_null(strstr(o.message, "overflow"));
     assert_has(o.message, "at tasks.c:");
     assert_has(o.backtrace, "task_crash");
 }
@@ -266,11 +267,12 @@ static void abort_is_reported_in_the_callers_code(void **state)
     expect_death(task_abort, 0, BFORK_CRASHED, SIGABRT, 0, "SIGABRT in task_abort", &o);
 }
 
-static void a_stack_overflow_is_reported(void **state)
+static void r24_a_stack_overflow_says_so(void **state)
 {
     struct owner o;
     (void)state;
     expect_death(task_overflow, 0, BFORK_CRASHED, SIGSEGV, 0, "SIGSEGV in dig", &o);
+    assert_has(o.message, ": stack overflow");
 }
 
 static void exit_in_a_task_is_told(void **state)
@@ -347,6 +349,30 @@ static void a_task_over_its_limit_is_killed_in_time(void **state)
     owner_close(&o);
 }
 
+/* Behind a task without a limit, in the same ring: each has the limit that held when it was pushed. */
+static void tasks_in_a_row_have_limits_of_their_own(void **state)
+{
+    struct owner o;
+    struct exec_proc *p;
+    struct wire_item item;
+    uint8_t args[16];
+    uint32_t n = pack_int(args, 600);
+    (void)state;
+
+    owner_open(&o, &plain);
+    p = owner_proc(&o);
+    owner_job(p, 1, FN(task_sleep_ms), 0, 0);
+    owner_job(p, 2, FN(task_loop), 0, 0);
+    owner_push(p, 1, args, n, 1, 1);
+    exec_proc_limit(p, 200);
+    owner_push(p, 2, "\x90", 1, 1, 1);
+    assert_true(owner_pull(&o, p, &item));
+    assert_int_equal(item.kind, WIRE_OK);
+    assert_false(owner_pull(&o, p, &item));
+    assert_int_equal(o.death.kind, BFORK_OVERTIME);
+    owner_close(&o);
+}
+
 static void short_tasks_do_not_add_up_to_the_limit(void **state)
 {
     struct owner o;
@@ -367,6 +393,96 @@ static void short_tasks_do_not_add_up_to_the_limit(void **state)
     owner_close(&o);
 }
 
+#define SAYING 1000u
+
+static struct said { uint64_t bytes[3]; bool wrong; } said[SAYING];
+
+/* Every piece is of the task it says that it is: each line begins with its number. */
+static void note_said(struct owner *o, const struct exec_print *k)
+{
+    uint32_t seq = o->done + k->ahead;
+    char number[16];
+    int n = snprintf(number, sizeof(number), "%u ", seq);
+
+    if (!k->in_task || seq >= SAYING) {
+        said[0].wrong = true;
+        return;
+    }
+    said[seq].wrong |= said[seq].bytes[k->stream] == 0 && (k->size < (size_t)n || memcmp(k->bytes, number, (size_t)n) != 0);
+    said[seq].bytes[k->stream] += k->size;
+}
+
+static size_t says(uint32_t seq, int stream)
+{
+    char text[64];
+
+    if (stream == 2)
+        return seq % 5 == 4 ? (size_t)snprintf(text, sizeof(text), "%u says\n", seq) : 0;
+    return seq % 5 == 0   ? (size_t)snprintf(text, sizeof(text), "%u says\n", seq)
+           : seq % 5 == 1 ? (size_t)snprintf(text, sizeof(text), "%u says\n%u says no more", seq, seq)
+           : seq % 5 == 3 ? (size_t)snprintf(text, sizeof(text), "%u ", seq) + SAYS_LONG + 1
+                          : 0;
+}
+
+static void says_all(uint32_t claim)
+{
+    struct owner o;
+    struct wire_item item;
+    struct exec_proc *p;
+
+    memset(said, 0, sizeof(said));
+    owner_open(&o, &plain);
+    p = owner_proc(&o);
+    o.on_print = note_said;
+    owner_job(p, 1, FN(task_says), 0, 0);
+    owner_push(p, 1, "\x90", 1, SAYING, claim);
+    while (o.done < SAYING && owner_pull(&o, p, &item)) {
+        assert_int_equal(item.kind, WIRE_OK);
+        for (uint32_t i = o.done; i < o.done + item.count; i++)         /* all of it, before the result */
+            for (int stream = 1; stream <= 2; stream++) {
+                assert_int_equal(said[i].bytes[stream], says(i, stream));
+                assert_false(said[i].wrong);
+            }
+        o.done += item.count;
+    }
+    assert_int_equal(o.done, SAYING);
+    owner_close(&o);
+}
+
+static void r21_output_is_whole_and_of_its_task(void **state)
+{
+    (void)state;
+    says_all(1);
+    says_all(64);
+}
+
+static void r21_a_task_waits_while_there_is_no_room(void **state)
+{
+    struct owner o;
+    struct wire_item item;
+    struct exec_proc *p;
+    uint8_t args[8];
+    uint32_t n = pack_int(args, 8);
+    (void)state;
+
+    owner_open(&o, &plain);
+    p = owner_proc(&o);
+    o.no_room = true;
+    owner_job(p, 1, FN(task_flood), 0, 0);
+    owner_push(p, 1, args, n, 1, 1);
+    for (uint64_t until = clock_now() + 300 * CLOCK_MS; clock_now() < until;) {
+        exec_step(o.x, clock_now());
+        assert_false(exec_pull(p, &item));
+    }
+    assert_int_equal(o.out_bytes, 0);
+    o.no_room = false;
+    exec_step(o.x, clock_now());
+    assert_true(owner_pull(&o, p, &item));
+    assert_int_equal(o.out_bytes, 8u << 20);
+    assert_int_equal(o.cuts, 0);
+    owner_close(&o);
+}
+
 static void output_is_passed_on_and_cut(void **state)
 {
     struct owner o;
@@ -376,8 +492,6 @@ static void output_is_passed_on_and_cut(void **state)
 
     owner_open(&o, &plain);
     assert_true(run_one(&o, task_print, 0, &item));
-    while (o.out_bytes < 10 || o.err_bytes < 10)
-        exec_step(o.x, clock_now());
     assert_string_equal(o.out, "to stdout\n");
     assert_string_equal(o.err, "to stderr\n");
     owner_close(&o);
@@ -386,7 +500,32 @@ static void output_is_passed_on_and_cut(void **state)
     assert_true(run_one(&o, task_flood, SANITIZED ? 50 : 1024, &item));
     assert_int_equal(item.kind, WIRE_OK);
     assert_int_equal(o.cuts, 1);
-    assert_in_range(o.out_bytes, 1u << 20, (1u << 20) + 65536);
+    assert_int_equal(o.out_bytes, 1u << 20);
+    assert_int_equal(o.print.limit, 1u << 20);
+    owner_close(&o);
+}
+
+/* The limit of one task's output is not the next one's. */
+static void r21_a_cut_task_silences_no_other(void **state)
+{
+    struct owner o;
+    struct exec_proc *p;
+    struct wire_item item;
+    uint8_t args[8];
+    uint32_t n = pack_int(args, 2), done = 0;
+    (void)state;
+
+    owner_open(&o, &(struct pool){ .program = self, .output_limit = 1u << 20 });
+    p = owner_proc(&o);
+    owner_job(p, 1, FN(task_flood), 0, 0);
+    owner_job(p, 2, FN(task_print), 0, 0);
+    owner_push(p, 1, args, n, 1, 1);
+    owner_push(p, 2, "\x90", 1, 1, 1);
+    while (done < 2 && owner_pull(&o, p, &item))
+        done += item.count;
+    assert_int_equal(done, 2);
+    assert_int_equal(o.cuts, 1);
+    assert_int_equal(o.out_bytes, (1u << 20) + strlen("to stdout\n"));
     owner_close(&o);
 }
 
@@ -721,7 +860,7 @@ static void secrets_stay_with_the_owner(void **state)
     setenv("SECRET_OF_TEST", "xyzzy", 1);
     owner_open(&o, &(struct pool){ .program = NULL, .hide_secrets = true });
     p = owner_proc(&o);
-    owner_job_command(p, 1);
+    owner_job_command(p, 1, false);
     owner_push(p, 1, "\x93\xa2sh\xa2-c\xbe""echo =$SECRET_OF_TEST=$HOME===", 2 + 3 + 3 + 30, 1, 1);
     assert_true(owner_pull(&o, p, &item));
     assert_int_equal(item.kind, WIRE_OK);
@@ -742,10 +881,13 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_raised_error_has_code_and_text), cmocka_unit_test(a_bare_return_names_the_function),
         cmocka_unit_test(a_result_over_the_limit_says_so), cmocka_unit_test(wrong_arguments_are_a_mismatch),
         cmocka_unit_test(a_crash_names_function_and_line), cmocka_unit_test(abort_is_reported_in_the_callers_code),
-        cmocka_unit_test(a_stack_overflow_is_reported), cmocka_unit_test(exit_in_a_task_is_told),
+        cmocka_unit_test(r24_a_stack_overflow_says_so), cmocka_unit_test(exit_in_a_task_is_told),
         cmocka_unit_test(a_foreign_sigkill_says_what_it_may_be), cmocka_unit_test(writing_over_the_ring_ends_only_the_process),
         cmocka_unit_test(results_before_a_crash_are_kept), cmocka_unit_test(a_task_over_its_limit_is_killed_in_time),
+        cmocka_unit_test(tasks_in_a_row_have_limits_of_their_own),
         cmocka_unit_test(short_tasks_do_not_add_up_to_the_limit), cmocka_unit_test(output_is_passed_on_and_cut),
+        cmocka_unit_test(r21_output_is_whole_and_of_its_task), cmocka_unit_test(r21_a_task_waits_while_there_is_no_room),
+        cmocka_unit_test(r21_a_cut_task_silences_no_other),
         cmocka_unit_test(nothing_a_task_started_outlives_it), cmocka_unit_test(a_child_that_comes_back_from_the_function_ends),
         cmocka_unit_test(a_task_that_closes_everything_keeps_its_result), cmocka_unit_test(tasks_not_begun_can_be_taken_back),
         cmocka_unit_test(stop_ends_in_order), cmocka_unit_test(preload_and_initializer_are_seen_by_tasks),

@@ -11,6 +11,7 @@
 #include "exec/elf.h"
 #include "exec/object.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -23,6 +24,28 @@ int visible(int x);
 __attribute__((visibility("default"))) int visible(int x) { return plain(x) + 1; }
 
 #define P(f) ((object_pointer *)(f))
+
+/* The example of the protocol's page, and the page has it. */
+static void the_layout_is_computed_as_the_page_says(void **state)
+{
+    static const struct object_segment s[] = { { 1, 5, 0, 0, 0x1000, 0x1000, 0x1000 }, { 2, 6, 0x2df0, 0x3df0, 0x1f0, 0x1f0, 8 } };
+    static char page[400000];
+    FILE *f = fopen(PROTOCOL_DOCUMENT, "re");
+    uint8_t layout[WIRE_DIGEST];
+    char text[2 * WIRE_DIGEST + 1];
+    (void)state;
+
+    object_layout(s, 2, layout);
+    for (unsigned i = 0; i < WIRE_DIGEST; i++)
+        snprintf(text + 2 * i, 3, "%02x", layout[i]);
+    assert_string_equal(text, "3aa4a3044ab7c9179eaa8f15617151f99b65b83f9ce98d40f32d30281c85d72b");
+    assert_non_null(f);
+    page[fread(page, 1, sizeof(page) - 1, f)] = 0;
+    fclose(f);
+    assert_non_null(strstr(page, text));
+    object_layout(s, 0, layout);
+    assert_memory_equal(layout, "\x25\x23\x22\x84\xe4\x9c\xf2\xcb", 8);
+}
 
 static void a_function_of_the_program_comes_back(void **state)
 {
@@ -178,6 +201,7 @@ static void damaged_files_do_no_harm(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_layout_is_computed_as_the_page_says),
         cmocka_unit_test(a_function_of_the_program_comes_back), cmocka_unit_test(a_function_of_a_shared_object_comes_back),
         cmocka_unit_test(pointers_that_cannot_travel_are_refused), cmocka_unit_test(another_build_is_refused),
         cmocka_unit_test(symbols_are_found_or_named), cmocka_unit_test(the_program_is_found),

@@ -32,6 +32,7 @@ static void proc_ready(void *ctx, void *user)
 {
     (void)user;
     ((struct owner *)ctx)->procs_ready++;
+    ((struct owner *)ctx)->settled++;
 }
 
 static void proc_died(void *ctx, void *user, const struct exec_death *d)
@@ -41,6 +42,7 @@ static void proc_died(void *ctx, void *user, const struct exec_death *d)
     if (o->dying && exec_pull(o->dying, &o->harvested) && o->harvested.body.size <= sizeof(o->harvest))
         memcpy(o->harvest, o->harvested.body.data, o->harvested.body.size);
     o->died++;
+    o->settled += d->pid <= 0;
     o->death = *d;
     snprintf(o->message, sizeof(o->message), "%s", d->message);
     snprintf(o->function, sizeof(o->function), "%s", d->function);
@@ -56,16 +58,25 @@ static void keep(char *to, size_t room, uint64_t before, const void *bytes, size
         memcpy(to + before, bytes, n);
 }
 
-static void output(void *ctx, void *user, int stream, const void *bytes, size_t size, bool cut)
+static void output(void *ctx, void *user, const struct exec_print *k)
 {
     struct owner *o = ctx;
     (void)user;
-    keep(stream == 1 ? o->out : o->err, sizeof(o->out) - 1, stream == 1 ? o->out_bytes : o->err_bytes, bytes, size);
-    *(stream == 1 ? &o->out_bytes : &o->err_bytes) += size;
-    o->cuts += cut;
+    keep(k->stream == 1 ? o->out : o->err, sizeof(o->out) - 1, k->stream == 1 ? o->out_bytes : o->err_bytes, k->bytes, k->size);
+    *(k->stream == 1 ? &o->out_bytes : &o->err_bytes) += k->size;
+    o->cuts += k->cut;
+    o->print = *k;
+    if (o->on_print)
+        o->on_print(o, k);
 }
 
-static const struct exec_callbacks callbacks = { template_ready, template_failed, proc_ready, proc_died, output };
+static bool room(void *ctx, void *user)
+{
+    (void)user;
+    return !((struct owner *)ctx)->no_room;
+}
+
+static const struct exec_callbacks callbacks = { template_ready, template_failed, proc_ready, proc_died, output, room };
 
 static void need(int rc, const struct err *e)
 {
@@ -90,9 +101,11 @@ static struct wire_bin bin_of(const struct buf *b) { return b ? wire_bin_of(b->d
 
 void owner_open(struct owner *o, const struct pool *pool)
 {
-    struct exec_config c = {
-        .callbacks = &callbacks, .ctx = o, .hide_secrets = pool->hide_secrets, .output_limit = pool->output_limit
-    };
+    struct exec_config c = { .callbacks = &callbacks,
+                             .ctx = o,
+                             .hide_secrets = pool->hide_secrets,
+                             .adopt = pool->adopt,
+                             .output_limit = pool->output_limit };
     struct exec_template_spec s = { .program_fd = -1, .program_path = pool->program, .start_limit_ms = pool->start_limit_ms };
     struct buf *docs[3] = { function_doc(pool->preload), function_doc(pool->initializer), function_doc(pool->finalizer) };
     struct err e = { 0 };
@@ -102,6 +115,7 @@ void owner_open(struct owner *o, const struct pool *pool)
     s.spec.initializer = bin_of(docs[1]);
     s.spec.finalizer = bin_of(docs[2]);
     s.spec.args = wire_bin_of(pool->args, pool->n_args);
+    s.spec.argv = wire_bin_of(pool->argv, pool->n_argv);
     if (pool->program)
         s.spec.program_name = WIRE_STR(pool->program);
     need(exec_new(&c, &o->x, &e), &e);
@@ -135,6 +149,8 @@ void owner_until(struct owner *o, const int *count, int at_least)
         turn(o, until);
 }
 
+void owner_turn(struct owner *o) { turn(o, clock_now() + 20 * CLOCK_SEC); }
+
 struct exec_proc *owner_proc(struct owner *o)
 {
     struct exec_proc *p;
@@ -147,7 +163,8 @@ struct exec_proc *owner_proc(struct owner *o)
     return p;
 }
 
-static void push_spec(struct exec_proc *p, uint32_t job, const struct wire_fn *fn, uint32_t in_size, uint32_t out_size)
+static void push_spec(struct exec_proc *p, uint32_t job, const struct wire_fn *fn, uint32_t in_size, uint32_t out_size,
+                      bool streamed)
 {
     struct buf *doc = wire_fn_encode(fn), *spec;
     struct wire_job_spec s = { .kind = in_size ? WIRE_JOB_MAP : WIRE_JOB_TASKS,
@@ -156,7 +173,8 @@ static void push_spec(struct exec_proc *p, uint32_t job, const struct wire_fn *f
                                .fn = bin_of(doc),
                                .name = WIRE_STR("test"),
                                .context = wire_bin_of("ctx", 3),
-                               .client_host = WIRE_STR("here") };
+                               .client_host = WIRE_STR("here"),
+                               .streamed = streamed };
 
     struct err e = { 0 };
     spec = wire_job_spec_encode(&s);
@@ -174,19 +192,19 @@ void owner_job(struct exec_proc *p, uint32_t job, void (*fn)(void), uint32_t in_
     struct err e = { 0 };
 
     need(object_function(fn, &f, &e), &e);
-    push_spec(p, job, &f.fn, in_size, out_size);
+    push_spec(p, job, &f.fn, in_size, out_size, false);
 }
 
 void owner_job_named(struct exec_proc *p, uint32_t job, const char *object, const char *symbol)
 {
     struct wire_fn fn = { .kind = WIRE_FN_SYMBOL, .object = WIRE_STR(object), .symbol = WIRE_STR(symbol) };
-    push_spec(p, job, &fn, 0, 0);
+    push_spec(p, job, &fn, 0, 0, false);
 }
 
-void owner_job_command(struct exec_proc *p, uint32_t job)
+void owner_job_command(struct exec_proc *p, uint32_t job, bool streamed)
 {
     struct wire_fn fn = { .kind = WIRE_FN_COMMAND };
-    push_spec(p, job, &fn, 0, 0);
+    push_spec(p, job, &fn, 0, 0, streamed);
 }
 
 void owner_push(struct exec_proc *p, uint32_t job, const void *body, uint32_t size, uint32_t n, uint32_t claim)
@@ -210,10 +228,12 @@ bool owner_pull(struct owner *o, struct exec_proc *p, struct wire_item *item)
     for (;;) {
         if (exec_pull(p, item))
             return true;
-        if (exec_arm(o->x, EXEC_NEXT))
-            continue;
+        bool there = exec_arm(o->x, EXEC_NEXT);
         o->dying = p;
-        turn(o, until);
+        if (there)
+            exec_step(o->x, clock_now());
+        else
+            turn(o, until);
         o->dying = NULL;
         if (o->died != died)
             return false;

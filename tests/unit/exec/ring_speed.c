@@ -59,6 +59,8 @@ static double round_trip(struct owner *o, struct exec_proc *p, int n)
             if (there)
                 break;
             there = exec_arm(o->x, EXEC_NEXT);
+            if (there)
+                exec_step(o->x, clock_now());
         }
     }
     return seconds(begin) / n * 1e6;
@@ -87,7 +89,9 @@ static double flow(struct owner *o, struct exec_proc *p, uint32_t job, const uin
             done += item.count;
             any = true;
         }
-        if (!any && done < n && !exec_arm(o->x, EXEC_LOW))
+        if (!any && done < n && exec_arm(o->x, EXEC_LOW))
+            exec_step(o->x, clock_now());
+        else if (!any && done < n)
             step(o);
     }
     return n / seconds(begin) / 1e6;
@@ -107,7 +111,7 @@ int main(int argc, char **argv)
     owner_job(p, 1, (void (*)(void))map_copy, 100, 100);
     owner_job(p, 2, (void (*)(void))map_square, 8, 8);
     owner_job(p, 3, (void (*)(void))task_nothing, 0, 0);
-    owner_job_command(p, 4);
+    owner_job_command(p, 4, false);
     printf("round trip, us: pipe %.2f, ring %.2f\n", pipe_round_trip(20000), round_trip(&o, p, 20000));
     printf("map, 100-byte elements:            %8.1f million/s\n", flow(&o, p, 1, body, 100, 20000000, 2600, 15600, 2600));
     printf("map, 8-byte elements:              %8.1f million/s\n", flow(&o, p, 2, body, 8, 100000000, 32000, 192000, 8000));

@@ -36,9 +36,8 @@ static void sleep_for_results(struct owner *o, enum exec_want want)
 {
     struct pollfd f = { exec_fd(o->x), POLLIN, 0 };
 
-    if (exec_arm(o->x, want))
-        return;
-    assert_int_equal(poll(&f, 1, 20000), 1);
+    if (!exec_arm(o->x, want))
+        assert_int_equal(poll(&f, 1, 20000), 1);
     exec_step(o->x, clock_now());
 }
 
@@ -172,6 +171,7 @@ static void hostile_is_killed(struct hostile *h)
 {
     struct wire_item item;
 
+    exec_step(h->o.x, clock_now());
     assert_false(exec_pull(h->p, &item));
     owner_until(&h->o, &h->o.died, 1);
     assert_int_equal(h->o.death.kind, BFORK_CRASHED);
@@ -186,6 +186,7 @@ static void made_up_results_end_the_process(void **state)
         { 48, 0, 11, WIRE_OK, 1, 4, 48 }, { 48, 0, 1, WIRE_OK, 1, 8, 48 }, { 48, 0, 1, WIRE_OK, 0, 4, 48 },
         { 48, 0, 1, 7, 1, 4, 48 }, { 47, 0, 1, WIRE_OK, 1, 4, 48 }, { 4096, 0, 1, WIRE_OK, 1, 4, 48 },
         { 48, 0, 1, WIRE_OUTCOME, 0, 0xffffffff, 48 }, { 48, 0, 0, WIRE_OK, 1, 4, 48 }, { 48, 0, 5, WIRE_OK, 1, 4, 48 },
+        { 96, 0, 11, WIRE_OK, 1, 4, 96 },       /* room for eleven, and ten were asked for */
     };
     (void)state;
 
@@ -214,6 +215,67 @@ static void a_made_up_word_ends_the_process(void **state)
     }
 }
 
+/* Who waits for room in the result ring is woken when there is some: looked at while it cannot move. */
+static void a_process_that_waits_for_result_room_is_woken(void **state)
+{
+    struct owner o;
+    struct exec_proc *p;
+    struct wire_item item;
+    uint8_t args[16];
+    uint32_t n = pack_int(args, 900000);
+    uint64_t until = clock_now() + 20 * CLOCK_SEC;
+    (void)state;
+
+    owner_open(&o, &(struct pool){ .program = self });
+    p = owner_proc(&o);
+    struct ring_control *c = p->ring.control;
+    owner_job(p, 1, FN(task_bytes), 0, 0);
+    owner_push(p, 1, args, n, 5, 1);        /* the third does not fit */
+    while (atomic_load(&c->sleeping) != RING_NO_ROOM)
+        assert_true(clock_now() < until);
+    kill(exec_proc_pid(p), SIGSTOP);
+    exec_step(o.x, clock_now());
+    assert_true(exec_pull(p, &item));
+    assert_int_equal(atomic_load(&c->sleeping), RING_AWAKE);
+    kill(exec_proc_pid(p), SIGCONT);
+    for (uint32_t done = item.count; done < 5; done += item.count)
+        assert_true(owner_pull(&o, p, &item));
+    owner_close(&o);
+}
+
+/* The process reads nothing: specifications end where the first unread one begins, and all that were taken are read later. */
+static void specifications_that_are_not_read_are_not_overwritten(void **state)
+{
+    struct owner o;
+    struct exec_proc *p;
+    struct wire_item item;
+    uint8_t args[16];
+    uint32_t n = pack_int(args, 6), jobs = 1;
+    uint8_t filler[4096];
+    struct wire_job_spec s = { .kind = WIRE_JOB_TASKS, .context = wire_bin_of(filler, sizeof(filler)) };
+    struct wire_fn none = { .kind = WIRE_FN_COMMAND };
+    struct buf *fn = wire_fn_encode(&none), *spec;
+    (void)state;
+
+    memset(filler, 'f', sizeof(filler));
+    s.fn = wire_bin_of(fn->data, fn->size);
+    spec = wire_job_spec_encode(&s);
+    owner_open(&o, &(struct pool){ .program = self });
+    p = owner_proc(&o);
+    kill(exec_proc_pid(p), SIGSTOP);
+    owner_job(p, 1, FN(task_square), 0, 0);
+    while (exec_push_job(p, jobs + 1, spec->data, spec->size) == 0)
+        assert_true(++jobs * sizeof(filler) <= RING_JOBS);
+    assert_true(jobs * sizeof(filler) > RING_JOBS / 2);
+    owner_push(p, 1, args, n, 1, 1);
+    kill(exec_proc_pid(p), SIGCONT);
+    assert_true(owner_pull(&o, p, &item));
+    assert_int_equal(owner_int(&item), 36);
+    buf_unref(&fn);
+    buf_unref(&spec);
+    owner_close(&o);
+}
+
 int main(int argc, char **argv)
 {
     bfork_init(&argc, &argv);
@@ -222,7 +284,8 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tasks_taken_back_and_pushed_again_come_once), cmocka_unit_test(items_of_any_length_come_back_whole),
         cmocka_unit_test(the_largest_task_fits_twice), cmocka_unit_test(made_up_results_end_the_process),
-        cmocka_unit_test(a_made_up_word_ends_the_process),
+        cmocka_unit_test(a_made_up_word_ends_the_process), cmocka_unit_test(a_process_that_waits_for_result_room_is_woken),
+        cmocka_unit_test(specifications_that_are_not_read_are_not_overwritten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

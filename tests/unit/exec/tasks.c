@@ -3,6 +3,8 @@
  */
 #include "tasks.h"
 
+#include "exec/ring.h"
+
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -115,6 +117,32 @@ int task_print(bfork_task *t)
     return 0;
 }
 
+/* By its index: a line, two lines of which one has no end, nothing, a long line, a line past stdio. */
+int task_says(bfork_task *t)
+{
+    static char block[SAYS_LONG];
+    unsigned n = (unsigned)bfork_task_self(t)->index;
+
+    switch (n % 5) {
+    case 0:
+        printf("%u says\n", n);
+        return 0;
+    case 1:
+        printf("%u says\n%u says no more", n, n);
+        return 0;
+    case 2:
+        return 0;
+    case 3:
+        memset(block, 'x', sizeof(block));
+        printf("%u ", n);
+        fwrite(block, 1, sizeof(block), stdout);
+        printf("\n");
+        return 0;
+    default:
+        return dprintf(2, "%u says\n", n) > 0 ? 0 : -1;
+    }
+}
+
 static int start_grandchild(void)
 {
     int fds[2], pid = 0;
@@ -150,6 +178,64 @@ int task_grandchild_crash(bfork_task *t)
     return task_crash(t);
 }
 
+int task_leaves_and_waits(bfork_task *t)
+{
+    int command = fork();
+
+    if (command == 0) {
+        execlp("sleep", "sleep", "1000", (char *)NULL);
+        _exit(127);
+    }
+    printf("%d %d\n", start_grandchild(), command);
+    fflush(stdout);
+    return task_loop(t);
+}
+
+static int parent_of(int pid)
+{
+    char path[64], text[512] = "", *at;
+
+    snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+    FILE *f = fopen(path, "r");
+    if (f && !fgets(text, sizeof(text), f))
+        text[0] = '\0';
+    if (f)
+        fclose(f);
+    at = strrchr(text, ')');
+    return at ? atoi(at + 4) : -1;
+}
+
+/* 1: its template, 2: the keeper, 3: keeper and template, 4: worker, keeper and template, from above, 5: the same from below. */
+int task_kills_its_ancestors(bfork_task *t)
+{
+    int how, up[3] = { getppid() };
+
+    if (bfork_args(t, &how))
+        return -1;
+    up[1] = parent_of(up[0]);
+    up[2] = parent_of(up[1]);
+    if (fork() == 0) {
+        setsid();
+        if (fork() > 0)
+            _exit(0);
+        setsid();
+        prctl(PR_SET_NAME, "grandchild");
+        if (how == 4)
+            kill(up[2], SIGKILL);
+        if (how != 1)
+            kill(up[1], SIGKILL);
+        if (how != 2)
+            kill(up[0], SIGKILL);
+        if (how == 5) {
+            kill(up[1], SIGKILL);
+            kill(up[2], SIGKILL);
+        }
+        for (;;)
+            pause();
+    }
+    return task_loop(t);
+}
+
 int task_fork_returns(bfork_task *t)
 {
     if (fork() == 0)
@@ -174,6 +260,19 @@ int task_too_big(bfork_task *t)
         return 1;
     memset(p, 0, size);
     return bfork_return(t, bfork_bytes_of(p, size));
+}
+
+int task_bytes(bfork_task *t)
+{
+    int size;
+
+    if (bfork_args(t, &size))
+        return -1;
+    char *p = bfork_task_alloc(t, (size_t)size);
+    if (!p)
+        return 1;
+    memset(p, 'b', (size_t)size);
+    return bfork_return(t, bfork_bytes_of(p, (size_t)size));
 }
 
 int task_pid(bfork_task *t) { return bfork_return(t, (int)getpid()); }
@@ -201,6 +300,88 @@ int task_scribble(bfork_task *t)
             break;
         }
     _exit(9);
+}
+
+static void overwrite(unsigned char *at, int size, int pattern)
+{
+    unsigned long long old = 0, word;
+
+    memcpy(&old, at, (size_t)size);
+    switch (pattern) {
+    case 0: word = 0; break;
+    case 1: word = ~0ull; break;
+    case 2: word = 0x5a5a5a5a5a5a5a5aull; break;
+    case 3: word = old + 1; break;
+    case 4: word = old - 1; break;
+    case 5: word = old + (1ull << 31); break;
+    case 6: word = old + (1ull << 32); break;
+    default: word = old - (1ull << 32); break;
+    }
+    memcpy(at, &word, (size_t)size);
+}
+
+int task_scribble_at(bfork_task *t)
+{
+    int number, offset, size, pattern;
+    char line[512];
+    unsigned long from, to;
+
+    if (bfork_args(t, &number, &offset, &size, &pattern))
+        return -1;
+    FILE *f = number == 3 ? fopen("/proc/self/maps", "r") : NULL;
+    while (f && fgets(line, sizeof(line), f))
+        if (strstr(line, "bfork-ring") && sscanf(line, "%lx-%lx", &from, &to) == 2) {
+            overwrite((unsigned char *)from + offset, size, pattern % 100);
+            break;
+        }
+    if (f)
+        fclose(f);
+    if (f && pattern >= 100)
+        return task_loop(t);
+    return bfork_return(t, number);
+}
+
+/* Does not end, and writes again and again what hides that it runs. */
+int task_forge(bfork_task *t)
+{
+    char line[512];
+    unsigned long from = 0, to;
+    int how;
+
+    if (bfork_args(t, &how))
+        return -1;
+    FILE *f = fopen("/proc/self/maps", "r");
+    while (f && fgets(line, sizeof(line), f))
+        if (strstr(line, "bfork-ring") && sscanf(line, "%lx-%lx", &from, &to) == 2)
+            break;
+    if (f)
+        fclose(f);
+    if (!from)
+        return -1;
+    struct ring_control *c = (struct ring_control *)from;       /* its beginning */
+    const uint64_t mine = atomic_load(&c->current);
+
+    for (uint64_t k = 0;; k++) {
+        if (how == FORGE_LAST) {        /* no task has so high a number */
+            atomic_store(&c->current, 1ull << 40 | (mine & ~1ull));
+            kill(getpid(), SIGKILL);
+        }
+        if (how == FORGE_NOT_RUNNING || how == FORGE_NO_ROOM || how == FORGE_IDLE)
+            atomic_store(&c->current, mine & ~1ull);
+        if (how == FORGE_NO_ROOM)
+            atomic_store(&c->sleeping, RING_NO_ROOM);
+        if (how == FORGE_IDLE)
+            atomic_store(&c->sleeping, RING_IDLE);
+        if (how == FORGE_BEFORE)
+            atomic_store(&c->current, mine - 2);
+        if (how == FORGE_BEHIND)
+            atomic_store(&c->current, (atomic_load(&c->word) & UINT32_MAX) << 1 | 1);
+        if (how == FORGE_MANY)
+            atomic_store(&c->current, (k + 100) << 1 | 1);
+        if (how == FORGE_ONCE && k == 0)
+            atomic_store(&c->current, mine & ~1ull);
+        usleep(1000);
+    }
 }
 
 int task_self(bfork_task *t)

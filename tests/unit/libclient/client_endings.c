@@ -159,6 +159,20 @@ static void too_long(void **state)
     bfork_future_free(&f);
 }
 
+/* The same function of the same pool, submitted one after the other: what one may take is not what the others may. */
+static void each_task_has_its_own_limit(void **state)
+{
+    bfork_future *f[6];
+    (void)state;
+    for (int i = 0; i < 6; i++)
+        f[i] = bfork_submit_with(pool, BFORK_OPTIONS(.run_limit_ms = i % 2 ? 100 : 0), sleeps_ms, 700);
+    for (int i = 0; i < 6; i++) {
+        int ms;
+        assert_int_equal(bfork_result(f[i], &ms), i % 2 ? BFORK_OVERTIME : 0);
+        bfork_future_free(&f[i]);
+    }
+}
+
 static void a_crash_is_not_tried_again(void **state)
 {
     const char *path = fresh("crashed_once");
@@ -232,6 +246,71 @@ static void cancelling_what_waits_and_what_runs(void **state)
     bfork_pool_free(&one);
 }
 
+/* What runs goes on and is well; what waits never runs; both are known when the call returns. */
+static void r02_cancelling_only_what_waits(void **state)
+{
+    bfork_pool *one = bfork_pool_new(NULL, 1, NULL);
+    const char *path = fresh("running");
+    int in[100] = { 0 };
+    int out[100];
+    (void)state;
+    bfork_future *running = bfork_submit(one, touches, path), *queued = bfork_submit(one, add_one, 1);
+    wait_for_file(path);
+    bfork_future *map = bfork_map_async(one, square, in, out, 100, NULL);
+    assert_int_equal(bfork_future_cancel(running, BFORK_IF_QUEUED), BFORK_ESTATE);
+    ok(bfork_future_cancel(queued, BFORK_IF_QUEUED));
+    assert_int_equal(bfork_result(queued), BFORK_CANCELLED);
+    ok(bfork_future_cancel(map, BFORK_IF_QUEUED));
+    assert_int_equal(bfork_future_wait(map, BFORK_FOREVER), 0);
+    assert_int_equal(bfork_future_error(map)->kind, BFORK_CANCELLED);
+    assert_int_equal(bfork_future_state(running), BFORK_PENDING);
+    ok(bfork_future_cancel(running, 0));        /* it never ends by itself */
+    assert_int_equal(bfork_result(running), BFORK_CANCELLED);
+    assert_int_equal(bfork_future_cancel(running, BFORK_IF_QUEUED), BFORK_ESTATE);
+    bfork_future_free(&running);
+    bfork_future_free(&queued);
+    bfork_future_free(&map);
+    bfork_pool_free(&one);
+}
+
+/* The same of all that a pool has, in one call: submits of two functions, a map. The pool stays open. */
+static void r02_cancelling_only_what_waits_in_a_pool(void **state)
+{
+    bfork_pool *one = bfork_pool_new(NULL, 1, NULL);
+    const char *path = fresh("running too");
+    bfork_future *queued[200];
+    int in[100] = { 0 };
+    int out[100], y;
+    (void)state;
+    assert_int_equal(bfork_pool_cancel(one, BFORK_IF_QUEUED), 0);
+    assert_int_equal(bfork_pool_cancel(NULL, 0), BFORK_EINVAL);
+    assert_int_equal(bfork_pool_cancel(one, 5), BFORK_ENOTSUP);
+    bfork_future *running = bfork_submit(one, touches, path);
+    wait_for_file(path);
+    for (int i = 0; i < 200; i++)
+        queued[i] = i % 2 ? bfork_submit(one, add_one, i) : bfork_submit(one, fails_with_7);
+    bfork_future *map = bfork_map_async(one, square, in, out, 100, NULL);
+    int n = bfork_pool_cancel(one, BFORK_IF_QUEUED);
+    assert_true(n >= 200 && n <= 300);
+    for (int i = 0; i < 200; i++) {
+        assert_int_equal(bfork_future_wait(queued[i], BFORK_FOREVER), 0);
+        assert_int_equal(bfork_future_error(queued[i])->kind, BFORK_CANCELLED);
+        bfork_future_free(&queued[i]);
+    }
+    assert_int_equal(bfork_future_wait(map, BFORK_FOREVER), 0);
+    assert_int_equal(bfork_future_error(map)->kind, BFORK_CANCELLED);
+    assert_int_equal(bfork_pool_cancel(one, BFORK_IF_QUEUED), 0);
+    assert_int_equal(bfork_future_state(running), BFORK_PENDING);
+    assert_int_equal(bfork_pool_cancel(one, 0), 1);     /* it never ends by itself */
+    assert_int_equal(bfork_result(running), BFORK_CANCELLED);
+    bfork_future *after = bfork_submit(one, add_one, 1);
+    ok(bfork_result(after, &y));
+    bfork_future_free(&running);
+    bfork_future_free(&after);
+    bfork_future_free(&map);
+    bfork_pool_free(&one);
+}
+
 static void names_of_all_statuses(void **state)
 {
     (void)state;
@@ -247,9 +326,11 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_number_that_is_not_zero), cmocka_unit_test(an_error_that_is_raised),
         cmocka_unit_test(a_status_is_passed_on), cmocka_unit_test(a_result_that_is_too_big), cmocka_unit_test(a_crash),
         cmocka_unit_test(an_abort), cmocka_unit_test(an_exit_even_with_0), cmocka_unit_test(too_long),
+        cmocka_unit_test(each_task_has_its_own_limit),
         cmocka_unit_test(a_crash_is_not_tried_again), cmocka_unit_test(a_failure_is_tried_again_as_often_as_asked),
         cmocka_unit_test(never_again_means_never), cmocka_unit_test(many_tasks_that_run_at_most_once),
-        cmocka_unit_test(cancelling_what_waits_and_what_runs), cmocka_unit_test(names_of_all_statuses),
+        cmocka_unit_test(cancelling_what_waits_and_what_runs), cmocka_unit_test(r02_cancelling_only_what_waits),
+        cmocka_unit_test(r02_cancelling_only_what_waits_in_a_pool), cmocka_unit_test(names_of_all_statuses),
     };
     return cmocka_run_group_tests(tests, open_pool, free_pool);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0
- * client_forks.c - fork() of a program that has sessions; a program that ends without freeing; interrupts by SIGINT.
+ * client_forks.c - fork() of a program that has sessions; a program that ends without freeing.
  */
 #include "tasks.h"
 
@@ -127,48 +127,11 @@ static void a_program_that_ends_leaves_no_process(void **state)
     ok(prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0));
 }
 
-static void *interrupts(void *arg)
-{
-    wait_for_file(arg);
-    kill(getpid(), SIGINT);
-    return NULL;
-}
-
-static int is_interrupted(const char *path)
-{
-    static char copy[4096];
-    pthread_t thread;
-    bfork_pool *p = bfork_pool_new(NULL, 1, NULL);
-    bfork_future *f = bfork_submit(p, touches, path);
-    snprintf(copy, sizeof(copy), "%s", path);
-    if (pthread_create(&thread, NULL, interrupts, copy) != 0)
-        return 1;
-    if (bfork_future_wait(f, BFORK_FOREVER) != BFORK_EINTR)
-        return 2;
-    pthread_join(thread, NULL);
-    if (bfork_future_wait(f, BFORK_FOREVER) != BFORK_EINTR)     /* and from now on */
-        return 3;
-    bfork_pool_free(&p);                        /* at once */
-    bfork_future_free(&f);
-    return children() == 0 ? 0 : 4;
-}
-
-static void sigint_ends_waiting(void **state)
-{
-    const char *path = fresh("interrupted");
-    (void)state;
-    pid_t pid = fork();
-    if (pid == 0)
-        _exit(is_interrupted(path));
-    expect_child(pid, 0);
-}
-
 int main(int argc, char **argv)
 {
     bfork_init(&argc, &argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_child_has_its_own_sessions), cmocka_unit_test(a_program_that_ends_leaves_no_process),
-        cmocka_unit_test(sigint_ends_waiting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -95,6 +95,18 @@ static void too_big_elements_and_wrong_calls(void **state)
     assert_int_equal(bfork_pool_map(NULL, first_and_last, one, 1, one, 1, 1, NULL), BFORK_EINVAL);
 }
 
+/* A number below zero, as a size_t: no array has so many. */
+static void r24_a_negative_number_of_elements_is_refused(void **state)
+{
+    static char one[8];
+    int n = -1;
+    (void)state;
+    assert_int_equal(bfork_pool_map(pool, first_and_last, one, 1, one, 1, (size_t)n, NULL), BFORK_EINVAL);
+    assert_non_null(strstr(bfork_last_error()->message, "negative"));
+    assert_int_equal(bfork_pool_map(pool, first_and_last, one, 8, one, 0, SIZE_MAX / 8, NULL), BFORK_EINVAL);
+    assert_int_equal(bfork_pool_map(pool, first_and_last, one, 0, one, 8, SIZE_MAX / 8, NULL), BFORK_EINVAL);
+}
+
 static void failures_leave_out_alone_and_the_lowest_is_told(void **state)
 {
     int in[] = { 2, 4, 7, 6, 9 }, out[] = { -1, -1, -1, -1, -1 };
@@ -299,7 +311,9 @@ int main(int argc, char **argv)
     bfork_init(&argc, &argv);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_one_and_many), cmocka_unit_test(structs), cmocka_unit_test(elements_of_one_mebibyte),
-        cmocka_unit_test(too_big_elements_and_wrong_calls), cmocka_unit_test(failures_leave_out_alone_and_the_lowest_is_told),
+        cmocka_unit_test(too_big_elements_and_wrong_calls),
+        cmocka_unit_test(r24_a_negative_number_of_elements_is_refused),
+        cmocka_unit_test(failures_leave_out_alone_and_the_lowest_is_told),
         cmocka_unit_test(out_is_zeroed_at_entry), cmocka_unit_test(of_many_failures_the_lowest_is_kept),
         cmocka_unit_test(a_map_that_is_given_up_never_touches_its_arrays_again),
         cmocka_unit_test(a_map_with_two_handles_goes_on), cmocka_unit_test(cancelling_a_map),

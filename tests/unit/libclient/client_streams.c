@@ -208,21 +208,6 @@ static void adding_wakes_who_waits(void **state)
     bfork_stream_free(&s.stream);
 }
 
-static void an_interrupt_ends_the_wait(void **state)
-{
-    bfork_session *session = local();
-    bfork_pool *p = bfork_pool_new(session, 1, NULL);
-    bfork_stream *s = bfork_stream_new();
-    bfork_future *f;
-    (void)state;
-    bfork_stream_add(s, bfork_submit(p, sleeps), NULL);
-    bfork_session_interrupt(session);
-    assert_int_equal(bfork_stream_next(s, BFORK_FOREVER, &f), BFORK_EINTR);
-    bfork_stream_free(&s);
-    bfork_pool_free(&p);
-    bfork_session_free(&session);
-}
-
 int main(int argc, char **argv)
 {
     bfork_init(&argc, &argv);
@@ -231,7 +216,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(failed_futures_come_out_as_well), cmocka_unit_test(a_stream_may_be_freed_full),
         cmocka_unit_test(a_future_can_go_from_stream_to_stream), cmocka_unit_test(several_sessions_in_one_stream),
         cmocka_unit_test(a_session_that_is_not_driven_is_heard), cmocka_unit_test(several_threads_take_from_one_stream),
-        cmocka_unit_test(adding_wakes_who_waits), cmocka_unit_test(an_interrupt_ends_the_wait),
+        cmocka_unit_test(adding_wakes_who_waits),
     };
     return cmocka_run_group_tests(tests, open_pool, free_pool);
 }

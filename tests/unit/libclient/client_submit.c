@@ -265,6 +265,26 @@ static void bytes_in_the_queue_are_limited_too(void **state)
     bfork_pool_free(&small);
 }
 
+/* What has ended is not in the queue any more, while something else still is. */
+static void bytes_of_what_has_ended_do_not_count(void **state)
+{
+    bfork_pool *small = bfork_pool_new(NULL, 1, &(bfork_pool_options){ .max_queued_bytes = 400 });
+    char big[90];
+    (void)state;
+    memset(big, 'a', sizeof(big));
+    bfork_future *first = bfork_submit(small, sleeps, bfork_bytes_of(big, sizeof(big)));
+    for (int i = 0; i < 20; i++) {
+        bfork_future *f = bfork_submit_with(small, BFORK_OPTIONS(.when_full = BFORK_REFUSE), sleeps,
+                                            bfork_bytes_of(big, sizeof(big)));
+        assert_int_equal(bfork_future_cancel(f, 0), 0);
+        assert_int_equal(bfork_result(f), BFORK_CANCELLED);
+        bfork_future_free(&f);
+    }
+    bfork_future_free(&first);
+    bfork_pool_terminate(small);
+    bfork_pool_free(&small);
+}
+
 static void a_poll_does_not_wait(void **state)
 {
     const char *gate = fresh("gate_poll");
@@ -369,6 +389,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_function_must_be_one_thing), cmocka_unit_test(wrong_options_are_refused),
         cmocka_unit_test(indexes_count_the_submits_of_a_function), cmocka_unit_test(success_and_free_leave_the_last_error),
         cmocka_unit_test(a_full_queue_refuses_or_waits), cmocka_unit_test(bytes_in_the_queue_are_limited_too),
+        cmocka_unit_test(bytes_of_what_has_ended_do_not_count),
         cmocka_unit_test(a_poll_does_not_wait), cmocka_unit_test(null_handles_are_errors_not_crashes),
         cmocka_unit_test(a_second_handle_is_freed_as_well), cmocka_unit_test(context_and_environment),
         cmocka_unit_test(a_context_too_large_is_refused), cmocka_unit_test(more_kinds_of_jobs_than_are_kept_open),

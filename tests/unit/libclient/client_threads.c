@@ -266,37 +266,6 @@ static void closing_ends_the_wait_for_room(void **state)
     bfork_pool_free(&small);
 }
 
-static void *waits_and_is_interrupted(void *arg)
-{
-    bfork_future *f = arg;
-    int rc = bfork_future_wait(f, BFORK_FOREVER);
-    return (void *)(uintptr_t)(rc != BFORK_EINTR || bfork_last_error()->kind != BFORK_EINTR);
-}
-
-static void an_interrupt_reaches_all_who_wait(void **state)
-{
-    bfork_session *s = local();
-    bfork_pool *p = bfork_pool_new(s, 1, NULL);
-    pthread_t threads[4];
-    int in[3] = { 0 }, out[3];
-    (void)state;
-    bfork_future *f = bfork_submit(p, sleeps);
-    for (int i = 0; i < 4; i++)
-        ok(pthread_create(&threads[i], NULL, waits_and_is_interrupted, f));
-    assert_int_equal(bfork_future_wait(f, 20), BFORK_ETIMEDOUT);
-    bfork_session_interrupt(s);
-    for (int i = 0; i < 4; i++) {
-        void *failed;
-        ok(pthread_join(threads[i], &failed));
-        assert_null(failed);
-    }
-    assert_null(bfork_future_error(f));         /* a failed call is not the future's error */
-    assert_int_equal(bfork_map(p, waits_forever, in, out, 3), BFORK_EINTR);
-    bfork_future_free(&f);
-    bfork_pool_free(&p);                        /* terminates at once */
-    bfork_session_free(&s);
-}
-
 static void cancelling_wakes_who_waits(void **state)
 {
     bfork_pool *p = bfork_pool_new(NULL, 1, NULL);
@@ -359,11 +328,15 @@ int main(int argc, char **argv)
 {
     bfork_init(&argc, &argv);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(eight_threads_in_one_pool), cmocka_unit_test(each_waits_for_its_own),
-        cmocka_unit_test(one_submits_another_waits), cmocka_unit_test(a_long_wait_does_not_hold_up_others),
-        cmocka_unit_test(tasks_start_though_nobody_waits), cmocka_unit_test(anything_in_five_threads),
-        cmocka_unit_test(closing_ends_the_wait_for_room), cmocka_unit_test(an_interrupt_reaches_all_who_wait),
-        cmocka_unit_test(cancelling_wakes_who_waits), cmocka_unit_test(giving_up_maps_while_the_helper_drives),
+        cmocka_unit_test(eight_threads_in_one_pool),
+        cmocka_unit_test(each_waits_for_its_own),
+        cmocka_unit_test(one_submits_another_waits),
+        cmocka_unit_test(a_long_wait_does_not_hold_up_others),
+        cmocka_unit_test(tasks_start_though_nobody_waits),
+        cmocka_unit_test(anything_in_five_threads),
+        cmocka_unit_test(closing_ends_the_wait_for_room),
+        cmocka_unit_test(cancelling_wakes_who_waits),
+        cmocka_unit_test(giving_up_maps_while_the_helper_drives),
         cmocka_unit_test(sessions_in_several_threads),
     };
     return cmocka_run_group_tests(tests, open_pool, free_pool);

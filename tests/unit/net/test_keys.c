@@ -279,6 +279,34 @@ static void bad_allow_files_are_not_used(void **state)
     says(&e, BFORK_EKEY, "chmod go-w");
 }
 
+/* Who owns an allow file decides who is let in. Root may change the files of the broker's user, and they stay that user's. */
+static void r14_allow_files_of_somebody_else_are_refused(void **state)
+{
+    const uid_t other = 61234;
+    struct allow *l = NULL;
+    struct err e = { 0, "" };
+    uint8_t key[32] = { 1 };
+    struct stat st;
+    (void)state;
+
+    if (geteuid() != 0)
+        fail_msg("only root can give a file to another user: run this test as root");
+    const char *path = put("theirs", "# fine\n", 0644);
+    assert_int_equal(allow_load(path, false, &l, &e), 0);
+    allow_free(&l);
+    assert_int_equal(chown(path, other, (gid_t)-1), 0);
+    assert_int_equal(allow_load(path, true, &l, &e), BFORK_EKEY);
+    says(&e, BFORK_EKEY, "belongs to another user (61234)");
+    assert_null(l);
+    assert_int_equal(allow_add(path, key, "x", &e), BFORK_EKEY);
+    assert_int_equal(chown(folder, other, (gid_t)-1), 0);
+    assert_int_equal(allow_add(path, key, "x", &e), 1);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_uid, other);
+    assert_int_equal(allow_load(path, true, &l, &e), BFORK_EKEY);
+    assert_int_equal(chown(folder, 0, (gid_t)-1), 0);
+}
+
 static void profiles_are_found_and_read(void **state)
 {
     struct net_profile p;
@@ -359,6 +387,7 @@ int main(void)
         IN_FOLDER(allow_files_are_read_and_changed),
         IN_FOLDER(comments_stay_and_keys_may_have_hashes),
         IN_FOLDER(bad_allow_files_are_not_used),
+        IN_FOLDER(r14_allow_files_of_somebody_else_are_refused),
         IN_FOLDER(profiles_are_found_and_read),
         IN_FOLDER(bad_profiles_say_what_to_do),
         cmocka_unit_test(endpoints_are_shifted),

@@ -101,9 +101,9 @@ static void nobody_listening_and_no_such_host_are_told_apart(void **state)
     (void)state;
 
     world_init(&w);
-    snprintf(endpoint, sizeof(endpoint), "%s", net_listener_endpoint(w.l));
-    net_listener_close(&w.l);
+    int taken = raw_taken_port(endpoint, sizeof(endpoint));
     connect_and_see(&w, endpoint, BFORK_EUNREACHABLE, "refused");
+    close(taken);
     connect_and_see(&w, "tcp://no-such-host.invalid:7700", BFORK_EUNREACHABLE, "host");
     assert_int_equal(net_connect(w.client, "tcp://nowhere", w.broker.public_key, &w.known, &link, &e), BFORK_EINVAL);
     assert_int_equal(net_connect(w.client, "udp:nowhere", w.broker.public_key, &w.known, &link, &e), BFORK_EINVAL);
@@ -248,6 +248,33 @@ static void refusing_means_no_new_connections_and_no_harm_to_the_old(void **stat
     world_done(&w);
 }
 
+/* The key is in order, the door is another's: nobody is told to allow it there. */
+static void r24_a_key_at_another_roles_door_is_told_so(void **state)
+{
+    struct world w, *none;
+    struct err e = { 0, "" };
+    struct net_listener *workers = NULL;
+    struct net_link *link = NULL;
+    (void)state;
+
+    world_init(&w);
+    none = calloc(1, sizeof(*none));            /* allows nobody */
+    assert_non_null(none);
+    assert_int_equal(net_listen(w.server, "tcp://127.0.0.1:0", "workers", &w.broker, world_allows, none, &workers, &e), 0);
+    assert_int_equal(net_connect(w.client, net_listener_endpoint(workers), w.broker.public_key, &w.known, &link, &e), 0);
+    WORLD_UNTIL(&w, net_link_state(link, &e) == NET_LINK_DOWN);
+    assert_int_equal(e.code, BFORK_EDENIED);
+    assert_non_null(strstr(e.text, "another role"));
+    assert_null(strstr(e.text, "bfork allow"));
+    net_link_close(&link);
+    assert_int_equal(net_connect(w.client, net_listener_endpoint(workers), w.broker.public_key, &w.stranger, &link, &e), 0);
+    WORLD_UNTIL(&w, net_link_state(link, &e) == NET_LINK_DOWN);
+    assert_non_null(strstr(e.text, "bfork allow client"));
+    net_link_close(&link);
+    world_done(&w);
+    free(none);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +289,7 @@ int main(void)
         cmocka_unit_test(a_key_counts_only_at_its_own_listener),
         cmocka_unit_test(a_port_in_use_is_told),
         cmocka_unit_test(refusing_means_no_new_connections_and_no_harm_to_the_old),
+        cmocka_unit_test(r24_a_key_at_another_roles_door_is_told_so),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

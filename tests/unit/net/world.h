@@ -144,21 +144,26 @@ static inline uint64_t world_greet(struct world *w, const struct net_keypair *k,
     return w->got[before].peer;
 }
 
-/* A peer made by hand: a DEALER with a right key in the client's context. */
-static inline void *raw_dealer(struct world *w, const struct net_keypair *k, const char *identity)
+/* A peer made by hand: a DEALER with a right key in the client's context, that announces `size` bytes as its routing id. */
+static inline void *raw_dealer_as(struct world *w, const struct net_keypair *k, const void *identity, size_t size)
 {
     void *s = zmq_socket(w->client->context, ZMQ_DEALER);
 
     assert_non_null(s);
     net_set_int(s, ZMQ_LINGER, 0);
     net_set_int(s, ZMQ_RECONNECT_IVL, -1);
-    if (identity)
-        assert_int_equal(zmq_setsockopt(s, ZMQ_ROUTING_ID, identity, strlen(identity)), 0);
+    if (size)
+        assert_int_equal(zmq_setsockopt(s, ZMQ_ROUTING_ID, identity, size), 0);
     assert_int_equal(zmq_setsockopt(s, ZMQ_CURVE_SERVERKEY, w->broker.public_key, 32), 0);
     assert_int_equal(zmq_setsockopt(s, ZMQ_CURVE_PUBLICKEY, k->public_key, 32), 0);
     assert_int_equal(zmq_setsockopt(s, ZMQ_CURVE_SECRETKEY, k->secret_key, 32), 0);
     assert_int_equal(zmq_connect(s, net_listener_endpoint(w->l)), 0);
     return s;
+}
+
+static inline void *raw_dealer(struct world *w, const struct net_keypair *k, const char *identity)
+{
+    return raw_dealer_as(w, k, identity, identity ? strlen(identity) : 0);
 }
 
 static inline int raw_tcp(const char *endpoint)
@@ -169,6 +174,21 @@ static inline int raw_tcp(const char *endpoint)
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     assert_true(fd >= 0);
     assert_int_equal(connect(fd, (struct sockaddr *)(void *)&a, sizeof(a)), 0);
+    return fd;
+}
+
+/* A port where nobody listens and nobody else can: it is bound and not listened on, until the descriptor is closed. */
+static inline int raw_taken_port(char *endpoint, size_t size)
+{
+    struct sockaddr_in a = { .sin_family = AF_INET };
+    socklen_t length = sizeof(a);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    assert_true(fd >= 0);
+    assert_int_equal(bind(fd, (struct sockaddr *)(void *)&a, sizeof(a)), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)(void *)&a, &length), 0);
+    snprintf(endpoint, size, "tcp://127.0.0.1:%u", ntohs(a.sin_port));
     return fd;
 }
 

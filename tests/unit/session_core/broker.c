@@ -26,10 +26,14 @@ static void on_pool_state(void *ctx, void *user, uint32_t slots, int32_t code, s
     ((struct script *)ctx)->slots = slots;
 }
 
-static void on_output(void *ctx, void *user, const struct wire_output *from, struct slice bytes)
+static bool on_output(void *ctx, void *user, const struct session_print *k)
 {
-    (void)user, (void)from;
-    ((struct script *)ctx)->printed += bytes.size;
+    struct script *b = ctx;
+    (void)user;
+    b->printed += k->bytes.size;
+    b->print = *k;
+    b->prints++;
+    return b->slow;
 }
 
 static void on_answer(void *ctx, uint32_t request, int32_t code, struct wire_str text)
@@ -47,7 +51,14 @@ static void on_failed(void *ctx, int32_t code, struct wire_str text)
     snprintf(b->failed_text, sizeof(b->failed_text), "%.*s", (int)text.n, text.p);
 }
 
-static const struct session_ops ops = { on_outcomes, on_pool_state, on_output, on_answer, on_failed };
+static void on_cancelled(void *ctx, void *user, uint64_t cancelled)
+{
+    struct script *b = ctx;
+    (void)user;
+    b->cancelled = (int64_t)cancelled;
+}
+
+static const struct session_ops ops = { on_outcomes, on_pool_state, on_output, on_answer, on_failed, on_cancelled };
 
 static void check(struct script *b)
 {
@@ -74,6 +85,8 @@ static void note_item(struct script *b, const struct wire_item *i, uint8_t type)
         b->sent_bytes += wire_item_bytes(i);
         note(b, " %llu+%u%s%s", (unsigned long long)i->first, i->count, i->flags & WIRE_REPLAY ? " replay" : "",
              i->flags & WIRE_MAYBE_STARTED ? " maybe-started" : "");
+        if (i->tries || i->crashes)
+            note(b, " tries %u,%u", i->tries, i->crashes);
     } else if (type == WIRE_OUTCOMES_ACK) {
         note(b, " %llu", (unsigned long long)i->id);
     } else {
@@ -90,6 +103,8 @@ static void note_message(struct script *b, const struct wire_msg *m)
         note_item(b, &m->items[i], m->type);
     if (m->type == WIRE_POOL_OPEN)
         b->pool = m->u.pool_open.pool;
+    if (m->type == WIRE_TASKS_LOOK)
+        b->looked = m->request;
     if (m->type == WIRE_JOB_OPEN) {
         b->job = m->u.job_open.job;
         if (m->u.job_open.acked)

@@ -26,14 +26,18 @@ struct script {
     char trace[65536];                  /* a line for each message sent */
     uint64_t sent_tasks, sent_bytes;    /* since the last connect */
     uint32_t job, pool;                 /* handles last opened */
+    uint32_t looked;                    /* request of the last TASKS_LOOK */
     uint64_t seq, consumed;
     struct wire_welcome welcome;
     int failed;
     char failed_text[256];
+    int64_t cancelled;                  /* what session_ops.cancelled has told last; -1: nothing yet */
     uint32_t answered;
     int32_t answer_code;
     uint32_t slots;
-    uint64_t printed;
+    uint64_t printed, prints;           /* bytes, pieces of output */
+    struct session_print print;         /* the last one */
+    bool slow;                          /* the program takes output when the test says so */
     int reconnects;
 };
 

@@ -54,6 +54,187 @@ static void from_hello_to_the_end(void **state)
     assert_int_equal(session_unsettled(b->s), 0);
 }
 
+static void say_job(uint32_t job, int32_t code)
+{
+    struct wire_msg m = { .type = WIRE_JOB_STATE };
+    m.u.job_state = (struct wire_job_state){ .job = job, .code = code, .text = WIRE_STR("no") };
+    say(b, &m);
+}
+
+static void say_pool(uint32_t pool, int32_t code)
+{
+    struct wire_msg m = { .type = WIRE_POOL_STATE };
+    m.u.pool_state = (struct wire_pool_state){ .pool = pool, .code = code, .text = WIRE_STR("no"), .ended = true };
+    say(b, &m);
+}
+
+/* Its tasks end, those that were settled stay so, and the session and its other jobs go on. */
+/* Nothing moves: the broker is asked, and what it has lost is sent again, marked as sent before. */
+static void r15_what_the_broker_has_lost_is_sent_again(void **state)
+{
+    (void)state;
+    struct wire_item seen[] = { { .job = 0, .first = 0, .count = 4 }, { .job = 0, .first = 4, .count = 2, .kind = 1 } };
+    struct wire_msg m = { .type = WIRE_TASKS_SEEN, .items = seen, .n_items = 2 };
+    struct session_pool *p = a_pool(b);
+    struct session_job *j = a_job(b, p, false, &told);
+    add(b, j, 6, 10);
+    connect_to(b, 5, false);
+    sent(b);
+    for (int i = 0; i < 40; i++) {                      /* half seconds in which the broker is alive and silent about the job */
+        b->now += 500 * CLOCK_MS;
+        session_tick(b->s, b->now);
+        flush(b);
+        say(b, &(struct wire_msg){ .type = WIRE_PONG });
+    }
+    const char *asked = sent(b);
+    assert_non_null(strstr(asked, "TASKS_LOOK"));
+    assert_null(strstr(strstr(asked, "TASKS_LOOK") + 1, "TASKS_LOOK"));     /* one question at a time */
+    seen[0].job = seen[1].job = b->job;
+    m.request = b->looked;
+    say(b, &m);
+    flush(b);
+    assert_non_null(strstr(sent(b), "TASKS 4+2 replay"));    /* it may be there after all */
+    done(b, 0, 6);
+    assert_int_equal(told.n, 6);
+    for (int i = 0; i < 6; i++)
+        assert_int_equal(told.times[i], 1);
+    session_job_close(j);
+    flush(b);
+}
+
+/* A job that runs for days is asked about now and then, not ever less often. */
+static void r15_a_broker_that_has_all_is_asked_on(void **state)
+{
+    (void)state;
+    struct wire_item seen = { .first = 0, .count = 6 };
+    struct wire_msg m = { .type = WIRE_TASKS_SEEN, .items = &seen, .n_items = 1 };
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    int asked = 0;
+    add(b, j, 6, 10);
+    connect_to(b, 5, false);
+    sent(b);
+    for (int i = 0; i < 3600; i++) {
+        b->now += CLOCK_SEC;
+        session_tick(b->s, b->now);
+        flush(b);
+        say(b, &(struct wire_msg){ .type = WIRE_PONG });
+        if (!strstr(sent(b), "TASKS_LOOK"))
+            continue;
+        asked++;
+        seen.job = b->job;
+        m.request = b->looked;
+        say(b, &m);
+    }
+    assert_in_range(asked, 14, 17);                     /* after 10, 30, 70 … s, then every 320 s */
+    done(b, 0, 6);
+    session_job_close(j);
+    flush(b);
+}
+
+/* The broker had no room for what was sent before: it has dropped it, and asks for it when it has. */
+static void r15_what_was_put_off_is_sent_when_there_is_room(void **state)
+{
+    (void)state;
+    struct session_pool *p = a_pool(b);
+    struct session_job *j = a_job(b, p, false, &told);
+    add(b, j, 6, 10);
+    connect_to(b, 5, false);
+    cut(b);
+    sent(b);
+    connect_to(b, 6, false);
+    session_job_close(j);
+    flush(b);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 0+6 replay\nJOB_CLOSE\n");
+    job_state(b, 2);
+    expect_sent("JOB_OPEN\n");                          /* what is on its way is not taken, either */
+    job_state(b, 2);
+    expect_sent("TASKS 2+4 replay\nJOB_CLOSE\n");
+    done(b, 0, 6);
+    b->now += CLOCK_SEC;
+    flush(b);
+    sent(b);
+    job_state(b, 2);                                    /* it has ended here, unlike there */
+    expect_sent("JOB_CLOSE\n");
+}
+
+static void a_refused_job_is_only_that_job(void **state)
+{
+    (void)state;
+    static struct told told_other;
+    struct session_pool *p = a_pool(b);
+    struct session_job *j = a_job(b, p, false, &told), *other;
+    add(b, j, 5, 10);
+    connect_to(b, 5, false);
+    done(b, 1, 1);
+    sent(b);
+    say_job(b->job, BFORK_EQUOTA);
+    flush(b);
+    assert_int_equal(told.n, 5);
+    for (int i = 0; i < 5; i++)
+        assert_int_equal(told.kinds[i], i == 1 ? 0 : BFORK_REFUSED);
+    add(b, j, 2, 10);                           /* what comes later, too */
+    flush(b);
+    assert_int_equal(told.n, 7);
+    assert_int_equal(told.kinds[6], BFORK_REFUSED);
+    session_cancel(j, 0, 7);
+    session_job_close(j);
+    flush(b);
+    expect_sent("");                            /* nothing of it goes out any more */
+    assert_int_equal(session_unsettled(b->s), 0);
+    assert_int_equal(b->failed, 0);
+    other = a_job(b, p, false, &told_other);
+    add(b, other, 1, 10);
+    flush(b);
+    expect_sent("JOB_OPEN\nTASKS 0+1\n");
+    cut(b);
+    connect_to(b, 5, true);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\n");
+}
+
+static void a_refused_pool_ends_all_its_jobs(void **state)
+{
+    (void)state;
+    static uint8_t array[4000];
+    static struct told told_map;
+    struct session_pool *p = a_pool(b);
+    struct session_job *j = a_job(b, p, false, &told), *map = a_map(b, p, &told_map, array, 4, 1000);
+    add(b, j, 3, 10);
+    session_job_close(map);
+    connect_to(b, 5, false);
+    say_pool(b->pool, BFORK_ENOTSUP);
+    flush(b);
+    all_are(BFORK_REFUSED, 3);
+    assert_int_equal(told_map.n, 1000);
+    assert_int_equal(told_map.kinds[999], BFORK_REFUSED);
+    cut(b);
+    sent(b);
+    connect_to(b, 6, false);
+    expect_sent("HELLO\n");                     /* it is not tried again */
+    add(b, j, 1, 10);
+    flush(b);
+    all_are(BFORK_REFUSED, 4);
+    session_job_close(j);
+    flush(b);
+    session_pool_close(p);
+    flush(b);
+    expect_sent("");
+    assert_int_equal(b->failed, 0);
+}
+
+static void a_map_that_was_hardly_sent_is_refused_whole(void **state)
+{
+    (void)state;
+    static uint8_t array[300000];
+    b->welcome.window_bytes = 1000;
+    struct session_job *map = a_map(b, a_pool(b), &told, array, 3, 100000);
+    session_job_close(map);
+    connect_to(b, 5, false);
+    say_job(b->job, BFORK_ENOTSUP);
+    flush(b);
+    all_are(BFORK_REFUSED, 100000);
+    assert_int_equal(session_unsettled(b->s), 0);
+}
+
 static void outcomes_out_of_order_and_twice(void **state)
 {
     (void)state;
@@ -282,6 +463,34 @@ static void at_most_once_tells_what_may_have_started(void **state)
     expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 0+1 replay 1+2 replay maybe-started 3+3 replay\n");
 }
 
+/* What was told before a rerun comes back with the replay, newest first, and only of what is not settled. */
+static void r05_counts_come_back_with_a_replay(void **state)
+{
+    const struct wire_item told_first = { .first = 1, .count = 4, .tries = 1 },
+                           told_then = { .first = 3, .count = 1, .tries = 2, .crashes = 1 };
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 6, 3);
+    connect_to(b, 5, false);
+    sent(b);
+    struct wire_item items[] = {
+        told_first, told_then, { .first = 5, .count = 9, .tries = 7 }, { .first = 0, .count = 1, .tries = 9 }
+    };
+    for (int i = 0; i < 4; i++)
+        items[i].job = b->job + (i == 3);       /* beyond its end, and of another job: dropped */
+    say(b, &(struct wire_msg){ .type = WIRE_TRIES, .items = items, .n_items = 4 });
+    flush(b);
+    expect_sent("");                            /* no answer: it costs no round trip */
+    done(b, 4, 1);
+    cut(b);
+    b->seq = 0;
+    connect_to(b, 6, false);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 0+1 replay 1+2 replay tries 1,0 3+1 replay tries 2,1 5+1 replay\n");
+    cut(b);
+    connect_to(b, 7, false);                    /* and once more */
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 0+1 replay 1+2 replay tries 1,0 3+1 replay tries 2,1 5+1 replay\n");
+}
+
 static void many_assignments_in_one_turn(void **state)
 {
     enum { N = 5000 };
@@ -349,6 +558,120 @@ static void a_cancel_waits_for_its_tasks(void **state)
     sent(b);
     connect_to(b, 6, false);
     expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 0+3 replay\nCANCEL 0+2\n");
+}
+
+/* Nobody knows how far a connection carried it: it is kept until its tasks are settled. */
+static void r15_a_cancel_on_its_way_is_said_again(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 9, 3);
+    connect_to(b, 5, false);
+    assert_int_equal(session_cancel(j, 1, 3), 0);
+    assert_int_equal(session_cancel(j, 6, 2), 0);
+    sent(b);
+    flush(b);
+    expect_sent("CANCEL 1+3 6+2\n");
+    flush(b);
+    expect_sent("");
+    ended(b, 2, 1, BFORK_CANCELLED);
+    cut(b);                                     /* the broker goes on */
+    connect_to(b, 5, true);
+    sent(b);
+    job_state(b, 9);
+    expect_sent("CANCEL 1+1 3+1 6+2\n");
+    cut(b);                                     /* and is started again: nothing of it begins in front of the cancel */
+    connect_to(b, 6, false);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 0+2 replay 3+6 replay\nCANCEL 1+1 3+1 6+2\n");
+    b->seq = 0;
+    ended(b, 1, 8, BFORK_CANCELLED);
+    cut(b);
+    connect_to(b, 7, false);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 0+1 replay\n");
+}
+
+/* What the broker has not got when the connection is cut, nobody has: it is not sent again only to be cancelled. */
+static void r15_a_cancelled_task_that_never_arrived_is_settled(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 9, 3);
+    connect_to(b, 5, false);
+    session_cancel(j, 3, 3);
+    flush(b);
+    cut(b);
+    connect_to(b, 5, true);
+    sent(b);
+    job_state(b, 4);
+    assert_int_equal(told.n, 2);
+    assert_int_equal(told.kinds[4], BFORK_CANCELLED);
+    assert_int_equal(told.kinds[5], BFORK_CANCELLED);
+    expect_sent("TASKS 6+3\nCANCEL 3+1\n");
+}
+
+/* A pool that is closed while the connection is down, or as it breaks: the broker is told on the next one, before it gets tasks
+ * that count on its quota; when it has shown that it knows, not again. */
+static void r15_a_close_that_may_be_lost_is_said_again(void **state)
+{
+    (void)state;
+    static struct told other;
+    struct session_pool *first = a_pool(b), *second = a_pool(b), *third = a_pool(b);
+    struct session_job *j = a_job(b, first, false, &told);
+    add(b, a_job(b, second, false, &other), 6, 10);
+    b->welcome.quota_tasks = 8;
+    connect_to(b, 5, false);
+    session_pool_close(third);                  /* sent, and lost */
+    flush(b);
+    cut(b);
+    session_pool_close(second);                 /* with all that it has at the broker */
+    add(b, j, 8, 10);
+    sent(b);
+    connect_to(b, 5, true);
+    job_state(b, 0);
+    expect_sent("HELLO\nPOOL_CLOSE\nPOOL_CLOSE\nPOOL_OPEN\nJOB_OPEN\nTASKS 0+8\n");
+    ack(b);                                     /* the tasks behind the closes have been read */
+    cut(b);
+    connect_to(b, 5, true);
+    job_state(b, 8);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\n");
+    session_pool_close(first);
+    flush(b);
+    cut(b);
+    sent(b);
+    connect_to(b, 6, false);                    /* this one knows of no pool */
+    expect_sent("HELLO\n");
+}
+
+/* An answer that may have been lost is asked for again, when the broker has all that the question is about. */
+static void r02_a_question_is_asked_until_it_is_answered(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    uint64_t here;
+    uint32_t request;
+    add(b, j, 9, 3);
+    connect_to(b, 5, false);
+    sent(b);
+    b->cancelled = -1;
+    assert_int_equal(session_cancel_queued(j, 0, UINT64_MAX, &told, &here, &request), 0);
+    assert_int_equal(here, 0);
+    flush(b);
+    expect_sent("CANCEL 0+9\n");
+    ended(b, 2, 2, BFORK_CANCELLED);            /* its answer and other outcomes are lost */
+    cut(b);
+    b->welcome.quota_tasks = 4;
+    connect_to(b, 5, true);
+    sent(b);
+    job_state(b, 8);                            /* task 8 never arrived */
+    expect_sent("CANCEL 0+8\n");
+    assert_int_equal(told.kinds[8], BFORK_CANCELLED);
+    ended(b, 4, 3, BFORK_CANCELLED);            /* as it was cancelled the first time */
+    cut(b);
+    connect_to(b, 6, false);                    /* another start of it: first it is to have the tasks again */
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 0+2 replay 7+1 replay\nCANCEL 0+8\n");
+    assert_int_equal(b->cancelled, -1);
+    say(b, &(struct wire_msg){ .type = WIRE_CANCELLED, .request = request, .u.cancelled = { .cancelled = 1, .running = 2 } });
+    assert_int_equal(b->cancelled, 7);          /* 2, 3, 4 to 6, one of 0, 1 and 7, and 8 */
 }
 
 static void a_job_closed_without_tasks(void **state)
@@ -601,6 +924,86 @@ static void acknowledgements_are_gathered(void **state)
     expect_sent("OUTCOMES_ACK 2\n");
 }
 
+/* A piece of output of task `index` from the broker. */
+static void print(uint64_t seq, uint64_t attempt, uint64_t index, int stream, uint64_t offset, const char *text)
+{
+    struct wire_item i = { .id = attempt, .seq = seq, .job = b->job, .count = 1, .first = index, .offset = offset,
+                           .flags = WIRE_FIXED, .size = (uint32_t)strlen(text), .stream = (uint8_t)stream, .tries = 1,
+                           .body = slice_borrow(text, strlen(text)) };
+    say(b, &(struct wire_msg){ .type = WIRE_OUTPUT, .items = &i, .n_items = 1 });
+}
+
+static void r21_an_outcome_waits_for_the_output_of_its_job(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    b->slow = true;
+    add(b, j, 4, 3);
+    connect_to(b, 5, false);
+    done(b, 0, 1);
+    assert_int_equal(told.n, 1);                /* nothing was printed: nothing waits */
+    print(1, 7, 1, 1, 0, "abc\n");
+    struct session_print first = b->print;
+    print(2, 7, 1, 1, 4, "def\n");
+    struct session_print second = b->print;
+    done(b, 1, 1);
+    assert_int_equal(told.n, 1);
+    session_output_taken(b->s, &first);
+    assert_int_equal(told.n, 1);
+    session_output_taken(b->s, &second);
+    assert_int_equal(told.n, 2);
+    assert_int_equal(b->printed, 8);
+}
+
+static void r21_output_that_comes_again_is_told_once(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 4, 3);
+    connect_to(b, 5, false);
+    print(1, 7, 1, 1, 0, "abc\n");
+    print(1, 7, 1, 1, 0, "abc\n");              /* the same number: a resend in this epoch */
+    assert_int_equal(b->printed, 4);
+    session_disconnected(b->s, b->now);
+    connect_to(b, 6, false);                    /* another epoch: numbers begin anew, the worker sends all again */
+    print(1, 7, 1, 1, 0, "abc\n");
+    assert_int_equal(b->printed, 4);
+    print(2, 7, 1, 1, 2, "c\ndef\n");
+    assert_int_equal(b->printed, 8);
+    assert_int_equal(b->print.bytes.size, 4);
+    assert_false(b->print.again);
+    print(3, 8, 1, 1, 0, "abc\n");              /* another attempt: the task runs again, and that is said */
+    assert_int_equal(b->printed, 12);
+    assert_true(b->print.again);
+    print(4, 8, 1, 1, 10, "xyz\n");
+    assert_int_equal(b->print.lost, 6);         /* a gap is told */
+}
+
+/* What the program takes of an epoch that has ended acknowledges nothing of this one, whose numbers began anew. */
+static void r21_output_of_an_epoch_that_ended_is_not_acknowledged(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    b->slow = true;
+    add(b, j, 4, 3);
+    connect_to(b, 5, false);
+    print(1, 7, 1, 1, 0, "abc\n");
+    struct session_print first = b->print;
+    session_disconnected(b->s, b->now);
+    connect_to(b, 6, false);
+    print(1, 7, 1, 1, 0, "abc\n");
+    print(2, 7, 1, 1, 4, "def\n");
+    struct session_print second = b->print;
+    assert_int_equal(second.seq, 2);
+    sent(b);
+    session_output_taken(b->s, &first);
+    flush(b);
+    assert_null(strstr(sent(b), "OUTPUT_ACK"));
+    session_output_taken(b->s, &second);
+    flush(b);
+    assert_non_null(strstr(sent(b), "OUTPUT_ACK"));
+}
+
 static void states_of_pools_and_output(void **state)
 {
     (void)state;
@@ -611,9 +1014,9 @@ static void states_of_pools_and_output(void **state)
     assert_int_equal(b->slots, 7);
     say(b, &(struct wire_msg){ .type = WIRE_POOL_STATE, .u.pool_state = { .pool = b->pool + 9, .slots = 1 } });
     assert_int_equal(b->slots, 7);
-    say(b, &(struct wire_msg){ .type = WIRE_OUTPUT, .u.output = { .job = b->job }, .body = slice_borrow("abc", 3) });
+    print(1, 7, 0, 1, 0, "abc");
     session_job_user(j, NULL);
-    say(b, &(struct wire_msg){ .type = WIRE_OUTPUT, .u.output = { .job = b->job }, .body = slice_borrow("abc", 3) });
+    print(2, 7, 0, 1, 3, "abc");
     assert_int_equal(b->printed, 3);
     done(b, 0, 1);
     assert_int_equal(told.n, 0);
@@ -624,18 +1027,50 @@ static void states_of_pools_and_output(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        T(from_hello_to_the_end), T(outcomes_out_of_order_and_twice), T(outcomes_nobody_waits_for),
-        T(batches_of_one_size_and_of_many), T(the_window_stops_and_acknowledgements_free),
-        T(a_quota_of_tasks_smaller_than_a_batch), T(a_quota_of_bytes_smaller_than_a_batch),
-        T(a_task_larger_than_the_quota_is_refused), T(a_cut_in_the_middle_of_a_batch), T(a_cut_before_anything_arrived),
-        T(a_finished_job_is_forgotten_after_a_cut), T(a_broker_that_has_restarted), T(a_broker_that_has_forgotten_us),
-        T(at_most_once_tells_what_may_have_started), T(many_assignments_in_one_turn), T(cancelling_what_was_not_sent),
-        T(cancelling_what_was_sent), T(a_cancel_waits_for_its_tasks), T(a_job_closed_without_tasks),
-        T(closing_a_pool_drops_its_jobs), T(closing_a_pool_between_two_epochs), T(many_pools_and_jobs_at_once),
-        T(a_map_is_cut_from_its_array), T(a_map_that_is_given_up_is_not_read_again), T(an_error_ends_the_session),
-        T(questions_and_answers), T(a_ping_is_answered_and_a_farewell_followed), T(a_silent_broker_is_left),
-        T(a_stall_of_ours_is_not_the_brokers_silence), T(nothing_asked_is_no_silence_either), T(acknowledgements_are_gathered),
+        T(from_hello_to_the_end),
+        T(outcomes_out_of_order_and_twice),
+        T(outcomes_nobody_waits_for),
+        T(batches_of_one_size_and_of_many),
+        T(the_window_stops_and_acknowledgements_free),
+        T(a_quota_of_tasks_smaller_than_a_batch),
+        T(a_quota_of_bytes_smaller_than_a_batch),
+        T(a_task_larger_than_the_quota_is_refused),
+        T(a_cut_in_the_middle_of_a_batch),
+        T(a_cut_before_anything_arrived),
+        T(a_finished_job_is_forgotten_after_a_cut),
+        T(a_broker_that_has_restarted),
+        T(a_broker_that_has_forgotten_us),
+        T(at_most_once_tells_what_may_have_started),
+        T(many_assignments_in_one_turn),
+        T(cancelling_what_was_not_sent),
+        T(cancelling_what_was_sent),
+        T(a_cancel_waits_for_its_tasks),
+        T(r15_a_cancel_on_its_way_is_said_again),
+        T(r15_a_cancelled_task_that_never_arrived_is_settled),
+        T(r15_a_close_that_may_be_lost_is_said_again),
+        T(r02_a_question_is_asked_until_it_is_answered),
+        T(a_job_closed_without_tasks),
+        T(closing_a_pool_drops_its_jobs),
+        T(r05_counts_come_back_with_a_replay),
+        T(closing_a_pool_between_two_epochs),
+        T(many_pools_and_jobs_at_once),
+        T(a_map_is_cut_from_its_array),
+        T(a_map_that_is_given_up_is_not_read_again),
+        T(an_error_ends_the_session),
+        T(questions_and_answers),
+        T(a_ping_is_answered_and_a_farewell_followed),
+        T(a_silent_broker_is_left),
+        T(a_stall_of_ours_is_not_the_brokers_silence),
+        T(nothing_asked_is_no_silence_either),
+        T(acknowledgements_are_gathered),
         T(states_of_pools_and_output),
+        T(r15_what_the_broker_has_lost_is_sent_again), T(r15_a_broker_that_has_all_is_asked_on),
+        T(r15_what_was_put_off_is_sent_when_there_is_room),
+        T(a_refused_job_is_only_that_job),
+        T(a_refused_pool_ends_all_its_jobs),
+        T(a_map_that_was_hardly_sent_is_refused_whole),
+        T(r21_an_outcome_waits_for_the_output_of_its_job), T(r21_output_that_comes_again_is_told_once),
+        T(r21_output_of_an_epoch_that_ended_is_not_acknowledged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

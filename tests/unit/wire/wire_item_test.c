@@ -74,11 +74,22 @@ static void a_range_without_bytes(void **state)
     assert_true(head.count == 4 && rest.count == 6 && rest.first == 9 && head.body.size == 0 && rest.body.size == 0);
 }
 
+/* Each part has the share of the time that it has of the tasks, and nothing is lost. */
+static void a_cut_divides_the_time(void **state)
+{
+    struct wire_item i = { .first = 5, .count = 10, .sum_ns = 1003 }, head, rest;
+
+    (void)state;
+    wire_item_cut(&i, 4, &head, &rest);
+    assert_int_equal(head.sum_ns, 401);
+    assert_int_equal(rest.sum_ns, 602);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(every_cut_of_plain_items),
                                         cmocka_unit_test(the_document_of_an_outcome_stays_whole),
-                                        cmocka_unit_test(a_range_without_bytes) };
+                                        cmocka_unit_test(a_cut_divides_the_time), cmocka_unit_test(a_range_without_bytes) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -8,10 +8,13 @@
 
 #include <cmocka.h>
 
+#include "base/clock.h"
 #include "bfork.h"
 #include "blobs.h"
 #include "instance.h"
+#include "wire/times.h"
 
+#include <fcntl.h>
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,8 +25,14 @@
 
 static struct { uint64_t offset; uint32_t size; } asked[64];
 static uint32_t n_asked, n_ready, n_failed;
-static char path[4096], text[1000];
+static char text[1000];
+static int program_fd = -1;        /* of the last ready */
+static uint32_t ready_lane, failed_lane;
+static uint64_t now = CLOCK_SEC;
 static bool gone;
+static uint64_t quiet_since[64];        /* of each lane; 0: it has something to do */
+static uint32_t yielded[64], n_yielded;
+static int code_failed;
 static uint8_t program[SIZE], digest[WIRE_DIGEST];
 static char dir[] = "/tmp/test_blobs.XXXXXX", cache[100];
 
@@ -43,35 +52,58 @@ static bool wanted(void *ctx, uint32_t lane)
     return !gone;
 }
 
-static void ready(void *ctx, uint32_t lane, const char *p)
+static uint64_t quiet(void *ctx, uint32_t lane)
 {
     (void)ctx;
-    (void)lane;
+    return lane < 64 && quiet_since[lane] ? quiet_since[lane] : CLOCK_NEVER;
+}
+
+static void yield(void *ctx, uint32_t lane, const char *why)
+{
+    (void)ctx;
+    assert_true(quiet_since[lane] && n_yielded < 64);
+    assert_non_null(strstr(why, "made room"));
+    yielded[n_yielded++] = lane;
+}
+
+static void ready(void *ctx, uint32_t lane, int fd)
+{
+    (void)ctx;
+    ready_lane = lane;
     n_ready++;
-    snprintf(path, sizeof(path), "%s", p);
+    if (program_fd >= 0)
+        close(program_fd);
+    assert_true((program_fd = fcntl(fd, F_DUPFD_CLOEXEC, 3)) >= 0);
 }
 
 static void failed(void *ctx, uint32_t lane, int code, const char *stage, const char *why)
 {
     (void)ctx;
-    (void)lane;
+    failed_lane = lane;
     assert_true(code < 0);
+    code_failed = code;
     assert_string_equal(stage, "fetch");
     n_failed++;
     snprintf(text, sizeof(text), "%s", why);
 }
 
-static struct blobs *open_blobs(uint64_t bound)
+static struct blobs *open_with(uint64_t bound, uint64_t memory)
 {
-    const struct blobs_ops ops = { send_get, wanted, ready, failed, NULL };
+    const struct blobs_ops ops = { send_get, wanted, quiet, yield, ready, failed, NULL };
     struct blobs *b;
     struct err e = { 0 };
 
-    n_asked = n_ready = n_failed = 0;
+    n_asked = n_ready = n_failed = n_yielded = 0;
+    memset(quiet_since, 0, sizeof(quiet_since));
     gone = false;
-    assert_int_equal(blobs_new(cache, bound, &ops, &b, &e), 0);
-    blobs_online(b, true);
+    assert_int_equal(blobs_new(cache, bound, memory, &ops, &b, &e), 0);
+    blobs_online(b, now, true);
     return b;
+}
+
+static struct blobs *open_blobs(uint64_t bound)
+{
+    return open_with(bound, 1u << 30);
 }
 
 static void fill(uint8_t x)
@@ -82,46 +114,90 @@ static void fill(uint8_t x)
     assert_int_equal(EVP_Digest(program, sizeof(program), digest, &n, EVP_sha256(), NULL), 1);
 }
 
-static void answer(struct blobs *b, uint32_t k)
+static void want(struct blobs *b, uint32_t lane, uint8_t owner, uint64_t size)
+{
+    uint8_t key[WIRE_KEY] = { owner };
+    struct blobs_wish w = { digest, key, size, "prog" };
+
+    blobs_want(b, lane, &w);
+}
+
+static void answer_with(struct blobs *b, uint64_t offset, uint32_t size)
 {
     struct wire_msg m = { .type = WIRE_BLOB_PIECE };
 
     m.u.blob.digest = wire_bin_of(digest, WIRE_DIGEST);
-    m.u.blob.offset = asked[k].offset;
+    m.u.blob.offset = offset;
     m.u.blob.total = SIZE;
-    m.body = slice_borrow(program + asked[k].offset, asked[k].size);
-    blobs_message(b, &m);
+    m.body = slice_borrow(program + offset, size);
+    blobs_message(b, now, &m);
+}
+
+static void answer(struct blobs *b, uint32_t k)
+{
+    answer_with(b, asked[k].offset, asked[k].offset + asked[k].size > SIZE ? (uint32_t)(SIZE - asked[k].offset) : asked[k].size);
+}
+
+/* Turns, until nothing more is asked for. */
+static void turns(struct blobs *b)
+{
+    uint32_t before, from = n_asked;
+
+    do {
+        before = n_asked;
+        blobs_step(b, now);
+        for (; from < n_asked; from++)
+            answer(b, from);
+    } while (n_asked > before || blobs_deadline(b) == 0);
 }
 
 static void fetch(struct blobs *b, uint32_t lane, uint64_t size)
 {
-    uint32_t from = n_asked, before = n_ready;
+    uint32_t before = n_ready;
 
-    blobs_want(b, lane, digest, size, "prog");
-    for (blobs_step(b); from < n_asked; blobs_step(b))
-        answer(b, from++);
+    want(b, lane, 1, size);
+    turns(b);
     assert_int_equal(n_ready, before + 1);
+    assert_int_equal(ready_lane, lane);
 }
 
-static void pieces_become_an_executable_file(void **state)
+static void cached(char path[4096])
+{
+    int n = snprintf(path, 4096, "%s/", cache);
+
+    for (size_t k = 0; k < WIRE_DIGEST; k++)
+        n += snprintf(path + n, 4096 - (size_t)n, "%02x", digest[k]);
+}
+
+static void is_the_program(void)
+{
+    static uint8_t found[SIZE + 1];
+
+    assert_int_equal(pread(program_fd, found, sizeof(found), 0), SIZE);
+    assert_memory_equal(found, program, SIZE);
+}
+
+static void pieces_become_a_sealed_program(void **state)
 {
     struct blobs *b = open_blobs(1 << 24);
-    struct stat st;
+    const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
 
     (void)state;
     fill(1);
     fetch(b, 1, SIZE);
     assert_int_equal(n_asked, 3);
-    assert_int_equal(stat(path, &st), 0);
-    assert_int_equal(st.st_mode & 0777, 0700);
-    assert_int_equal(st.st_size, SIZE);
-    blobs_want(b, 2, digest, SIZE, "prog");     /* nothing is asked for again */
+    is_the_program();
+    assert_int_equal(fcntl(program_fd, F_GET_SEALS) & seals, seals);
+    assert_int_equal(pwrite(program_fd, "x", 1, 0), -1);
+    want(b, 2, 1, SIZE);                        /* nothing is asked for again */
     assert_int_equal(n_ready, 2);
     blobs_free(&b);
     b = open_blobs(1 << 24);                    /* nor after a restart */
-    blobs_want(b, 1, digest, SIZE, "prog");
+    want(b, 1, 1, SIZE);
+    turns(b);
     assert_int_equal(n_ready, 1);
     assert_int_equal(n_asked, 0);
+    is_the_program();
     blobs_free(&b);
 }
 
@@ -135,18 +211,34 @@ static void a_size_that_is_not_known_comes_with_the_first_piece(void **state)
     blobs_free(&b);
 }
 
-static void a_cached_file_that_was_changed_is_fetched_again(void **state)
+/* Another task of the worker's user has written over the file: with as many bytes, and behind the worker's back. */
+static void r08_a_replaced_file_is_never_what_runs(void **state)
 {
     struct blobs *b = open_blobs(1 << 24);
+    char path[4096];
+    int fd;
 
     (void)state;
     fill(3);
     fetch(b, 1, SIZE);
+    cached(path);
+    assert_true((fd = open(path, O_RDWR)) >= 0);
+    assert_int_equal(pwrite(fd, "evil", 4, 1000), 4);
+    want(b, 2, 2, SIZE);
+    assert_int_equal(n_ready, 2);
+    is_the_program();
+    blobs_free(&b);
+    b = open_blobs(1 << 24);                    /* the memory is gone: the file is read, found wrong, and fetched */
+    fetch(b, 1, SIZE);
+    assert_int_equal(n_asked, 3);
+    is_the_program();
+    close(fd);
     blobs_free(&b);
     assert_int_equal(truncate(path, 5), 0);
     b = open_blobs(1 << 24);
     fetch(b, 1, SIZE);
     assert_int_equal(n_asked, 3);
+    is_the_program();
     blobs_free(&b);
 }
 
@@ -158,13 +250,12 @@ static void another_digest_is_refused_and_leaves_no_file(void **state)
     (void)state;
     fill(4);
     program[SIZE - 1] ^= 1;
-    blobs_want(b, 1, digest, SIZE, "prog");
-    blobs_step(b);
-    for (uint32_t k = 0; k < 3; k++)
-        answer(b, k);
+    want(b, 1, 1, SIZE);
+    turns(b);
     assert_int_equal(n_ready, 0);
     assert_int_equal(n_failed, 1);
     assert_non_null(strstr(text, "it is not run"));
+    assert_int_equal(blobs_memory(b), 0);
     snprintf(name, sizeof(name), "%s/tmp", cache);
     assert_int_equal(rmdir(name), 0);           /* empty */
     blobs_free(&b);
@@ -176,43 +267,98 @@ static void a_cut_connection_goes_on_where_it_was(void **state)
 
     (void)state;
     fill(5);
-    blobs_want(b, 1, digest, SIZE, "prog");
-    blobs_step(b);
+    want(b, 1, 1, SIZE);
+    blobs_step(b, now);
     answer(b, 0);
-    blobs_online(b, false);
-    blobs_step(b);
+    blobs_step(b, now);
     assert_int_equal(n_asked, 3);
-    blobs_online(b, true);
-    blobs_step(b);
+    blobs_online(b, now, false);
+    blobs_step(b, now);
+    assert_int_equal(n_asked, 3);
+    blobs_online(b, now, true);
+    blobs_step(b, now);
     assert_int_equal(n_asked, 5);
     assert_int_equal(asked[3].offset, WIRE_PIECE_MAX);
     answer(b, 3);
     answer(b, 4);
     assert_int_equal(n_ready, 1);
+    is_the_program();
     blobs_free(&b);
 }
 
-static void old_programs_make_room_unless_they_are_used(void **state)
+/* Of what comes behind a gap nothing is taken; the rest is asked for in pieces of the length that comes. */
+static void short_pieces_are_asked_on_from_the_gap(void **state)
+{
+    struct blobs *b = open_blobs(1 << 24);
+
+    (void)state;
+    fill(11);
+    want(b, 1, 1, 0);
+    blobs_step(b, now);
+    answer_with(b, 0, 300000);
+    blobs_step(b, now);
+    assert_int_equal(asked[1].offset, 300000);
+    assert_int_equal(asked[1].size, 300000);
+    answer_with(b, asked[1].offset, 100000);
+    answer_with(b, asked[2].offset, asked[2].size);
+    answer_with(b, asked[3].offset, asked[3].size);
+    answer_with(b, asked[4].offset, asked[4].size);
+    blobs_step(b, now);
+    assert_int_equal(asked[5].offset, 400000);
+    for (uint32_t k = 5; k < n_asked && n_ready == 0; k++) {
+        answer(b, k);
+        blobs_step(b, now);
+    }
+    assert_int_equal(n_ready, 1);
+    is_the_program();
+    blobs_free(&b);
+}
+
+static void old_files_make_room(void **state)
 {
     struct blobs *b = open_blobs(5 << 20);      /* two of them */
-    char first[4096];
+    char first[4096], last[4096];
 
     (void)state;
     fill(6);
     fetch(b, 1, SIZE);
-    snprintf(first, sizeof(first), "%s", path);
+    cached(first);
     fill(7);
     fetch(b, 2, SIZE);
     fill(8);
-    blobs_want(b, 3, digest, SIZE, "prog");     /* both are in use */
+    fetch(b, 3, SIZE);
+    cached(last);
+    assert_int_not_equal(access(first, F_OK), 0);
+    assert_int_equal(access(last, R_OK), 0);
+    fill(6);                                    /* in use: it is still in memory */
+    fetch(b, 4, SIZE);
+    assert_int_equal(n_asked, 9);
+    blobs_free(&b);
+}
+
+static void memory_goes_from_what_was_used_least_recently_but_never_from_what_is_used(void **state)
+{
+    struct blobs *b = open_with(1 << 30, 5 << 20);      /* two of them */
+
+    (void)state;
+    fill(21);
+    fetch(b, 1, SIZE);
+    fill(22);
+    fetch(b, 2, SIZE);
+    fill(23);
+    want(b, 3, 1, SIZE);                        /* both are in use */
+    turns(b);
     assert_int_equal(n_failed, 1);
-    assert_non_null(strstr(text, cache));
+    assert_non_null(strstr(text, "program-memory"));
+    assert_int_equal(blobs_memory(b), 2 * SIZE);
     gone = true;
-    blobs_step(b);
+    blobs_step(b, now);
     gone = false;
     fetch(b, 4, SIZE);
-    assert_int_not_equal(access(first, F_OK), 0);
-    assert_int_equal(access(path, X_OK), 0);
+    assert_int_equal(blobs_memory(b), 2 * SIZE);
+    fill(22);
+    want(b, 5, 1, SIZE);                        /* the second is still there, the first had to go */
+    assert_int_equal(n_ready, 4);
     blobs_free(&b);
 }
 
@@ -222,24 +368,246 @@ static void a_program_over_the_bound_is_refused(void **state)
 
     (void)state;
     fill(9);
-    blobs_want(b, 1, digest, SIZE, "prog");
+    want(b, 1, 1, SIZE);
     assert_int_equal(n_failed, 1);
+    assert_non_null(strstr(text, "cache-size"));
+    want(b, 2, 2, 0);                           /* its client says nothing, the broker does */
+    turns(b);
+    assert_int_equal(n_failed, 2);
     assert_non_null(strstr(text, "cache-size"));
     blobs_free(&b);
 }
 
 static void a_cache_that_cannot_be_made_is_named(void **state)
 {
-    const struct blobs_ops ops = { send_get, wanted, ready, failed, NULL };
+    const struct blobs_ops ops = { send_get, wanted, quiet, yield, ready, failed, NULL };
     struct blobs *b;
 
     (void)state;
-    n_failed = 0;
-    assert_int_equal(blobs_new("/proc/self/no/cache", 1 << 24, &ops, &b, NULL), 0);
+    n_failed = n_asked = 0;
+    assert_int_equal(blobs_new("/proc/self/no/cache", 1 << 24, 1 << 24, &ops, &b, NULL), 0);
+    blobs_online(b, now, true);
     fill(10);
-    blobs_want(b, 1, digest, SIZE, "prog");
+    want(b, 1, 1, SIZE);
+    turns(b);
     assert_int_equal(n_failed, 1);
     assert_non_null(strstr(text, "/proc/self/no"));
+    blobs_free(&b);
+}
+
+/* Eight pools of one owner, whose programs nobody has, and then one of another owner. */
+static void r09_absent_programs_of_one_owner_hold_up_no_other(void **state)
+{
+    struct blobs *b = open_blobs(1 << 24);
+    uint32_t before;
+
+    (void)state;
+    for (uint8_t k = 0; k < 8; k++) {
+        fill((uint8_t)(100 + k));
+        want(b, 100u + k, 66, SIZE);
+    }
+    blobs_step(b, now);
+    assert_true(n_asked <= 2);                  /* of those, few at a time */
+    before = n_asked;
+    fill(12);
+    want(b, 1, 1, SIZE);
+    blobs_step(b, now);
+    assert_int_equal(n_asked, before + 1);
+    turns(b);
+    for (uint32_t k = before; n_ready == 0 && k < n_asked; k++) {
+        answer(b, k);
+        blobs_step(b, now);
+    }
+    assert_int_equal(n_ready, 1);
+    is_the_program();
+    blobs_free(&b);
+}
+
+/* Nor does an owner's own wait for ever behind the absent ones. */
+static void r09_what_does_not_move_gives_its_place_away(void **state)
+{
+    struct blobs *b = open_blobs(1 << 24);
+    uint32_t before;
+
+    (void)state;
+    fill(110);
+    want(b, 100, 1, SIZE);
+    fill(111);
+    want(b, 101, 1, SIZE);
+    fill(13);
+    want(b, 1, 1, SIZE);
+    blobs_step(b, now);
+    before = n_asked;
+    blobs_step(b, now);
+    assert_int_equal(n_asked, before);
+    assert_true(blobs_deadline(b) <= now + (TIME_BLOB_STALL_MS + 1) * CLOCK_MS);
+    now += (TIME_BLOB_STALL_MS + 1) * CLOCK_MS;
+    turns(b);
+    assert_int_equal(n_ready, 1);
+    is_the_program();
+    blobs_free(&b);
+}
+
+/* The size is the word of who said it. */
+static void r09_a_wrong_size_hurts_only_who_says_it(void **state)
+{
+    struct blobs *b = open_blobs(1 << 24);
+
+    (void)state;
+    fill(14);
+    want(b, 66, 66, 17);                        /* it comes first, with a digest that is another's */
+    want(b, 1, 1, SIZE);
+    turns(b);
+    assert_int_equal(n_ready, 1);
+    assert_int_equal(ready_lane, 1);
+    is_the_program();
+    assert_int_equal(n_failed, 1);
+    assert_int_equal(failed_lane, 66);
+    assert_non_null(strstr(text, "announced with 17 bytes"));
+    want(b, 67, 66, 1u << 30);                  /* over the bound, and when it is there already */
+    want(b, 68, 66, SIZE + 1);
+    assert_int_equal(n_failed, 3);
+    want(b, 2, 1, SIZE);
+    assert_int_equal(n_ready, 2);
+    blobs_free(&b);
+}
+
+/* One owner's large program that stays warm: it goes before another's is turned away. */
+static void r09_idle_lanes_make_room_the_longest_idle_first(void **state)
+{
+    struct blobs *b = open_with(1 << 30, 5 << 20);      /* two of them */
+
+    (void)state;
+    fill(31);
+    fetch(b, 1, SIZE);
+    want(b, 2, 1, SIZE);                        /* two lanes of one program */
+    fill(32);
+    fetch(b, 3, SIZE);
+    quiet_since[1] = now;
+    quiet_since[2] = now + 2;
+    quiet_since[3] = now + 1;
+    fill(33);
+    want(b, 4, 2, SIZE);
+    turns(b);
+    assert_int_equal(n_failed, 0);
+    assert_int_equal(n_yielded, 1);
+    assert_int_equal(yielded[0], 3);            /* of the other one, a lane was busy for longer */
+    assert_int_equal(ready_lane, 4);
+    assert_int_equal(blobs_memory(b), 2 * SIZE);
+    quiet_since[2] = 0;                         /* it works again: nothing that works goes, nor anything in vain */
+    fill(34);
+    want(b, 5, 3, SIZE);
+    turns(b);
+    assert_int_equal(n_failed, 1);
+    assert_int_equal(code_failed, BFORK_EAGAIN);
+    assert_non_null(strstr(text, "no room now"));
+    assert_int_equal(n_yielded, 1);
+    blobs_free(&b);
+}
+
+/* Room that becomes free is for who was turned away, not for who has most of it and asks first. */
+static void r09_owners_who_compete_have_equal_shares(void **state)
+{
+    struct blobs *b = open_with(1 << 30, 7 << 20);      /* three of them */
+
+    (void)state;
+    for (uint32_t k = 1; k <= 3; k++) {
+        fill((uint8_t)(40 + k));
+        fetch(b, k, SIZE);                      /* all for owner 1, as nobody else wants any */
+    }
+    fill(44);
+    want(b, 4, 2, SIZE);
+    turns(b);
+    assert_int_equal(n_failed, 1);
+    assert_int_equal(code_failed, BFORK_EAGAIN);
+    quiet_since[1] = now;
+    fill(45);
+    want(b, 5, 1, SIZE);                        /* it would have three of three again */
+    turns(b);
+    assert_int_equal(n_failed, 2);
+    assert_int_equal(failed_lane, 5);
+    assert_int_equal(n_yielded, 0);
+    fill(44);
+    want(b, 6, 2, SIZE);
+    turns(b);
+    assert_int_equal(n_failed, 2);
+    assert_int_equal(ready_lane, 6);
+    assert_int_equal(yielded[0], 1);
+    quiet_since[2] = now;
+    fill(45);
+    want(b, 7, 1, SIZE);                        /* nobody waits any more */
+    turns(b);
+    assert_int_equal(n_failed, 2);
+    assert_int_equal(ready_lane, 7);
+    blobs_free(&b);
+}
+
+/* Whoever was turned away and holds no less keeps others from nothing: what is free is used. */
+static void r09_room_is_kept_for_who_holds_less(void **state)
+{
+    struct blobs *b = open_with(1 << 30, 7 << 20);      /* three of them */
+
+    (void)state;
+    fill(61);
+    fetch(b, 1, SIZE);
+    fill(62);
+    want(b, 2, 2, SIZE);
+    turns(b);
+    fill(63);
+    want(b, 3, 3, SIZE);
+    turns(b);
+    assert_int_equal(ready_lane, 3);
+    fill(64);
+    want(b, 4, 2, SIZE);
+    turns(b);
+    assert_int_equal(n_failed, 1);
+    assert_int_equal(code_failed, BFORK_EAGAIN);
+    quiet_since[3] = now;
+    fill(65);
+    want(b, 5, 1, SIZE);
+    turns(b);
+    assert_int_equal(n_failed, 1);
+    assert_int_equal(ready_lane, 5);
+    blobs_free(&b);
+}
+
+/* Who was turned away and does not come again keeps nothing from others. */
+static void r09_a_claim_on_room_ends(void **state)
+{
+    struct blobs *b = open_with(1 << 30, 5 << 20);      /* two of them */
+
+    (void)state;
+    fill(51);
+    fetch(b, 1, SIZE);
+    fill(52);
+    fetch(b, 2, SIZE);
+    fill(53);
+    want(b, 3, 2, SIZE);
+    turns(b);
+    assert_int_equal(code_failed, BFORK_EAGAIN);
+    quiet_since[1] = now;
+    fill(54);
+    want(b, 4, 1, SIZE);
+    turns(b);
+    assert_int_equal(n_failed, 2);
+    now += 2 * TIME_NOT_NOW_MOST_MS * CLOCK_MS;
+    want(b, 5, 1, SIZE);
+    turns(b);
+    assert_int_equal(n_failed, 2);
+    assert_int_equal(ready_lane, 5);
+    blobs_free(&b);
+}
+
+static void a_program_larger_than_the_memory_is_refused(void **state)
+{
+    struct blobs *b = open_with(1 << 30, 2 << 20);
+
+    (void)state;
+    fill(55);
+    want(b, 1, 1, SIZE);
+    turns(b);
+    assert_int_equal(code_failed, BFORK_REFUSED);
+    assert_non_null(strstr(text, "program-memory"));
     blobs_free(&b);
 }
 
@@ -286,14 +654,24 @@ static int remove_dir(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(pieces_become_an_executable_file),
+        cmocka_unit_test(pieces_become_a_sealed_program),
         cmocka_unit_test(a_size_that_is_not_known_comes_with_the_first_piece),
-        cmocka_unit_test(a_cached_file_that_was_changed_is_fetched_again),
+        cmocka_unit_test(r08_a_replaced_file_is_never_what_runs),
         cmocka_unit_test(another_digest_is_refused_and_leaves_no_file),
         cmocka_unit_test(a_cut_connection_goes_on_where_it_was),
-        cmocka_unit_test(old_programs_make_room_unless_they_are_used),
+        cmocka_unit_test(short_pieces_are_asked_on_from_the_gap),
+        cmocka_unit_test(old_files_make_room),
+        cmocka_unit_test(memory_goes_from_what_was_used_least_recently_but_never_from_what_is_used),
         cmocka_unit_test(a_program_over_the_bound_is_refused),
         cmocka_unit_test(a_cache_that_cannot_be_made_is_named),
+        cmocka_unit_test(r09_absent_programs_of_one_owner_hold_up_no_other),
+        cmocka_unit_test(r09_what_does_not_move_gives_its_place_away),
+        cmocka_unit_test(r09_a_wrong_size_hurts_only_who_says_it),
+        cmocka_unit_test(r09_idle_lanes_make_room_the_longest_idle_first),
+        cmocka_unit_test(r09_owners_who_compete_have_equal_shares),
+        cmocka_unit_test(r09_a_claim_on_room_ends),
+        cmocka_unit_test(r09_room_is_kept_for_who_holds_less),
+        cmocka_unit_test(a_program_larger_than_the_memory_is_refused),
         cmocka_unit_test(an_instance_replaces_the_one_before_and_locks),
     };
 

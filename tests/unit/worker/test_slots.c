@@ -34,14 +34,15 @@ struct bench {
     uint64_t ints;                  /* sum of results that are one packed int */
     char output[256];
     size_t output_size;
-    uint64_t output_index;
+    uint64_t outputs, output_index;
 };
 
 static struct bench b;
 
-static void resolve(void *ctx, worker_lane lane, const struct wire_pool_spec *spec)
+static void resolve(void *ctx, worker_lane lane, struct wire_bin owner, const struct wire_pool_spec *spec)
 {
     (void)ctx;
+    (void)owner;
     assert_int_equal(spec->program.n, WIRE_DIGEST);
     b.asked = lane;
     if (b.later)
@@ -52,19 +53,15 @@ static void resolve(void *ctx, worker_lane lane, const struct wire_pool_spec *sp
         slots_no_program(b.s, lane, BFORK_REFUSED, "fetch", "no such program");
 }
 
-static void output(void *ctx, uint64_t attempt, uint32_t job, uint64_t index, uint32_t pid, int stream, const void *bytes,
-                   size_t size, bool cut)
+static void got_output(const struct wire_item *i)
 {
-    (void)ctx;
-    (void)cut;
-    if (attempt == 0)
-        return;
-    assert_int_equal(job, 1);
-    assert_true(pid > 0 && (stream == 1 || stream == 2));
-    b.output_index = index;
-    if (b.output_size + size < sizeof(b.output)) {
-        memcpy(b.output + b.output_size, bytes, size);
-        b.output_size += size;
+    assert_true(i->pid > 0 && (i->stream == 1 || i->stream == 2));
+    assert_true(b.ok == 0);                     /* before the result */
+    b.output_index = i->first;
+    b.outputs++;
+    if (b.output_size + i->size < sizeof(b.output)) {
+        memcpy(b.output + b.output_size, i->body.data, i->size);
+        b.output_size += i->size;
     }
 }
 
@@ -90,6 +87,8 @@ static void got(const struct wire_msg *m)
     }
     for (uint32_t k = 0; m->type == WIRE_RESULTS && k < m->n_items; k++)
         got_result(&m->items[k]);
+    for (uint32_t k = 0; m->type == WIRE_OUTPUT && k < m->n_items; k++)
+        got_output(&m->items[k]);
 }
 
 static void turn(void)
@@ -134,7 +133,7 @@ static void message(struct wire_msg *m)
 
 static void start(uint32_t slots)
 {
-    struct slots_config c = { .resolve = resolve, .output = output };
+    struct slots_config c = { .resolve = resolve };
     struct worker_config wc = { .slots = slots, .host = "here", .idle_lanes = 1 };
     struct wire_msg m = { .type = WIRE_WELCOME };
     char path[4096];
@@ -173,6 +172,8 @@ static void pool(uint32_t slots, uint32_t max_tasks, bool with_program)
     buf_unref(&doc);
 }
 
+static int32_t retries;             /* of the jobs that follow */
+
 static void job(bfork_task_fn *fn, uint64_t run_limit_ms)
 {
     static const uint8_t id[WIRE_ID] = { 9 };
@@ -184,9 +185,14 @@ static void job(bfork_task_fn *fn, uint64_t run_limit_ms)
     if (object_function((object_pointer *)fn, &f, &e) < 0)
         fail_msg("%s", e.text);
     doc = wire_fn_encode(&f.fn);
-    spec = wire_job_spec_encode(&(struct wire_job_spec){ .fn = wire_bin_of(doc->data, doc->size), .run_limit_ms = run_limit_ms,
-                                                         .name = WIRE_STR("t"), .client_host = WIRE_STR("h") });
-    m.u.job_spec = (struct wire_job_to_worker){ 1, 1, wire_bin_of(id, sizeof(id)), wire_bin_of(spec->data, spec->size) };
+    spec = wire_job_spec_encode(&(struct wire_job_spec){ .fn = wire_bin_of(doc->data, doc->size),
+                                                         .run_limit_ms = run_limit_ms,
+                                                         .retries = retries,
+                                                         .name = WIRE_STR("t"),
+                                                         .client_host = WIRE_STR("h") });
+    m.u.job_spec = (struct wire_job_to_worker){
+        .job = 1, .pool = 1, .id = wire_bin_of(id, sizeof(id)), .spec = wire_bin_of(spec->data, spec->size)
+    };
     message(&m);
     buf_unref(&doc);
     buf_unref(&spec);
@@ -206,6 +212,75 @@ static void chunk(uint64_t attempt, uint64_t first, uint32_t count, uint8_t x)
     i.body = slice_borrow(body, 2 * (size_t)count);
     message(&m);
     free(body);
+}
+
+static int naps(bfork_task *t)
+{
+    int ms;
+
+    if (bfork_args(t, &ms))
+        return -1;
+    if (ms)
+        usleep((useconds_t)ms * 1000);
+    return 0;
+}
+
+/* Short tasks are claimed by many at a time; those that may begin only once one by one, or all that were claimed would be in doubt.
+ */
+static void at_most_once_tasks_are_claimed_one_by_one(void **state)
+{
+    struct wire_item i = { .id = 2, .first = 5003, .count = 17, .why = WIRE_WHY_BALANCE };
+    struct wire_msg m = { .type = WIRE_RECALL, .items = &i, .n_items = 1 };
+
+    (void)state;
+    start(1);
+    pool(1, 0, true);
+    retries = -1;
+    job(naps, 0);
+    retries = 0;
+    chunk(1, 0, 5000, 0);
+    until(&b.ok, 5000);                 /* now they are known to be short */
+    chunk(2, 5000, 20, 100);
+    until(&b.ok, 5001);
+    message(&m);
+    until(&b.ok, 5003);
+    assert_int_equal(b.returned, 17);
+    stop();
+}
+
+static void simple(enum wire_type type)
+{
+    struct wire_item i = { .id = 1, .why = WIRE_WHY_DONE };
+    struct wire_msg m = { .type = type };
+
+    if (type == WIRE_ATTEMPTS_CLOSE)
+        m.items = &i, m.n_items = 1;
+    else
+        m.u.job_ref.job = 1;
+    message(&m);
+}
+
+/* What was measured of a job says nothing about the next one with its number: of that the first task is taken alone. */
+static void a_job_with_a_used_number_is_measured_anew(void **state)
+{
+    struct wire_item i = { .id = 2, .first = 5003, .count = 17, .why = WIRE_WHY_BALANCE };
+    struct wire_msg m = { .type = WIRE_RECALL, .items = &i, .n_items = 1 };
+
+    (void)state;
+    start(1);
+    pool(1, 0, true);
+    job(naps, 0);
+    chunk(1, 0, 5000, 0);
+    until(&b.ok, 5000);                 /* now they are known to be short */
+    simple(WIRE_ATTEMPTS_CLOSE);
+    simple(WIRE_JOB_FORGET);
+    job(naps, 60000);
+    chunk(2, 5000, 20, 100);
+    until(&b.ok, 5001);
+    message(&m);
+    until(&b.ok, 5003);
+    assert_int_equal(b.returned, 17);
+    stop();
 }
 
 static void tasks_run_in_all_processes(void **state)
@@ -254,6 +329,14 @@ static void a_task_over_its_limit_is_killed(void **state)
     stop();
 }
 
+/* Says that it has begun, and never ends. */
+static int begins(bfork_task *t)
+{
+    printf("begun\n");
+    fflush(stdout);
+    return task_loop(t);
+}
+
 static void a_cancelled_task_is_killed(void **state)
 {
     struct wire_item i = { .id = 1, .first = 0, .count = 4, .why = WIRE_WHY_CANCEL };
@@ -263,16 +346,17 @@ static void a_cancelled_task_is_killed(void **state)
     (void)state;
     start(1);
     pool(1, 0, true);
-    job(task_print, 0);
-    chunk(2, 10, 1, 1);
-    until(&b.ok, 1);                    /* there is a process */
-    job(task_loop, 0);
+    job(begins, 0);
     chunk(1, 0, 4, 1);
-    turn();
+    until(&b.outputs, 1);
     worker_counters(b.w, &c);
     assert_int_equal(c.busy, 1);
     message(&m);
     until(&b.returned, 3);
+    until(&b.failed, 1);
+    assert_int_equal(b.outcome.kind, BFORK_CANCELLED);
+    assert_int_equal(b.returned, 3);
+    assert_int_equal(b.ok, 0);
     stop();
 }
 
@@ -288,7 +372,7 @@ static void processes_are_renewed(void **state)
     stop();
 }
 
-static void output_is_given_with_its_task(void **state)
+static void r21_output_comes_with_its_task_and_before_its_result(void **state)
 {
     (void)state;
     start(1);
@@ -296,10 +380,7 @@ static void output_is_given_with_its_task(void **state)
     job(task_print, 0);
     chunk(1, 5, 1, 1);
     until(&b.ok, 1);
-    uint64_t size = b.output_size;
-
-    until(&size, 0);
-    assert_true(b.output_size > 0);
+    assert_int_equal(b.output_size, strlen("to stdout\nto stderr\n"));
     assert_int_equal(b.output_index, 5);
     stop();
 }
@@ -362,11 +443,13 @@ int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tasks_run_in_all_processes),
+        cmocka_unit_test(at_most_once_tasks_are_claimed_one_by_one),
+        cmocka_unit_test(a_job_with_a_used_number_is_measured_anew),
         cmocka_unit_test(a_crash_costs_one_task),
         cmocka_unit_test(a_task_over_its_limit_is_killed),
         cmocka_unit_test(a_cancelled_task_is_killed),
         cmocka_unit_test(processes_are_renewed),
-        cmocka_unit_test(output_is_given_with_its_task),
+        cmocka_unit_test(r21_output_comes_with_its_task_and_before_its_result),
         cmocka_unit_test(a_program_that_is_not_there_fails_the_pool),
         cmocka_unit_test(a_program_may_come_later),
         cmocka_unit_test(a_file_that_is_no_program_fails_the_pool),

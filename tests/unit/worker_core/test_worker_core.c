@@ -3,11 +3,29 @@
  * ring.
  */
 #include "world.h"
+#include "wire/times.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 static struct world world;
+
+/* Processes are started by work: one task each of a job that is forgotten again. */
+static void warm(struct world *x, uint32_t slots)
+{
+    x->auto_ready = true;
+    open_job(x, 99, 1, 99, 0, 0);
+    for (uint32_t k = 0; k < slots; k++)
+        chunk(x, 9000 + k, 99, k, 1);
+    turn(x);
+    for (uint32_t k = 0; k < slots; k++)
+        ran(x, k + 1, 1, CLOCK_MS);
+    turn(x);
+    for (uint32_t k = 0; k < slots; k++)
+        close_attempt(x, 9000 + k, WIRE_WHY_DONE);
+    forget_job(x, 99);
+    x->auto_ready = false;
+}
 
 /* Online, one pool of `slots`, job 1 in it, all processes ready, trace empty. */
 static struct world *up(uint32_t slots)
@@ -18,8 +36,8 @@ static struct world *up(uint32_t slots)
     online(x, 99);
     x->auto_ready = true;
     grant(x, 1, slots, "prog", 0);
+    warm(x, slots);
     open_job(x, 1, 1, 1, 0, 0);
-    x->auto_ready = false;
     clear(x);
     return x;
 }
@@ -91,6 +109,102 @@ static void short_tasks_fill_rings_evenly(void **state)
     ran(x, 2, 3, 1000);                 /* one report over three attempts */
     turn(x);
     EXPECT(x, "> RESULTS [12 1..1 ok] [14 3..3 ok] [16 5..5 ok]\n");
+    world_done(x);
+}
+
+static void r22_no_more_processes_than_tasks(void **state)
+{
+    struct world *x = &world;
+
+    (void)state;
+    world_init(x, 800);
+    online(x, 99);
+    x->auto_ready = true;
+    grant(x, 1, 800, "prog", 0);
+    open_job(x, 1, 1, 1, 0, 0);
+    EXPECT(x, "lane 1 start\n");
+    for (uint64_t k = 0; k < 3; k++)
+        chunk(x, 11 + k, 1, k, 1);
+    turn(x);
+    EXPECT(x, "p1 start\np2 start\np3 start\np3 job 0\np3 push 0..0\np2 job 0\np2 push 1..1\np1 job 0\np1 push 2..2\n");
+    ran(x, 3, 1, 1000);
+    turn(x);
+    clear(x);
+    chunk(x, 20, 1, 3, 1);              /* there is one that is free */
+    turn(x);
+    EXPECT(x, "p3 push 3..3\n");
+    world_done(x);
+}
+
+/* A start that failed for want of something lets the others go on, is tried again after a pause, and does not fail the pool. */
+static void r22_a_scarce_process_is_tried_again(void **state)
+{
+    struct world *x = up(1);
+
+    (void)state;
+    grant(x, 1, 3, "prog", 0);
+    for (uint64_t k = 0; k < 3; k++)
+        chunk(x, 11 + k, 1, k, 1);
+    turn(x);
+    EXPECT(x, "p1 job 0\np1 push 0..0\np2 start\np3 start\n");
+    died(x, 2, BFORK_EAGAIN, false);
+    died(x, 3, BFORK_EAGAIN, false);
+    turn(x);
+    EXPECT(x, "");
+    for (int k = 0; k < 10; k++)
+        advance(x, 20);
+    EXPECT(x, "p4 start\n");           /* one, to see */
+    ready(x, 4);
+    EXPECT(x, "p4 job 0\np4 push 1..1\np5 start\n");
+    world_done(x);
+}
+
+/* It says that nothing was running, whenever its task ends it: after three processes the task has an outcome, the next one runs. */
+static void r10_a_task_whose_process_denies_it_is_charged(void **state)
+{
+    struct world *x = up(1);
+
+    (void)state;
+    chunk(x, 10, 1, 0, 3);
+    turn(x);
+    ran(x, 1, 1, 1000);
+    turn(x);
+    for (worker_proc p = 1; p <= 3; p++) {
+        clear(x);
+        assert_true(x->procs[p].exists);
+        died(x, p, BFORK_CRASHED, false);
+        turn(x);
+        ready(x, p + 1);
+    }
+    EXPECT(x, "p4 start\n> RESULTS [10 1..1 outcome -2 try 1]\np4 job 0\np4 push 2..2\n");
+    ran(x, 4, 1, 1000);
+    turn(x);
+    EXPECT(x, "> RESULTS [10 2..2 ok]\n");
+    world_done(x);
+}
+
+static void r22_a_pool_whose_processes_never_start_fails(void **state)
+{
+    struct world *x = &world;
+    struct wire_msg m = { .type = WIRE_PONG };
+
+    (void)state;
+    world_init(x, 1);
+    online(x, 99);
+    grant(x, 1, 1, "prog", 0);
+    open_job(x, 1, 1, 1, 0, 0);
+    chunk(x, 10, 1, 0, 2);
+    lane_ready(x, 1);
+    for (worker_proc p = 1; p <= 8; p++) {
+        for (int k = 0; k < 100 && !x->procs[p].exists; k++)
+            advance(x, 50);
+        assert_true(x->procs[p].exists);
+        message(x, &m);
+        died(x, p, BFORK_EAGAIN, false);
+        turn(x);
+    }
+    assert_non_null(strstr(x->trace, "> POOL_FAILED pool 1 fork: no task process could be started, 8 times: gone\n"
+                                     "> RESULTS [10 0..1 returned]\n"));
     world_done(x);
 }
 
@@ -173,6 +287,265 @@ static void a_template_that_fails_returns_its_chunks(void **state)
     world_done(x);
 }
 
+static void template_ends(struct world *x)
+{
+    worker_lane_failed(x->w, x->now, 1, BFORK_CRASHED, "template", "the template of prog was killed by signal 9 (Killed)");
+    turn(x);
+}
+
+/* One kill -9 costs nothing: the template is started again, what ran is run again, and says that it is the second try. */
+static void r16_a_template_that_dies_is_started_again(void **state)
+{
+    struct world *x = up(2);
+
+    (void)state;
+    x->auto_ready = false;
+    chunk(x, 10, 1, 0, 3);
+    chunk(x, 11, 1, 3, 2);
+    turn(x);
+    clear(x);
+    template_ends(x);
+    EXPECT(x, "lane 1 stop\n");
+    advance(x, TIME_TEMPLATE_FIRST_MS - 1);
+    EXPECT(x, "");
+    advance(x, 1);
+    EXPECT(x, "lane 1 start\n");
+    x->auto_ready = true;
+    lane_ready(x, 1);
+    turn(x);
+    assert_null(strstr(x->trace, "RESULTS"));
+    assert_non_null(strstr(x->trace, "push 0..0"));     /* alone: it is its second try */
+    assert_non_null(strstr(x->trace, "push 3..3"));
+    assert_null(strstr(x->trace, "POOL_FAILED"));
+    world_done(x);
+}
+
+/* It kills its template each time: after three it is lost, as with a worker, and the others run. */
+static void r16_a_task_that_takes_its_template_along_is_lost_after_three(void **state)
+{
+    struct world *x = up(1);
+
+    (void)state;
+    x->auto_ready = true;
+    chunk(x, 10, 1, 0, 3);
+    turn(x);
+    for (int k = 0; k < 3; k++) {
+        assert_non_null(strstr(x->trace, k ? "push 0..0" : "push 0..2"));
+        clear(x);
+        template_ends(x);
+        assert_int_equal(strstr(x->trace, "> RESULTS [10 0..0 outcome -7 try 3]\n") != NULL, k == 2);
+        advance(x, TIME_TEMPLATE_FIRST_MS << k);
+        turn(x);
+    }
+    assert_non_null(strstr(x->trace, "push 1..2"));
+    assert_null(strstr(x->trace, "POOL_FAILED"));
+    world_done(x);
+}
+
+/* Workers that were lost with it count, too. */
+static void r16_a_task_that_was_lost_with_workers_is_lost_sooner(void **state)
+{
+    struct world *x = up(1);
+    struct wire_item i = { .id = 11, .job = 1, .count = 3, .flags = WIRE_FIXED, .size = 8, .tries = 2 };
+    uint8_t bytes[24] = { 0 };
+
+    (void)state;
+    x->auto_ready = true;
+    i.body = slice_borrow(bytes, sizeof(bytes));
+    message(x, &(struct wire_msg){ .type = WIRE_CHUNKS, .items = &i, .n_items = 1 });
+    turn(x);
+    clear(x);
+    template_ends(x);
+    assert_non_null(strstr(x->trace, "> RESULTS [11 0..0 outcome -7 try 3]\n"));
+    world_done(x);
+}
+
+/* Nobody wants it any more when its pause is over: it is not started. */
+static void r16_a_template_that_nobody_wants_is_not_started_again(void **state)
+{
+    struct world *x = up(1);
+
+    (void)state;
+    x->auto_ready = false;
+    template_ends(x);
+    grant(x, 1, 0, "prog", 0);
+    clear(x);
+    advance(x, TIME_TEMPLATE_FIRST_MS);
+    turn(x);
+    assert_null(strstr(x->trace, "lane 1 start"));
+    grant(x, 1, 1, "prog", 0);
+    assert_non_null(strstr(x->trace, "lane 1 start"));
+    world_done(x);
+}
+
+static void r16_at_most_once_what_ran_is_unknown(void **state)
+{
+    struct world *x = up(1);
+
+    (void)state;
+    x->auto_ready = true;
+    open_job(x, 2, 1, 2, 0, -1);
+    chunk(x, 10, 2, 0, 3);
+    turn(x);
+    clear(x);
+    template_ends(x);
+    EXPECT(x, "lane 1 stop\n> RESULTS [10 0..0 outcome -9 try 1]\n");
+    advance(x, TIME_TEMPLATE_FIRST_MS);
+    turn(x);
+    assert_non_null(strstr(x->trace, "push 1..2"));
+    ran(x, x->last_proc, 1, 1000);
+    turn(x);
+    clear(x);
+    template_ends(x);                   /* with the last one of the attempt: it is over, nothing of it waits */
+    EXPECT(x, "lane 1 stop\n> RESULTS [10 2..2 outcome -9 try 1]\n");
+    world_done(x);
+}
+
+/* Too many open files: tried again, and only if that is of no use for long the pool fails here, with the reason. */
+static void r16_only_repeated_failures_to_start_fail_the_pool(void **state)
+{
+    struct world *x = &world;
+    uint64_t began;
+
+    (void)state;
+    world_init(x, 8);
+    online(x, 99);
+    x->now += CLOCK_SEC;
+    grant(x, 1, 1, "prog", 0);
+    open_job(x, 1, 1, 1, 0, 0);
+    chunk(x, 10, 1, 0, 4);
+    began = x->now;
+    for (int k = 1; k < 8; k++) {
+        worker_lane_failed(x->w, x->now, 1, BFORK_EAGAIN, "exec", "cannot start prog: Too many open files");
+        turn(x);
+        assert_null(strstr(x->trace, "POOL_FAILED"));
+        clear(x);
+        while (!strstr(x->trace, "lane 1 start")) {
+            uint64_t at = worker_deadline(x->w);
+
+            assert_true(at > x->now && at < x->now + 6 * CLOCK_SEC);
+            clear(x);
+            x->now = at;
+            worker_tick(x->w, x->now);
+            turn(x);
+            struct wire_msg m = { .type = WIRE_PONG };
+
+            m.u.ping.stamp = x->now;    /* the broker is there */
+            message(x, &m);
+        }
+        clear(x);
+    }
+    assert_true(x->now - began >= 8 * CLOCK_SEC);       /* a shortage has time to pass */
+    worker_lane_failed(x->w, x->now, 1, BFORK_EAGAIN, "exec", "cannot start prog: Too many open files");
+    turn(x);
+    EXPECT(x, "lane 1 stop\n> POOL_FAILED pool 1 exec: its template was started 8 times without a result: "
+              "cannot start prog: Too many open files\n> RESULTS [10 0..3 returned]\n");
+    world_done(x);
+}
+
+static void message_pool(struct world *x, uint32_t pool, const void *spec, size_t n)
+{
+    static const uint8_t digest[WIRE_DIGEST] = { 9 }, owner[WIRE_KEY] = { 7 };
+    struct wire_msg m = { .type = WIRE_GRANT };
+
+    m.u.grant = (struct wire_grant){ pool, 1, wire_bin_of(digest, sizeof(digest)), wire_bin_of(spec, n),
+                                     wire_bin_of(owner, sizeof(owner)) };
+    message(x, &m);
+    turn(x);
+}
+
+static void message_job(struct world *x, uint32_t job, const void *spec, size_t n)
+{
+    uint8_t id[WIRE_ID] = { (uint8_t)job };
+    struct wire_msg m = { .type = WIRE_JOB_SPEC };
+
+    m.u.job_spec =
+        (struct wire_job_to_worker){ .job = job, .pool = 1, .id = wire_bin_of(id, WIRE_ID), .spec = wire_bin_of(spec, n) };
+    message(x, &m);
+}
+
+/* What a pool runs besides its tasks is read when the pool is granted, not when all tasks have run. */
+static void r24_a_finalizer_that_is_not_understood_fails_its_pool_at_once(void **state)
+{
+    struct world *x = &world;
+
+    (void)state;
+    world_init(x, 8);
+    online(x, 99);
+    message_pool(x, 5, "\x81\x09\xc4\x05\x82\x01\x02\x46\x01", 9);
+    EXPECT(x, "> POOL_FAILED pool 5 pool_spec: pool_spec: field finalizer: fn: key 70 must be understood and is not known "
+              "here; a newer release wrote it\n");
+    message_pool(x, 6, "\x81\x08\xc4\x01\xc1", 5);
+    EXPECT(x, "> POOL_FAILED pool 6 pool_spec: pool_spec: field initializer: fn: the fields are not a "
+              "MessagePack map, or it is cut short\n");
+    message_pool(x, 7, "\x81\x07\xc4\x03\x81\x01\x03", 7);
+    EXPECT(x, "> POOL_FAILED pool 7 pool_spec: pool_spec: field preload: a command (kind 3) runs tasks only; name a function\n");
+    world_done(x);
+}
+
+/* A client opens as many pools and jobs that are refused here as it wants: each line of the log is one of its owner's. */
+static void r06_what_clients_can_repeat_is_limited_in_the_log(void **state)
+{
+    struct world *x = &world;
+    uint32_t logs, limited;
+
+    (void)state;
+    world_init(x, 8);
+    online(x, 99);
+    logs = x->logs;
+    limited = x->limited;
+    message_pool(x, 5, "\x81\x41\x01", 3);
+    message_pool(x, 6, "\x81\x08\xc4\x01\xc1", 5);
+    grant(x, 1, 1, "prog", 0);
+    lane_ready(x, 1);
+    message_job(x, 1, "\x83\x01\x00\x02\xc4\x00\x66\x01", 8);
+    turn(x);
+    assert_int_equal(x->logs - logs, 3);
+    assert_int_equal(x->limited - limited, 3);
+    clear(x);
+    world_done(x);
+}
+
+/* A newer release asks for something: this one says what it does not know, and runs nothing of it. */
+static void what_it_does_not_understand_is_refused_by_name(void **state)
+{
+    struct world *x = &world;
+
+    (void)state;
+    world_init(x, 8);
+    online(x, 99);
+    message_pool(x, 5, "\x81\x41\x01", 3);
+    EXPECT(
+        x,
+        "> POOL_FAILED pool 5 pool_spec: pool_spec: key 65 must be understood and is not known here; a newer release wrote it\n");
+    message_pool(x, 6, "\x81\x0f\xcd\x80\x01", 5);
+    EXPECT(x, "> POOL_FAILED pool 6 pool_spec: pool_spec: field needs asks for features 0x8000, which this worker does not have\n");
+    grant(x, 1, 1, "prog", 0);
+    lane_ready(x, 1);
+    message_job(x, 1, "\x83\x01\x00\x02\xc4\x00\x66\x01", 8);
+    message_job(x, 2, "\x83\x01\x00\x02\xc4\x00\x13\x40", 8);
+    message_job(x, 3, "\x83\x01\x00\x02\xc4\x00\x13\x01", 8);
+    turn(x);
+    clear(x);
+    chunk(x, 10, 1, 0, 4);
+    chunk(x, 11, 2, 7, 1);
+    turn(x);
+    EXPECT(x, "> RESULTS [10 0..3 outcome -8 try 1] [11 7..7 outcome -8 try 1]\n");
+    close_attempt(x, 10, WIRE_WHY_DONE);
+    chunk(x, 13, 3, 0, 1);
+    turn(x);
+    ready(x, 1);
+    EXPECT(x, "p1 start\np1 job 2\np1 push 0..0\n");
+    struct wire_item sealed = { .id = 20, .job = 3, .first = 1, .count = 2, .flags = WIRE_FIXED | WIRE_SEALED };
+    struct wire_msg m = { .type = WIRE_CHUNKS, .items = &sealed, .n_items = 1 };
+
+    message(x, &m);
+    turn(x);
+    EXPECT(x, "> RESULTS [20 1..2 outcome -8 try 1]\n");
+    assert_int_equal(x->reconnects, 0);
+    world_done(x);
+}
+
 static void recall_returns_what_has_not_begun(void **state)
 {
     struct world *x = up(1);
@@ -220,10 +593,60 @@ static void cancel_kills_what_runs_of_it(void **state)
     turn(x);
     recall(x, 10, 0, 3, WIRE_WHY_CANCEL);
     turn(x);
-    EXPECT(x, "p1 job 0\np1 push 0..2\np1 gives back 2\np1 kill: cancelled\np2 start\n> RESULTS [10 1..2 returned]\n");
+    EXPECT(x, "p1 job 0\np1 push 0..2\np1 gives back 2\np1 kill: cancelled\n> RESULTS [10 1..2 returned]\n");
     died(x, 1, BFORK_CANCELLED, true);
     turn(x);
     EXPECT(x, "> RESULTS [10 0..0 outcome -6 try 1]\n");
+    world_done(x);
+}
+
+/* Two tasks of what a process has claimed, and the rest is asked back: each is ended when its turn comes, no other is. */
+static void cancels_and_a_drain_of_an_attempt_end_what_they_name(void **state)
+{
+    struct world *x = up(1);
+
+    (void)state;
+    chunk(x, 11, 1, 0, 1);
+    turn(x);
+    ran(x, 1, 1, 1000);
+    chunk(x, 10, 1, 0, 6);
+    turn(x);
+    x->procs[1].begun = 6;
+    clear(x);
+    recall(x, 10, 4, 1, WIRE_WHY_CANCEL);
+    recall(x, 10, 1, 1, WIRE_WHY_CANCEL);
+    recall(x, 10, 0, 6, WIRE_WHY_DRAIN);
+    turn(x);
+    EXPECT(x, "");
+    ran(x, 1, 1, 1000);
+    turn(x);
+    EXPECT(x, "p1 kill: cancelled\n> RESULTS [10 0..0 ok]\n");
+    died(x, 1, BFORK_CANCELLED, true);
+    turn(x);
+    EXPECT(x, "> RESULTS [10 1..1 outcome -6 try 1] [10 2..5 returned]\n");
+    world_done(x);
+}
+
+/* What lies between two that are cancelled is nobody's to end. */
+static void r15_a_task_between_cancelled_ones_runs_on(void **state)
+{
+    struct world *x = up(1);
+
+    (void)state;
+    chunk(x, 11, 1, 0, 1);
+    turn(x);
+    ran(x, 1, 1, 1000);
+    chunk(x, 10, 1, 0, 6);
+    turn(x);
+    x->procs[1].begun = 6;
+    recall(x, 10, 0, 1, WIRE_WHY_CANCEL);
+    recall(x, 10, 2, 1, WIRE_WHY_CANCEL);
+    turn(x);
+    ran(x, 1, 1, 1000);                 /* the first was quicker */
+    died(x, 1, BFORK_CANCELLED, true);  /* and its neighbour is what was running then */
+    clear(x);
+    turn(x);
+    EXPECT(x, "> RESULTS [10 0..0 ok] [10 1..5 returned]\n");
     world_done(x);
 }
 
@@ -255,11 +678,32 @@ static void a_claimed_neighbour_of_a_cancelled_task_runs_again(void **state)
     clear(x);
     recall(x, 13, 1, 1, WIRE_WHY_CANCEL);
     turn(x);
-    EXPECT(x, "p1 kill: cancelled\np2 start\n");
+    EXPECT(x, "p1 kill: cancelled\n");
     ran(x, 1, 1, 1000);                 /* it had finished meanwhile, and the innocent one was running */
     died(x, 1, BFORK_CANCELLED, true);
+    turn(x);
     ready(x, 2);
-    EXPECT(x, "p2 job 0\np2 push 2..2\n> RESULTS [13 1..1 ok]\n");
+    EXPECT(x, "p2 start\n> RESULTS [13 1..1 ok]\np2 job 0\np2 push 2..2\n");
+    world_done(x);
+}
+
+/* Both up to the end, however far that is: the second takes the first one in. */
+static void r15_cancels_of_all_that_follows_are_one(void **state)
+{
+    struct world *x = up(1);
+
+    (void)state;
+    chunk(x, 10, 1, 0, 8);
+    turn(x);
+    clear(x);
+    recall(x, 10, 5, 0, WIRE_WHY_CANCEL);
+    recall(x, 10, 3, 0, WIRE_WHY_CANCEL);
+    turn(x);
+    assert_non_null(strstr(x->trace, "3..4 returned"));
+    assert_null(strstr(x->trace, "kill"));
+    ran(x, 1, 3, 1000);
+    turn(x);
+    assert_non_null(strstr(x->trace, "0..2 ok"));
     world_done(x);
 }
 
@@ -272,7 +716,7 @@ static void a_fenced_attempt_is_killed_and_never_reported(void **state)
     turn(x);
     close_attempt(x, 10, WIRE_WHY_FENCED);
     turn(x);
-    EXPECT(x, "p1 job 0\np1 push 0..1\np1 gives back 1\np1 kill: its attempt is closed\np2 start\n");
+    EXPECT(x, "p1 job 0\np1 push 0..1\np1 gives back 1\np1 kill: its attempt is closed\n");
     died(x, 1, BFORK_CANCELLED, true);
     turn(x);
     EXPECT(x, "");
@@ -417,6 +861,38 @@ static void a_run_limit_is_set_before_the_first_push(void **state)
     world_done(x);
 }
 
+/* Both jobs are known to be short, so the process would get tasks of both at once: each has its own limit all the same. */
+static void tasks_with_another_run_limit_wait_for_those_before(void **state)
+{
+    struct world *x = up(1);
+
+    (void)state;
+    open_job(x, 2, 1, 2, 500, 0);
+    for (uint32_t job = 1; job <= 2; job++) {
+        chunk(x, job, job, 0, 1);
+        turn(x);
+        ran(x, 1, 1, 1000);
+        turn(x);
+    }
+    clear(x);
+    chunk(x, 10, 2, 1, 2);
+    chunk(x, 11, 1, 1, 2);
+    chunk(x, 12, 2, 3, 2);
+    turn(x);
+    EXPECT(x, "p1 push 1..2\n");
+    assert_int_equal(x->procs[1].limit, 500);
+    ran(x, 1, 2, 1000);
+    turn(x);
+    EXPECT(x, "p1 limit 0\n> RESULTS [10 1..2 ok]\np1 push 1..2\n");
+    ran(x, 1, 2, 1000);
+    turn(x);
+    EXPECT(x, "p1 limit 500\n> RESULTS [11 1..2 ok]\np1 push 3..4\n");
+    ran(x, 1, 2, 1000);
+    turn(x);
+    EXPECT(x, "> RESULTS [12 3..4 ok]\n");
+    world_done(x);
+}
+
 static void warm_templates_are_bounded(void **state)
 {
     struct world *x = &world;
@@ -429,13 +905,104 @@ static void warm_templates_are_bounded(void **state)
         char name[] = { 'a', (char)('0' + k), 0 };
 
         grant(x, k, 1, name, 0);
+        open_job(x, k, k, (uint8_t)k, 0, 0);
+        chunk(x, 10 + k, k, 0, 1);
+        turn(x);
+        ran(x, k, 1, 1000);
+        turn(x);
+        close_attempt(x, 10 + k, WIRE_WHY_DONE);
+        clear(x);
         forget_pool(x, k);
         died(x, k, 0, false);
         advance(x, 1);
+        EXPECT(x, k == 1 ? "p1 stop\n" : k == 2 ? "p2 stop\n" : "p3 stop\nlane 1 stop\n");
     }
-    EXPECT(x, "lane 1 start\np1 start\np1 stop\nlane 2 start\np2 start\np2 stop\nlane 3 start\np3 start\np3 stop\nlane 1 stop\n");
     grant(x, 9, 1, "a3", 0);
-    EXPECT(x, "p4 start\n");
+    open_job(x, 9, 9, 9, 0, 0);
+    chunk(x, 19, 9, 0, 1);
+    turn(x);
+    EXPECT(x, "p4 start\np4 job 0\np4 push 0..0\n");
+    world_done(x);
+}
+
+/* However often there is no room: its tasks go back each time, and no death of a template is counted. */
+static void r09_no_room_is_not_now(void **state)
+{
+    struct world *x = &world;
+
+    (void)state;
+    world_init(x, 2);
+    online(x, 99);
+    grant(x, 1, 1, "a", 0);
+    open_job(x, 1, 1, 1, 0, 0);
+    for (uint32_t k = 1; k <= 20; k++) {
+        clear(x);
+        grant(x, 1, 1, "a", 0);
+        EXPECT(x, k == 1 ? "" : "lane 1 start\n");
+        chunk(x, 2 * k, 1, 0, 3);
+        turn(x);
+        worker_lane_not_now(x->w, x->now, 1, "fetch", "no room");
+        turn(x);
+        clear(x);
+        chunk(x, 2 * k + 1, 1, 5, 1);           /* the broker had sent it before it knew */
+        turn(x);
+        clear(x);
+        grant(x, 1, 0, "a", 0);
+        advance(x, 1000);
+        close_attempt(x, 2 * k, WIRE_WHY_GONE);
+        close_attempt(x, 2 * k + 1, WIRE_WHY_GONE);
+    }
+    clear(x);
+    grant(x, 1, 1, "a", 0);
+    EXPECT(x, "lane 1 start\n");
+    chunk(x, 100, 1, 0, 3);
+    turn(x);
+    worker_lane_not_now(x->w, x->now, 1, "fetch", "no room");
+    turn(x);
+    EXPECT(x, "lane 1 stop\n> POOL_FAILED for now pool 1 fetch: no room\n> RESULTS [100 0..2 returned]\n");
+    world_done(x);
+}
+
+/* The longest idle one is told by the worker's shell; what has anything to do stays. */
+static void r09_a_quiet_lane_yields(void **state)
+{
+    struct world *x = &world;
+
+    (void)state;
+    world_init(x, 2);
+    online(x, 99);
+    x->auto_ready = true;
+    grant(x, 1, 1, "a", 0);
+    assert_true(worker_lane_quiet(x->w, 1) <= x->now);
+    open_job(x, 1, 1, 1, 0, 0);
+    chunk(x, 10, 1, 0, 1);
+    assert_true(worker_lane_quiet(x->w, 1) == CLOCK_NEVER);     /* it waits */
+    turn(x);
+    assert_true(worker_lane_quiet(x->w, 1) == CLOCK_NEVER);     /* it runs */
+    clear(x);
+    worker_lane_yield(x->w, x->now, 1, "room");
+    turn(x);
+    EXPECT(x, "");
+    x->now += CLOCK_SEC;
+    ran(x, 1, 1, 1000);
+    turn(x);
+    assert_true(worker_lane_quiet(x->w, 1) == x->now);          /* its result is kept for the broker all the same */
+    x->now += CLOCK_SEC;
+    clear(x);
+    worker_lane_yield(x->w, x->now, 1, "room");
+    assert_true(worker_deadline(x->w) <= x->now);
+    turn(x);
+    EXPECT(x, "lane 1 stop\n> POOL_FAILED for now pool 1 fetch: room\n> PING\n");
+    grant(x, 1, 0, "a", 0);
+    grant(x, 1, 1, "a", 0);
+    EXPECT(x, "lane 1 start\n");
+    grant(x, 1, 0, "a", 0);                     /* without slots nobody needs to be told */
+    clear(x);
+    worker_lane_yield(x->w, x->now, 1, "room");
+    turn(x);
+    EXPECT(x, "lane 1 stop\n");
+    close_attempt(x, 10, WIRE_WHY_DONE);
+    forget_pool(x, 1);
     world_done(x);
 }
 
@@ -448,12 +1015,19 @@ static void slots_are_lent_by_idle_surplus_processes(void **state)
     online(x, 99);
     x->auto_ready = true;
     grant(x, 1, 2, "a", 0);
+    warm(x, 2);
+    x->auto_ready = true;
+    clear(x);
     grant(x, 1, 1, "a", 0);
     grant(x, 2, 1, "b", 0);
-    EXPECT(x, "lane 1 start\np1 start\np2 start\nlane 2 start\np1 stop\n");
+    open_job(x, 2, 2, 2, 0, 0);
+    EXPECT(x, "lane 2 start\n");
+    chunk(x, 20, 2, 0, 1);
+    turn(x);
+    EXPECT(x, "p1 stop\n");
     died(x, 1, 0, false);
     turn(x);
-    EXPECT(x, "p3 start\n");
+    EXPECT(x, "p3 start\np3 job 0\np3 push 0..0\n");
     world_done(x);
 }
 
@@ -485,10 +1059,62 @@ static void grants_end_with_the_connection(void **state)
     ran(x, 1, 1, 1000);             /* what was there has been done */
     turn(x);
     turn(x);
-    EXPECT(x, "> RESULTS [10 1..1 ok]\np1 stop\n");
+    EXPECT(x, "> RESULTS [10 1..1 ok]\n");
+    open_job(x, 2, 2, 2, 0, 0);
+    chunk(x, 20, 2, 0, 1);
+    turn(x);
+    EXPECT(x, "p1 stop\n");
     died(x, 1, 0, false);
     turn(x);
-    EXPECT(x, "p2 start\n");
+    EXPECT(x, "p2 start\np2 job 0\np2 push 0..0\n");
+    world_done(x);
+}
+
+/* What waits in a lane whose process is not there yet is run without a new grant, too: it was given before. */
+static void what_waits_is_run_after_a_cut(void **state)
+{
+    struct world *x = &world;
+
+    (void)state;
+    world_init(x, 1);
+    online(x, 99);
+    grant(x, 1, 1, "a", 0);
+    open_job(x, 1, 1, 1, 0, 0);
+    chunk(x, 10, 1, 0, 2);
+    turn(x);
+    worker_disconnected(x->w, x->now, "test");
+    worker_connected(x->w, x->now);
+    turn(x);
+    welcome(x, 99, true);
+    turn(x);
+    clear(x);
+    x->auto_ready = true;
+    lane_ready(x, 1);
+    turn(x);
+    assert_non_null(strstr(x->trace, "push 0..1"));
+    world_done(x);
+}
+
+/* The same program, but what a template has in memory is its owner's. */
+static void r08_a_warm_template_is_its_owners(void **state)
+{
+    struct world *x = &world;
+
+    (void)state;
+    world_init(x, 1);
+    online(x, 99);
+    x->auto_ready = true;
+    grant(x, 1, 1, "a", 0);
+    forget_pool(x, 1);
+    clear(x);
+    x->owner = 8;
+    grant(x, 2, 1, "a", 0);
+    EXPECT(x, "lane 2 start\n");
+    forget_pool(x, 2);
+    clear(x);
+    x->owner = 7;
+    grant(x, 3, 1, "a", 0);
+    EXPECT(x, "");                  /* it was kept for this one */
     world_done(x);
 }
 
@@ -500,12 +1126,118 @@ static void heartbeats_and_the_broker_s_silence(void **state)
     advance(x, 1000);
     EXPECT(x, "> PING\n");
     worker_stalled(x->w, x->now, x->now + 3 * CLOCK_SEC);
-    for (int k = 0; k < 6; k++)
+    for (int k = 0; k < 4; k++)
         advance(x, 1000);
-    EXPECT(x, "> PING\n> PING\n> PING\n> PING\n> PING\n> PING\n");
+    EXPECT(x, "> PING\n> PING\n> PING\n> PING\n");
     advance(x, 1000);
-    EXPECT(x, "reconnect: the broker was silent for 5000 ms\n");
+    EXPECT(x, "reconnect: the broker was silent for 2500 ms\n");
     world_done(x);
+}
+
+static void pong(struct world *x, uint64_t stamp)
+{
+    struct wire_msg m = { .type = WIRE_PONG };
+
+    m.u.ping.stamp = stamp;
+    message(x, &m);
+    turn(x);
+}
+
+/* Half a lease without a word: a new connection, while the lease still runs. Who has work asks often enough for that. */
+static void r20_half_a_lease_of_silence_makes_a_new_connection(void **state)
+{
+    struct world *x = up(1);
+    uint64_t from;
+
+    (void)state;
+    chunk(x, 10, 1, 0, 3);
+    turn(x);
+    clear(x);
+    from = x->now;
+    advance(x, 250);
+    EXPECT(x, "> PING\n");
+    pong(x, x->now);
+    advance(x, 250);
+    EXPECT(x, "> PING\n");
+    advance(x, 2249);
+    clear(x);
+    advance(x, 1);
+    EXPECT(x, "reconnect: the broker was silent for 2500 ms\n");
+    assert_int_equal(worker_lease_end(x->w), from + (250 + 5000) * CLOCK_MS);
+    ran(x, 1, 1, 1000);                 /* the lease runs: work goes on */
+    turn(x);
+    assert_int_equal(x->procs[1].n, 2);
+    world_done(x);
+}
+
+/* The answer to what was sent first counts, not that messages come: the broker may not hear us. */
+static void r20_nothing_is_begun_when_the_lease_has_passed_unanswered(void **state)
+{
+    struct world *x = up(1);
+
+    (void)state;
+    chunk(x, 10, 1, 0, 3);
+    chunk(x, 11, 1, 3, 3);
+    turn(x);
+    EXPECT(x, "p1 job 0\np1 push 0..2\n");
+    for (int k = 0; k < 4; k++) {
+        advance(x, 1000);
+        pong(x, 0);
+    }
+    clear(x);
+    advance(x, 1000);                   /* what has not begun comes back from the ring */
+    assert_non_null(strstr(x->trace, "p1 gives back 2\n"));
+    clear(x);
+    ran(x, 1, 1, 1000);
+    turn(x);
+    EXPECT(x, "> RESULTS [10 0..0 ok]\n");
+    pong(x, x->now - 2000 * CLOCK_MS);  /* asked before the lease had passed: says nothing about now */
+    EXPECT(x, "");
+    worker_disconnected(x->w, x->now, "test");
+    worker_connected(x->w, x->now);
+    turn(x);
+    welcome(x, 99, true);
+    turn(x);
+    assert_null(strstr(x->trace, "push"));      /* WELCOME alone does not say what is still ours */
+    clear(x);
+    close_attempt(x, 10, WIRE_WHY_FENCED);
+    turn(x);
+    assert_null(strstr(x->trace, "push"));
+    grant(x, 1, 1, "prog", 0);
+    clear(x);
+    pong(x, x->now);
+    assert_non_null(strstr(x->trace, "push 3..5\n"));  /* and none of the attempt that was fenced */
+    assert_null(strstr(x->trace, "push 1"));
+    world_done(x);
+}
+
+static void r20_a_worker_that_was_revoked_begins_nothing(void **state)
+{
+    for (int said = 0; said < 2; said++) {
+        struct world *x = up(1);
+        struct wire_msg m = { .type = WIRE_ERROR };
+
+        (void)state;
+        chunk(x, 10, 1, 0, 3);
+        turn(x);
+        clear(x);
+        m.u.error.code = BFORK_EDENIED;
+        m.u.error.text = WIRE_STR("the key of this session was revoked");
+        if (said) {
+            message(x, &m);
+            turn(x);
+            EXPECT(x, "p1 gives back 2\nreconnect: the broker ended the session: the key of this session was revoked\n");
+        } else {
+            worker_disconnected(x->w, x->now, "cut");
+            worker_denied(x->w, x->now);        /* by the handshake of the next connection */
+            turn(x);
+            EXPECT(x, "p1 gives back 2\n");
+        }
+        ran(x, 1, 1, 1000);
+        turn(x);
+        EXPECT(x, "");
+        world_done(x);
+    }
 }
 
 static void drain_gives_back_finishes_and_stops(void **state)
@@ -584,7 +1316,7 @@ static void results_that_nobody_asked_for_kill_the_process(void **state)
     x->procs[1].n = 2;
     ran(x, 1, 2, 1000);
     turn(x);
-    EXPECT(x, "p1 kill: it reported results that nobody asked for\np2 start\n> RESULTS [11 0..0 ok]\n");
+    EXPECT(x, "p1 kill: it reported results that nobody asked for\n> RESULTS [11 0..0 ok]\n");
     world_done(x);
 }
 
@@ -609,21 +1341,59 @@ static void an_outcome_of_the_process_is_completed(void **state)
     world_done(x);
 }
 
+static void r10_an_outcome_of_no_kind_is_a_failure(void **state)
+{
+    static const int32_t kinds[] = { BFORK_MISMATCH - 1, -999, INT32_MIN, 0, 7 };
+    struct world *x = up(1);
+
+    (void)state;
+    chunk(x, 11, 1, 6, sizeof(kinds) / sizeof(kinds[0]));
+    turn(x);
+    clear(x);
+    for (size_t k = 0; k < sizeof(kinds) / sizeof(kinds[0]); k++) {
+        struct wire_outcome o = { .kind = kinds[k], .message = WIRE_STR("forged") };
+        struct buf *doc = wire_outcome_encode(&o);
+        struct wire_item i = { .count = 1, .kind = WIRE_OUTCOME, .pid = 4 };
+        i.body = slice_borrow(doc->data, doc->size);
+        worker_proc_results(x->w, x->now, 1, &i);
+        buf_unref(&doc);
+    }
+    turn(x);
+    EXPECT(x, "> RESULTS [11 6..6 outcome -1 try 1] [11 7..7 outcome -1 try 1] [11 8..8 outcome -1 try 1] "
+              "[11 9..9 outcome -1 try 1] [11 10..10 outcome -1 try 1]\n");
+    world_done(x);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_task_goes_through),
         cmocka_unit_test(unknown_tasks_go_to_idle_processes_only),
         cmocka_unit_test(short_tasks_fill_rings_evenly),
+        cmocka_unit_test(r22_no_more_processes_than_tasks), cmocka_unit_test(r22_a_scarce_process_is_tried_again),
+        cmocka_unit_test(r10_a_task_whose_process_denies_it_is_charged),
+        cmocka_unit_test(r22_a_pool_whose_processes_never_start_fails),
         cmocka_unit_test(what_waits_behind_a_long_task_moves_to_an_idle_process),
         cmocka_unit_test(a_crash_costs_one_task_and_keeps_what_was_done),
         cmocka_unit_test(three_failing_starts_fail_the_pool),
         cmocka_unit_test(a_template_that_fails_returns_its_chunks),
+        cmocka_unit_test(r16_a_template_that_dies_is_started_again),
+        cmocka_unit_test(r16_a_task_that_takes_its_template_along_is_lost_after_three),
+        cmocka_unit_test(r16_a_task_that_was_lost_with_workers_is_lost_sooner),
+        cmocka_unit_test(r16_a_template_that_nobody_wants_is_not_started_again),
+        cmocka_unit_test(r16_at_most_once_what_ran_is_unknown),
+        cmocka_unit_test(r16_only_repeated_failures_to_start_fail_the_pool),
+        cmocka_unit_test(what_it_does_not_understand_is_refused_by_name),
+        cmocka_unit_test(r06_what_clients_can_repeat_is_limited_in_the_log),
+        cmocka_unit_test(r24_a_finalizer_that_is_not_understood_fails_its_pool_at_once),
         cmocka_unit_test(recall_returns_what_has_not_begun),
+        cmocka_unit_test(cancels_and_a_drain_of_an_attempt_end_what_they_name),
+        cmocka_unit_test(r15_a_task_between_cancelled_ones_runs_on),
         cmocka_unit_test(recall_of_the_middle_of_a_ring_keeps_the_work_behind_it),
         cmocka_unit_test(cancel_kills_what_runs_of_it),
         cmocka_unit_test(cancel_of_later_tasks_lets_the_running_one_finish),
         cmocka_unit_test(a_claimed_neighbour_of_a_cancelled_task_runs_again),
+        cmocka_unit_test(r15_cancels_of_all_that_follows_are_one),
         cmocka_unit_test(a_fenced_attempt_is_killed_and_never_reported),
         cmocka_unit_test(results_are_sent_again_after_a_reconnect_until_closed),
         cmocka_unit_test(a_restarted_broker_finds_lanes_and_jobs_again),
@@ -631,15 +1401,24 @@ int main(void)
         cmocka_unit_test(fewer_slots_feed_fewer_processes),
         cmocka_unit_test(processes_are_renewed_after_max_tasks),
         cmocka_unit_test(a_run_limit_is_set_before_the_first_push),
+        cmocka_unit_test(tasks_with_another_run_limit_wait_for_those_before),
         cmocka_unit_test(warm_templates_are_bounded),
+        cmocka_unit_test(r09_no_room_is_not_now),
+        cmocka_unit_test(r09_a_quiet_lane_yields),
         cmocka_unit_test(slots_are_lent_by_idle_surplus_processes),
         cmocka_unit_test(grants_end_with_the_connection),
+        cmocka_unit_test(what_waits_is_run_after_a_cut),
+        cmocka_unit_test(r08_a_warm_template_is_its_owners),
         cmocka_unit_test(heartbeats_and_the_broker_s_silence),
+        cmocka_unit_test(r20_half_a_lease_of_silence_makes_a_new_connection),
+        cmocka_unit_test(r20_nothing_is_begun_when_the_lease_has_passed_unanswered),
+        cmocka_unit_test(r20_a_worker_that_was_revoked_begins_nothing),
         cmocka_unit_test(drain_gives_back_finishes_and_stops),
         cmocka_unit_test(errors_reset_and_versions),
         cmocka_unit_test(nonsense_from_the_broker_ends_the_session),
         cmocka_unit_test(results_that_nobody_asked_for_kill_the_process),
         cmocka_unit_test(an_outcome_of_the_process_is_completed),
+        cmocka_unit_test(r10_an_outcome_of_no_kind_is_a_failure),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

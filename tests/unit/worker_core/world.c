@@ -86,7 +86,8 @@ static void say_message(struct world *x, const struct wire_msg *m)
     if (m->type == WIRE_HOLDING && m->u.holding.last)
         say(x, " last");
     if (m->type == WIRE_POOL_FAILED)
-        say(x, " pool %u %.*s: %.*s", m->u.pool_failed.pool, (int)m->u.pool_failed.stage.n, m->u.pool_failed.stage.p,
+        say(x, "%s pool %u %.*s: %.*s", m->u.pool_failed.code == BFORK_EAGAIN ? " for now" : "", m->u.pool_failed.pool,
+            (int)m->u.pool_failed.stage.n, m->u.pool_failed.stage.p,
             (int)m->u.pool_failed.text.n, m->u.pool_failed.text.p);
     if (m->type == WIRE_HELLO)
         say(x, " conn %u", (unsigned)m->u.hello.conn_no);
@@ -139,7 +140,7 @@ static void effect(struct world *x, const struct worker_effect *e)
     case WORKER_PROC_KILL: p->killed = true; say(x, "p%u kill: %s\n", e->proc, e->text); return;
     case WORKER_PROC_LIMIT: p->limit = e->run_limit_ms; say(x, "p%u limit %u\n", e->proc, (unsigned)e->run_limit_ms); return;
     case WORKER_PROC_STOP: p->stopping = true; say(x, "p%u stop\n", e->proc); return;
-    case WORKER_LOG: return;
+    case WORKER_LOG: x->logs++, x->limited += e->whose != 0; return;
     case WORKER_STOPPED: say(x, "stopped\n"); x->stopped++; return;
     case WORKER_REFUSED: say(x, "refused: %s\n", e->text); return;
     }
@@ -221,7 +222,7 @@ void grant(struct world *x, uint32_t pool, uint32_t slots, const char *program, 
 {
     struct wire_pool_spec s = { .program_name = WIRE_STR(program), .arch = WIRE_STR("x"), .max_tasks = max_tasks };
     struct buf *doc = wire_pool_spec_encode(&s);
-    uint8_t digest[WIRE_DIGEST] = { 0 }, owner[WIRE_KEY] = { 7 };
+    uint8_t digest[WIRE_DIGEST] = { 0 }, owner[WIRE_KEY] = { x->owner ? x->owner : 7 };
     struct wire_msg m = { .type = WIRE_GRANT };
 
     assert_non_null(doc);
@@ -253,10 +254,21 @@ void open_job(struct world *x, uint32_t job, uint32_t pool, uint8_t id, uint64_t
     struct wire_msg m = { .type = WIRE_JOB_SPEC };
 
     assert_non_null(doc);
-    m.u.job_spec = (struct wire_job_to_worker){ job, pool, wire_bin_of(bytes, sizeof(bytes)), wire_bin_of(doc->data, doc->size) };
+    m.u.job_spec = (struct wire_job_to_worker){
+        .job = job, .pool = pool, .id = wire_bin_of(bytes, sizeof(bytes)), .spec = wire_bin_of(doc->data, doc->size)
+    };
     message(x, &m);
     buf_unref(&f);
     buf_unref(&doc);
+}
+
+void forget_job(struct world *x, uint32_t job)
+{
+    struct wire_msg m = { .type = WIRE_JOB_FORGET };
+
+    m.u.job_ref.job = job;
+    message(x, &m);
+    turn(x);
 }
 
 void chunk(struct world *x, uint64_t attempt, uint32_t job, uint64_t first, uint32_t count)

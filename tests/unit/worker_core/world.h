@@ -35,11 +35,12 @@ struct world {
     worker_proc last_proc;
     char trace[65536];
     size_t used;
+    uint8_t owner;                  /* of pools granted from now on; 0: 7 */
     bool quiet, auto_ready;         /* auto_ready: lanes and processes are ready as soon as they are started */
     /* what a broker would have got */
     void (*on_send)(struct world *x, const struct wire_msg *m);
     void *ctx;
-    uint32_t reconnects, stopped;
+    uint32_t reconnects, stopped, logs, limited;    /* limited: of the log lines, those that are said once a second */
 };
 
 void world_init(struct world *x, uint32_t slots);
@@ -51,6 +52,7 @@ void online(struct world *x, uint64_t epoch);           /* connected, welcomed; 
 void grant(struct world *x, uint32_t pool, uint32_t slots, const char *program, uint32_t max_tasks);
 void forget_pool(struct world *x, uint32_t pool);
 void open_job(struct world *x, uint32_t job, uint32_t pool, uint8_t id, uint64_t run_limit_ms, int32_t retries);
+void forget_job(struct world *x, uint32_t job);
 void chunk(struct world *x, uint64_t attempt, uint32_t job, uint64_t first, uint32_t count);
 void recall(struct world *x, uint64_t attempt, uint64_t first, uint32_t count, enum wire_why why);
 void close_attempt(struct world *x, uint64_t attempt, enum wire_why why);

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * cancel.c - tasks that are not wanted any more: found by index, settled where they wait, asked back where they run.
+ *
+ * A cancel that touches more places than its owner may in a turn goes on as a chore of its job; nothing of the job is handed out
+ * meanwhile, so that what waited when it was asked for does not begin. An index that is nowhere gets an outcome as well: nobody
+ * waits for ever. Those outcomes come out of nothing, so no quota of tasks bounds them: when the owner's account takes no more, the
+ * job's cancels stop until some are acknowledged.
+ *
+ * What was replayed and is held may have begun with a worker that is not back yet. A cancel passes over it, awaits what becomes of
+ * it, and goes over it once more when it is adopted or queued (cancel_wake); so it does with tasks that were sent ahead of it and
+ * wait to be taken in.
+ *
+ * Invariant: cancels of everything that nobody asks about are disjoint and not adjacent (job.cancelling): one that touches another
+ * takes it in, so there are no more of them than places, and those that stop for want of room.
+ */
+#include "state.h"
+
+#define NOTHING UINT64_MAX
+
+static bool merges(const struct cancel *k) { return !k->only_queued && !k->request; }
+
+static void answer(struct broker *b, const struct cancel *k)
+{
+    struct peer *p = k->request ? map_get(&b->peers, k->peer) : NULL;
+    struct wire_msg *m;
+
+    if (!p || p->state != PEER_READY)
+        return;
+    if (!(m = effect_send(b, p, WIRE_CANCELLED))) {
+        peer_cut(b, p, "out of memory");        /* asks again on its next connection */
+        return;
+    }
+    m->request = k->request;
+    m->u.cancelled = (struct wire_cancelled){ .cancelled = k->cancelled, .running = k->running + k->held, .done = k->done };
+}
+
+/* Who has asked is told what has come of it. */
+void cancel_free(struct broker *b, struct cancel *k)
+{
+    struct job *j = k->job;
+
+    answer(b, k);
+    if (interval_in(&k->range))
+        interval_take(&j->cancelling, &k->range);
+    list_remove(k->awaits ? &j->awaiting : &j->cancels, &k->in_job);
+    mem_free_for(b, j->owner->account, k, sizeof(*k));
+}
+
+/* n tasks that will not run: some of them may have been counted when it passed first. */
+static void count_cancelled(struct cancel *k, uint64_t n)
+{
+    uint64_t held = n < k->held ? n : k->held, running = k->again && n - held < k->running ? n - held : k->again ? k->running : 0;
+
+    k->cancelled += n;
+    k->held -= held;
+    k->running -= running;
+}
+
+static void pass_over(struct cancel *k, uint64_t lo, uint64_t hi)
+{
+    k->held += k->again ? 0 : hi - lo;
+    k->held_from = lo < k->held_from ? lo : k->held_from;
+}
+
+/* The part [lo, hi) of a waiting range. */
+static void waiting(struct broker *b, struct cancel *k, struct range *r, uint64_t lo, uint64_t hi)
+{
+    struct job *j = k->job;
+
+    if (r->at.kind == PLACE_HELD && r->s.flags & WIRE_REPLAY) {
+        pass_over(k, lo, hi);
+        return;
+    }
+    if (lo > r->s.first)
+        range_split(b, j, r, (uint32_t)(lo - r->s.first));
+    if (hi < r->s.first + r->s.count)
+        r = range_split(b, j, r, (uint32_t)(hi - lo));
+    range_out(b, j, r);
+    outcome_text(b, j, lo, hi - lo, r->s.tries, BFORK_CANCELLED, NULL);
+    range_free(b, j, r);
+    count_cancelled(k, hi - lo);
+}
+
+/* False: no memory. */
+static bool live(struct broker *b, struct cancel *k, struct attempt *a, uint64_t lo, uint64_t hi)
+{
+    if (k->only_queued && !a->sent) {
+        attempt_shrink(b, a, lo);               /* what has not left yet waits again: found there in the next step */
+        return true;
+    }
+    if (!k->only_queued && attempt_cancel(b, a, lo, hi) < 0)
+        return false;
+    k->running += k->again ? 0 : hi - lo;
+    k->at = hi;
+    return true;
+}
+
+/* False: the account of the owner takes no more outcomes. */
+static bool nowhere(struct broker *b, struct cancel *k, uint64_t lo, uint64_t hi)
+{
+    struct job *j = k->job;
+    bool received = lo < j->next;
+    uint64_t n;
+
+    if (received && hi > j->next)
+        hi = j->next;
+    if (!received && (k->again || !list_empty(&j->replays))) {
+        pass_over(k, lo, hi);                   /* it has been sent, or will be once more */
+        k->at = hi;
+        return true;
+    }
+    if (k->again) {                             /* its outcome has been acknowledged meanwhile */
+        k->at = hi;
+        return true;
+    }
+    n = hi - lo < UINT32_MAX ? hi - lo : UINT32_MAX;
+    if (!k->only_queued && j->owner->full) {
+        if (!list_in(&j->stopped))
+            list_push_back(&j->owner->stopped, &j->stopped);
+        return false;
+    }
+    if (!k->only_queued)
+        outcome_nowhere(b, j, lo, (uint32_t)n);
+    if (received)
+        k->done += n;
+    else
+        k->running += n;                        /* sent to another start of the broker, and not here yet */
+    k->at = lo + n;
+    return true;
+}
+
+/* One place. False: no memory, or no room for an outcome. */
+static bool step(struct broker *b, struct cancel *k)
+{
+    struct interval *v = interval_at(&k->job->index, k->at);
+    uint64_t end = v && v->end < k->range.end ? v->end : k->range.end;
+
+    b->steps++;
+    if (reserve(b, 4, 4) < 0)
+        return false;
+    if (!v || v->first > k->at)
+        return nowhere(b, k, k->at, v && v->first < k->range.end ? v->first : k->range.end);
+    if (v->kind == PLACE_LIVE)
+        return live(b, k, INTERVAL_ENTRY(v, struct attempt, at), k->at, end);
+    if (v->kind != PLACE_OUTCOME)
+        waiting(b, k, INTERVAL_ENTRY(v, struct range, at), k->at, end);
+    else if (!k->again)
+        k->done += end - k->at;
+    k->at = end;
+    return true;
+}
+
+/* An active one goes on. True: it has been over all its range, and is gone or awaits what is held. */
+static bool pass(struct broker *b, struct cancel *k, uint32_t *budget)
+{
+    struct job *j = k->job;
+
+    for (; k->at < k->range.end; --*budget)
+        if (!*budget || !step(b, k))
+            return false;
+    if (k->held_from == NOTHING) {
+        cancel_free(b, k);
+        return true;
+    }
+    list_remove(&j->cancels, &k->in_job);
+    list_push_back(&j->awaiting, &k->in_job);
+    k->awaits = true;
+    k->at = k->held_from;
+    return true;
+}
+
+static void go_on(struct cancel *k)
+{
+    list_remove(&k->job->awaiting, &k->in_job);
+    list_push_back(&k->job->cancels, &k->in_job);
+    k->awaits = false;
+    k->again = true;
+    k->held_from = NOTHING;
+}
+
+static void resume(struct broker *b, struct job *j)
+{
+    if (job_cancels(j) || !j->pool)
+        return;
+    job_ready(b, j);
+    pool_wake(b, j->pool);
+}
+
+bool cancel_some(struct broker *b, struct job *j, uint32_t *budget)
+{
+    for (struct list_node *n; job_cancels(j);) {
+        if ((n = list_first(&j->cancels))) {
+            if (!pass(b, LIST_ENTRY(n, struct cancel, in_job), budget))
+                return list_in(&j->stopped);
+        } else if (!(n = list_first(&j->awaiting))) {
+            j->awake = 0;
+        } else {
+            j->awake--;
+            go_on(LIST_ENTRY(n, struct cancel, in_job));
+        }
+    }
+    resume(b, j);
+    return true;
+}
+
+void cancel_wake(struct broker *b, struct job *j)
+{
+    if (list_empty(&j->awaiting))
+        return;
+    j->awake = j->awaiting.count;
+    chore_add(b, j->owner, &j->cancel, CHORE_CANCEL);
+}
+
+void cancels_unstop(struct broker *b, struct owner *o)
+{
+    for (struct list_node *n; (n = list_pop(&o->stopped));)
+        chore_add(b, o, &LIST_ENTRY(n, struct job, stopped)->cancel, CHORE_CANCEL);
+}
+
+/* Those of the same kind that it touches become one with it. */
+static void take_in(struct broker *b, struct cancel *k)
+{
+    struct job *j = k->job;
+    uint64_t first = k->range.first ? k->range.first - 1 : 0;
+
+    for (INTERVAL_EACH(&j->cancelling, first, k->range.end + 1, v)) {
+        struct cancel *o = INTERVAL_ENTRY(v, struct cancel, range);
+        k->range.first = v->first < k->range.first ? v->first : k->range.first;
+        k->range.end = v->end > k->range.end ? v->end : k->range.end;
+        k->at = o->at < k->at ? o->at : k->at;
+        k->held_from = o->held_from < k->held_from ? o->held_from : k->held_from;
+        cancel_free(b, o);
+    }
+    interval_put(&j->cancelling, &k->range);
+}
+
+/* 0, BFORK_ENOMEM or _EQUOTA with nothing begun. At least one place is touched at once: a single task needs no chore. */
+static int cancel(struct broker *b, struct job *j, struct cancel now)
+{
+    assert(j);
+    uint32_t *budget = chore_budget(b, j->owner), one = 1;
+    struct cancel *k;
+    int rc;
+
+    if ((rc = account_takes_cancel(b, j->owner)) < 0)
+        return rc;
+    if (!(k = mem_new_for(b, j->owner->account, sizeof(*k))))
+        return BFORK_ENOMEM;
+    *k = now;
+    k->job = j;
+    k->at = k->range.first;
+    k->held_from = NOTHING;
+    list_push_back(&j->cancels, &k->in_job);
+    if (merges(k) && k->at < k->range.end)
+        take_in(b, k);
+    if (pass(b, k, *budget ? budget : &one))
+        resume(b, j);
+    else if (!list_in(&j->stopped))
+        chore_add(b, j->owner, &j->cancel, CHORE_CANCEL);
+    return 0;
+}
+
+/* Up to where there is anything of the job. */
+static uint64_t job_last(const struct job *j)
+{
+    assert(j);
+    const struct interval *v = interval_last(&j->index);
+
+    return v && v->end > j->next ? v->end : j->next;
+}
+
+void cancel_tasks(struct broker *b, struct client *c, const struct wire_msg *m)
+{
+    struct refusal many;
+
+    if (m->request && m->n_items != 1) {
+        refuse(&many, BFORK_EINVAL, NULL, "CANCEL with a request and %u records: it is answered for one", m->n_items);
+        request_refused(b, c->peer, m->request, &many);
+        return;
+    }
+    for (uint32_t i = 0; i < m->n_items && c->peer; i++) {
+        const struct wire_item *it = &m->items[i];
+        struct job *j = job_of(c, it->job);
+        struct cancel k = { .range = { .first = it->first, .end = it->first + it->count }, .peer = c->peer->id,
+                            .request = m->request, .only_queued = it->why == WIRE_WHY_QUEUED };
+        struct refusal r;
+        int rc = 0;
+        if (!j && handle_may_be_gone(c, false, it->job)) {      /* it has crossed with the job's end */
+            answer(b, &k);
+            continue;
+        }
+        if (!j)
+            rc = refuse(&r, BFORK_ESTATE, "job", "CANCEL for job %u, which is not open", it->job);
+        else if (it->why != WIRE_WHY_CANCEL && it->why != WIRE_WHY_QUEUED)
+            rc = refuse(&r, BFORK_EINVAL, "why",
+                        "CANCEL for job %u: why is %u; it is %u (all of them) or %u (those that have not begun)", it->job, it->why,
+                        WIRE_WHY_CANCEL, WIRE_WHY_QUEUED);
+        if (rc < 0) {
+            job_refused(b, c, m->request, it->job, &r);
+            continue;
+        }
+        if (!it->count)
+            k.range.end = job_last(j) > it->first ? job_last(j) : it->first;
+        if (k.range.end < k.range.first || k.range.end > UINT64_MAX / 2) {
+            refuse(&r, BFORK_EINVAL, "first", "CANCEL for job %u: indexes from %llu beyond 2^63", it->job,
+                   (unsigned long long)it->first);
+            job_refused(b, c, m->request, it->job, &r);
+        } else if (cancel(b, j, k) < 0) {
+            session_break(b, c->peer);          /* what is not answered or settled is said again on the next connection */
+            return;
+        }
+    }
+}

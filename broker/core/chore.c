@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * chore.c - work that one message asked for and that is too much for a turn: it goes on a little in each, for its owner.
+ *
+ * Owners with chores share a turn's steps evenly, and an owner's chores take turns, so nobody waits for another's. A chore never
+ * fails and needs no memory of its own; when memory is short it stops and goes on in the next turn. One that waits for room in a
+ * limit is not asked again before something of its owner has ended. Invariant: an owner is in b->busy if and only if it has chores
+ * that do not wait.
+ */
+#include "state.h"
+
+#define STEPS_LEAST 64u
+
+void chore_add(struct broker *b, struct owner *o, struct chore *c, enum chore_kind kind)
+{
+    if (list_in(&c->node))
+        return;
+    c->kind = kind;
+    c->round = 0;
+    list_push_back(&o->chores, &c->node);
+    if (!list_in(&o->busy))
+        list_push_back(&b->busy, &o->busy);
+}
+
+void chore_wait(struct broker *b, struct owner *o, struct chore *c, enum chore_kind kind)
+{
+    (void)b;
+    if (list_in(&c->node))
+        return;
+    c->kind = kind;
+    c->round = o->round;
+    list_push_back(&o->waiting, &c->node);
+}
+
+void chores_room(struct broker *b, struct owner *o)
+{
+    if (list_empty(&o->waiting))
+        return;
+    list_append(&o->chores, &o->waiting);
+    o->round++;
+    if (!list_in(&o->busy))
+        list_push_back(&b->busy, &o->busy);
+}
+
+void chore_forget(struct broker *b, struct owner *o, struct chore *c)
+{
+    if (!list_in(&c->node))
+        return;
+    list_remove(c->round == o->round ? &o->waiting : &o->chores, &c->node);
+    if (list_empty(&o->chores) && list_in(&o->busy))
+        list_remove(&b->busy, &o->busy);
+}
+
+uint32_t *chore_budget(struct broker *b, struct owner *o)
+{
+    if (o->turn != b->turn) {
+        o->turn = b->turn;
+        o->budget = TURN_STEPS;
+    }
+    return &o->budget;
+}
+
+static bool pool_end(struct broker *b, struct pool *p, uint32_t *budget)
+{
+    struct list_node *n;
+
+    while ((n = list_first(&p->jobs)))
+        if (!job_reap(b, LIST_ENTRY(n, struct job, in_pool), budget))
+            return false;
+    pool_free(b, p);
+    return true;
+}
+
+static bool client_end_some(struct broker *b, struct client *c, uint32_t *budget)
+{
+    struct list_node *n;
+
+    while ((n = list_first(&c->job_list)))
+        if (!job_reap(b, LIST_ENTRY(n, struct job, in_client), budget))
+            return false;
+    for (; (n = list_first(&c->pool_list)); --*budget) {
+        if (!*budget)
+            return false;
+        pool_free(b, LIST_ENTRY(n, struct pool, in_client));
+    }
+    client_free(b, c);
+    return true;
+}
+
+/* True: it is done, and what it was part of may be gone. */
+static bool run(struct broker *b, struct chore *c, uint32_t *budget)
+{
+    bool done = true;
+
+    switch (c->kind) {
+    case CHORE_CLIENT_END: done = client_end_some(b, LIST_ENTRY(c, struct client, end), budget); break;
+    case CHORE_CLIENT_AWAY: done = client_away(b, LIST_ENTRY(c, struct client, away), budget); break;
+    case CHORE_POOL_END: done = pool_end(b, LIST_ENTRY(c, struct pool, end), budget); break;
+    case CHORE_JOB_END: done = job_reap(b, LIST_ENTRY(c, struct job, end), budget); break;
+    case CHORE_JOB_BIND: done = job_bind_some(b, LIST_ENTRY(c, struct job, bind), budget); break;
+    case CHORE_WORKER_JOIN: done = worker_join(b, LIST_ENTRY(c, struct worker, join), budget); break;
+    case CHORE_WORKER_END: done = worker_end_some(b, LIST_ENTRY(c, struct worker, end), budget); break;
+    case CHORE_CANCEL: {
+        struct job *j = LIST_ENTRY(c, struct job, cancel);
+        done = job_is_ending(j) || cancel_some(b, j, budget);
+        break;
+    }
+    case CHORE_REPLAY: done = tasks_take_some(b, LIST_ENTRY(c, struct job, replay), budget); break;
+    case CHORE_ROOM: done = tasks_room(b, LIST_ENTRY(c, struct job, room)); break;
+    case CHORE_ACK: {
+        struct job *j = LIST_ENTRY(c, struct job, ack);
+        if ((done = job_is_ending(j) || outcome_ack_some(b, j, budget)))
+            job_maybe_end(b, j);
+        break;
+    }
+    }
+    return done;
+}
+
+static void run_owner(struct broker *b, struct owner *o, uint32_t budget)
+{
+    struct list_node *n;
+
+    o->refs++;
+    while (budget && (n = list_pop(&o->chores))) {
+        struct chore *c = LIST_ENTRY(n, struct chore, node);
+        uint32_t part = budget / (o->chores.count < 8 ? (uint32_t)o->chores.count + 1 : 8), left = part ? part : budget;
+        budget -= left;
+        if (!run(b, c, &left) && !list_in(n))
+            list_push_back(&o->chores, n);
+        budget += left;
+        if (left)               /* it waits for memory, or is done */
+            budget -= budget ? 1 : 0;
+    }
+    if (list_in(&o->busy))
+        list_remove(&b->busy, &o->busy);
+    if (!list_empty(&o->chores))
+        list_push_back(&b->busy, &o->busy);
+    owner_unref(b, o);
+}
+
+void chores_run(struct broker *b, bool all)
+{
+    size_t owners = b->busy.count;
+    uint32_t share = owners ? TURN_STEPS / (uint32_t)owners : 0;
+    struct list_node *n;
+
+    share = all ? UINT32_MAX : share < STEPS_LEAST ? STEPS_LEAST : share;
+    for (; (all || owners--) && (n = list_pop(&b->busy));)
+        run_owner(b, LIST_ENTRY(n, struct owner, busy), share);
+    if (b->busy.count)
+        b->again = true;
+}

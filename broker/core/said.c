@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * said.c - what tasks have printed, on its way from workers to clients: pieces, forwarded at once, kept until the client has taken
+ * them, then told to their worker, which is what keeps its window open.
+ *
+ * A piece is in the list of its client, or of its job while that is parked. Pieces of a task are with the client before its
+ * outcome: they come from the worker before its result and are composed before outcomes. What a worker may send is bounded for each
+ * pool by its window, so what is kept is bounded by the workers of the pool; it is charged to the owner's account
+ * and to the worker's from then on until that is told.
+ */
+#include "state.h"
+
+static uint64_t cost(const struct piece *p) { return p->size + WIRE_OUTPUT_COST; }
+
+static uint64_t used(const struct peer *p, uint32_t pool) { return (uint64_t)(uintptr_t)map_get(&p->said, pool); }
+
+static void use(struct peer *p, uint32_t pool, int64_t bytes)
+{
+    uint64_t now = used(p, pool);
+
+    now = bytes < 0 && (uint64_t)-bytes > now ? 0 : now + (uint64_t)bytes;
+    map_take(&p->said, pool);
+    if (now)
+        map_put(&p->said, pool, (void *)(uintptr_t)now);    /* there was room for it: see said_take */
+}
+
+static void piece_free(struct broker *b, struct piece *p)
+{
+    slice_unref(&p->body);
+    mem_free_for(b, p->account, p, sizeof(*p));
+}
+
+/* The client has it, or nobody wants it: its worker is told, if it is still there on the connection it came by. */
+static void taken(struct broker *b, struct piece *p)
+{
+    struct peer *from = map_get(&b->peers, p->peer);
+
+    slice_unref(&p->body);
+    if (list_in(&p->in_attempt)) {
+        if (p->from->said_hint == p)
+            p->from->said_hint = NULL;          /* those before it have gone before it */
+        list_remove(&p->from->said, &p->in_attempt);
+    }
+    if (!from || !from->worker || from->state == PEER_CUT) {
+        piece_free(b, p);
+        return;
+    }
+    use(from, p->pool, -(int64_t)cost(p));
+    account_release(p->account, sizeof(*p));
+    p->account = from->worker->account;
+    account_charge(p->account, sizeof(*p));
+    list_push_back(&from->worker->taken, &p->node);
+    worker_dirty(b, from->worker);
+}
+
+static void put(struct broker *b, struct client *c, struct job *j, struct piece *p)
+{
+    p->job = j->handle;
+    p->seq = ++c->said_seq;
+    list_push_back(&c->said, &p->node);
+    if (!c->unsaid)
+        c->unsaid = p;
+    client_dirty(b, c);
+}
+
+/* Nobody waits for it: it counts no more. */
+static void give_back(struct broker *b, struct worker *w, const struct wire_item *i)
+{
+    struct piece *p = mem_new_for(b, w->account, sizeof(*p));
+
+    if (!p)
+        return;
+    *p = (struct piece){ .attempt = i->id, .attempt_seq = i->seq, .pool = i->job, .size = (uint32_t)i->body.size,
+                         .account = w->account };
+    list_push_back(&w->taken, &p->node);
+    worker_dirty(b, w);
+}
+
+/* One that came before, on an earlier connection of the worker: it counts in the window of this one now. On a connection they come
+ * in order, so all of them together walk over the attempt's pieces once; what does not is no news. */
+static int again(struct broker *b, struct worker *w, struct attempt *a, const struct wire_item *i, uint32_t pool)
+{
+    struct piece *p = NULL;
+
+    if (a->said_peer != w->peer->id) {
+        a->said_peer = w->peer->id;
+        a->said_again = 0;
+        a->said_hint = NULL;
+    }
+    if (i->seq > a->said_again) {
+        struct list_node *n = a->said_hint ? a->said_hint->in_attempt.next : a->said.head.next;
+        for (; n != &a->said.head && LIST_ENTRY(n, struct piece, in_attempt)->attempt_seq <= i->seq; n = n->next) {
+            a->said_hint = LIST_ENTRY(n, struct piece, in_attempt);
+            b->steps++;
+        }
+        a->said_again = i->seq;
+        p = a->said_hint;
+    }
+    if (p && p->attempt_seq == i->seq && p->peer != w->peer->id) {
+        if (map_reserve(&w->peer->said, 1) < 0)
+            return BFORK_ENOMEM;        /* uncounted it would open the window too far when it is taken */
+        p->peer = w->peer->id;
+        p->pool = pool;
+        use(w->peer, pool, (int64_t)cost(p));
+        return 0;
+    }
+    give_back(b, w, i);                             /* the client has it */
+    return 0;
+}
+
+static struct piece *piece_new(struct broker *b, struct worker *w, struct attempt *a, const struct wire_item *i, uint32_t pool)
+{
+    struct account *owner = a->job->owner->account;
+    struct piece *p = mem_new_for(b, owner, sizeof(*p));
+    struct buf *copy = p && i->body.size ? bytes_copy(owner, i->body.data, i->body.size) : NULL;
+
+    if (!p || (i->body.size && !copy)) {
+        mem_free_for(b, owner, p, sizeof(*p));
+        return NULL;
+    }
+    *p = (struct piece){ .attempt = i->id, .attempt_seq = i->seq, .index = i->first, .offset = i->offset, .limit = i->end,
+                         .peer = w->peer->id, .pool = pool, .pid = i->pid, .tries = i->tries, .stream = i->stream,
+                         .flags = i->flags, .size = (uint32_t)i->body.size, .from = a, .account = owner };
+    if (copy)
+        p->body = slice_of(copy, 0, i->body.size);
+    memcpy(p->host, w->host, sizeof(p->host));
+    list_push_back(&a->said, &p->in_attempt);
+    return p;
+}
+
+static int take(struct broker *b, struct worker *w, const struct wire_item *i)
+{
+    struct attempt *a = map_get(&b->attempts, i->id);
+    struct piece *p;
+
+    if (!a || a->worker != w || !a->sent) {
+        b->n.foreign++;
+        attempt_foreign(b, w, i->id);
+        give_back(b, w, i);
+        return 0;
+    }
+    uint32_t pool = a->lane && a->lane->number == i->job ? i->job : a->job->number;     /* parked: a window for the job */
+    if (i->seq <= a->said_seq)                      /* also of one that has ended, of which no tasks are left */
+        return again(b, w, a, i, pool);
+    if (i->first < a->s.first || i->first >= a->s.first + a->s.count)
+        return BFORK_EPROTOCOL;
+    uint64_t before = used(w->peer, pool), more = i->body.size + WIRE_OUTPUT_COST;
+    if (before && before + more > b->c.output_window)
+        return BFORK_EQUOTA;
+    if (map_reserve(&w->peer->said, 1) < 0 || !(p = piece_new(b, w, a, i, pool)))
+        return BFORK_ENOMEM;
+    a->said_seq = i->seq;
+    use(w->peer, pool, (int64_t)more);
+    if (a->job->client)
+        put(b, a->job->client, a->job, p);
+    else
+        list_push_back(&a->job->said, &p->node);
+    return 0;
+}
+
+void said_take(struct broker *b, struct worker *w, const struct wire_msg *m)
+{
+    int rc = 0;
+
+    for (uint32_t i = 0; i < m->n_items && rc == 0; i++)
+        rc = take(b, w, &m->items[i]);
+    if (rc == BFORK_ENOMEM) {
+        session_break(b, w->peer);
+    } else if (rc == BFORK_EQUOTA) {
+        session_fail(b, w->peer, BFORK_EPROTOCOL, "OUTPUT beyond the window of %llu bytes that a pool has on a worker",
+                     (unsigned long long)b->c.output_window);
+    } else if (rc < 0) {
+        session_fail(b, w->peer, rc, "OUTPUT that does not fit its attempt");
+    }
+}
+
+/* The job has got a client: what came before is for it. */
+void said_bind(struct broker *b, struct job *j)
+{
+    struct list_node *n;
+
+    while ((n = list_pop(&j->said)))
+        put(b, j->client, j, LIST_ENTRY(n, struct piece, node));
+}
+
+void said_ack(struct broker *b, struct client *c, uint64_t seq)
+{
+    struct list_node *n;
+
+    if (seq > c->said_sent) {
+        session_fail(b, c->peer, BFORK_EPROTOCOL, "OUTPUT_ACK up to %llu, but only %llu were sent", (unsigned long long)seq,
+                     (unsigned long long)c->said_sent);
+        return;
+    }
+    while ((n = list_first(&c->said)) && LIST_ENTRY(n, struct piece, node) != c->unsaid &&
+           LIST_ENTRY(n, struct piece, node)->seq <= seq) {
+        list_remove(&c->said, n);
+        taken(b, LIST_ENTRY(n, struct piece, node));
+    }
+}
+
+void said_room(struct broker *b, struct client *c)
+{
+    if (!c->said_held || !c->peer || c->peer->sent - c->peer->acked >= c->peer->window)
+        return;
+    c->said_held = false;
+    client_dirty(b, c);
+}
+
+/* A new connection of the client. */
+void said_resend(struct broker *b, struct client *c)
+{
+    struct list_node *n = list_first(&c->said);
+
+    c->unsaid = n ? LIST_ENTRY(n, struct piece, node) : NULL;
+    c->said_held = false;
+    if (n)
+        client_dirty(b, c);
+}
+
+void said_drop(struct broker *b, struct list *pieces)
+{
+    struct list_node *n;
+
+    while ((n = list_pop(pieces)))
+        taken(b, LIST_ENTRY(n, struct piece, node));
+}
+
+/* Pieces outlive their attempt. */
+void said_orphan(struct attempt *a)
+{
+    while (list_pop(&a->said))
+        continue;
+    a->said_hint = NULL;
+}
+
+void said_forget(struct broker *b, struct worker *w)
+{
+    struct list_node *n;
+
+    while ((n = list_pop(&w->taken)))
+        piece_free(b, LIST_ENTRY(n, struct piece, node));
+}
+
+void said_item(const struct piece *p, struct wire_item *i)
+{
+    i->id = p->attempt;
+    i->seq = p->seq;
+    i->job = p->job;
+    i->count = 1;
+    i->first = p->index;
+    i->offset = p->offset;
+    i->flags = p->flags;
+    i->size = p->size;
+    i->pid = p->pid;
+    i->tries = p->tries;
+    i->stream = p->stream;
+    i->end = p->limit;
+    i->body = p->body;
+}
+
+/* Records for OUTPUT_TAKEN, at most n; pieces that follow each other are one record. */
+size_t said_taken_items(struct broker *b, struct worker *w, struct wire_item *items, size_t n)
+{
+    size_t k = 0;
+
+    for (struct list_node *m; (m = list_first(&w->taken));) {
+        struct piece *p = LIST_ENTRY(m, struct piece, node);
+        struct wire_item *last = k ? &items[k - 1] : NULL;
+        if (!last || last->id != p->attempt || last->job != p->pool || last->size > UINT32_MAX - cost(p)) {
+            if (k == n)
+                break;
+            last = &items[k++];
+            last->id = p->attempt;
+            last->job = p->pool;
+        }
+        last->seq = p->attempt_seq > last->seq ? p->attempt_seq : last->seq;
+        last->size += (uint32_t)cost(p);
+        list_remove(&w->taken, m);
+        piece_free(b, p);
+    }
+    return k;
+}

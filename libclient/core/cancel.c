@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * cancel.c - taking tasks back: what nobody else has is settled here and now, the rest is asked for until it is settled.
+ *
+ * A cancel is in the client's custody like the task: it is kept until the task has its outcome, and is said again on every new
+ * connection, since nobody knows how far the last one carried it. It goes out behind the tasks it names, in the same flush, and of
+ * tasks that are still to be sent again it waits for them. Invariants: a job is in session.cancels if it may have something to say;
+ * what is cancelled, not settled and not told lies at or behind job.untold_from.
+ */
+#include "state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Indexes below it have gone out, in this epoch or an earlier one. */
+static uint64_t gone_out(const struct session_job *j, uint64_t first)
+{
+    uint64_t sent = j->sent > j->replay ? j->sent : j->replay;
+    return sent > first ? sent : first;
+}
+
+/* Tasks [at, end), which have not gone out, are settled as cancelled. */
+static int cancel_here(struct session_job *j, uint64_t at, uint64_t end)
+{
+    struct wire_outcome o = { .kind = BFORK_CANCELLED, .message = WIRE_STR("cancelled before it was sent") };
+    struct buf *doc = NULL;
+    int rc = 0;
+    while (at < end && rc == 0) {
+        if (!doc && !(doc = wire_outcome_encode(&o)))
+            return BFORK_ENOMEM;
+        if (j->source_n && at >= j->source_next && !job_cut_source(j)) {
+            rc = BFORK_ENOMEM;
+            break;
+        }
+        struct batch *b = job_batch(j, at);
+        uint64_t to = !b ? j->source_n ? j->source_next : end : b->first + b->count;
+        to = to < end ? to : end;
+        if (b) {
+            struct wire_item item = { .job = j->handle, .first = at, .count = (uint32_t)(to - at), .kind = WIRE_OUTCOME,
+                                      .size = (uint32_t)doc->size, .body = slice_of(doc, 0, doc->size) };
+            job_close_batch(b);
+            outcome_tell(j, &item);
+        }
+        at = to;
+    }
+    buf_unref(&doc);
+    return rc;
+}
+
+/* Room for what is not settled, below end. */
+static int reserve(const struct session_job *j, struct bits *b, uint64_t end)
+{
+    if (!b->n)
+        b->base = j->settled.base;
+    return bits_reserve(b, end);
+}
+
+/* The first range from `at` on that is cancelled, not settled, and not told on this connection; [next, next) if there is none. */
+static uint64_t untold(const struct session_job *j, uint64_t at, uint64_t *ret_end)
+{
+    uint64_t from = at, end = j->next;
+    while (from < j->next) {
+        from = bits_next(&j->cancelled, from, j->next, true);
+        end = bits_next(&j->cancelled, from, j->next, false);
+        uint64_t open = bits_next(&j->settled, from, end, false), fresh = bits_next(&j->told, open, end, false);
+        if (open == from && fresh == from && from < end)
+            break;
+        from = fresh;
+    }
+    end = bits_next(&j->settled, from, end, true);
+    *ret_end = bits_next(&j->told, from, end, true);
+    return from;
+}
+
+static void due(struct session_job *j, uint64_t from)
+{
+    j->untold_from = from < j->untold_from ? from : j->untold_from;
+    if (!list_in(&j->cancels))
+        list_push_back(&j->s->cancels, &j->cancels);
+}
+
+int session_cancel(struct session_job *j, uint64_t first, uint64_t count)
+{
+    if (first >= j->next)
+        return 0;
+    uint64_t end = count > j->next - first ? j->next : first + count, sent = gone_out(j, first), last = sent < end ? sent : end;
+    first = bits_next(&j->settled, first, last, false);
+    if (first < last) {
+        if (reserve(j, &j->cancelled, last) != 0 || reserve(j, &j->told, last) != 0)
+            return BFORK_ENOMEM;
+        bits_set(&j->cancelled, first, last - first);
+        due(j, first);
+    }
+    int rc = cancel_here(j, sent, end);
+    job_dirty(j);
+    return rc;
+}
+
+bool cancel_check(const struct session_job *j)
+{
+    uint64_t end, from = untold(j, 0, &end);
+    return !j->cancelled.n || from >= end || job_is_refused(j) || (list_in(&j->cancels) && j->untold_from <= from);
+}
+
+void cancel_done(struct session_job *j)
+{
+    if (list_in(&j->cancels))
+        list_remove(&j->s->cancels, &j->cancels);
+    free(j->cancelled.words);
+    free(j->told.words);
+}
+
+void cancel_untold(struct session_job *j)
+{
+    if (!j->cancelled.n)
+        return;
+    if (j->told.n)
+        memset(j->told.words, 0, j->told.n * sizeof(*j->told.words));
+    due(j, 0);
+}
+
+/* What of the questions about j nobody has. */
+static void questions_rewound(struct session_job *j)
+{
+    struct session *s = j->s;
+    for (LIST_EACH_SAFE(&s->questions, n, after)) {
+        struct question *q = LIST_ENTRY(n, struct question, node);
+        uint64_t end = q->first + q->count, sent, before = s->settled_total;
+        if (q->type != WIRE_CANCEL || q->job != j->handle || (sent = gone_out(j, q->first)) >= end)
+            continue;
+        q->count = sent - q->first;
+        if (cancel_here(j, sent, end) != 0)
+            q->count = end - q->first;          /* without memory: the broker is asked about all of it */
+        q->here += s->settled_total - before;
+        if (!q->count)
+            session_answer_cancel(s, q->request, 0);
+    }
+}
+
+void cancel_rewound(struct session_job *j)
+{
+    cancel_untold(j);
+    for (uint64_t at = gone_out(j, 0); at < j->next && j->cancelled.n;) {
+        uint64_t end, from = untold(j, at, &end);
+        if (from >= end || cancel_here(j, from, end) != 0)
+            break;                              /* without memory: it is sent, and then asked for */
+        at = end;
+    }
+    questions_rewound(j);
+}
+
+/* Of one job, from item n on. True: all that can be said now. */
+static bool add_cancels(struct session *s, struct session_job *j, size_t *n)
+{
+    for (uint64_t at = j->untold_from, from, end;; at = end) {
+        from = untold(j, at, &end);
+        j->untold_from = from;
+        if (from >= end) {
+            j->untold_from = UINT64_MAX;
+            list_remove(&s->cancels, &j->cancels);
+            return true;
+        }
+        if (from >= j->sent)
+            return true;                        /* its tasks go first */
+        if (*n == SESSION_ITEMS)
+            return false;
+        end = end < j->sent ? end : j->sent;
+        end = end - from < UINT32_MAX ? end : from + UINT32_MAX;
+        s->cuts[(*n)++] = (struct wire_item){ .job = j->handle, .first = from, .count = (uint32_t)(end - from),
+                                              .why = WIRE_WHY_CANCEL };
+        bits_set(&j->told, from, end - from);
+    }
+}
+
+void cancel_send(struct session *s)
+{
+    size_t n = 0;
+    struct session_effect *e = list_empty(&s->cancels) ? NULL : send_effect(s, WIRE_CANCEL);
+    if (!e)
+        return;
+    for (LIST_EACH_SAFE(&s->cancels, node, after)) {
+        struct session_job *j = LIST_ENTRY(node, struct session_job, cancels);
+        if (job_is_refused(j))
+            list_remove(&s->cancels, node);     /* the broker has nothing of it */
+        else if (j->opened && !j->waiting && !add_cancels(s, j, &n)) {
+            s->more = true;
+            break;
+        }
+    }
+    if (n == 0) {
+        s->n_effects--;
+        return;
+    }
+    e->msg.items = s->cuts;
+    e->msg.n_items = (uint32_t)n;
+}
+
+int session_cancel_queued(struct session_job *j, uint64_t first, uint64_t count, void *user, uint64_t *ret_cancelled,
+                          uint32_t *ret_request)
+{
+    struct session *s = j->s;
+    uint64_t before = s->settled_total, sent = gone_out(j, first), end;
+    int rc;
+    *ret_cancelled = 0;
+    *ret_request = 0;
+    if (first >= j->next)
+        return 0;
+    end = count > j->next - first ? j->next : first + count;
+    /* What has an outcome needs no question. */
+    uint64_t last = sent < end ? sent : end;
+    if (sent > first && bits_next(&j->settled, first, last, false) < last) {
+        struct question *q = calloc(1, sizeof(*q));
+        if (!q)
+            return BFORK_ENOMEM;
+        q->type = WIRE_CANCEL;
+        q->request = *ret_request = ++s->next_request;
+        q->user = user;
+        q->job = j->handle;
+        q->first = first;
+        q->count = last - first;
+        list_push_back(&s->questions, &q->node);
+    }
+    rc = cancel_here(j, sent, end);
+    job_dirty(j);
+    *ret_cancelled = s->settled_total - before;
+    return *ret_request ? 0 : rc;
+}
+
+bool cancel_can_ask(const struct session_job *j, const struct question *q)
+{
+    return j->opened && !j->waiting && j->sent >= q->first + q->count;
+}
+
+void cancel_settled(struct session_job *j, const struct wire_item *i)
+{
+    struct wire_outcome o;
+    if (list_empty(&j->s->questions) || i->kind != WIRE_OUTCOME || wire_outcome_decode(i->body.data, i->body.size, &o, NULL) < 0 ||
+        o.kind != BFORK_CANCELLED)
+        return;
+    for (LIST_EACH(&j->s->questions, n)) {
+        struct question *q = LIST_ENTRY(n, struct question, node);
+        uint64_t lo = i->first > q->first ? i->first : q->first, end = i->first + i->count, hi = q->first + q->count;
+        hi = end < hi ? end : hi;
+        if (q->type == WIRE_CANCEL && q->job == j->handle && lo < hi)
+            q->seen += hi - lo;
+    }
+}

@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * refuse.c - pools and jobs that the broker has refused. They are gone there; here all that is unsettled, and all that is added
+ * later, is settled as REFUSED with the broker's text. The session goes on.
+ */
+#include "state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* NULL: out of memory, tried again at the next flush. */
+static struct buf *document(struct wire_str text)
+{
+    const struct wire_outcome o = { .kind = BFORK_REFUSED, .message = text };
+
+    return wire_outcome_encode(&o);
+}
+
+bool job_refuse_rest(struct session_job *j)
+{
+    struct session *s = j->s;
+    struct wire_str text = j->refused ? WIRE_STR(j->refused) : WIRE_STR(j->pool->refused);
+    struct buf *doc = j->unsettled ? document(text) : NULL;
+
+    if (j->unsettled && !doc) {
+        s->starved = true;
+        return false;
+    }
+    for (uint64_t at = 0; j->unsettled;) {
+        uint64_t from = bits_next(&j->settled, at, j->next, false);
+        struct batch *b;
+        while (j->source_n && from >= j->source_next)
+            if (!job_cut_source(j)) {
+                s->starved = true;
+                buf_unref(&doc);
+                return false;
+            }
+        b = job_batch(j, from);
+        job_close_batch(b);
+        at = b->first + b->count;
+        outcome_tell(j, &(struct wire_item){ .job = j->handle, .first = from, .count = (uint32_t)(at - from), .kind = WIRE_OUTCOME,
+                                             .size = (uint32_t)doc->size, .body = slice_of(doc, 0, doc->size) });
+    }
+    buf_unref(&doc);
+    j->sent = j->next;
+    return true;
+}
+
+bool job_is_refused(const struct session_job *j)
+{
+    return j->refused || j->pool->refused;
+}
+
+static char *copy(struct wire_str text)
+{
+    return text.n ? strndup(text.p, text.n) : strdup("the broker gave no reason");
+}
+
+void refuse_job(struct session *s, uint32_t handle, struct wire_str text)
+{
+    struct session_job *j = map_get(&s->handles, handle);
+
+    if (!j || job_is_refused(j))
+        return;
+    if (!(j->refused = copy(text))) {
+        session_reconnect(s, "out of memory for a refusal");            /* and hear it again */
+        return;
+    }
+    j->waiting = false;
+    j->seq_acked = j->seq;
+    job_dirty(j);
+}
+
+void refuse_pool(struct session *s, struct session_pool *p, struct wire_str text)
+{
+    if (p->refused)
+        return;
+    if (!(p->refused = copy(text))) {
+        session_reconnect(s, "out of memory for a refusal");
+        return;
+    }
+    for (LIST_EACH(&s->jobs, n)) {
+        struct session_job *j = LIST_ENTRY(n, struct session_job, node);
+        if (j->pool != p)
+            continue;
+        j->waiting = false;
+        j->seq_acked = j->seq;
+        job_dirty(j);
+    }
+}

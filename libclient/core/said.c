@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * said.c - what tasks have printed: each byte told once for a try of a task, in order, and before its outcome.
+ *
+ * Pieces are numbered in a session and epoch; the program takes them in that order, and what it has taken is acknowledged. Outcomes
+ * that came behind a piece of their job wait here until it is taken: then whoever sees a future settled has had its task's output.
+ * They are not acknowledged meanwhile, so a connection that ends loses none. After a restart of the broker workers send again what
+ * was not acknowledged: the offset in a task's stream says what is new.
+ */
+#include "state.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct printed { uint64_t attempt, offset[2]; bool cut; };          /* of a task that is not settled, by index */
+
+struct deferred { struct list_node node; uint64_t after; struct wire_item item; };
+
+void said_reset(struct session *s)
+{
+    s->said_seen = s->said_taken = s->said_told = 0;
+    s->said_waiting = 0;
+    s->said_turn++;
+    for (LIST_EACH(&s->jobs, n))
+        LIST_ENTRY(n, struct session_job, node)->said_after = 0;
+}
+
+static void deferred_free(struct deferred *d)
+{
+    slice_unref(&d->item.lens);
+    slice_unref(&d->item.body);
+    free(d);
+}
+
+void said_drop_deferred(struct session_job *j)
+{
+    for (struct list_node *n; (n = list_pop(&j->deferred));)
+        deferred_free(LIST_ENTRY(n, struct deferred, node));
+}
+
+void said_free(struct session_job *j)
+{
+    uint64_t key;
+    void *value;
+
+    said_drop_deferred(j);
+    for (size_t i = 0; map_next(&j->printed, &i, &key, &value);)
+        free(value);
+    map_free(&j->printed);
+}
+
+void said_settled(struct session_job *j, uint64_t first, uint64_t count)
+{
+    uint64_t key;
+    void *value;
+
+    if (j->printed.count == 0)
+        return;
+    if (count <= 64) {
+        for (uint64_t i = first; i < first + count; i++)
+            free(map_take(&j->printed, i));
+        return;
+    }
+    for (size_t i = 0; map_next(&j->printed, &i, &key, &value);)
+        if (key - first < count) {
+            free(map_take(&j->printed, key));
+            i = 0;                          /* the map has changed */
+        }
+}
+
+static struct printed *printed_of(struct session_job *j, uint64_t index)
+{
+    struct printed *p = map_get(&j->printed, index);
+
+    if (p || !(p = calloc(1, sizeof(*p))) || map_put(&j->printed, index, p) == 0)
+        return p;
+    free(p);
+    return NULL;
+}
+
+/* What of the piece is new, told to the program. False: it must wait for nothing. */
+static bool tell(struct session_job *j, const struct wire_item *i, struct wire_str host)
+{
+    struct session *s = j->s;
+    struct printed *p = j->user && !bits_get(&j->settled, i->first) && i->first < j->next ? printed_of(j, i->first) : NULL;
+    struct session_print k = { .job = j->handle, .turn = s->said_turn, .seq = i->seq, .index = i->first, .pid = i->pid,
+                               .attempt = i->tries, .stream = i->stream, .host = host, .bytes = i->body, .limit = i->end };
+
+    if (!p)
+        return false;
+    if (p->attempt != i->id) {
+        k.again = p->attempt != 0;
+        *p = (struct printed){ .attempt = i->id };
+    }
+    uint64_t *at = &p->offset[i->stream == 2], end = i->offset + i->body.size;
+    k.cut = i->flags & WIRE_CUT && !p->cut;
+    p->cut |= k.cut;
+    if (end <= *at && !k.cut && !k.again)
+        return false;                       /* it came before the broker was started anew */
+    if (i->offset > *at)
+        k.lost = i->offset - *at;
+    else if (*at > i->offset)
+        k.bytes = slice_part(i->body, (size_t)(*at - i->offset < i->body.size ? *at - i->offset : i->body.size),
+                             end > *at ? (size_t)(end - *at) : 0);
+    *at = end > *at ? end : *at;
+    if (!s->ops->output(s->ctx, j->user, &k))
+        return false;
+    j->said_after = i->seq;
+    return true;
+}
+
+void said_items(struct session *s, const struct wire_msg *m)
+{
+    for (uint32_t k = 0; k < m->n_items; k++) {
+        const struct wire_item *i = &m->items[k];
+        struct session_job *j = map_get(&s->handles, i->job);
+
+        s->in_bytes += wire_item_bytes(i);
+        if (i->seq <= s->said_seen || i->stream < 1 || i->stream > 2)
+            continue;
+        s->said_seen = i->seq;
+        if (j && tell(j, i, m->u.output.host))
+            s->said_waiting++;
+    }
+}
+
+/* Must the item wait for output that the program has not taken? Then it is kept here. False: also when there is no memory for it,
+ * which is better than losing it. */
+bool said_defer(struct session_job *j, const struct wire_item *item)
+{
+    struct deferred *d;
+
+    if (j->said_after <= j->s->said_taken && list_empty(&j->deferred))
+        return false;
+    if (!(d = calloc(1, sizeof(*d))))
+        return false;
+    d->after = j->said_after;
+    d->item = *item;
+    slice_ref(d->item.lens);
+    slice_ref(d->item.body);
+    struct slice *parts[2] = { &d->item.lens, &d->item.body };
+    for (int k = 0; k < 2; k++) {
+        struct buf *copy;
+        if (!parts[k]->size || parts[k]->buf)
+            continue;
+        if (!(copy = buf_new(parts[k]->size))) {
+            deferred_free(d);
+            return false;
+        }
+        memcpy(copy->data, parts[k]->data, parts[k]->size);
+        copy->size = parts[k]->size;
+        *parts[k] = slice_of(copy, 0, copy->size);
+    }
+    list_push_back(&j->deferred, &d->node);
+    return true;
+}
+
+void session_output_taken(struct session *s, const struct session_print *k)
+{
+    struct session_job *j;
+    struct list_node *n;
+
+    if (k->turn != s->said_turn)
+        return;                             /* of an epoch that has ended */
+    s->said_waiting--;
+    s->said_taken = k->seq;
+    j = map_get(&s->handles, k->job);
+    while (j && (n = list_first(&j->deferred)) && LIST_ENTRY(n, struct deferred, node)->after <= s->said_taken) {
+        struct deferred *d = LIST_ENTRY(list_pop(&j->deferred), struct deferred, node);
+        outcome_settle(j, &d->item);
+        deferred_free(d);
+        j = map_get(&s->handles, k->job);
+    }
+}
+
+void said_ack(struct session *s)
+{
+    uint64_t upto = s->said_waiting ? s->said_taken : s->said_seen;
+    struct session_effect *e = upto > s->said_told ? send_effect(s, WIRE_OUTPUT_ACK) : NULL;
+
+    if (!e)
+        return;
+    e->msg.u.output_ack.seq = s->said_told = upto;
+}

@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * test_said.c - what tasks print, between worker and client: forwarded before outcomes and within the client's window, sent again
+ * after cuts of either side, kept while there is no client, and taken from nobody who sends too much.
+ */
+#include "world.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define PIECE 100000u
+
+/* What c1 was sent of it, and w1 told. */
+static struct { uint64_t n, bytes, last, outcomes, n_at_outcome, errors; uint64_t taken, taken_seq, messages; uint32_t pool; } got;
+
+static void on_message(struct world *w, struct world_peer *p, const struct wire_msg *m)
+{
+    (void)w;
+    if (p->role == WIRE_WORKER && m->type == WIRE_GRANT)
+        got.pool = m->u.grant.pool;
+    got.messages += m->type == WIRE_OUTPUT;
+    for (uint32_t i = 0; i < m->n_items && m->type == WIRE_OUTPUT; i++) {
+        assert_int_equal(p->role, WIRE_CLIENT);
+        got.n++;
+        got.bytes += m->items[i].body.size;
+        got.last = m->items[i].seq;
+    }
+    for (uint32_t i = 0; i < m->n_items && m->type == WIRE_OUTPUT_TAKEN; i++) {
+        got.taken += m->items[i].size;
+        got.taken_seq = m->items[i].seq;
+    }
+    if (m->type == WIRE_OUTCOMES) {
+        got.outcomes++;
+        got.n_at_outcome = got.n;
+    }
+    got.errors += m->type == WIRE_ERROR;
+}
+
+static struct world *begin(uint64_t output_window)
+{
+    const struct broker_config config = { .output_window = output_window };
+    struct world *w = world_new(&config);
+
+    memset(&got, 0, sizeof(got));
+    w->hook = on_message;
+    w->quiet = true;
+    worker_hello(w, "w1", 1);
+    client_start(w, "c1", 1, NULL);
+    client_tasks(w, "c1", 1, 0, 1, 100);
+    return w;
+}
+
+/* Piece seq of attempt 1. */
+static void says(struct world *w, const char *name, uint32_t pool, uint64_t seq, uint32_t size)
+{
+    uint8_t *body = calloc(1, size);
+    struct wire_item it = { .id = 1, .job = pool, .count = 1, .flags = WIRE_FIXED, .size = size, .seq = seq, .stream = 1, .pid = 5,
+                            .tries = 1, .offset = (seq - 1) * size, .body = slice_borrow(body, size) };
+    struct wire_msg m = { .type = WIRE_OUTPUT, .items = &it, .n_items = 1 };
+
+    world_send(w, name, &m);
+    free(body);
+}
+
+static void client_took(struct world *w, uint64_t seq)
+{
+    struct wire_msg m = { .type = WIRE_OUTPUT_ACK, .u.output_ack.seq = seq };
+
+    world_send(w, "c1", &m);
+}
+
+/* Output waits for the client's acknowledgement, not in the broker's send queue; no outcome overtakes it. */
+static void r21_output_waits_for_the_clients_window(void **state)
+{
+    struct world *w = begin(8u << 20);
+
+    (void)state;
+    for (uint64_t i = 1; i <= 30; i++)
+        says(w, "w1", got.pool, i, PIECE);
+    assert_in_range(got.bytes, 1, 1u << 20);            /* its window in HELLO */
+    worker_done(w, "w1", 1, 0, 1, 1000);
+    assert_int_equal(got.outcomes, 0);
+    for (int i = 0; i < 4; i++)
+        simple(w, "c1", WIRE_PING, 7);                  /* says what it has received */
+    assert_int_equal(got.n, 30);
+    assert_int_equal(got.last, 30);
+    assert_int_equal(got.outcomes, 1);
+    assert_int_equal(got.n_at_outcome, 30);
+    assert_int_equal(got.taken, 0);
+    client_took(w, 30);
+    assert_int_equal(got.taken, 30 * (PIECE + WIRE_OUTPUT_COST));
+    world_free(w);
+}
+
+static void r21_what_was_not_taken_is_sent_again(void **state)
+{
+    struct world *w = begin(0);
+
+    (void)state;
+    says(w, "w1", got.pool, 1, 10);
+    says(w, "w1", got.pool, 2, 10);
+    assert_int_equal(got.n, 2);
+    client_took(w, 1);
+    assert_int_equal(got.taken_seq, 1);
+    world_lost(w, "c1");
+    says(w, "w1", got.pool, 3, 10);
+    client_hello(w, "c1");
+    assert_int_equal(got.n, 4);                         /* 2 again, and 3 */
+    assert_int_equal(got.last, 3);
+    client_took(w, 3);
+    assert_int_equal(got.taken, 3 * (10 + WIRE_OUTPUT_COST));
+    assert_int_equal(got.errors, 0);
+    client_took(w, 4);                                  /* never sent */
+    assert_int_equal(got.errors, 1);
+    world_free(w);
+}
+
+/* The worker's cut: all that was not taken comes again, is not forwarded again, and opens the window of the new connection. */
+static void r21_a_worker_that_comes_back_says_it_again(void **state)
+{
+    struct world *w = begin(0);
+
+    (void)state;
+    says(w, "w1", got.pool, 1, 10);
+    says(w, "w1", got.pool, 2, 10);
+    client_took(w, 1);
+    got.taken = 0;
+    world_lost(w, "w1");
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (const uint64_t[]){ 1 }, 1);
+    says(w, "w1", got.pool, 1, 10);                     /* it has not heard that it was taken: told again */
+    says(w, "w1", got.pool, 2, 10);
+    assert_int_equal(got.n, 2);
+    assert_int_equal(got.taken, 10 + WIRE_OUTPUT_COST);
+    client_took(w, 2);
+    assert_int_equal(got.taken, 2 * (10 + WIRE_OUTPUT_COST));
+    world_free(w);
+}
+
+/* So it is when all its tasks have their results, which the client has not acknowledged. */
+static void r21_output_of_what_has_ended_is_said_again(void **state)
+{
+    struct world *w = begin(0);
+
+    (void)state;
+    says(w, "w1", got.pool, 1, 10);
+    worker_done(w, "w1", 1, 0, 1, 1000);
+    world_lost(w, "w1");
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (const uint64_t[]){ 1 }, 1);
+    says(w, "w1", got.pool, 1, 10);
+    assert_int_equal(got.errors, 0);
+    assert_int_equal(got.n, 1);
+    world_free(w);
+}
+
+static void r21_a_worker_beyond_its_window_is_ended(void **state)
+{
+    struct world *w = begin(0);
+    uint64_t n = WIRE_OUTPUT_WINDOW / (PIECE + WIRE_OUTPUT_COST);
+
+    (void)state;
+    for (uint64_t i = 1; i <= n; i++)
+        says(w, "w1", got.pool, i, PIECE);
+    assert_int_equal(got.errors, 0);
+    says(w, "w1", got.pool, n + 1, PIECE);
+    assert_int_equal(got.errors, 1);
+    assert_int_equal(got.n, n);                         /* what it had sent before is the client's */
+    world_free(w);
+}
+
+/* The client ends: nobody waits for it, and the worker's window is free again. */
+static void r21_output_of_a_client_that_ends_is_given_back(void **state)
+{
+    struct world *w = begin(0);
+
+    (void)state;
+    says(w, "w1", got.pool, 1, PIECE);
+    says(w, "w1", got.pool, 2, PIECE);
+    simple(w, "c1", WIRE_BYE, 0);
+    world_after(w, 100);
+    assert_int_equal(got.taken, 2 * (PIECE + WIRE_OUTPUT_COST));
+    says(w, "w1", got.pool, 3, PIECE);                  /* it had not heard of the end */
+    assert_int_equal(got.taken, 3 * (PIECE + WIRE_OUTPUT_COST));
+    assert_int_equal(got.errors, 0);
+    world_free(w);
+}
+
+/* A broker that has restarted: what a worker has before the client is back waits for it. */
+static void r21_output_waits_for_a_client_that_is_not_back(void **state)
+{
+    struct world *w = begin(0);
+
+    (void)state;
+    says(w, "w1", got.pool, 1, 10);
+    world_restart(w, EPOCH + 1);
+    memset(&got, 0, sizeof(got));
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (const uint64_t[]){ 1 }, 1);
+    says(w, "w1", 0, 1, 10);
+    says(w, "w1", 0, 2, 10);
+    assert_int_equal(got.n, 0);
+    client_hello(w, "c1");
+    client_pool(w, "c1", 1, 1);
+    client_job(w, "c1", 1, 1, NULL);
+    assert_int_equal(got.n, 2);
+    client_took(w, 2);
+    assert_int_equal(got.taken, 2 * (10 + WIRE_OUTPUT_COST));
+    world_free(w);
+}
+
+/* In an order that no worker has: each record costs what it would in order. */
+static void r06_output_that_comes_again_costs_its_records(void **state)
+{
+    enum { N = 2000 };
+    struct world *w = begin(0);
+    static struct wire_item items[N];
+    struct wire_msg m = { .type = WIRE_OUTPUT, .items = items, .n_items = N };
+
+    (void)state;
+    for (uint32_t i = 0; i < N; i++)
+        items[i] = (struct wire_item){ .id = 1, .job = got.pool, .count = 1, .flags = WIRE_FIXED, .seq = i + 1, .stream = 1,
+                                       .tries = 1 };
+    world_send(w, "w1", &m);
+    assert_int_equal(got.n, N);
+    world_lost(w, "w1");
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (const uint64_t[]){ 1 }, 1);
+    for (uint32_t i = 0; i < N; i++)
+        items[i].seq = i ? N - 1 - i % 2 : N;
+    m = (struct wire_msg){ .type = WIRE_OUTPUT, .items = items, .n_items = N };
+    assert_in_range(world_steps(w, "w1", &m), 1, 20 * N);
+    assert_int_equal(got.errors, 0);
+    client_took(w, N);
+    assert_int_equal(got.taken, WIRE_OUTPUT_COST);      /* the last one: the others came behind it */
+    world_free(w);
+}
+
+/* A message names one host: pieces of two that go out in one turn are two messages. */
+static void r21_output_says_which_host_it_is_of(void **state)
+{
+    struct world *w = world_new(NULL);
+    struct wire_item it = { .count = 1, .flags = WIRE_FIXED, .size = 3, .seq = 1, .stream = 1, .pid = 5, .tries = 1,
+                            .body = slice_borrow("ab\n", 3) };
+    struct wire_msg m = { .type = WIRE_OUTPUT, .items = &it, .n_items = 1 };
+
+    (void)state;
+    memset(&got, 0, sizeof(got));
+    w->hook = on_message;
+    w->quiet = true;
+    w->host = "here";
+    worker_hello(w, "w1", 1);
+    w->host = "there";
+    worker_hello(w, "w2", 1);
+    client_start(w, "c1", -1, &(struct wire_job_spec){ .chunk = 1 });
+    client_tasks(w, "c1", 1, 0, 2, 100);
+    assert_int_equal(w->n_seen, 2);
+    it.job = got.pool;
+    for (uint32_t i = 0; i < 4; i++) {
+        const struct world_peer *p = world_peer(w, i % 2 ? "w2" : "w1");
+        it.id = 1 + i % 2;
+        it.first = w->seen[i % 2].first;
+        it.seq = 1 + i / 2;
+        it.offset = 3 * (i / 2);
+        broker_recv(w->b, w->now, p->id, p->role, p->key, &m);
+    }
+    world_step(w);
+    assert_int_equal(got.errors, 0);
+    assert_int_equal(got.n, 4);
+    assert_int_equal(got.messages, 4);
+    world_free(w);
+}
+
+/* It may say what it likes: a piece that comes again by the same connection is no second one of the window. */
+static void r21_a_piece_that_comes_twice_is_counted_once(void **state)
+{
+    struct world *w = begin(PIECE + 2 * WIRE_OUTPUT_COST + 10);
+
+    (void)state;
+    says(w, "w1", got.pool, 1, PIECE);
+    says(w, "w1", got.pool, 1, PIECE);
+    assert_int_equal(got.n, 1);
+    assert_int_equal(got.taken, PIECE + WIRE_OUTPUT_COST);      /* the second one is nobody's */
+    says(w, "w1", got.pool, 2, 10);
+    assert_int_equal(got.errors, 0);
+    client_took(w, 2);
+    assert_int_equal(got.taken, 2 * (PIECE + WIRE_OUTPUT_COST) + 10 + WIRE_OUTPUT_COST);
+    world_free(w);
+}
+
+/* A client acknowledges on its second connection what it got on the first and was not yet sent again: only what was sent goes. */
+static void r21_what_is_to_be_sent_again_is_not_taken(void **state)
+{
+    struct world *w = begin(8u << 20);
+
+    (void)state;
+    for (uint64_t i = 1; i <= 30; i++)
+        says(w, "w1", got.pool, i, PIECE);
+    for (int i = 0; i < 4; i++)
+        simple(w, "c1", WIRE_PING, 7);
+    assert_int_equal(got.n, 30);
+    world_lost(w, "c1");
+    client_hello(w, "c1");
+    uint64_t again = got.n - 30;
+    assert_in_range(again, 1, 29);                      /* its window */
+    client_took(w, 30);
+    assert_int_equal(got.taken, again * (PIECE + WIRE_OUTPUT_COST));
+    for (int i = 0; i < 4; i++)
+        simple(w, "c1", WIRE_PING, 7);
+    assert_int_equal(got.n, 60);
+    client_took(w, 30);
+    assert_int_equal(got.taken, 30 * (PIECE + WIRE_OUTPUT_COST));
+    assert_int_equal(got.errors, 0);
+    world_free(w);
+}
+
+/* One piece may always be on its way, however small the window is: or its task would wait for ever. */
+static void r21_a_piece_above_the_window_goes_alone(void **state)
+{
+    struct world *w = begin(1000);
+
+    (void)state;
+    says(w, "w1", got.pool, 1, PIECE);
+    assert_int_equal(got.errors, 0);
+    assert_int_equal(got.n, 1);
+    client_took(w, 1);
+    says(w, "w1", got.pool, 2, PIECE);
+    assert_int_equal(got.errors, 0);
+    says(w, "w1", got.pool, 3, 1);
+    assert_int_equal(got.errors, 1);
+    world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(r21_output_waits_for_the_clients_window), cmocka_unit_test(r21_what_was_not_taken_is_sent_again),
+        cmocka_unit_test(r21_a_worker_that_comes_back_says_it_again), cmocka_unit_test(r21_output_of_what_has_ended_is_said_again),
+        cmocka_unit_test(r21_a_worker_beyond_its_window_is_ended),
+        cmocka_unit_test(r21_output_of_a_client_that_ends_is_given_back),
+        cmocka_unit_test(r21_output_waits_for_a_client_that_is_not_back),
+        cmocka_unit_test(r06_output_that_comes_again_costs_its_records),
+        cmocka_unit_test(r21_output_says_which_host_it_is_of), cmocka_unit_test(r21_a_piece_that_comes_twice_is_counted_once),
+        cmocka_unit_test(r21_what_is_to_be_sent_again_is_not_taken), cmocka_unit_test(r21_a_piece_above_the_window_goes_alone),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * said.c - what tasks have printed: pieces of attempts, sent within the window of their pool before the results of their tasks, and
+ * kept until the client has taken them.
+ *
+ * A lane's window counts what is sent and not taken (said_out); what waits (said_waits) is what was read before the window was
+ * known to be full, and the last words of processes. While either is too much, nothing more is read, and in the end nothing
+ * started: a reader that is stuck stops its own tasks, and only those that print.
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t cost(const struct piece *p) { return p->body.size + WIRE_OUTPUT_COST; }
+
+static uint64_t window(const struct worker *w) { return w->config.output_window; }
+
+static void piece_free(struct piece *p)
+{
+    slice_unref(&p->body);
+    free(p);
+}
+
+/* The attempt and index of the task so many behind the first without a result. */
+static struct attempt *find(const struct proc *p, uint32_t ahead, uint64_t *ret_index)
+{
+    for (LIST_EACH(&p->attempts, n)) {
+        struct attempt *a = LIST_ENTRY(n, struct attempt, node);
+        if (ahead < a->pushed - a->next) {
+            *ret_index = a->next + ahead;
+            return a;
+        }
+        ahead -= (uint32_t)(a->pushed - a->next);
+    }
+    return NULL;
+}
+
+static struct piece *piece_new(struct attempt *a, uint64_t index, const struct worker_print *k)
+{
+    struct piece *p = calloc(1, sizeof(*p));
+    struct buf *b = p && k->size ? buf_new(k->size) : NULL;
+
+    if (!p || (k->size && !b)) {
+        free(p);
+        return NULL;
+    }
+    if (b) {
+        memcpy(b->data, k->bytes, k->size);
+        b->size = k->size;
+        p->body = slice_of(b, 0, k->size);
+    }
+    if (a->said_index != index || !a->said_seq) {
+        a->said_index = index;
+        a->said_offset[0] = a->said_offset[1] = 0;
+    }
+    p->seq = ++a->said_seq;
+    p->index = index;
+    p->offset = a->said_offset[k->stream == 2];
+    p->limit = k->cut ? k->limit : 0;
+    p->pid = k->pid;
+    p->stream = (uint8_t)k->stream;
+    p->cut = k->cut;
+    a->said_offset[k->stream == 2] += k->size;
+    return p;
+}
+
+bool worker_output(struct worker *w, uint64_t now, worker_proc proc, uint32_t ahead, const struct worker_print *k)
+{
+    struct proc *p = map_get(&w->by_proc, proc);
+    uint64_t index = 0;
+    struct attempt *a = p ? find(p, ahead, &index) : NULL;
+    struct piece *q;
+
+    w->now = now;
+    if (!a)
+        return false;
+    if (a->dead)
+        return true;                    /* nobody waits for it any more */
+    if (!(q = piece_new(a, index, k))) {
+        attempt_lost(w, a);
+        return true;
+    }
+    if (a->said_tail)
+        a->said_tail->next = q;
+    else
+        a->said = q;
+    a->said_tail = q;
+    if (!a->to_say)
+        a->to_say = q;
+    p->lane->said_waits += cost(q);
+    if (!list_in(&a->saying))
+        list_push_back(&w->saying, &a->saying);
+    return true;
+}
+
+bool worker_output_room(const struct worker *w, worker_proc proc)
+{
+    const struct proc *p = map_get(&w->by_proc, proc);
+
+    return !p || p->lane->said_waits + p->lane->said_out < window(w);
+}
+
+bool said_full(const struct worker *w, const struct lane *l) { return l->said_waits >= 2 * window(w); }
+
+bool said_blocks(const struct attempt *a, const struct record *r)
+{
+    return a->to_say && r->first + r->count > a->to_say->index;
+}
+
+/* Its pieces up to seq are not needed any more. */
+static void drop(struct worker *w, struct attempt *a, uint64_t seq)
+{
+    for (struct piece *p; (p = a->said) && p->seq <= seq;) {
+        a->said = p->next;
+        if (p == a->to_say) {
+            a->to_say = p->next;
+            a->job->lane->said_waits -= cost(p);
+        } else if (a->to_say && p->seq > a->to_say->seq) {
+            a->job->lane->said_waits -= cost(p);
+        }
+        piece_free(p);
+    }
+    if (!a->said)
+        a->said_tail = NULL;
+    if (!a->to_say && list_in(&a->saying))
+        list_remove(&w->saying, &a->saying);
+}
+
+void said_free(struct worker *w, struct attempt *a)
+{
+    if (!a->said)
+        return;
+    drop(w, a, UINT64_MAX);
+    lane_dirty(w, a->job->lane);
+}
+
+void said_taken(struct worker *w, const struct wire_item *i)
+{
+    struct lane *l = map_get(&w->by_pool, i->job);
+    struct attempt *a = map_get(&w->by_attempt, i->id);
+
+    if (l) {
+        l->said_out -= i->size < l->said_out ? i->size : l->said_out;
+        lane_dirty(w, l);
+    }
+    if (a && i->seq <= a->said_seq && (!a->to_say || i->seq < a->to_say->seq))
+        drop(w, a, i->seq);
+}
+
+/* A new connection: nothing is on the way, and everything not taken goes out again. */
+void said_resend(struct worker *w)
+{
+    for (LIST_EACH(&w->lanes, n))
+        LIST_ENTRY(n, struct lane, all)->said_out = 0;
+    for (LIST_EACH(&w->attempts, n)) {
+        struct attempt *a = LIST_ENTRY(n, struct attempt, all);
+
+        for (struct piece *p = a->said; p && p != a->to_say; p = p->next)
+            a->job->lane->said_waits += cost(p);
+        a->to_say = a->said;
+        if (a->to_say && !list_in(&a->saying))
+            list_push_back(&w->saying, &a->saying);
+    }
+}
+
+static void fill(struct worker *w, struct wire_item *i, const struct attempt *a, const struct piece *p)
+{
+    memset(i, 0, sizeof(*i));
+    i->id = a->id;
+    i->seq = p->seq;
+    i->job = a->job->lane->bound ? a->job->lane->pool : 0;
+    i->first = p->index;
+    i->count = 1;
+    i->flags = WIRE_FIXED | (p->cut ? WIRE_CUT : 0);
+    i->size = (uint32_t)p->body.size;
+    i->offset = p->offset;
+    i->end = p->limit;
+    i->pid = p->pid;
+    i->tries = (uint16_t)(a->tries + a->crashes + 1u);
+    i->stream = p->stream;
+    i->body = p->body;
+    effect_keep(w, p->body);
+}
+
+/* Puts pieces of a into the message until nothing is left (true) or it or the pool's window is full. */
+static bool compose(struct worker *w, struct attempt *a, uint32_t *n, size_t *body)
+{
+    struct lane *l = a->job->lane;
+
+    for (struct piece *p; (p = a->to_say);) {
+        if (l->said_out && l->said_out + cost(p) > window(w))
+            return false;
+        if (*n == RESULTS_ITEMS || (*n && *body + p->body.size > RESULTS_BODY)) {
+            w->again = true;
+            return false;
+        }
+        fill(w, &w->pieces[(*n)++], a, p);
+        *body += p->body.size;
+        l->said_waits -= cost(p);
+        l->said_out += cost(p);
+        a->to_say = p->next;
+    }
+    return true;
+}
+
+void said_flush(struct worker *w)
+{
+    uint32_t n = 0;
+    size_t body = 0;
+
+    if (w->link != LINK_UP || w->pieces_used || list_empty(&w->saying))
+        return;
+    for (LIST_EACH_SAFE(&w->saying, o, after)) {
+        struct attempt *a = LIST_ENTRY(o, struct attempt, saying);
+
+        if (compose(w, a, &n, &body))
+            list_remove(&w->saying, &a->saying);
+        if (a->unsent && !list_in(&a->out))
+            list_push_back(&w->out, &a->out);   /* its results waited behind this */
+    }
+    if (!n)
+        return;
+    struct wire_msg *m = link_send(w, WIRE_OUTPUT);
+
+    m->items = w->pieces;
+    m->n_items = n;
+    w->pieces_used = true;
+    w->out_bytes += body;
+}
