@@ -446,6 +446,24 @@ static void a_result_that_is_too_long_is_not_clipped(void **state)
     world_free(w);
 }
 
+/* Nor one that reaches into what the worker has given back, and somebody else may run. */
+static void a_result_of_what_was_given_back_is_not_clipped(void **state)
+{
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    worker_hello(w, "w1", 1);
+    client_start(w, "c1", 1, &(struct wire_job_spec){ .chunk = 10 });
+    client_tasks(w, "c1", 1, 0, 10, 100);
+    worker_returns(w, "w1", 1, 5, 5);
+    assert_int_equal(counters(w).workers, 1);
+    worker_done(w, "w1", 1, 0, 6, 1000);
+    assert_int_equal(counters(w).tasks_ok, 0);
+    assert_int_equal(counters(w).workers, 0);
+    assert_int_equal(counters(w).queued, 10);
+    world_free(w);
+}
+
 /* The same id under another key is another job. */
 static void a_job_of_another_owner_is_not_found_by_its_id(void **state)
 {
@@ -542,6 +560,7 @@ int main(void)
         T(r15_a_client_finds_out_what_was_lost_and_sends_it_again),
         T(r15_every_record_of_a_look_is_answered), T(r02_a_cancel_of_what_waits_leaves_what_runs),
         T(a_result_of_somebody_elses_attempt_is_foreign), T(a_result_that_is_too_long_is_not_clipped),
+        T(a_result_of_what_was_given_back_is_not_clipped),
         T(a_job_of_another_owner_is_not_found_by_its_id),
         T(r02_what_comes_back_before_the_answer_is_cancelled), T(r06_a_cancel_beside_one_that_goes_on_ends_both),
         T(r02_what_never_came_is_not_told_to_be_done),

@@ -409,6 +409,28 @@ static void client_never_back(void **state)
     world_free(w);
 }
 
+/* The broker did not run for forty of the sixty seconds that a client has to come back: it has as many more. */
+static void a_stall_of_the_broker_is_not_the_clients_absence(void **state)
+{
+    struct world *w = restarted();
+    uint64_t from;
+
+    (void)state;
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);
+    from = w->now;
+    w->now += 40000 * CLOCK_MS;
+    broker_stalled(w->b, from, w->now);
+    for (int i = 0; i < 59; i++) {
+        world_after(w, 1000);
+        simple(w, "w1", WIRE_PING, 1);
+        assert_int_equal(counters(w).running, 10);
+    }
+    world_after(w, 2000);
+    assert_int_equal(counters(w).running, 0);
+    world_free(w);
+}
+
 static void maybe_started(void **state)
 {
     struct world *w = world_new(NULL);
@@ -451,7 +473,7 @@ int main(void)
         T(reported_too_late),
                                         T(forged),
                                         T(finished_before_the_client_is_back),
-                                        T(client_never_back),
+                                        T(client_never_back), T(a_stall_of_the_broker_is_not_the_clients_absence),
                                         T(maybe_started) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

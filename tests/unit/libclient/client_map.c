@@ -3,6 +3,8 @@
  */
 #include "tasks.h"
 
+#include <fcntl.h>
+
 static bfork_pool *pool;
 
 static int open_pool(void **state)
@@ -154,6 +156,46 @@ static void of_many_failures_the_lowest_is_kept(void **state)
     bfork_future_free(&f);
     free(in);
     free(out);
+}
+
+/* The first element waits until the file of the context is there. */
+static int first_fails_last(const int *in, int *out, bfork_task *t)
+{
+    size_t size;
+    if (*in == 0)
+        wait_for_file(bfork_task_context(t, &size));
+    return odd_fails(&(int){ 2 * *in + 1 }, out, t);
+}
+
+struct late { const char *gate; uint64_t failed; };
+
+static void open_gate(void *data, const bfork_progress *p)
+{
+    struct late *l = data;
+    if (p->failed < 1100 || l->failed)
+        return;
+    l->failed = p->failed;                      /* more than are kept, and the first element is not among them */
+    close(open(l->gate, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+}
+
+/* The lowest failure arrives when as many others as are kept have arrived: it is the one that is told. */
+static void the_lowest_failure_is_told_though_it_comes_last(void **state)
+{
+    enum { N = 2000 };
+    int in[N], out[N];
+    struct late l = { .gate = fresh("late") };
+    (void)state;
+    for (int i = 0; i < N; i++)
+        in[i] = i;
+    bfork_future *f = bfork_map_async(pool, first_fails_last, in, out, N,
+                                      BFORK_OPTIONS(.chunk = 1, .context = bfork_bytes_of(l.gate, strlen(l.gate) + 1),
+                                                    .progress = open_gate, .progress_data = &l));
+    assert_int_equal(bfork_result(f), BFORK_FAILED);
+    assert_in_range(l.failed, 1100, N - 1);
+    assert_int_equal(bfork_last_error()->index, 0);
+    assert_int_equal(bfork_last_error()->code, 1);
+    assert_non_null(bfork_future_error_at(f, 0));
+    bfork_future_free(&f);
 }
 
 static void a_map_that_is_given_up_never_touches_its_arrays_again(void **state)
@@ -315,6 +357,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(r24_a_negative_number_of_elements_is_refused),
         cmocka_unit_test(failures_leave_out_alone_and_the_lowest_is_told),
         cmocka_unit_test(out_is_zeroed_at_entry), cmocka_unit_test(of_many_failures_the_lowest_is_kept),
+        cmocka_unit_test(the_lowest_failure_is_told_though_it_comes_last),
         cmocka_unit_test(a_map_that_is_given_up_never_touches_its_arrays_again),
         cmocka_unit_test(a_map_with_two_handles_goes_on), cmocka_unit_test(cancelling_a_map),
         cmocka_unit_test(progress_has_the_last_word), cmocka_unit_test(progress_of_a_map_that_was_done_before),
