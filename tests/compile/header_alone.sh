@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MPL-2.0
 # The public header compiles alone, without a warning: C11 and C++11, 14, 17, 20, gcc and clang, also with -pedantic.
 set -eu
+[ "${BF_TEST_DIRECTORY-}" = "$PWD" ] || { echo "run me with ctest, or through tests/lib/in_directory: I write files" >&2; exit 2; }
 file=$BF_SOURCE/tests/compile/header_alone.c
 failed=0
 try() {

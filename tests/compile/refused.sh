@@ -3,6 +3,7 @@
 # Every file of refused/ whose name begins with r04_ (refused.sh r04_), or every other one (refused.sh -), compiles as it stands and is
 # refused with its misuse (-DWRONG), with the text it SAYS: by gcc and g++, and by clang where that is installed.
 set -eu
+[ "${BF_TEST_DIRECTORY-}" = "$PWD" ] || { echo "run me with ctest, or through tests/lib/in_directory: I write files" >&2; exit 2; }
 include=$BF_SOURCE/libclient/include
 failed=0
 bad() {

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: MPL-2.0
 # soak.sh [MINUTES] - hours of load with a fault every ten seconds: brokers and workers are killed, stopped and started again,
 # clients die. Not one of the tests. Every round of work has exactly one outcome a task; memory and descriptors of the broker are
-# printed. Ends with 1 at the first loss.   Needs BF_BUILD (a built tree) and BF_SOURCE.
+# printed. Ends with 1 at the first loss. BF_BUILD is a built tree, BF_SOURCE this one:
+#     tests/lib/in_directory "$BF_BUILD/run/soak" "$BF_SOURCE/tests/faults/soak.sh" 600
 # shellcheck disable=SC1091,SC2034,SC2153
 MINUTES=${1:-10}
 CLUSTER_OPTIONS='--lease 2s --heartbeat 300ms --detach 5s'
-cd "$(mktemp -d)" || exit 1
 . "$BF_SOURCE/tests/faults/lib.sh"
 cluster_start 3 2
 well

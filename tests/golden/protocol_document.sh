@@ -4,6 +4,7 @@
 # Every table that the program prints stands in docs/protocol.md as it is printed, and no other. "write" puts them there: each in the place
 # of the table with its name.
 set -eu
+[ "${BF_TEST_DIRECTORY-}" = "$PWD" ] || { echo "run me with ctest, or through tests/lib/in_directory: I write files" >&2; exit 2; }
 document=$BF_SOURCE/docs/protocol.md
 "$1" >tables
 # Tables of the document in the program's format, each followed by an empty line.

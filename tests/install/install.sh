@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MPL-2.0
 # Installs into a prefix and uses what is there as a stranger would: cc with pkg-config, g++, a CMake project, the static archive.
 set -eu
+[ "${BF_TEST_DIRECTORY-}" = "$PWD" ] || { echo "run me with ctest, or through tests/lib/in_directory: I write files" >&2; exit 2; }
 
 rm -rf outside cmake-project
 # Not in the build directory: what lies in it uses the build's helpers.

@@ -3,6 +3,7 @@
 # The lines of README.md that install into a folder of one's own, as they are printed, in a home that has nothing: the program that they
 # build runs, without a word about where the library is.
 set -eu
+[ "${BF_TEST_DIRECTORY-}" = "$PWD" ] || { echo "run me with ctest, or through tests/lib/in_directory: I write files" >&2; exit 2; }
 work=$(mktemp -d)           # pkg-config's words cannot have blanks, a path of the build may
 trap 'rm -rf "$work"' EXIT
 sed -n '/^## Build and install/,/^## Read on/s/^    \$ //p' "$BF_SOURCE/README.md" | sed -n '/--prefix/,$p' >"$work/lines"

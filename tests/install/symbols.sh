@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MPL-2.0
 # What the libraries show: exactly the functions of the public header, in the shared library and in the static archive; and what they need.
 set -eu
+[ "${BF_TEST_DIRECTORY-}" = "$PWD" ] || { echo "run me with ctest, or through tests/lib/in_directory: I write files" >&2; exit 2; }
 fail() { echo "symbols.sh: $*" >&2; exit 1; }
 find_one() { find "$BF_BUILD" -path "$BF_BUILD/run" -prune -o -name "$1" -print | head -n 1; }
 

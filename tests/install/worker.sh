@@ -3,6 +3,7 @@
 # A worker installed in a prefix that the dynamic loader does not search runs a program that does not say where libbfork is.
 # shellcheck disable=SC1091,SC2046,SC2086
 set -eu
+[ "${BF_TEST_DIRECTORY-}" = "$PWD" ] || { echo "run me with ctest, or through tests/lib/in_directory: I write files" >&2; exit 2; }
 prefix=$(mktemp -d)         # pkg-config's words cannot have blanks, a path of the build may
 export CLUSTER_ALSO="$prefix"
 cmake --install "$BF_BUILD" --prefix "$prefix" >install.log

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MPL-2.0
 # shellcheck shell=sh
 # processes.sh - for tests: finds the processes a program started, by a word in their environment, and waits until they are gone.
+[ "${BF_TEST_DIRECTORY-}" = "$PWD" ] || { echo "run me with ctest, or through tests/lib/in_directory: I write files" >&2; exit 2; }
 
 # marked_processes MARK: numbers of living processes with BF_MARK=MARK, without this shell and its own children.
 marked_processes() {

@@ -3,6 +3,7 @@
 # What README.md and docs/guide.md tell a user to type exists: every subcommand of bfork, every option of the three programs. What
 # documents link to in the tree exists.
 set -eu
+[ "${BF_TEST_DIRECTORY-}" = "$PWD" ] || { echo "run me with ctest, or through tests/lib/in_directory: I write files" >&2; exit 2; }
 failed=0
 rm -f seen
 say() { echo "$*"; failed=1; }

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MPL-2.0
 # Plants one breach of each rule of tools/lint in a small tree of its own and sees that exactly that rule is named; a clean tree passes.
 set -eu
+[ "${BF_TEST_DIRECTORY-}" = "$PWD" ] || { echo "run me with ctest, or through tests/lib/in_directory: I write files" >&2; exit 2; }
 
 failed=0
 : >proven

@@ -3,6 +3,7 @@
 # run.sh PROFILE NAME [ARGUMENT...] - runs program NAME with BFORK_PROFILE=PROFILE (cluster: the one that is set), compares what it prints
 # and its exit status with expected/NAME, or, with lines in any order, with expected/NAME.sorted; and sees that it leaves no process.
 set -eu
+[ "${BF_TEST_DIRECTORY-}" = "$PWD" ] || { echo "run me with ctest, or through tests/lib/in_directory: I write files" >&2; exit 2; }
 
 profile=$1 name=$2
 shift 2

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MPL-2.0
 # serial_warns.sh - "serial:" names the variables that tasks in processes of their own would not have, once, and is silent otherwise.
 set -eu
+[ "${BF_TEST_DIRECTORY-}" = "$PWD" ] || { echo "run me with ctest, or through tests/lib/in_directory: I write files" >&2; exit 2; }
 program=$BF_BUILD/tests/programs/program-r23_changed
 fail() { echo "$*: $(cat messages)" >&2; exit 1; }
 

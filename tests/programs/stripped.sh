@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MPL-2.0
 # stripped.sh - a crash in a function that has no name any more is told as a place in its file, never as a neighbour or a caller.
 set -eu
+[ "${BF_TEST_DIRECTORY-}" = "$PWD" ] || { echo "run me with ctest, or through tests/lib/in_directory: I write files" >&2; exit 2; }
 program=$BF_BUILD/tests/programs/program-r24_stripped
 fail() { echo "$*: $(cat output messages)" >&2; exit 1; }
 crashes() { BFORK_PROFILE=local: "$1" >output 2>messages || fail "$1: status $?"; }

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: MPL-2.0
 # What the tests of the examples share: an own empty directory, the programs, and the comparison. Sourced, never run.
 set -euo pipefail
+[ "${BF_TEST_DIRECTORY-}" = "$PWD" ] || { echo "run me with ctest, or through tests/lib/in_directory: I write files" >&2; exit 2; }
 export LC_ALL=C
 unset BFORK_PROFILE
 # shellcheck disable=SC2034  # the tests use it
