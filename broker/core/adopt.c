@@ -184,6 +184,92 @@ static bool join_some(struct broker *b, struct worker *w, struct holding *h, uin
     return true;
 }
 
+static void behind_free(struct broker *b, struct account *a, struct behind *m)
+{
+    for (uint32_t i = 0; i < m->m.n_items; i++) {
+        slice_unref(&m->items[i].lens);
+        slice_unref(&m->items[i].body);
+    }
+    mem_free_for(b, a, m, sizeof(*m) + m->m.n_items * sizeof(m->items[0]));
+}
+
+/* 0, BFORK_EQUOTA or BFORK_ENOMEM. */
+static int behind_new(struct broker *b, struct worker *w, const struct wire_msg *m, struct behind **ret)
+{
+    size_t size = sizeof(struct behind) + m->n_items * sizeof(m->items[0]), bytes = 0;
+    struct behind *k;
+    int rc = 0;
+
+    for (uint32_t i = 0; i < m->n_items; i++)
+        bytes += wire_item_bytes(&m->items[i]);
+    if (account_takes_foreign(b, w, size + bytes) < 0)
+        return BFORK_EQUOTA;
+    if (!(k = mem_new_for(b, w->account, size)))
+        return BFORK_ENOMEM;
+    k->m = *m;
+    k->m.items = k->items;
+    for (uint32_t i = 0; i < m->n_items; i++) {
+        k->items[i] = m->items[i];
+        k->items[i].lens = k->items[i].body = slice_none();
+    }
+    for (uint32_t i = 0; i < m->n_items && rc == 0; i++)
+        if ((rc = bytes_keep(b, w->account, m->items[i].lens, &k->items[i].lens)) == 0)
+            rc = bytes_keep(b, w->account, m->items[i].body, &k->items[i].body);
+    if (rc < 0)
+        behind_free(b, w->account, k);
+    else
+        *ret = k;
+    return rc;
+}
+
+/* What has no room comes again: the worker keeps it until it is acknowledged, and reports it in its next connection. */
+void worker_wait_behind(struct broker *b, struct worker *w, const struct wire_msg *m)
+{
+    struct behind *k;
+    int rc = behind_new(b, w, m, &k);
+
+    if (rc == BFORK_EQUOTA)
+        session_drop(b, w->peer, "it sends more, before all that it holds is looked at, than is kept for its key");
+    else if (rc < 0)
+        session_break(b, w->peer);
+    else
+        list_push_back(&w->behind, &k->node);
+}
+
+/* False: the budget is used up. The worker may be gone after any of them. */
+static bool behind_some(struct broker *b, struct worker *w, uint32_t *budget)
+{
+    broker_peer id = w->peer->id;
+    struct list_node *n;
+
+    while ((n = list_first(&w->behind))) {
+        struct behind *m = LIST_ENTRY(n, struct behind, node);
+        struct account *a;
+        struct peer *p;
+        if (!*budget)
+            return false;
+        budget_take(budget, m->m.n_items + 1);
+        list_remove(&w->behind, n);
+        a = account_ref(w->account);
+        worker_said(b, w, &m->m);
+        loan_forget(b);
+        behind_free(b, a, m);
+        account_unref(a);
+        if (!(p = map_get(&b->peers, id)) || p->worker != w || p->state == PEER_CUT)
+            return true;
+    }
+    peer_dirty(b, w->peer);
+    return true;
+}
+
+void worker_behind_forget(struct broker *b, struct worker *w)
+{
+    struct list_node *n;
+
+    while ((n = list_pop(&w->behind)))
+        behind_free(b, w->account, LIST_ENTRY(n, struct behind, node));
+}
+
 bool worker_join(struct broker *b, struct worker *w, uint32_t *budget)
 {
     struct list_node *n;
@@ -206,8 +292,9 @@ bool worker_join(struct broker *b, struct worker *w, uint32_t *budget)
         budget_take(budget, attempt_places(LIST_ENTRY(n, struct attempt, in_worker)));
         seen(b, w, LIST_ENTRY(n, struct attempt, in_worker));
     }
-    ready(b, w);
-    return true;
+    if (w->state == WORKER_JOINING)
+        ready(b, w);
+    return behind_some(b, w, budget);
 }
 
 /* The records are kept, and looked at as far as a turn allows. */

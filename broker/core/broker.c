@@ -55,6 +55,7 @@ int broker_new(const struct broker_config *config, struct broker **ret)
     c->crash_limit = or32(c->crash_limit, 1);
     c->worker_window_bytes = or64(c->worker_window_bytes, 4ull << 20);
     c->target_us = or32(c->target_us, 1000);
+    c->turn_steps = or32(c->turn_steps, TURN_STEPS);
     for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
         list_init(lists[i]);
     memcpy(b->hash.k, c->secret, sizeof(b->hash.k));
@@ -167,7 +168,7 @@ static struct peer *peer_of(struct broker *b, broker_peer id, enum wire_role rol
     return p;
 }
 
-static void peer_dirty(struct broker *b, struct peer *p)
+void peer_dirty(struct broker *b, struct peer *p)
 {
     if (!list_in(&p->dirty))
         list_push_back(&b->dirty_peers, &p->dirty);
@@ -259,7 +260,7 @@ static void from_client(struct broker *b, struct peer *p, const struct wire_msg 
     }
 }
 
-static void worker_said(struct broker *b, struct worker *w, const struct wire_worker_state *s)
+static void worker_stands(struct broker *b, struct worker *w, const struct wire_worker_state *s)
 {
     w->busy = s->busy;
     if (s->draining && w->state == WORKER_READY) {
@@ -283,15 +284,30 @@ static void worker_said(struct broker *b, struct worker *w, const struct wire_wo
     }
 }
 
+void worker_said(struct broker *b, struct worker *w, const struct wire_msg *m)
+{
+    switch (m->type) {
+    case WIRE_RESULTS: attempt_results(b, w, m); break;
+    case WIRE_OUTPUT: said_take(b, w, m); break;
+    case WIRE_WORKER_STATE: worker_stands(b, w, &m->u.worker_state); break;
+    default: break;
+    }
+}
+
 static void from_worker(struct broker *b, struct peer *p, const struct wire_msg *m)
 {
     struct worker *w = p->worker;
 
     switch (m->type) {
     case WIRE_HOLDING: adopt_holding(b, w, m); break;
-    case WIRE_RESULTS: attempt_results(b, w, m); break;
-    case WIRE_OUTPUT: said_take(b, w, m); break;
-    case WIRE_WORKER_STATE: worker_said(b, w, &m->u.worker_state); break;
+    case WIRE_RESULTS:
+    case WIRE_OUTPUT:
+    case WIRE_WORKER_STATE:
+        if (worker_is_behind(w))
+            worker_wait_behind(b, w, m);
+        else
+            worker_said(b, w, m);
+        break;
     case WIRE_POOL_FAILED: pool_failed(b, w, &m->u.pool_failed); break;
     case WIRE_PONG: compose_pong(b, w, m->u.ping.stamp); break;
     default: break;

@@ -37,6 +37,7 @@ struct broker_config {
     uint64_t worker_window_bytes;   /* chunks on the way to one worker and in its rings; 0: 4 MiB */
     uint64_t output_window;         /* output of a pool's tasks on one worker, sent and not taken; 0: WIRE_OUTPUT_WINDOW */
     uint32_t target_us;             /* duration a chunk is cut for; 0: 1000 */
+    uint32_t turn_steps;            /* places that one owner's messages and chores touch in a turn; 0: 2048 */
     /* MAC for tickets: out = MAC(secret, in). NULL (local engine): tickets are zero and nothing is adopted. */
     void (*mac)(void *ctx, const void *in, size_t n, uint8_t out[WIRE_TICKET]);
     void *mac_ctx;

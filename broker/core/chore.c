@@ -54,7 +54,7 @@ uint32_t *chore_budget(struct broker *b, struct owner *o)
 {
     if (o->turn != b->turn) {
         o->turn = b->turn;
-        o->budget = TURN_STEPS;
+        o->budget = b->c.turn_steps;
     }
     return &o->budget;
 }
@@ -141,10 +141,13 @@ static void run_owner(struct broker *b, struct owner *o, uint32_t budget)
 void chores_run(struct broker *b, bool all)
 {
     size_t owners = b->busy.count;
-    uint32_t share = owners ? TURN_STEPS / (uint32_t)owners : 0;
+    uint32_t share = owners ? b->c.turn_steps / (uint32_t)owners : 0;
     struct list_node *n;
 
-    share = all ? UINT32_MAX : share < STEPS_LEAST ? STEPS_LEAST : share;
+    if (share < STEPS_LEAST)
+        share = b->c.turn_steps < STEPS_LEAST ? b->c.turn_steps : STEPS_LEAST;
+    if (all)
+        share = UINT32_MAX;
     for (; (all || owners--) && (n = list_pop(&b->busy));)
         run_owner(b, LIST_ENTRY(n, struct owner, busy), share);
     if (b->busy.count)

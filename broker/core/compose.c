@@ -501,6 +501,8 @@ static void compose_acks(struct broker *b)
             b->again = true;
             continue;
         }
+        if (p->worker && worker_is_behind(p->worker))
+            continue;                       /* it is dirty again when it has joined */
         if (!p->pong && p->consumed - p->told < b->c.window_bytes / 4)
             continue;
         if (!(m = effect_send(b, p, WIRE_PONG))) {

@@ -16,6 +16,7 @@ void worker_untold(struct broker *b, struct worker *w)
         struct holding *h = LIST_ENTRY(n, struct holding, node);
         mem_free_for(b, w->account, h, sizeof(*h) + h->n * sizeof(h->items[0]));
     }
+    worker_behind_forget(b, w);
     w->all_told = false;
     w->unseen = 0;
     chore_forget(b, &b->own, &w->join);

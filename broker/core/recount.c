@@ -106,6 +106,14 @@ static void found_worker(struct recount *t, struct worker *w)
     const struct list *known[] = { &w->known, &w->forget };
 
     found(t, w->account, sizeof(*w));
+    for (LIST_EACH(&w->behind, n)) {
+        const struct behind *m = LIST_ENTRY(n, struct behind, node);
+        found(t, w->account, sizeof(*m) + m->m.n_items * sizeof(m->items[0]));
+        for (uint32_t i = 0; i < m->m.n_items; i++) {
+            found_buf(t, m->items[i].lens.buf);
+            found_buf(t, m->items[i].body.buf);
+        }
+    }
     for (LIST_EACH(&w->told, n)) {
         const struct holding *h = LIST_ENTRY(n, struct holding, node);
         found(t, w->account, sizeof(*h) + h->n * sizeof(h->items[0]));

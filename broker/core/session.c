@@ -377,6 +377,7 @@ static struct worker *worker_new(struct broker *b, struct peer *p, const struct 
     list_init(&w->attempts);
     list_init(&w->finished);
     list_init(&w->told);
+    list_init(&w->behind);
     list_init(&w->to_send);
     list_init(&w->recalls);
     list_init(&w->closing);
@@ -592,13 +593,15 @@ void session_lost(struct broker *b, struct peer *p)
         detached_limit(b, o);
 }
 
-void session_break(struct broker *b, struct peer *p)
+void session_drop(struct broker *b, struct peer *p, const char *why)
 {
     if (!p || p->state == PEER_CUT)
         return;
     session_lost(b, p);
-    peer_cut(b, p, "out of memory");
+    peer_cut(b, p, why);
 }
+
+void session_break(struct broker *b, struct peer *p) { session_drop(b, p, "out of memory"); }
 
 void session_bye(struct broker *b, struct peer *p)
 {

@@ -243,6 +243,7 @@ struct worker {
     struct list lanes, attempts;    /* attempts: assigning, live */
     struct list finished;           /* attempts */
     struct list told;               /* struct holding: what it said it has, not yet looked at */
+    struct list behind;             /* struct behind: what it sent after that */
     bool all_told;                  /* the last HOLDING has come */
     size_t unseen;                  /* of attempts, to be looked at before it is ready */
     bool ending;                    /* no peer, found by nobody: its chore gives back what it had */
@@ -262,6 +263,9 @@ struct worker {
 
 /* Records of HOLDING that wait for their turn. */
 struct holding { struct list_node node; uint32_t n, at; struct wire_item items[]; };
+
+/* A message that came behind HOLDING while that is looked at: it may speak of attempts that are still to be found there. */
+struct behind { struct list_node node; struct wire_msg m; struct wire_item items[]; };
 
 /* A worker knows this job's specification. */
 struct known {
@@ -599,7 +603,9 @@ void counts_send(struct broker *b);
 /* session.c */
 void session_hello(struct broker *b, struct peer *p, const struct wire_msg *m);
 void session_lost(struct broker *b, struct peer *p);                /* the connection is gone */
-void session_break(struct broker *b, struct peer *p);               /* no memory for what it asks: it is cut, and resumes */
+void peer_dirty(struct broker *b, struct peer *p);                  /* a PONG is due */
+void session_drop(struct broker *b, struct peer *p, const char *why);      /* it is cut, and may resume its session */
+void session_break(struct broker *b, struct peer *p);               /* the same, for want of memory */
 void session_bye(struct broker *b, struct peer *p);
 /* The session ends: ERROR, then CUT; counted. */
 void session_fail(struct broker *b, struct peer *p, int code, const char *format, ...) __attribute__((format(printf, 4, 5)));
@@ -796,6 +802,10 @@ void status_get(struct broker *b, struct peer *p, const struct wire_msg *m);
 /* adopt.c */
 void adopt_holding(struct broker *b, struct worker *w, const struct wire_msg *m);
 bool worker_join(struct broker *b, struct worker *w, uint32_t *budget);     /* true: it is ready, or waits for more, or is gone */
+static inline bool worker_is_behind(const struct worker *w) { return w->state == WORKER_JOINING || !list_empty(&w->behind); }
+void worker_behind_forget(struct broker *b, struct worker *w);
+void worker_wait_behind(struct broker *b, struct worker *w, const struct wire_msg *m);  /* until it has joined */
+void worker_said(struct broker *b, struct worker *w, const struct wire_msg *m);         /* a message of one that has joined */
 
 /* leave.c */
 bool worker_end_some(struct broker *b, struct worker *w, uint32_t *budget); /* true: it is gone */

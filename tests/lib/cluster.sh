@@ -38,7 +38,8 @@ cluster_end() {
     # shellcheck disable=SC2086
     [ -z "$CLUSTER_BROKER$CLUSTER_WORKERS" ] || kill -KILL $CLUSTER_WORKERS $CLUSTER_BROKER 2>/dev/null || true
     if [ "$cluster_status" -ne 0 ] && [ -n "$CLUSTER" ]; then
-        for cluster_log in "$CLUSTER"/*.log; do
+        for cluster_log in "$CLUSTER"/*.log ./*.out; do
+            [ -f "$cluster_log" ] || continue
             echo "== $cluster_log" >&2
             tail -n 40 "$cluster_log" >&2
         done

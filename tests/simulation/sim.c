@@ -425,6 +425,7 @@ int sim_run(uint64_t seed, unsigned faults, bool trace, struct sim_report *repor
     s->faults_until = s->now + 500 * CLOCK_MS + sim_random(s, 8000) * CLOCK_MS;
     s->cancels = sim_chance(s, 300);
     s->window_small = sim_chance(s, 200) ? 200 + sim_random(s, 400) : 0;
+    s->turns_short = sim_chance(s, 300);
     if (faults == 0 && sim_chance(s, 300)) {
         s->slow_reader = true;
         s->n_clients = SIM_CLIENTS;

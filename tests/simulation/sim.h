@@ -136,6 +136,7 @@ struct sim {
     unsigned faults;
     bool cancels, slow_reader, closing;
     uint64_t window_small;          /* windows and quotas of this world: 0: the usual ones */
+    bool turns_short;               /* the broker does a little in each turn */
     bool healed, trace;
     uint64_t faults_until;
     struct { uint64_t conn; bool delivers; } conns[4096];   /* the broker's peers */

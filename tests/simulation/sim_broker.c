@@ -52,7 +52,8 @@ void broker_start(struct sim *s)
                                           .secret = { sim_random(s, UINT64_MAX), sim_random(s, UINT64_MAX) },
                                           .mac = mac,
                                           .mac_ctx = &s->seed,
-                                          .quota_tasks = s->window_small ? 40 : 0 };
+                                          .quota_tasks = s->window_small ? 40 : 0,
+                                          .turn_steps = s->turns_short ? (uint32_t)sim_random(s, 20) + 1 : 0 };
     if (broker_new(&config, &s->broker) != 0)
         abort();
     s->broker_life++;

@@ -122,6 +122,85 @@ static void r18_adopted_after_a_cut_behind_welcome(void **state)
     world_free(w);
 }
 
+/* One worker has tasks 0 to 7, each as an attempt of its own; the broker starts again, and two records of HOLDING are a turn. */
+static struct world *restarted_with_many(void)
+{
+    const struct wire_job_spec ones = { .chunk = 1 };
+    struct world *w = world_new(&(struct broker_config){ .epoch = EPOCH, .turn_steps = 2 });
+
+    worker_hello(w, "w1", 8);
+    client_start(w, "c1", -1, &ones);
+    client_tasks(w, "c1", 1, 0, 8, 100);
+    world_after(w, 100);
+    assert_int_equal(counters(w).running, 8);
+    world_restart(w, EPOCH * 2);
+    world_forget(w);
+    worker_hello_only(w, "w1", 8, NULL);
+    w->in_a_row = true;
+    worker_holding(w, "w1", (uint64_t[]){ 1, 2, 3, 4, 5, 6, 7, 8 }, 8);
+    return w;
+}
+
+/* What a worker says behind HOLDING is about attempts that are still to be found there. */
+static void r15_results_wait_until_what_a_worker_holds_is_known(void **state)
+{
+    const struct wire_job_spec ones = { .chunk = 1 };
+    struct world *w = restarted_with_many();
+
+    (void)state;
+    for (uint64_t i = 1; i <= 8; i++)
+        worker_done(w, "w1", i, i - 1, 1, 1000);
+    w->in_a_row = false;
+    world_step(w);
+    assert_int_equal(counters(w).adopted, 8);
+    assert_int_equal(counters(w).foreign + counters(w).fenced, 0);
+    assert_int_equal(counters(w).running, 0);
+    client_again(w, &ones);
+    assert_int_equal(counters(w).tasks_ok, 8);
+    world_free(w);
+}
+
+static void r15_results_behind_holding_end_with_their_connection(void **state)
+{
+    const struct wire_job_spec ones = { .chunk = 1 };
+    struct world *w = restarted_with_many();
+
+    (void)state;
+    for (uint64_t i = 1; i <= 8; i++)
+        worker_done(w, "w1", i, i - 1, 1, 1000);
+    w->in_a_row = false;
+    world_lost(w, "w1");
+    worker_hello_only(w, "w1", 8, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1, 2, 3, 4, 5, 6, 7, 8 }, 8);
+    assert_int_equal(counters(w).running, 8);
+    for (uint64_t i = 1; i <= 8; i++)
+        worker_done(w, "w1", i, i - 1, 1, 1000);
+    client_again(w, &ones);
+    assert_int_equal(counters(w).tasks_ok, 8);
+    assert_int_equal(counters(w).foreign + counters(w).fenced, 0);
+    world_free(w);
+}
+
+/* A PONG says that all ATTEMPTS_CLOSE are told: a worker begins tasks again after it. */
+static void r20_a_ping_behind_holding_is_answered_when_all_of_it_is_known(void **state)
+{
+    struct world *w = restarted_with_many();
+
+    (void)state;
+    simple(w, "w1", WIRE_PING, 1);
+    worker_state(w, "w1", 8, true);
+    w->in_a_row = false;
+    broker_flush(w->b, w->now);
+    broker_effects_done(w->b);
+    assert_in_range(counters(w).adopted, 1, 7);
+    w->strict = true;
+    world_forget(w);
+    world_step(w);
+    assert_int_equal(counters(w).adopted, 8);
+    assert_true(strstr(w->trace, "PONG") && strstr(w->trace, "RECALL"));    /* it is heard that it drains, too */
+    world_free(w);
+}
+
 /* The processes of a client that has been away too long are to end: what a worker brings then is not adopted. */
 static void r26_nothing_is_adopted_for_a_client_that_is_away(void **state)
 {
@@ -470,6 +549,8 @@ int main(void)
                                         T(adopted_without_its_tail),
                                         T(reported_after_the_replay),
                                         T(r15_what_a_worker_has_brought_does_not_wait_without_a_slot),
+        T(r15_results_wait_until_what_a_worker_holds_is_known), T(r15_results_behind_holding_end_with_their_connection),
+        T(r20_a_ping_behind_holding_is_answered_when_all_of_it_is_known),
         T(reported_too_late),
                                         T(forged),
                                         T(finished_before_the_client_is_back),

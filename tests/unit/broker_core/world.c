@@ -289,7 +289,8 @@ void world_send(struct world *w, const char *name, struct wire_msg *m)
     around(w, true);
     broker_recv(w->b, w->now, p->id, p->role, p->key, m);
     around(w, false);
-    world_step(w);
+    if (!w->in_a_row)
+        world_step(w);
 }
 
 void world_after(struct world *w, uint64_t ms)

@@ -30,6 +30,7 @@ struct world {
     char trace[65536];
     size_t n;
     bool quiet;                 /* no trace */
+    bool in_a_row;              /* what is sent is received only: the turn comes with the first that is sent without this */
     const char *host;           /* of workers that say HELLO from now on; NULL: "there" */
     uint64_t features;          /* what peers understand that say HELLO from now on */
     bool strict;                /* GRANT, JOB_SPEC, POOL_STATE and logs are in the trace too; "limited": the peer can repeat it */
