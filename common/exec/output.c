@@ -168,31 +168,38 @@ static size_t certain(const struct source *s)
     return n;
 }
 
+/* How many of the first n kept bytes are whole lines. */
+static size_t whole_lines(const struct source *s, size_t n)
+{
+    while (n && s->kept[n - 1] != '\n')
+        n--;
+    return n;
+}
+
 /* The pipe is empty: whole lines are told as they come. */
 static void tell_lines(struct exec *x, struct source *s, uint32_t seq)
 {
-    size_t n = certain(s);
+    size_t n = whole_lines(s, certain(s));
 
     if (s->sure)
         seq = s->since;
-
-    while (n && s->kept[n - 1] != '\n')
-        n--;
     if (!n)
         return;
     tell_kept(x, s, seq, n);
     be_attentive(s);
 }
 
-/* A line is longer than what is kept, and it has no mark yet: the task that ran when it had that length has printed it, unless a
- * mark that was written before turns up in what the pipe held then. */
+/* Much is kept and has no mark yet: the task that ran when it was so much has printed it, unless a mark that was written before
+ * turns up in what the pipe held then. Whole lines of it are told; what has no end of a line at all is a line told in parts. */
 static void tell_long(struct exec *x, struct source *s, size_t just_read, bool empty)
 {
     bool runs;
 
     if (!s->guessing) {
         s->guess = running(s, &runs);
-        s->guess_n = (uint32_t)certain(s);
+        s->guess_n = (uint32_t)whole_lines(s, certain(s));
+        if (!s->guess_n)
+            s->guess_n = (uint32_t)certain(s);
         s->guess_read = 0;
         s->guessing = true;
     } else {
@@ -329,6 +336,8 @@ void output_read(struct exec *x, struct source *s, bool last)
             s->since = after;
             s->sure = true;
         }
+        if (s->sure && runs && s->since == after)
+            s->ran_at = s->p->snapshot;
         if (s->n_kept >= OUTPUT_LINE)
             tell_long(x, s, 0, true);
         if (s->n_kept && (runs || !s->p))
@@ -357,7 +366,8 @@ void output_resume(struct exec *x, struct source *s)
     }
 }
 
-/* A result is about to be pulled: what is left without a mark is told, but for what the task prints that runs now. */
+/* A result is about to be pulled: what is left without a mark is told, but for what a task has printed that runs now, or that still
+ * ran when all results were there that may be pulled. */
 void output_settle(struct exec_proc *p)
 {
     struct source *both[2] = { &p->output.out, &p->output.err };
@@ -367,7 +377,7 @@ void output_settle(struct exec_proc *p)
         size_t n = s->n_kept ? certain(s) : 0;
         bool runs;
         uint32_t now = running(s, &runs);
-        if (!n || (s->sure && runs && s->since == now))
+        if (!n || (s->sure && ((runs && s->since == now) || s->ran_at >= p->visible)))
             continue;
         tell_kept(p->x, s, s->sure ? s->since : s->marked && is_open(p, s->last_mark + 1) ? s->last_mark + 1 : p->expected, n);
         be_attentive(s);
