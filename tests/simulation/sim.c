@@ -108,7 +108,9 @@ static void heal(struct sim *s, void *what, uint64_t a, uint64_t b)
 
 static void stall_worker(struct sim *s, struct sim_worker *w)
 {
-    w->stalled_until = s->now + 100 * CLOCK_MS + sim_random(s, 9000) * CLOCK_MS;
+    uint64_t until = s->now + 100 * CLOCK_MS + sim_random(s, 9000) * CLOCK_MS;
+    if (until > w->stalled_until)           /* one that stalls already wakes no sooner: its daemon is to look before its tasks */
+        w->stalled_until = until;
     sim_trace(s, "w%d stalls for %llu ms", w->number, (unsigned long long)((w->stalled_until - s->now) / CLOCK_MS));
 }
 

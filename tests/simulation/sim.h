@@ -81,6 +81,7 @@ struct sim_worker {
     struct sim_proc procs[SIM_PROCS];
     uint8_t instance[WIRE_ID];
     uint64_t life, tick_at, stalled_until;
+    uint64_t unaware_until;         /* its key was revoked, and it may not have heard of that: its tasks go on for a lease */
     struct retry retry;
     bool reconnecting, draining;
     bool lossy;                     /* the last cut lost what was on its way to it */

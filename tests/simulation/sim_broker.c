@@ -2,6 +2,7 @@
  * sim_broker.c - the broker in the simulated world: its connections, its restarts. It keeps the ticket secret and nothing else.
  */
 #include "sim.h"
+#include "wire/times.h"
 
 #include "base/map.h"
 
@@ -126,6 +127,8 @@ void broker_revokes(struct sim *s, uint8_t byte)
     for (int i = 0; i < s->n_clients; i++)
         if (byte == 'a' + i % 2)
             client_crash(s, &s->clients[i]);
+    for (int i = 0; i < s->n_workers && byte == 'W'; i++)
+        s->workers[i].unaware_until = s->now + TIME_LEASE_MS * CLOCK_MS;
     broker_revoke(s->broker, s->now, key);
     broker_perform(s);
 }

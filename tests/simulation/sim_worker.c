@@ -101,7 +101,7 @@ static void step_proc(struct sim *s, struct sim_worker *w, struct sim_proc *p)
     struct sim_job *j = job_of_tag(s, p->ring[p->head].tag);
     uint64_t index = p->ring[p->head].index;
     p->busy = true;
-    if (j->outcomes[index] && j->kinds[index] == BFORK_CANCELLED && !j->starts[index])
+    if (j->outcomes[index] && j->kinds[index] == BFORK_CANCELLED && !j->starts[index] && s->now >= w->unaware_until)
         sim_fail(s, "job %u task %llu was told to be cancelled, and begins after that", j->tag, (unsigned long long)index);
     j->starts[index]++;
     sim_trace(s, "w%d begins task %llu of job %u%s", w->number, (unsigned long long)index, j->tag,
