@@ -112,6 +112,7 @@ static int adopt(struct broker *b, struct worker *w, const struct wire_item *it)
     a->s = (struct span){ .first = first, .count = (uint32_t)(it->end - first), .tries = it->tries, .crashes = it->crashes };
     map_put(&b->attempts, a->id, a);
     carve(b, a);
+    counts_take(b, a);
     attempt_place(a, from, end);
     w->n_sent += end - from;
     job_pending(b, j, 0, 0, (int64_t)(end - from), 0);

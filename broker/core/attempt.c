@@ -354,6 +354,8 @@ static void back(struct broker *b, struct attempt *a, uint64_t from, uint64_t to
         else
             range_return(b, a, r);
     }
+    if (a->adopted)
+        counts_keep(b, a, from, to, tries);
 }
 
 /* Its worker is to hear a recall. */

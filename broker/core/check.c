@@ -89,6 +89,11 @@ static bool check_index(struct broker *b, const struct job *j)
         MUST(b, v->first >= due, "held ranges are not by time");
         due = v->first;
     }
+    for (const struct interval *v = interval_first(&j->lost); v; v = interval_next(v)) {
+        MUST(b, v->first >= j->next && v->first < v->end, "counts are kept of tasks that have come");
+        for (const struct interval *p = interval_at(&j->index, v->first); p && p->first < v->end; p = interval_next(p))
+            MUST(b, p->kind != PLACE_LIVE, "counts are kept of tasks that an attempt answers for");
+    }
     for (LIST_EACH(&j->live, m)) {
         const struct attempt *a = LIST_ENTRY(m, struct attempt, in_job);
         MUST(b, stands(&a->at, j, a->next, a->end, PLACE_LIVE), "an attempt is not where the index says");

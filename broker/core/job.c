@@ -44,6 +44,7 @@ struct job *job_new(struct broker *b, struct owner *o, const uint8_t *id)
     j->since = b->now;
     list_init(&j->queue);
     intervals_init(&j->held, b->ranks += 2, &b->steps);
+    intervals_init(&j->lost, b->ranks += 2, &b->steps);
     intervals_init(&j->index, b->ranks += 2, &b->steps);
     list_init(&j->live);
     list_init(&j->finished);
@@ -157,7 +158,7 @@ static bool reap_one(struct broker *b, struct job *j)
     } else if ((n = list_first(&j->replays))) {
         tasks_drop(b, j, n);
     } else {
-        return false;
+        return counts_drop(b, j);
     }
     return true;
 }

@@ -78,6 +78,8 @@ static void found_job(struct recount *t, struct job *j)
         found(t, a, sizeof(struct range));
         found_span(t, &HELD_RANGE(v)->s);
     }
+    for (size_t i = 0; i < j->lost.count; i++)
+        found(t, a, sizeof(struct range));
     for (LIST_EACH(&j->live, n))
         found_attempt(t, LIST_ENTRY(n, struct attempt, in_job));
     for (LIST_EACH(&j->finished, n))

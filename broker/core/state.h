@@ -384,6 +384,8 @@ struct job {
     struct intervals index;         /* all its places */
     struct list queue;              /* ranges */
     struct intervals held;          /* ranges, by time */
+    struct intervals lost;          /* ranges without bytes: counts of tasks that a worker brought, and that went before they were
+                                     * sent again; all from `next` on */
     struct list live;               /* attempts: assigning, live */
     struct list finished;           /* attempts whose outcomes are not all acknowledged */
     struct list outcomes;           /* by seq */
@@ -597,6 +599,11 @@ void effects_free(struct broker *b, struct batch *t);
 
 /* counts.c */
 void counts_tell(struct broker *b, struct job *j, const struct span *s, uint64_t first, uint64_t end);
+void counts_keep(struct broker *b, struct attempt *a, uint64_t from, uint64_t to, int tries);   /* what of it was not sent again */
+void counts_take(struct broker *b, struct attempt *a);              /* what is kept of its tasks counts for it */
+uint64_t counts_kept(const struct job *j, uint64_t first, uint64_t end, uint16_t *tries, uint16_t *crashes);
+void counts_sent(struct broker *b, struct job *j);                  /* its tasks below j->next have come */
+bool counts_drop(struct broker *b, struct job *j);                  /* one that is kept; false: there is none */
 void counts_tell_all(struct broker *b, struct job *j);
 void counts_send(struct broker *b);
 

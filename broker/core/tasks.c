@@ -169,13 +169,18 @@ static int step(struct broker *b, struct job *j, struct wire_item *it)
     uint64_t until = here ? v->end : v ? v->first : UINT64_MAX, n;
     bool skip = again && !(it->flags & WIRE_REPLAY);
     struct wire_item head = *it, tail = { .count = 0 };
+    uint16_t tries = it->tries, crashes = it->crashes;
     int rc = 0;
 
     if (again && (skip || until > j->next))
         until = j->next;
+    if (!here)
+        until = counts_kept(j, it->first, until, &tries, &crashes);
     n = until - it->first;
     if (n < it->count)
         wire_item_cut(it, (uint32_t)n, &head, &tail);
+    head.tries = tries;
+    head.crashes = crashes;
     if (skip) {
         b->n.duplicates += head.count;
     } else {
@@ -188,6 +193,7 @@ static int step(struct broker *b, struct job *j, struct wire_item *it)
     if (!again) {
         b->n.tasks_accepted += head.count;
         j->next = head.first + head.count;
+        counts_sent(b, j);
     }
     cancel_wake(b, j);
     *it = tail;

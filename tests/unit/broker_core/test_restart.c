@@ -431,6 +431,86 @@ static void r05_what_a_worker_reports_counts_as_well(void **state)
     world_free(w);
 }
 
+/* A worker has brought tasks and is lost before their client has sent all of them again: the try counts for those as well. */
+static void r05_what_is_lost_before_its_replay_keeps_its_tries(void **state)
+{
+    struct world *w = restarted();
+
+    (void)state;
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);
+    client_again(w, &tens);
+    client_returns(w, "c1", 1, 0, 4, 0);
+    simple(w, "w1", WIRE_BYE, 0);
+    client_returns(w, "c1", 1, 4, 6, 0);
+    world_after(w, TIME_HOLD_MS + 1);
+    world_forget(w);
+    worker_hello(w, "w2", 3);
+    EXPECT(w, "[8101] > c1 TRIES j1 0+4 tries 1,0 j1 4+6 tries 1,0\n"
+              "[8101] > w2 CHUNKS #1000 j1 0+4 tries 1,0 #1001 j1 4+6 tries 1,0\n");
+    world_free(w);
+}
+
+/* Twice, over two restarts, of which its client has seen one: the third loss is the last. */
+static void r05_lost_tries_add_up_to_the_limit(void **state)
+{
+    struct world *w = restarted();
+
+    (void)state;
+    w->seen[0].tries = 1;
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);
+    simple(w, "w1", WIRE_BYE, 0);
+    client_again(w, &tens);
+    client_returns(w, "c1", 1, 0, 10, 0);
+    world_after(w, TIME_HOLD_MS + 1);
+    worker_hello(w, "w2", 1);
+    world_forget(w);
+    simple(w, "w2", WIRE_BYE, 0);
+    EXPECT(w, "[8101] > w2 CUT\n"
+              "[8101] > c1 OUTCOMES s1 j1 0+10 lost\n");
+    world_free(w);
+}
+
+/* What a worker gives back before its client is here costs no try and forgets none; another that brings a part of what was lost
+ * takes the counts over. */
+static void r05_what_is_brought_again_before_its_replay_keeps_its_tries(void **state)
+{
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    worker_hello(w, "w1", 1);
+    client_start(w, "c1", 2, &tens);
+    client_tasks(w, "c1", 1, 0, 10, 100);
+    worker_hello(w, "w2", 1);
+    worker_returns(w, "w1", 1, 6, 4);
+    EXPECT(w, "[   0] > w1 CHUNKS #1 j2 0+10\n"
+              "[   0] > w1 RECALL #1 j2 5+5 why 3\n"
+              "[   0] > w2 CHUNKS #2 j2 6+4\n");
+    w->seen[0].tries = 1;
+    world_restart(w, EPOCH * 2);
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);      /* that it gave something back is said once more */
+    worker_returns(w, "w1", 1, 6, 4);
+    worker_returns(w, "w1", 1, 4, 2);
+    worker_hello_only(w, "w2", 1, NULL);
+    worker_holding(w, "w2", (uint64_t[]){ 2 }, 1);
+    assert_int_equal(counters(w).adopted, 2);
+    simple(w, "w2", WIRE_BYE, 0);
+    client_again(w, &tens);
+    client_returns(w, "c1", 1, 0, 10, 0);
+    world_after(w, 100);
+    worker_done(w, "w1", 1, 0, 4, 1000);
+    client_ack(w, "c1", 1, 1);
+    simple(w, "w1", WIRE_BYE, 0);
+    world_after(w, TIME_HOLD_MS);
+    world_forget(w);
+    worker_hello(w, "w3", 3);
+    EXPECT(w, "[8100] > c1 TRIES j1 4+2 tries 1,0 j1 6+4 tries 2,0\n"
+              "[8100] > w3 CHUNKS #1000 j1 4+2 tries 1,0 #1001 j1 6+4 tries 2,0\n");
+    world_free(w);
+}
+
 static void forged(void **state)
 {
     struct world *w = restarted();
@@ -545,6 +625,9 @@ int main(void)
                                         T(reported_for_nothing),
                                         T(r05_counts_are_told_before_the_rerun_and_hold_over_a_restart),
                                         T(r05_what_a_worker_reports_counts_as_well),
+                                        T(r05_what_is_lost_before_its_replay_keeps_its_tries),
+                                        T(r05_lost_tries_add_up_to_the_limit),
+                                        T(r05_what_is_brought_again_before_its_replay_keeps_its_tries),
                                         T(a_stall_of_the_broker_lengthens_the_hold),
                                         T(adopted_without_its_tail),
                                         T(reported_after_the_replay),
