@@ -374,6 +374,7 @@ static void outcome_item(const struct job *j, const struct outcome *o, struct wi
     it->kind = o->kind;
     it->pid = o->pid;
     it->sum_ns = o->sum_ns;
+    it->attempt = o->attempt ? o->attempt->id : 0;
     it->lens = o->lens;
     it->body = o->body;
 }
@@ -401,6 +402,7 @@ static void outcomes(struct broker *b, struct client *c)
 {
     struct gather g;
     struct wire_item *items;
+    struct wire_msg *m;
 
     g.n = 0;
     g.bytes = g.cost = 0;
@@ -423,7 +425,9 @@ static void outcomes(struct broker *b, struct client *c)
         if (!j->unsent)
             list_remove(&c->sending, &j->sending);
     }
-    message(b, c->peer, WIRE_OUTCOMES, items, g.n);
+    m = message(b, c->peer, WIRE_OUTCOMES, items, g.n);
+    if (!(c->features & WIRE_FEATURE_GROWTH))
+        m->u.records.stride = WIRE_OUTCOMES_V1;
     c->peer->sent += g.bytes;
     if (!list_empty(&c->sending)) {
         struct list_node *n = list_pop(&c->sending);

@@ -62,7 +62,7 @@ static int take_parts(const struct wire_message *d, uint32_t k, struct wire_item
 static int decode_items(const struct wire_message *d, struct slice records, struct rest rest, struct wire_item *items,
                         struct wire_msg *m, struct err *e)
 {
-    uint32_t stride = item_stride(d, m);
+    uint32_t stride = item_stride(d, m, d->record_v1);
     const char *why;
     int rc;
 
@@ -73,6 +73,8 @@ static int decode_items(const struct wire_message *d, struct slice records, stru
                        stride);
     if (records.size / stride > WIRE_ITEMS_MAX)
         return err_set(e, BFORK_EPROTOCOL, "%s: %zu records, the limit is %u", d->name, records.size / stride, WIRE_ITEMS_MAX);
+    if (d->record_v1 < d->record_size)
+        item_stride_set(m, stride);         /* what it did not say */
     m->n_items = (uint32_t)(records.size / stride);
     m->items = m->n_items ? items : NULL;
     for (uint32_t k = 0; k < m->n_items; k++) {

@@ -9,17 +9,14 @@
 /* Bytes of the three columns behind the head, and from one record to the next. */
 struct columns { size_t records, lens, body; uint32_t stride; };
 
-/* The head as it is sent: records that have grown since version 1 say so. */
-static const void *head_of(const struct wire_message *d, const struct wire_msg *m, struct wire_msg *grown)
+/* The head as it is sent: records that have grown since version 1 say so, those that have not do not. */
+static const void *head_of(const struct wire_message *d, const struct wire_msg *m, uint32_t stride, struct wire_msg *said)
 {
-    if ((d->load != LOAD_RECORDS && d->load != LOAD_ITEMS) || d->record_size == d->record_v1 || item_stride(d, m) >= d->record_size)
+    if ((d->load != LOAD_RECORDS && d->load != LOAD_ITEMS) || d->record_size == d->record_v1)
         return &m->u;
-    grown->u = m->u;
-    if (m->type == WIRE_HOLDING)
-        grown->u.holding.stride = d->record_size;
-    else
-        grown->u.records.stride = d->record_size;
-    return &grown->u;
+    *said = *m;
+    item_stride_set(said, stride > d->record_v1 ? stride : 0);
+    return &said->u;
 }
 
 static bool columns_of(const struct wire_message *d, const struct wire_msg *m, struct columns *c)
@@ -33,10 +30,8 @@ static bool columns_of(const struct wire_message *d, const struct wire_msg *m, s
         return c->body <= d->body_max;
     if (m->n_items > WIRE_ITEMS_MAX)
         return false;
-    if (!(c->stride = item_stride(d, m)) || c->stride > WIRE_STRIDE_MAX)
+    if (!(c->stride = item_stride(d, m, d->record_size)) || c->stride > WIRE_STRIDE_MAX)
         return false;
-    if (c->stride < d->record_size)
-        c->stride = d->record_size;
     c->records = (size_t)m->n_items * c->stride;
     for (uint32_t k = 0; k < m->n_items; k++) {
         const struct wire_item *i = &m->items[k];
@@ -62,11 +57,11 @@ static size_t bin_size(size_t n)
 size_t wire_size(const struct wire_msg *m)
 {
     const struct wire_message *d = wire_message_of(m->type);
-    struct wire_msg grown;
+    struct wire_msg said;
     struct columns c;
     size_t head, size;
 
-    if (!d || !columns_of(d, m, &c) || !fields_size(&d->head, head_of(d, m, &grown), &head))
+    if (!d || !columns_of(d, m, &c) || !fields_size(&d->head, head_of(d, m, c.stride, &said), &head))
         return 0;
     size = 1 + 1 + pack_uint_size(m->channel) + pack_uint_size(m->request) + pack_uint_size(m->ack) + head + bin_size(c.records) +
            bin_size(c.lens) + bin_size(c.body);
@@ -93,7 +88,7 @@ static uint8_t *encode_items(const struct wire_message *d, const struct wire_msg
 void wire_encode(const struct wire_msg *m, uint8_t *out)
 {
     const struct wire_message *d = wire_message_of(m->type);
-    struct wire_msg grown;
+    struct wire_msg said;
     struct columns c;
     uint8_t *o = out;
 
@@ -106,7 +101,7 @@ void wire_encode(const struct wire_msg *m, uint8_t *out)
     o = pack_uint(o, m->channel);
     o = pack_uint(o, m->request);
     o = pack_uint(o, m->ack);
-    o = fields_encode(&d->head, head_of(d, m, &grown), o);
+    o = fields_encode(&d->head, head_of(d, m, c.stride, &said), o);
     if (d->load == LOAD_RECORDS || d->load == LOAD_ITEMS) {
         encode_items(d, m, &c, o);
         return;

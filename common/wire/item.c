@@ -34,17 +34,26 @@ size_t item_body(const struct wire_item *i)
     return i->kind == WIRE_RETURNED ? 0 : i->body.size;
 }
 
-uint32_t item_stride(const struct wire_message *d, const struct wire_msg *m)
+uint32_t item_stride(const struct wire_message *d, const struct wire_msg *m, uint32_t otherwise)
 {
     uint32_t stride = d == &wire_messages[WIRE_HOLDING] ? m->u.holding.stride : m->u.records.stride;
 
-    return stride && stride < d->record_v1 ? 0 : stride ? stride : d->record_v1;
+    return stride && stride < d->record_v1 ? 0 : stride ? stride : otherwise;
+}
+
+void item_stride_set(struct wire_msg *m, uint32_t stride)
+{
+    if (m->type == WIRE_HOLDING)
+        m->u.holding.stride = stride;
+    else
+        m->u.records.stride = stride;
 }
 
 uint8_t *item_write(const struct wire_message *d, const struct wire_item *i, uint32_t stride, uint8_t *out)
 {
-    memset(out + d->record_size, 0, stride - d->record_size);
-    for (unsigned k = 0; k < d->n_columns; k++)
+    if (stride > d->record_size)
+        memset(out + d->record_size, 0, stride - d->record_size);
+    for (unsigned k = 0; k < d->n_columns && d->columns[k].at + d->columns[k].width <= stride; k++)
         copy_le(out + d->columns[k].at, (const uint8_t *)i + d->columns[k].offset, d->columns[k].width);
     if (d->load == LOAD_ITEMS && !(has_parts(i) && i->flags & WIRE_FIXED))
         for (unsigned k = 0; k < d->n_columns; k++)

@@ -6,8 +6,9 @@
 
 #include "wire/fields.h"
 
-/* The stride that m's records have or will have; 0: it is smaller than what version 1 has. */
-uint32_t item_stride(const struct wire_message *d, const struct wire_msg *m);
+/* What the head of m says, else (0) `otherwise`; 0: it is smaller than what version 1 has. */
+uint32_t item_stride(const struct wire_message *d, const struct wire_msg *m, uint32_t otherwise);
+void item_stride_set(struct wire_msg *m, uint32_t stride);
 uint8_t *item_write(const struct wire_message *d, const struct wire_item *i, uint32_t stride, uint8_t *out);
 /* Fills a zeroed item, all but lens and body. A record of an older sender may end before the last columns: they stay 0. */
 void item_read(const struct wire_message *d, const uint8_t *record, uint32_t stride, struct wire_item *i);

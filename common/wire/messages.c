@@ -235,6 +235,7 @@ static const struct wire_column outcomes_columns[] = {
     C2(0, id, "seq", "number of the outcome in its job and epoch, from 1"), C(8, job, "handle"), C(12, count, T_COUNT),
     C(16, first, T_FIRST), C(24, flags, "1 FIXED, 8 SEALED"), C(28, size, T_SIZE),
     C(32, sum_ns, "time the functions took, all tasks together; 0: not measured"), C(40, kind, "0 OK, 1 OUTCOME"),
+    C(41, attempt, "that ended so, as in OUTPUT; 0: none did, or it is not known"),
 };
 static const struct wire_column ack_columns[] = {
     C2(0, id, "seq", "every outcome of the job up to this one has been received"), C(8, job, "handle"),
@@ -363,9 +364,19 @@ const struct wire_message wire_messages[128] = {
         PLAIN("POOL_STATE", TO_CLIENT, wire_pool_state, pool_state_fields, "Slots of a pool have changed, or it cannot run."),
     [WIRE_JOB_STATE] =
         PLAIN("JOB_STATE", TO_CLIENT, wire_job_state, job_state_fields, "Answer to JOB_OPEN: how far the job was received."),
-    [WIRE_OUTCOMES] =
-        ITEMS("OUTCOMES", TO_CLIENT, outcomes_columns, 41, WIRE_FIXED | WIRE_SEALED, KIND(WIRE_OK) | KIND(WIRE_OUTCOME),
-              "How tasks ended. Body: results (OK) or one document outcome (OUTCOME)."),
+    [WIRE_OUTCOMES] = { .name = "OUTCOMES",
+                        .ways = TO_CLIENT,
+                        .load = LOAD_ITEMS,
+                        .since = 1,
+                        .record_size = 49,
+                        .record_v1 = WIRE_OUTCOMES_V1,
+                        .n_columns = COUNT(outcomes_columns),
+                        .flags = WIRE_FIXED | WIRE_SEALED,
+                        .kinds = KIND(WIRE_OK) | KIND(WIRE_OUTCOME),
+                        .body_max = WIRE_BODY_MAX,
+                        .head = HEAD("OUTCOMES", wire_records, records_fields),
+                        .columns = outcomes_columns,
+                        .help = "How tasks ended. Body: results (OK) or one document outcome (OUTCOME)." },
     [WIRE_ASSIGNED] = RECORDS("ASSIGNED", TO_CLIENT, assigned_columns, 28, "At most once: may these be handed out?"),
     [WIRE_TRIES] = RECORDS("TRIES", TO_CLIENT, tries_columns, 20,
                            "These tasks run again: how often they were lost or have crashed. To be returned in TASKS."),

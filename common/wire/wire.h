@@ -106,6 +106,7 @@ struct wire_item {
     uint64_t sum_ns;            /* RESULTS: time the functions took, all tasks together; 0: not measured */
     uint64_t end;               /* HOLDING: one past the last index of the attempt as it was handed out; OUTPUT: the limit */
     uint64_t seq, offset;       /* OUTPUT: number of the piece; of its first byte */
+    uint64_t attempt;           /* OUTCOMES: that they are of; 0: of none, or not told */
     uint8_t stream;             /* OUTPUT: 1, 2 */
     uint8_t ticket[WIRE_TICKET];
     uint8_t job_id[WIRE_ID];    /* HOLDING */
@@ -215,7 +216,7 @@ struct wire_pool_failed { uint32_t pool; int32_t code; struct wire_str stage, te
 struct wire_holding { bool last; uint32_t stride; };        /* items: every attempt held; last: these were all */
 
 /* The head of all other messages with records. HOLDING has the same field. */
-struct wire_records { uint32_t stride; };   /* bytes from one record to the next; 0: the size that version 1 gave them */
+struct wire_records { uint32_t stride; };   /* bytes from one record to the next; 0: as long as this release makes them */
 
 struct wire_blob { struct wire_bin digest; uint64_t offset, total; uint32_t size; struct wire_str text; };   /* body: the piece */
 

@@ -40,6 +40,7 @@
 
 /* What the sender understands beyond version 1, one bit each, in HELLO and WELCOME; and in documents what who runs them must
  * understand. Bits are never used again for something else. */
+#define WIRE_OUTCOMES_V1 41u                /* bytes of a record of OUTCOMES, as those without WIRE_FEATURE_GROWTH know it */
 #define WIRE_FEATURE_GROWTH 1u              /* refuses unknown keys from 64 on, reads records by their stride, honours `needs` */
 #define WIRE_FEATURE_STREAM 2u              /* commands whose output comes as OUTPUT: job_spec.streamed */
 #define WIRE_FEATURES ((uint64_t)(WIRE_FEATURE_GROWTH | WIRE_FEATURE_STREAM))

@@ -73,6 +73,7 @@ void outcome_items(struct session *s, const struct wire_msg *m)
             stray(s, i);
         if (!j || i->count == 0 || i->first > j->next || i->count > j->next - i->first)
             continue;                       /* of a job that ended meanwhile, or a broker's slip: nothing to do with it */
+        said_ended(j, i);
         if (!said_defer(j, i))
             outcome_settle(j, i);
     }

@@ -4,21 +4,22 @@
  * Pieces are numbered in a session and epoch; the program takes them in that order, and what it has taken is acknowledged. Outcomes
  * that came behind a piece of their job wait here until it is taken: then whoever sees a future settled has had its task's output.
  * They are not acknowledged meanwhile, so a connection that ends loses none. After a restart of the broker workers send again what
- * was not acknowledged: the offset in a task's stream says what is new.
+ * was not acknowledged: the offset in a task's stream says what is new. An outcome of another attempt than the one that printed
+ * says that the task ran again and printed nothing.
  */
 #include "state.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-struct printed { uint64_t attempt, offset[2]; bool cut; };          /* of a task that is not settled, by index */
+struct printed { uint64_t attempt, offset[2]; uint32_t tries; bool cut; };  /* of a task that is not settled, by index */
 
 struct deferred { struct list_node node; uint64_t after; struct wire_item item; };
 
 void said_reset(struct session *s)
 {
     s->said_seen = s->said_taken = s->said_told = 0;
-    s->said_waiting = 0;
+    s->said_given = s->said_got = 0;
     s->said_turn++;
     for (LIST_EACH(&s->jobs, n))
         LIST_ENTRY(n, struct session_job, node)->said_after = 0;
@@ -77,8 +78,8 @@ static struct printed *printed_of(struct session_job *j, uint64_t index)
     return NULL;
 }
 
-/* What of the piece is new, told to the program. False: it must wait for nothing. */
-static bool tell(struct session_job *j, const struct wire_item *i, struct wire_str host)
+/* What of the piece is new, told to the program. */
+static void tell(struct session_job *j, const struct wire_item *i, struct wire_str host)
 {
     struct session *s = j->s;
     struct printed *p = j->user && !bits_get(&j->settled, i->first) && i->first < j->next ? printed_of(j, i->first) : NULL;
@@ -86,16 +87,16 @@ static bool tell(struct session_job *j, const struct wire_item *i, struct wire_s
                                .attempt = i->tries, .stream = i->stream, .host = host, .bytes = i->body, .limit = i->end };
 
     if (!p)
-        return false;
+        return;
     if (p->attempt != i->id) {
         k.again = p->attempt != 0;
-        *p = (struct printed){ .attempt = i->id };
+        *p = (struct printed){ .attempt = i->id, .tries = i->tries };
     }
     uint64_t *at = &p->offset[i->stream == 2], end = i->offset + i->body.size;
     k.cut = i->flags & WIRE_CUT && !p->cut;
     p->cut |= k.cut;
     if (end <= *at && !k.cut && !k.again)
-        return false;                       /* it came before the broker was started anew */
+        return;                       /* it came before the broker was started anew */
     if (i->offset > *at)
         k.lost = i->offset - *at;
     else if (*at > i->offset)
@@ -103,9 +104,8 @@ static bool tell(struct session_job *j, const struct wire_item *i, struct wire_s
                              end > *at ? (size_t)(end - *at) : 0);
     *at = end > *at ? end : *at;
     if (!s->ops->output(s->ctx, j->user, &k))
-        return false;
-    j->said_after = i->seq;
-    return true;
+        return;
+    j->said_after = ++s->said_given;
 }
 
 void said_items(struct session *s, const struct wire_msg *m)
@@ -118,9 +118,41 @@ void said_items(struct session *s, const struct wire_msg *m)
         if (i->seq <= s->said_seen || i->stream < 1 || i->stream > 2)
             continue;
         s->said_seen = i->seq;
-        if (j && tell(j, i, m->u.output.host))
-            s->said_waiting++;
+        if (j)
+            tell(j, i, m->u.output.host);
     }
+}
+
+/* What had come of the task is of an attempt that is over; the one that ended so printed nothing. */
+static void silent(struct session_job *j, uint64_t index, struct printed *p, uint64_t attempt)
+{
+    struct session *s = j->s;
+    uint16_t tries, crashes;
+
+    counts_of(j, index, index + 1, &tries, &crashes);
+    *p = (struct printed){ .attempt = attempt, .tries = tries + crashes > (int)p->tries ? tries + crashes + 1u : p->tries + 1 };
+    if (s->ops->output(s->ctx, j->user, &(struct session_print){ .job = j->handle, .turn = s->said_turn, .seq = s->said_seen,
+                                                                 .index = index, .attempt = p->tries, .stream = 1, .again = true }))
+        j->said_after = ++s->said_given;
+}
+
+/* An outcome has come: is it of the attempts whose output has? */
+void said_ended(struct session_job *j, const struct wire_item *i)
+{
+    uint64_t key;
+    void *value;
+
+    if (!i->attempt || !j->user || !j->printed.count)
+        return;
+    if (i->count <= 64) {
+        for (uint64_t at = i->first; at < i->first + i->count; at++)
+            if ((value = map_get(&j->printed, at)) && ((struct printed *)value)->attempt != i->attempt)
+                silent(j, at, value, i->attempt);
+        return;
+    }
+    for (size_t n = 0; map_next(&j->printed, &n, &key, &value);)
+        if (key - i->first < i->count && ((struct printed *)value)->attempt != i->attempt)
+            silent(j, key, value, i->attempt);
 }
 
 /* Must the item wait for output that the program has not taken? Then it is kept here. False: also when there is no memory for it,
@@ -129,7 +161,7 @@ bool said_defer(struct session_job *j, const struct wire_item *item)
 {
     struct deferred *d;
 
-    if (j->said_after <= j->s->said_taken && list_empty(&j->deferred))
+    if (j->said_after <= j->s->said_got && list_empty(&j->deferred))
         return false;
     if (!(d = calloc(1, sizeof(*d))))
         return false;
@@ -161,10 +193,10 @@ void session_output_taken(struct session *s, const struct session_print *k)
 
     if (k->turn != s->said_turn)
         return;                             /* of an epoch that has ended */
-    s->said_waiting--;
+    s->said_got++;
     s->said_taken = k->seq;
     j = map_get(&s->handles, k->job);
-    while (j && (n = list_first(&j->deferred)) && LIST_ENTRY(n, struct deferred, node)->after <= s->said_taken) {
+    while (j && (n = list_first(&j->deferred)) && LIST_ENTRY(n, struct deferred, node)->after <= s->said_got) {
         struct deferred *d = LIST_ENTRY(list_pop(&j->deferred), struct deferred, node);
         outcome_settle(j, &d->item);
         deferred_free(d);
@@ -174,7 +206,7 @@ void session_output_taken(struct session *s, const struct session_print *k)
 
 void said_ack(struct session *s)
 {
-    uint64_t upto = s->said_waiting ? s->said_taken : s->said_seen;
+    uint64_t upto = s->said_given > s->said_got ? s->said_taken : s->said_seen;
     struct session_effect *e = upto > s->said_told ? send_effect(s, WIRE_OUTPUT_ACK) : NULL;
 
     if (!e)

@@ -54,7 +54,8 @@ static void make_items(void)
         value_pack(&r, 1, results + 2 * k);
     }
     task = (struct wire_item){ .job = 1, .count = 3, .flags = WIRE_FIXED, .size = 2, .body = slice_borrow(arguments, 6) };
-    outcome = (struct wire_item){ .id = 1, .job = 1, .count = 3, .flags = WIRE_FIXED, .size = 2, .body = slice_borrow(results, 6) };
+    outcome = (struct wire_item){ .id = 1, .job = 1, .count = 3, .flags = WIRE_FIXED, .size = 2, .attempt = 17,
+                                   .body = slice_borrow(results, 6) };
 }
 
 static void make_messages(void)
@@ -70,7 +71,8 @@ static void make_messages(void)
                                                .software = WIRE_STR("example 1"),
                                                .instance = wire_bin_of(instance, 16),
                                                .conn_no = 1,
-                                               .window_bytes = 1 << 20 };
+                                               .window_bytes = 1 << 20,
+                                               .features = WIRE_FEATURE_GROWTH };
     messages[1] = (struct wire_msg){ .type = WIRE_WELCOME };
     messages[1].u.welcome = (struct wire_welcome){ .protocol = 1,
                                                    .software = WIRE_STR("broadfork 0.1.0"),
@@ -81,7 +83,8 @@ static void make_messages(void)
                                                    .window_bytes = 8 << 20,
                                                    .quota_bytes = 1 << 30,
                                                    .quota_tasks = 16 << 20,
-                                                   .owner = wire_bin_of(owner, 32) };
+                                                   .owner = wire_bin_of(owner, 32),
+                                                   .features = WIRE_FEATURES };
     messages[2] = (struct wire_msg){ .type = WIRE_POOL_OPEN };
     messages[2].u.pool_open =
         (struct wire_pool_open){ 1, 4, wire_bin_of(digest, 32), wire_bin_of(pool->data, pool->size), WIRE_STR("main") };
@@ -90,7 +93,8 @@ static void make_messages(void)
     messages[4] = (struct wire_msg){ .type = WIRE_JOB_STATE };
     messages[4].u.job_state.job = 1;
     messages[5] = (struct wire_msg){ .type = WIRE_TASKS, .items = &task, .n_items = 1 };
-    messages[6] = (struct wire_msg){ .type = WIRE_OUTCOMES, .ack = 6, .items = &outcome, .n_items = 1 };
+    messages[6] = (struct wire_msg){ .type = WIRE_OUTCOMES, .ack = 6, .u.records.stride = WIRE_OUTCOMES_V1 + 8, .items = &outcome,
+                                     .n_items = 1 };
     messages[7] = (struct wire_msg){ .type = WIRE_OUTCOMES_ACK, .ack = 6, .items = &ack, .n_items = 1 };
 }
 

@@ -77,7 +77,10 @@ static void print_message(unsigned type, const struct wire_message *d)
     printf("<!-- table %s -->\n<a id=\"%s\"></a>**%s** (type %u, %s). %s\n\n", d->name, d->name, d->name, type, ways(d), d->help);
     print_map(&d->head);
     if (d->n_columns) {
-        printf("\nA record has %u bytes:\n\n| offset | field | type | meaning |\n|--:|---|---|---|\n", d->record_size);
+        printf("\nA record has %u bytes", d->record_size);
+        if (d->record_v1 < d->record_size)
+            printf(" (the first %u if there is no `stride`)", d->record_v1);
+        printf(":\n\n| offset | field | type | meaning |\n|--:|---|---|---|\n");
         for (unsigned i = 0; i < d->n_columns; i++) {
             const struct wire_column *c = &d->columns[i];
 

@@ -302,14 +302,19 @@ static void make_items(struct sample *samples, size_t *n)
         m->items[k].id = 0x0102030405060708;
     m->items[0].pid = 77;
     m->items[0].sum_ns = 123456;
-    m = &next(samples, n, "outcomes", WIRE_OUTCOMES)->msg;
-    m->n_items = 3;
-    m->items[0] = uneven;
-    m->items[1] = fixed;
-    m->items[2] = outcome;
-    for (uint64_t k = 0; k < 3; k++)
-        m->items[k].id = 1000 + k;
-    m->items[1].sum_ns = 123456;
+    for (uint64_t attempt = 0; attempt < 2; attempt++) {      /* for those who read records by their stride, and for others */
+        m = &next(samples, n, attempt ? "outcomes_attempt" : "outcomes", WIRE_OUTCOMES)->msg;
+        m->u.records.stride = attempt ? WIRE_OUTCOMES_V1 + 8 : WIRE_OUTCOMES_V1;
+        m->n_items = 3;
+        m->items[0] = uneven;
+        m->items[1] = fixed;
+        m->items[2] = outcome;
+        for (uint64_t k = 0; k < 3; k++) {
+            m->items[k].id = 1000 + k;
+            m->items[k].attempt = attempt * 0x0102030405060708;
+        }
+        m->items[1].sum_ns = 123456;
+    }
 }
 
 static void make_blobs(struct sample *samples, size_t *n)

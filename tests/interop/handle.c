@@ -71,7 +71,7 @@ static void job_state(struct session *s, const msgpack_object *head)
 }
 
 /* The first outcome of a task counts. */
-static void settle(struct session *s, struct job *j, uint64_t index, int kind, struct span bytes)
+static void settle(struct session *s, struct job *j, uint64_t index, int kind, uint64_t attempt, struct span bytes)
 {
     if (index >= j->count)
         fail("an outcome of task %llu, which there is not", (unsigned long long)index);
@@ -85,6 +85,7 @@ static void settle(struct session *s, struct job *j, uint64_t index, int kind, s
     t->settled = true;
     j->done++;
     t->kind = kind;
+    t->attempt = attempt;
     bytes_put(&t->result, bytes.data, bytes.size);
 }
 
@@ -96,7 +97,8 @@ static void outcomes(struct session *s, const struct frame *f)
         struct item item = { (uint32_t)number_get(r + 12, 4), (uint32_t)number_get(r + 24, 4), (uint32_t)number_get(r + 28, 4),
             r[40] };
         struct job *j = job_of(s, (uint32_t)number_get(r + 8, 4));
-        uint64_t seq = number_get(r, 8), first = number_get(r + 16, 8);
+        uint64_t seq = number_get(r, 8), first = number_get(r + 16, 8), stride = field_number(f->head, 64);
+        uint64_t attempt = stride >= 49 ? number_get(r + 41, 8) : 0;
         if (seq > j->seq + 1)
             fail("outcome %llu came behind outcome %llu", (unsigned long long)seq, (unsigned long long)j->seq);
         j->seq = seq > j->seq ? seq : j->seq;
@@ -113,7 +115,7 @@ static void outcomes(struct session *s, const struct frame *f)
             msgpack_unpacked_destroy(&u);
         }
         for (uint32_t i = 0; i < item.count; i++)
-            settle(s, j, first + i, kind, item_task(f, &item, begin, i));
+            settle(s, j, first + i, kind, attempt, item_task(f, &item, begin, i));
     }
     if (at.body != f->body.size || at.length != f->lengths.size)
         fail("bytes are left over in OUTCOMES");
@@ -221,6 +223,7 @@ static void output(struct session *s, const struct frame *f)
             fail("piece %llu behind %llu, at %llu behind %llu", (unsigned long long)seq, (unsigned long long)s->said,
                  (unsigned long long)offset, (unsigned long long)t->printed[r[54] - 1]);
         t->printed[r[54] - 1] += bytes.size;
+        t->printed_by = number_get(r, 8);
         t->limit = item.flags & CUT_OFF ? number_get(r + 55, 8) : 0;
         s->said = seq;
         s->said_bytes += bytes.size + PIECE_COST;

@@ -56,6 +56,7 @@ void scene_output(struct session *s)
     s->ack_due = zclock_mono();
     settled(s, j);
     EXPECT(j->tasks[0].printed[0] == 60000 * LINE && s->output.size == 60000 * LINE && j->tasks[0].limit == 0);
+    EXPECT(j->tasks[0].attempt != 0 && j->tasks[0].attempt == j->tasks[0].printed_by);
     char line[2 * LINE];
     for (int i = 0; i < 60000; i++) {
         snprintf(line, sizeof line, "line %06d of the interop peer\n", i);

@@ -18,6 +18,7 @@ struct task {
     buffer result;                      /* the bytes, or the document */
     unsigned outcomes;                  /* that named it */
     uint64_t printed[2], limit;         /* bytes of each stream; the limit that it reached */
+    uint64_t printed_by, attempt;       /* the attempt whose output came; that of the outcome; 0: none */
 };
 
 struct job {

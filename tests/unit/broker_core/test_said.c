@@ -10,7 +10,10 @@
 #define PIECE 100000u
 
 /* What c1 was sent of it, and w1 told. */
-static struct { uint64_t n, bytes, last, outcomes, n_at_outcome, errors; uint64_t taken, taken_seq, messages; uint32_t pool; } got;
+static struct {
+    uint64_t n, bytes, last, outcomes, n_at_outcome, errors, taken, taken_seq, messages, attempt;
+    uint32_t pool, stride;
+} got;
 
 static void on_message(struct world *w, struct world_peer *p, const struct wire_msg *m)
 {
@@ -31,6 +34,8 @@ static void on_message(struct world *w, struct world_peer *p, const struct wire_
     if (m->type == WIRE_OUTCOMES) {
         got.outcomes++;
         got.n_at_outcome = got.n;
+        got.attempt = m->items[m->n_items - 1].attempt;
+        got.stride = m->u.records.stride;
     }
     got.errors += m->type == WIRE_ERROR;
 }
@@ -66,6 +71,34 @@ static void client_took(struct world *w, uint64_t seq)
     struct wire_msg m = { .type = WIRE_OUTPUT_ACK, .u.output_ack.seq = seq };
 
     world_send(w, "c1", &m);
+}
+
+/* A result is of the attempt that its worker names; who was cancelled where it waited was in none. Records of the first version are
+ * for those who know no others. */
+static void r21_outcomes_say_the_attempt_they_are_of(void **state)
+{
+    struct world *w = begin(0);
+
+    (void)state;
+    says(w, "w1", got.pool, 1, 10);
+    simple(w, "w1", WIRE_BYE, 0);
+    worker_hello(w, "w2", 1);
+    worker_done(w, "w2", 2, 0, 1, 1000);
+    assert_int_equal(got.outcomes, 1);
+    assert_int_equal(got.attempt, 2);
+    assert_int_equal(got.stride, WIRE_OUTCOMES_V1);
+    world_lost(w, "c1");
+    w->features = WIRE_FEATURES;
+    client_start(w, "c1", 1, NULL);
+    assert_int_equal(got.outcomes, 2);
+    assert_int_equal(got.attempt, 2);
+    assert_int_equal(got.stride, 0);
+    simple(w, "w2", WIRE_BYE, 0);
+    client_tasks(w, "c1", 1, 1, 2, 100);
+    client_cancel(w, "c1", 1, 2, 1);
+    assert_int_equal(got.outcomes, 3);
+    assert_int_equal(got.attempt, 0);
+    world_free(w);
 }
 
 /* Output waits for the client's acknowledgement, not in the broker's send queue; no outcome overtakes it. */
@@ -333,6 +366,7 @@ static void r21_a_piece_above_the_window_goes_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(r21_outcomes_say_the_attempt_they_are_of),
         cmocka_unit_test(r21_output_waits_for_the_clients_window), cmocka_unit_test(r21_what_was_not_taken_is_sent_again),
         cmocka_unit_test(r21_a_worker_that_comes_back_says_it_again), cmocka_unit_test(r21_output_of_what_has_ended_is_said_again),
         cmocka_unit_test(r21_a_worker_beyond_its_window_is_ended),

@@ -187,12 +187,12 @@ void ack(struct script *b)
     flush(b);
 }
 
-static void outcome(struct script *b, uint64_t first, uint32_t count, int kind)
+static void outcome(struct script *b, uint64_t first, uint32_t count, int kind, uint64_t attempt)
 {
     const struct wire_outcome o = { .kind = kind, .message = WIRE_STR("so it ended") };
     struct buf *doc = kind ? wire_outcome_encode(&o) : NULL;
     struct wire_item i = { .id = ++b->seq, .job = b->job, .first = first, .count = count,
-                           .kind = kind ? WIRE_OUTCOME : WIRE_OK, .flags = kind ? 0 : WIRE_FIXED };
+                           .kind = kind ? WIRE_OUTCOME : WIRE_OK, .flags = kind ? 0 : WIRE_FIXED, .attempt = attempt };
     if (doc) {
         i.body = slice_of(doc, 0, doc->size);
         i.size = (uint32_t)doc->size;
@@ -204,12 +204,17 @@ static void outcome(struct script *b, uint64_t first, uint32_t count, int kind)
 
 void done(struct script *b, uint64_t first, uint32_t count)
 {
-    outcome(b, first, count, 0);
+    outcome(b, first, count, 0, 0);
+}
+
+void done_by(struct script *b, uint64_t attempt, uint64_t first, uint32_t count)
+{
+    outcome(b, first, count, 0, attempt);
 }
 
 void ended(struct script *b, uint64_t first, uint32_t count, int kind)
 {
-    outcome(b, first, count, kind);
+    outcome(b, first, count, kind, 0);
 }
 
 void job_state(struct script *b, uint64_t next)

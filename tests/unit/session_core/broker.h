@@ -49,6 +49,7 @@ void connect_to(struct script *b, uint64_t epoch, bool resumed);    /* connected
 void cut(struct script *b);
 void ack(struct script *b);                                 /* all bytes sent so far were consumed */
 void done(struct script *b, uint64_t first, uint32_t count);        /* OUTCOMES, results of no bytes */
+void done_by(struct script *b, uint64_t attempt, uint64_t first, uint32_t count);
 void ended(struct script *b, uint64_t first, uint32_t count, int kind);
 void job_state(struct script *b, uint64_t next);
 /* What was sent since the last call, and forgets it. */

@@ -979,6 +979,42 @@ static void r21_output_that_comes_again_is_told_once(void **state)
     assert_int_equal(b->print.lost, 6);         /* a gap is told */
 }
 
+/* It printed, was lost with its worker, ran again and printed nothing: the program is told so, before the outcome. */
+static void r21_a_task_that_prints_nothing_when_it_runs_again(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    b->slow = true;
+    add(b, j, 100, 4);
+    connect_to(b, 5, false);
+    print(1, 7, 1, 1, 0, "abc\n");
+    struct session_print first = b->print;
+    print(2, 9, 2, 1, 0, "def\n");
+    struct session_print second = b->print;
+    session_output_taken(b->s, &first);
+    session_output_taken(b->s, &second);
+    done_by(b, 8, 0, 2);
+    assert_int_equal(told.n, 0);
+    assert_true(b->print.again && b->print.index == 1 && b->print.attempt == 2 && b->print.bytes.size == 0);
+    struct session_print third = b->print;
+    b->seq--;
+    done_by(b, 8, 0, 2);                        /* once more: nothing new */
+    assert_int_equal(b->print.seq, third.seq);
+    done_by(b, 9, 2, 1);                        /* the attempt that printed */
+    assert_int_equal(b->print.index, 1);
+    session_output_taken(b->s, &third);
+    assert_int_equal(told.n, 3);
+    print(3, 10, 90, 1, 0, "ghi\n");
+    struct session_print fourth = b->print;
+    session_output_taken(b->s, &fourth);
+    done(b, 3, 1);                              /* not told which, as when it was cancelled where it waited */
+    assert_int_equal(told.n, 4);
+    assert_int_equal(b->print.index, 90);
+    assert_false(b->print.again);
+    done_by(b, 11, 4, 96);
+    assert_true(b->print.again && b->print.index == 90);
+}
+
 /* What the program takes of an epoch that has ended acknowledges nothing of this one, whose numbers began anew. */
 static void r21_output_of_an_epoch_that_ended_is_not_acknowledged(void **state)
 {
@@ -1070,7 +1106,7 @@ int main(void)
         T(a_refused_pool_ends_all_its_jobs),
         T(a_map_that_was_hardly_sent_is_refused_whole),
         T(r21_an_outcome_waits_for_the_output_of_its_job), T(r21_output_that_comes_again_is_told_once),
-        T(r21_output_of_an_epoch_that_ended_is_not_acknowledged),
+        T(r21_output_of_an_epoch_that_ended_is_not_acknowledged), T(r21_a_task_that_prints_nothing_when_it_runs_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
