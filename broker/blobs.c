@@ -6,6 +6,7 @@
 #include "blobs_internal.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "bfork.h"
 
 #include <errno.h>
@@ -64,7 +65,9 @@ static void blob_fail(struct blobs *b, struct blob *x, const char *text)
 {
     for (LIST_EACH(&x->waiting, n)) {
         struct blob_wait *w = LIST_ENTRY(n, struct blob_wait, node);
-        say_none(b, w->worker, w->channel, w->request, x->digest, text);
+        char full[600];
+        snprintf(full, sizeof(full), "its client says: %s (%s)", w->said, text);    /* the end may be cut on the way */
+        say_none(b, w->worker, w->channel, w->request, x->digest, w->said[0] ? full : text);
     }
     blob_remove(b, x);
 }
@@ -274,12 +277,25 @@ void blobs_piece(struct blobs *b, uint64_t now, uint64_t client, const struct wi
         blob_complete(b, x);
 }
 
+/* What a client says is for those who ask in the name of its owner: nobody else is shown another's words. */
+static void tell_owner(struct blob *x, struct wire_str text)
+{
+    for (LIST_EACH(&x->waiting, n)) {
+        struct blob_wait *w = LIST_ENTRY(n, struct blob_wait, node);
+        if (memcmp(w->owner, x->source_key, WIRE_KEY))
+            continue;
+        snprintf(w->said, sizeof(w->said), "%.*s", (int)text.n, text.n ? text.p : "");
+        text_clean(w->said, strlen(w->said), false);
+    }
+}
+
 void blobs_none(struct blobs *b, uint64_t client, const struct wire_msg *m)
 {
     struct blob *x = blob_find(b, m->u.blob.digest.p);
 
     if (!x || x->state != BLOB_FETCHING || x->source != client)
         return;
+    tell_owner(x, m->u.blob.text);
     source_failed(b, x, "it is not there any more");
 }
 

@@ -33,6 +33,7 @@ struct blob_wait {
     uint64_t worker, offset;
     uint32_t channel, request, size;
     uint8_t owner[WIRE_KEY];        /* in whose name the worker asks */
+    char said[200];                 /* why a client of this owner has it not, in its words */
 };
 
 struct blob {

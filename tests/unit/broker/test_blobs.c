@@ -293,6 +293,40 @@ static void all_liars_end_in_a_text(void **state)
     done(&w);
 }
 
+static void none(struct world *w, uint64_t client, const char *why)
+{
+    struct wire_msg m = { .type = WIRE_BLOB_NONE };
+
+    m.u.blob.digest = wire_bin_of(w->digest, 32);
+    m.u.blob.text = WIRE_STR(why);
+    blobs_none(w->b, client, &m);
+}
+
+/* Its owner is told in the client's own words why it has the program not; others that wait for the same one are not. */
+static void r09_why_a_client_has_not_a_program_is_told_to_its_owner(void **state)
+{
+    struct world w;
+    (void)state;
+
+    init(&w, 3000, 1u << 20);
+    w.sources[1] = 2;
+    w.owner = 1;
+    get(&w, WORKER, 1, 0);
+    w.owner = 3;
+    get(&w, OTHER, 2, 0);
+    for (int i = 0; i < 10 && !answer(&w, 1); i++) {
+        blobs_step(w.b, w.now);
+        none(&w, 1, "the program's \x1b file cannot be read any more");
+        blobs_step(w.b, w.now);
+        none(&w, 2, "as I like");
+    }
+    says_none(&w, 1, "its client says: the program's ? file cannot be read any more (no connected client could deliver it whole");
+    says_none(&w, 2, "could deliver it whole: it is not there any more");
+    assert_null(strstr(answer(&w, 1)->text, "as I like"));
+    assert_null(strstr(answer(&w, 2)->text, "says"));
+    done(&w);
+}
+
 static void a_client_that_leaves_is_replaced_or_missed(void **state)
 {
     struct world w;
@@ -599,6 +633,7 @@ int main(void)
         cmocka_unit_test(r09_a_bad_source_is_skipped_with_all_of_its_key),
         cmocka_unit_test(r09_a_source_with_a_wrong_size_is_skipped),
         cmocka_unit_test(r09_a_source_that_trickles_is_skipped),
+        cmocka_unit_test(r09_why_a_client_has_not_a_program_is_told_to_its_owner),
         cmocka_unit_test(the_folder_is_one_brokers_and_begins_empty),
     };
 
