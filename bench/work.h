@@ -31,7 +31,7 @@ double work_echo(void *work);           /* MB/s, 1 MiB there and back, four in f
 double work_commands(void *work);       /* commands/s */
 /* work_cost.c */
 double work_efficiency(void *work);     /* ideal time / real time of tasks that are busy for size microseconds */
-double work_start(void *work);          /* milliseconds from a new pool of two processes to its first result */
+double work_start(void *work);          /* milliseconds from a new pool until each of its two processes has returned a result */
 double work_process(void *work);        /* microseconds a task where each has a new process */
 double work_queued(void *work);         /* bytes of pids for each task that is queued by submit */
 double work_queued_map(void *work);     /* the same, queued by map_async */

@@ -10,6 +10,7 @@
  * only. */
 #include "contest.h"
 #include <errno.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -138,11 +139,14 @@ static void send_one(void *socket, size_t size, unsigned number)
     check(zmq_msg_send(&m, socket, 0) >= 0, "send");
 }
 
-static void receive_one(void *socket)
+/* Messages come back in their order. */
+static void receive_one(void *socket, size_t size, unsigned number)
 {
     zmq_msg_t m;
     zmq_msg_init(&m);
     check(zmq_msg_recv(&m, socket, 0) >= 0, "receive");
+    if (zmq_msg_size(&m) != size || memcmp(zmq_msg_data(&m), &number, sizeof(number)) != 0)
+        contest_fail("message %u came back as another", number);
     zmq_msg_close(&m);
 }
 
@@ -154,7 +158,7 @@ static double flow(void *socket, size_t size, unsigned n, unsigned in_flight)
     for (unsigned received = 0; received < n; received++) {
         for (; sent < n && sent - received < in_flight; sent++)
             send_one(socket, size, sent);
-        receive_one(socket);
+        receive_one(socket, size, received);
     }
     return n / (contest_now() - t);
 }
@@ -170,7 +174,7 @@ static double run(void *data)
     for (unsigned i = 0; i < ROUNDS; i++) {
         double t = contest_now();
         send_one(f->socket, TASK, i);
-        receive_one(f->socket);
+        receive_one(f->socket, TASK, i);
         us[i] = (contest_now() - t) * 1e6;
     }
     return contest_median(us, ROUNDS);
@@ -196,13 +200,15 @@ int main(int argc, char **argv)
     f.socket = make_socket(zmq_ctx_new(), ZMQ_DEALER, false);
     check(zmq_connect(f.socket, endpoints[0]) == 0, "connect");
     zmq_setsockopt(f.socket, ZMQ_RCVTIMEO, &wait, sizeof(wait));
-    for (int tries = 0; ; tries++) {                    /* until the worker is known to the broker */
+    for (unsigned tries = 0, came = UINT_MAX; ; tries++) {      /* until the worker is known, and nothing older is on its way */
         char bytes[TASK];
-        send_one(f.socket, TASK, 0);
-        if (zmq_recv(f.socket, bytes, sizeof(bytes), 0) >= 0)
-            break;
         if (tries == 50)
             contest_fail("no echo after 5 s");
+        send_one(f.socket, TASK, tries);
+        while (came != tries && zmq_recv(f.socket, bytes, sizeof(bytes), 0) >= 0)
+            memcpy(&came, bytes, sizeof(came));
+        if (came == tries)
+            break;
     }
     wait = 10000;
     zmq_setsockopt(f.socket, ZMQ_RCVTIMEO, &wait, sizeof(wait));

@@ -11,8 +11,15 @@ class Result:
         self.peers = {name: median(values) for name, values in runs.items()}
         self.ours = self.peers.pop(ours, None)
         self.floor = self.peers.pop(row.floor[0], None) if row.floor else None
-        better = max if row.more_is_better else min
-        self.peer_name = better(self.peers, key=self.peers.get) if self.peers else None
+        self.better = max if row.more_is_better else min
+        self.peer_name = self.better(self.peers, key=self.peers.get) if self.peers else None
+        self.notes += [self.apart(name, values) for name, values in runs.items() if min(values) * 2 < max(values)]
+
+    def apart(self, name, values):
+        """A median of such runs says little: how the best of them compares."""
+        best = self.better(values)
+        compares = "" if name == self.our_name or not self.ours else "; ours is %s of its best run" % number(self.ours / best)
+        return "runs of %s lie far apart, from %s to %s%s" % (name, number(min(values)), number(max(values)), compares)
 
     @property
     def spread(self):
@@ -72,7 +79,7 @@ def complaints(lines, names):
             if other and abs(row["ratio_" + kind] - row["ours"] / other) > 1e-9 * abs(row["ratio_" + kind]):
                 wrong.append("%s: the ratio to the %s is not ours / %s" % (name, kind, kind))
         wrong += ["%s: there is no %s" % (name, key) for key in ("unit", "title", "target", "met", "notes") if key not in row]
-        wrong += ["%s: %s" % (name, note) for note in row.get("notes", []) if " failed: " in note]
+        wrong += ["%s: %s" % (name, note) for note in row.get("notes", []) if " failed: " in note or " skipped: " in note]
     return wrong
 
 

@@ -55,7 +55,7 @@ def curve(*work):
 
 
 FORK = ("fork", "floor-spawn", ("fork",), None)
-FORK_EXEC = ("fork+exec", "floor-spawn", ("exec",), None)
+FORK_EXEC = ("exec+2 forks", "floor-spawn", ("exec",), None)
 
 
 def pipe(placement):
@@ -128,18 +128,18 @@ ROWS = [
         ("cluster", ("commands", "0", "1500")), [XARGS], None, [("xargs -P2", ">=", 0.8)], [("xargs -P2", ">=", 1.0)]),
     Row("commands-local", "the same, local", "commands/s",
         ("local", ("commands", "0", "1500")), [XARGS], None, [("xargs -P2", ">=", 0.8)], [("xargs -P2", ">=", 1.0)]),
-    Row("template", "a new pool of two processes until its first result", "ms", ("local", ("start",)),
+    Row("template", "a new pool until each of its two processes has returned a result", "ms", ("local", ("start",)),
         [pool("start"), executor("start")], FORK_EXEC, [], [("value", "<=", 1.0)], more_is_better=False, runs=9),
     Row("process", "a task in a new task process", "µs", ("local", ("process",)), [], FORK,
         [], [("value", "<=", 150)], more_is_better=False),
-    Row("memory", "broker memory for each of 1,000,000 queued 100-byte tasks, single submits", "bytes",
+    Row("memory", "broker memory for each queued 100-byte task, single submits: 1,000,000 of ours, 200,000 of beanstalkd's, 100,000 of gearmand's", "bytes",
         ("idle-cluster", ("queued", "100", "1000000", "{broker}")),
         [("beanstalkd", "peer-beanstalk", ("{port}", "memory", "{pid}"), "idle_beanstalkd"),
          ("gearmand", "peer-gearman", ("{port}", "memory", "{pid}"), "idle_gearmand")], None,
         [("value", "<=", 220)], [("value", "<=", 180)], more_is_better=False, runs=1),
-    Row("memory-map", "the same, one map", "bytes", ("idle-cluster", ("queued-map", "100", "1000000", "{broker}")), [], None,
+    Row("memory-map", "the same of ours, one map of 1,000,000", "bytes", ("idle-cluster", ("queued-map", "100", "1000000", "{broker}")), [], None,
         [("value", "<=", 220)], [("value", "<=", 180)], more_is_better=False, runs=1),
-    Row("memory-client", "broker and client memory for each of them, single submits", "bytes",
+    Row("memory-client", "broker and client memory for each of 1,000,000, single submits", "bytes",
         ("idle-cluster", ("queued", "100", "1000000", "{broker}", "self")), [], None, more_is_better=False, runs=1),
     Row("depth", "cost of a task of 1,000,000 queued / of 1,000 queued, encrypted", "×", ("cluster", ("depth",)), [], None,
         [("value", "<=", 1.2)], [("value", "<=", 1.1)], more_is_better=False, runs=3),
