@@ -1,0 +1,31 @@
+#!/bin/sh
+# SPDX-License-Identifier: MPL-2.0
+# ./dev test fails if a test was skipped, whoever skipped it: the test by its status, cmocka, or who disabled it; and if there is none.
+set -eu
+[ "${BF_TEST_DIRECTORY-}" = "$PWD" ] || { echo "run me with ctest, or through tests/lib/in_directory: I write files" >&2; exit 2; }
+failed=0
+# The functions of ./dev, without its last lines, which run a command.
+sed -e '/^command=/,$d' -e '/^cd /d' "$BF_SOURCE/dev" >functions
+grep -q '^run_tests()' functions || { echo "there is no run_tests in ./dev"; exit 1; }
+
+# ends STATUS: tests/CTestTestfile.cmake, as it is now, is run and ends so.
+ends() {
+    status=0
+    (export JOBS=1 && . ./functions && run_tests tests) >said 2>&1 || status=$?
+    [ "$status" -eq "$1" ] || { echo "status $status, not $1, of:"; cat tests/CTestTestfile.cmake said; failed=1; }
+}
+mkdir tests
+good='add_test(good true)'
+echo "$good" >tests/CTestTestfile.cmake
+ends 0
+printf '%s\n' "$good" 'add_test(skips sh -c "exit 77")' 'set_tests_properties(skips PROPERTIES SKIP_RETURN_CODE 77)' >tests/CTestTestfile.cmake
+ends 1
+printf '%s\n' "$good" 'add_test(cmocka echo "[  SKIPPED ] one_of_many")' >tests/CTestTestfile.cmake
+ends 1
+printf '%s\n' "$good" 'add_test(disabled true)' 'set_tests_properties(disabled PROPERTIES DISABLED TRUE)' >tests/CTestTestfile.cmake
+ends 1
+printf '%s\n' "$good" 'add_test(missing /there/is/no/such/program)' >tests/CTestTestfile.cmake
+ends 1
+: >tests/CTestTestfile.cmake
+ends 1
+exit $failed
