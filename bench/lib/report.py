@@ -143,7 +143,7 @@ def markdown(results, machine):
             "has an argument of its own, and where data is moved all contenders return it and all results are compared, ours and theirs.",
             "Absolute figures move with the machine; the ratios are what counts. \"×\" is ours divided by theirs: for times and memory less is",
             "better.", "",
-            "The peers run two worker processes on the same cores: Python's `multiprocessing.Pool` (Pool; a map with the best of several",
+            "The peers run two worker processes on the same cores, and one for round trips, as ours: Python's `multiprocessing.Pool` (Pool; a map with the best of several",
             "chunk sizes, single tasks by chunks of 1), `concurrent.futures.ProcessPoolExecutor` (Executor), joblib, gearmand and beanstalkd",
             "with clients and workers in C, `xargs -P2`. None of them encrypts. The floors are hand-made and do nothing else: a ping-pong",
             "over pipes in the same placement as ours (left to the scheduler, on one processor, on two), blocks of shared memory with the two",

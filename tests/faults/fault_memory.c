@@ -89,7 +89,7 @@ static void turn(bool read_it, uint64_t wait)
     }
     if (net_link_state(the_link, &e) == NET_LINK_DOWN && !cut) {
         cut = true;
-        snprintf(text, sizeof(text), "cut: %s", e.text);
+        snprintf(text, sizeof(text), "cut: %.500s", e.text);
     }
     if (clock_now() > until)
         die("it takes too long");
