@@ -163,6 +163,7 @@ static void on_proc_died(void *ctx, void *user, const struct exec_death *d)
                                  .signal = d->signal,
                                  .pid = (uint32_t)d->pid,
                                  .in_task = d->in_task,
+                                 .violated = d->violated,
                                  .duration_us = d->duration_us,
                                  .message = str(d->message),
                                  .function = str(d->function),

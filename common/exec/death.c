@@ -167,6 +167,7 @@ static void running_task(struct exec_proc *p, struct exec_death *d)
 
     /* Who writes over the words that tell is taken for running: or its task would be run again and again. */
     bool made_up = p->violated || current >> 33 || (uint32_t)(current >> 1) - p->expected > p->limit - p->expected;
+    d->violated = made_up;
     d->in_task = (current & 1 || (made_up && atomic_load(&c->state) != RING_BROKEN)) && exec_pending(p) > 0;
     if (!d->in_task)
         return;

@@ -36,6 +36,7 @@ struct exec_death {             /* as worker_obituary, with strings that live un
     int32_t kind, code, signal; /* kind: bfork_status; 0: stopped as asked */
     pid_t pid;
     bool in_task;
+    bool violated;              /* it wrote over its ring: some task of those without a result did, perhaps not the first */
     uint64_t duration_us;
     const char *message, *function, *where, *backtrace, *output, *stage;    /* never NULL */
 };

@@ -63,7 +63,7 @@ static void push(struct worker *w, struct proc *p, struct attempt *a)
     struct wire_item i = { .id = a->id, .first = a->pushed, .flags = a->flags, .tries = a->tries, .crashes = a->crashes };
     uint32_t done;
 
-    if (w->leased_out || !limit_set(w, p, a->job))
+    if (w->leased_out || (p->pending && a->pushed < a->apart) || !limit_set(w, p, a->job))
         return;
     if (!introduce(w, p, a->job)) {
         p->full = p->pending > 0;       /* an empty ring that takes no job is tried again next turn */
@@ -80,6 +80,8 @@ static void push(struct worker *w, struct proc *p, struct attempt *a)
     if (!(a->flags & WIRE_FIXED))
         i.lens = slice_part(a->lens, 4 * (size_t)(a->pushed - a->first), 4 * (size_t)left);
     i.job = a->job->handle;
+    if (a->pushed < a->apart)
+        i.count = 1;
     if (i.count < left) {               /* max_tasks: lengths and body of the others are cut off */
         struct wire_item head, rest, all = i;
 

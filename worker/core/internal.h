@@ -90,6 +90,7 @@ struct attempt {
     uint64_t lost_at;
     uint16_t unsaid;                    /* so many processes died with the task unsaid_at before them and did not say that it ran */
     uint64_t unsaid_at;
+    uint64_t apart;                     /* tasks before this one are pushed when no other is there: set_apart() */
     uint32_t flags, size;
     size_t body_at;                     /* of the task `pushed` in body */
     struct slice lens, body;            /* arguments; owned references until finished */

@@ -38,6 +38,8 @@ static struct list *place_for(struct proc *p)
         return NULL;
     if (p->parked)
         return NULL;
+    if (p->pending && last->next < last->apart)
+        return NULL;
     if (last->pushed < last->end && !last->dead)
         return &p->lane->partial;
     if ((p->pending && !last->job->mean_ns) || p->pending * last->job->mean_ns >= FEED_NS)
@@ -378,6 +380,36 @@ static bool was_running_unsaid(const struct proc *p, struct attempt *a)
     return a->unsaid >= UNSAID_MOST;
 }
 
+/* Which of its tasks wrote over the ring is not known: what had not been read may have been done or not. */
+static bool is_unclear(const struct proc *p, const struct attempt *a, const struct worker_obituary *o)
+{
+    return o->violated && !p->killed && p->pending > 1 && a->next >= a->apart;
+}
+
+/* To charge the first of them would end one that is innocent with each process, for minutes if there are thousands. They run again,
+ * no two at a time, and then it is known. At most once there is no again. */
+static void set_apart(struct worker *w, struct proc *p, const struct worker_obituary *o)
+{
+    struct wire_outcome out = { .kind = BFORK_UNKNOWN, .pid = o->pid,
+        .message = WIRE_STR("a task wrote over the ring of its task process, and this one may have run") };
+
+    for (LIST_EACH(&p->attempts, n)) {
+        struct attempt *a = LIST_ENTRY(n, struct attempt, node);
+        uint32_t out_there = (uint32_t)(a->pushed - a->next);
+
+        if (!a->job->at_most_once || a->dead) {
+            a->apart = a->pushed > a->apart ? a->pushed : a->apart;
+            continue;
+        }
+        if (out_there && !record_outcomes(w, a, &out, out_there)) {
+            attempt_lost(w, a);
+            return;
+        }
+        a->next = a->pushed;
+        w->count.tasks_failed += out_there;
+    }
+}
+
 void worker_proc_died(struct worker *w, uint64_t now, worker_proc proc, const struct worker_obituary *o)
 {
     struct proc *p = map_get(&w->by_proc, proc);
@@ -391,7 +423,9 @@ void worker_proc_died(struct worker *w, uint64_t now, worker_proc proc, const st
     bool for_now = o->kind == BFORK_EAGAIN && !in_task && p->state == PROC_STARTING;
     bool bad = !for_now && !p->worked && !in_task && !p->killed && p->state != PROC_STOPPING;
 
-    if (in_task && !a->dead)
+    if (in_task && !a->dead && is_unclear(p, a, o))
+        set_apart(w, p, o);
+    else if (in_task && !a->dead)
         settle_running(w, p, a, o);
     give_back(w, p);
     proc_forget(w, p);

@@ -72,6 +72,7 @@ struct worker_obituary {
     int32_t code, signal;
     uint32_t pid;
     bool in_task;                   /* a task was running: the first one without a result */
+    bool violated;                  /* … or another one of these: it wrote over its ring */
     uint64_t duration_us;           /* of that task, if known */
     struct wire_str message, function, where, backtrace, output, stage;
 };

@@ -144,6 +144,7 @@ static void r10_words_written_over_are_seen_while_the_task_runs(void **state)
             run(&o, owner_proc(&o), word, pattern, 1, other ? 200 : 0);
             if (o.death.kind != BFORK_CRASHED && !(other && o.death.kind == BFORK_OVERTIME))
                 fail_msg("%s, pattern %d: kind %d, %s", words[word].name, pattern, o.death.kind, o.message);
+            assert_int_equal(o.death.violated, o.death.kind == BFORK_CRASHED);
             if (!o.death.in_task)
                 fail_msg("%s, pattern %d: nothing was running, it says: %s", words[word].name, pattern, o.message);
             assert_non_null(strstr(o.message, o.death.kind == BFORK_OVERTIME ? "over time" : "task ring"));

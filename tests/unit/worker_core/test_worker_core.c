@@ -183,6 +183,56 @@ static void r10_a_task_whose_process_denies_it_is_charged(void **state)
     world_done(x);
 }
 
+/* Which of its tasks wrote over the ring is unknown: none is charged, they run again, no two at a time, and then it is known. */
+static void r10_who_wrote_over_the_ring_is_found(void **state)
+{
+    struct world *x = up(1);
+
+    (void)state;
+    chunk(x, 10, 1, 0, 5);
+    chunk(x, 11, 1, 100, 1);
+    turn(x);
+    ran(x, 1, 1, 1000);
+    turn(x);                                        /* so short that the next attempt is behind it */
+    clear(x);
+    died_violating(x, 1);
+    turn(x);
+    ready(x, 2);
+    EXPECT(x, "p2 start\np2 job 0\np2 push 1..1\n");
+    ran(x, 2, 1, 1000);
+    turn(x);
+    ran(x, 2, 1, 1000);
+    turn(x);
+    EXPECT(x, "p2 push 2..2\n> RESULTS [10 1..1 ok]\np2 push 3..3\n> RESULTS [10 2..2 ok]\n");
+    died_violating(x, 2);                           /* alone: it was this one */
+    turn(x);
+    ready(x, 3);
+    EXPECT(x, "p3 start\n> RESULTS [10 3..3 outcome -2 try 1]\np3 job 0\np3 push 4..4\n");
+    ran(x, 3, 1, 1000);
+    turn(x);
+    EXPECT(x, "p3 push 100..100\n> RESULTS [10 4..4 ok]\n");
+    died_violating(x, 3);
+    turn(x);
+    assert_non_null(strstr(x->trace, "> RESULTS [11 100..100 outcome -2 try 1]\n"));
+    world_done(x);
+}
+
+/* Any of them may have begun. */
+static void r10_at_most_once_what_was_in_a_broken_ring_is_unknown(void **state)
+{
+    struct world *x = up(1);
+
+    (void)state;
+    open_job(x, 2, 1, 2, 0, -1);
+    chunk(x, 10, 2, 0, 3);
+    turn(x);
+    clear(x);
+    died_violating(x, 1);
+    turn(x);
+    EXPECT(x, "> RESULTS [10 0..2 outcome -9 try 1]\n");
+    world_done(x);
+}
+
 static void r22_a_pool_whose_processes_never_start_fails(void **state)
 {
     struct world *x = &world;
@@ -1372,6 +1422,8 @@ int main(void)
         cmocka_unit_test(short_tasks_fill_rings_evenly),
         cmocka_unit_test(r22_no_more_processes_than_tasks), cmocka_unit_test(r22_a_scarce_process_is_tried_again),
         cmocka_unit_test(r10_a_task_whose_process_denies_it_is_charged),
+        cmocka_unit_test(r10_who_wrote_over_the_ring_is_found),
+        cmocka_unit_test(r10_at_most_once_what_was_in_a_broken_ring_is_unknown),
         cmocka_unit_test(r22_a_pool_whose_processes_never_start_fails),
         cmocka_unit_test(what_waits_behind_a_long_task_moves_to_an_idle_process),
         cmocka_unit_test(a_crash_costs_one_task_and_keeps_what_was_done),

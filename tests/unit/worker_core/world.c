@@ -344,14 +344,25 @@ void ran(struct world *x, worker_proc proc, uint32_t n, uint64_t ns)
     check(x);
 }
 
-void died(struct world *x, worker_proc proc, int kind, bool in_task)
+static void dies(struct world *x, const struct worker_obituary *o)
 {
-    struct worker_obituary o = { .kind = kind, .signal = 11, .pid = proc, .in_task = in_task, .message = WIRE_STR("gone") };
+    worker_proc proc = o->pid;
 
     assert_true(x->procs[proc % PROCS].exists);
     x->procs[proc % PROCS].exists = false;
-    worker_proc_died(x->w, x->now, proc, &o);
+    worker_proc_died(x->w, x->now, proc, o);
     check(x);
+}
+
+void died(struct world *x, worker_proc proc, int kind, bool in_task)
+{
+    dies(x, &(struct worker_obituary){ .kind = kind, .signal = 11, .pid = proc, .in_task = in_task, .message = WIRE_STR("gone") });
+}
+
+void died_violating(struct world *x, worker_proc proc)
+{
+    dies(x, &(struct worker_obituary){ .kind = BFORK_CRASHED, .pid = proc, .in_task = true, .violated = true,
+                                       .message = WIRE_STR("gone") });
 }
 
 void advance(struct world *x, uint64_t ms)

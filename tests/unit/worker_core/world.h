@@ -61,6 +61,7 @@ void ready(struct world *x, worker_proc proc);
 /* The process has run n tasks, each took ns. */
 void ran(struct world *x, worker_proc proc, uint32_t n, uint64_t ns);
 void died(struct world *x, worker_proc proc, int kind, bool in_task);
+void died_violating(struct world *x, worker_proc proc);
 void message(struct world *x, struct wire_msg *m);
 void advance(struct world *x, uint64_t ms);
 void clear(struct world *x);                            /* the trace */
