@@ -8,7 +8,7 @@
  *
  * What was replayed and is held may have begun with a worker that is not back yet. A cancel passes over it, awaits what becomes of
  * it, and goes over it once more when it is adopted or queued (cancel_wake); so it does with tasks that were sent ahead of it and
- * wait to be taken in.
+ * wait to be taken in, and in the hold with replays that were put off.
  *
  * Invariant: cancels of everything that nobody asks about are disjoint and not adjacent (job.cancelling): one that touches another
  * takes it in, so there are no more of them than places, and those that stop for want of room.
@@ -104,6 +104,11 @@ static bool nowhere(struct broker *b, struct cancel *k, uint64_t lo, uint64_t hi
 
     if (received && hi > j->next)
         hi = j->next;
+    if (!received && !k->again && j->put_off && b->now < b->hold_end && lo < j->put_off_to) {
+        pass_over(k, lo, hi < j->put_off_to ? hi : j->put_off_to);
+        k->at = hi < j->put_off_to ? hi : j->put_off_to;
+        return true;
+    }
     if (!received && (k->again || !list_empty(&j->replays))) {
         pass_over(k, lo, hi);                   /* it has been sent, or will be once more */
         k->at = hi;

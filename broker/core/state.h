@@ -373,6 +373,7 @@ struct job {
     struct list replays;            /* struct replay: items of TASKS that wait for their turn, in the order in which they came */
     bool put_off;                   /* replays had no room: TASKS are left to the client until it has opened the job again */
     bool room_told;                 /* and it was asked to */
+    uint64_t put_off_to;            /* replays below it are with the client: all that an earlier epoch may have handed out */
     struct list cancels;            /* struct cancel: going on; nothing of the job is handed out meanwhile */
     struct list awaiting;           /* struct cancel: have passed over what is held */
     size_t awake;                   /* of those, from the first on: to go over it once more */

@@ -57,8 +57,18 @@ static bool has_room(const struct broker *b, const struct job *j, uint64_t tasks
     return (alone && !o->account->outcomes) || account_takes_tasks(b, o, bytes, &r) == 0;
 }
 
-static void put_off(struct broker *b, struct job *j)
+/* It is left to its client, which sends it again. */
+static void stays(struct job *j, const struct wire_item *it)
 {
+    uint64_t end = it->first + it->count;
+
+    if (it->flags & WIRE_REPLAY && end > j->put_off_to)
+        j->put_off_to = end;
+}
+
+static void put_off(struct broker *b, struct job *j, const struct wire_item *it)
+{
+    stays(j, it);
     effect_log_of(b, j->owner->key, WIRE_KEY, LOG_INFO_, "tasks that %s sends again wait with it until there is room",
                   j->client->name);
     j->put_off = true;
@@ -214,7 +224,7 @@ static int take(struct broker *b, struct job *j, struct wire_item *it, uint32_t 
     if (rc < 0)
         return rc;
     if (rc) {
-        put_off(b, j);
+        put_off(b, j, it);
         j->opening++;               /* what waits behind it is for its client to send again, too */
         it->count = 0;
     }
@@ -251,7 +261,7 @@ static int wait_behind(struct broker *b, struct job *j, const struct wire_item *
     struct replay *w;
 
     if (j->replays.count >= REPLAYS_MAX || !may_wait(b, j, it)) {
-        put_off(b, j);
+        put_off(b, j, it);
         return 0;
     }
     if (!(w = mem_new_for(b, a, sizeof(*w))))
@@ -276,6 +286,7 @@ static int resume(struct broker *b, struct job *j, struct replay *w, uint32_t *b
     int rc;
 
     if (w->opening != j->opening || job_mute(j)) {
+        stays(j, &w->it);
         tasks_drop(b, j, &w->in_job);
         return 0;
     }
@@ -322,8 +333,10 @@ static int take_in(struct broker *b, struct client *c, struct job *j, const stru
     struct refusal r;
     int rc;
 
-    if (j->put_off)
+    if (j->put_off) {
+        stays(j, &it);
         return 0;
+    }
     if (!list_empty(&j->replays))
         return wait_behind(b, j, &it, request, false);
     if (check_order(j, &it, &r) < 0) {

@@ -187,6 +187,7 @@ static void r15_what_was_put_off_may_end(void **state)
 
     (void)state;
     simple(w, "c1", WIRE_JOB_CLOSE, 1);
+    world_after(w, 10000);                      /* nothing is held any more: they are told to be cancelled at once */
     client_cancel(w, "c1", 1, 0, 100);
     client_ack(w, "c1", 1, 1);
     simple(w, "c2", WIRE_POOL_CLOSE, 1);
@@ -195,6 +196,54 @@ static void r15_what_was_put_off_may_end(void **state)
     simple(w, "c1", WIRE_JOB_CLOSE, 1);
     assert_true(broker_held(w->b, world_peer(w, "c1")->key) + 500 < before);
     world_free(w);
+}
+
+/* Tasks that were put off may be with a worker that is not back yet: a cancel of them is not told in the hold, but waits until that
+ * worker has brought them, or until they come. */
+static void r15_a_cancel_of_what_was_put_off_waits_in_the_hold(void **state)
+{
+    const struct wire_job_spec tens = { .chunk = 10 };
+
+    (void)state;
+    for (int back = 0; back < 2; back++) {
+        struct world *w = world_new(&(struct broker_config){ .quota_bytes = 11000, .owner_quota_bytes = 15000 });
+        worker_hello(w, "w1", 10);
+        same_key(w, "c1");
+        client_start(w, "c1", 10, &tens);
+        client_tasks(w, "c1", 1, 0, 100, 100);
+        world_restart(w, 2 * EPOCH);
+        start(w, "c2");
+        client_tasks(w, "c2", 1, 0, 100, 100);
+        client_start(w, "c1", 10, &tens);
+        client_replay(w, "c1", 1, 0, 50, 0);
+        client_replay(w, "c1", 1, 50, 20, 0);
+        client_replay(w, "c1", 1, 70, 30, 0);
+        world_forget(w);
+        client_cancel(w, "c1", 1, 62, 3);
+        client_cancel(w, "c1", 1, 99, 1);
+        EXPECT(w, "");
+        client_cancel(w, "c1", 1, 100, 1);              /* nobody has had it */
+        EXPECT(w, "[   0] > c1 OUTCOMES s1 j1 100+1 cancelled\n");
+        worker_hello_only(w, "w1", 10, NULL);
+        world_forget(w);
+        if (back) {
+            worker_holding(w, "w1", (uint64_t[]){ 7 }, 1);
+            EXPECT(w, "[   0] > w1 RECALL #7 j4 62+3 why 1\n"
+                      "[   0] > w1 CHUNKS #1000 j2 0+1\n");    /* c2's */
+        }
+        simple(w, "c2", WIRE_POOL_CLOSE, 1);
+        client_job(w, "c1", 1, 1, &tens);
+        world_forget(w);
+        client_replay(w, "c1", 1, 50, 50, 0);
+        EXPECT(w, "");
+        if (back)
+            worker_returns(w, "w1", 7, 62, 8);
+        EXPECT(w, back ? "[   0] > w1 CHUNKS #1001 j4 65+5\n"
+                         "[   0] > c1 OUTCOMES s2 j1 62+3 cancelled\n" : "");
+        world_after(w, 10000);
+        assert_int_equal(counters(w).tasks_failed, 4);
+        world_free(w);
+    }
 }
 
 /* A replay that takes more than a turn and has no room for its end: what came behind it is not taken ahead of that. */
@@ -488,7 +537,9 @@ int main(void)
                                         T(the_smaller_quota_is_told), T(oldest_detached_session_goes),
                                         T(a_paused_client_takes_no_slots), T(r15_a_replay_without_room_ends_no_job),
                                         T(r15_replays_have_room_when_others_have_ended), T(r15_a_replay_alone_is_let_in),
-                                        T(r15_what_was_put_off_may_end), T(r15_nothing_overtakes_a_replay_without_room),
+                                        T(r15_what_was_put_off_may_end),
+                                        T(r15_a_cancel_of_what_was_put_off_waits_in_the_hold),
+                                        T(r15_nothing_overtakes_a_replay_without_room),
                                         T(r15_a_replay_waits_for_what_is_being_dropped),
                                         T(r15_what_was_put_off_may_end_when_there_is_room),
                                         T(r15_the_quota_of_a_key_is_what_its_memory_allows),
