@@ -153,7 +153,8 @@ const struct mistake mistake_table[] = {
 
     { "a client at the workers' port", WORKER_FIRST, CLIENT_HELLO, CUT, EDENIED, "role" },
     { "a worker that sends tasks", JOINED, TASK_AT(0), CUT, EPROTOCOL, "TASKS" },
-    { "results before the last HOLDING", JOINING, "[65 0 0 0 {} <8:7 4:1 4:1 8:0 4:0 4:0 8:0 4:0 1:2> <> <>]", FENCED, 0, "" },
+    { "results before the last HOLDING", JOINING, "[65 0 0 0 {} <8:7 4:1 4:1 8:0 4:0 4:0 8:0 4:0 1:2> <> <>]|" HOLDING_NOTHING,
+      FENCED, 0, "" },
     { "HOLDING after the last", JOINED, HOLDING_NOTHING, CUT, EPROTOCOL, "HOLDING" },
     { "a ticket that is not genuine", JOINING,
       "[64 0 0 0 {1 true} <8:7 4:0 4:1 8:0 8:1 2:0 2:0 8:1 8:2 8:3 8:4 8:5 8:6 8:7 8:8> <> <>]",
