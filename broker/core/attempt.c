@@ -155,6 +155,7 @@ static void leave(struct broker *b, struct attempt *a)
     assert(a->next == a->end && !a->bytes_left);
     list_remove(&a->job->live, &a->in_job);
     b->n_attempts--;
+    shelf_unuse(b, a);
     if (l) {
         list_remove(&l->live, &a->in_lane);
         if (a->is_long)
@@ -170,6 +171,8 @@ static void leave(struct broker *b, struct attempt *a)
     if (list_in(&a->out)) {
         if (a->state == ATTEMPT_ASSIGNING)
             list_remove(asked(a), &a->out);
+        else if (a->crowded)
+            shelf_uncrowd(b, a);
         else
             list_remove(a->sent ? &a->worker->recalls : &a->worker->to_send, &a->out);
     }
@@ -178,9 +181,14 @@ static void leave(struct broker *b, struct attempt *a)
     span_done(&a->s);
 }
 
-/* Until all that came of it is acknowledged. */
-static void park(struct attempt *a)
+/* Takes a live attempt with nothing left out of the lists of live ones, until all that came of it is acknowledged. */
+static void park(struct broker *b, struct attempt *a)
 {
+    struct lane *l = a->lane;
+
+    leave(b, a);
+    if ((a->kept = l))
+        list_push_back(&l->kept, &a->in_lane);
     a->state = ATTEMPT_FINISHED;
     list_push_back(&a->job->finished, &a->in_job);
     list_remove(&a->worker->attempts, &a->in_worker);
@@ -189,8 +197,7 @@ static void park(struct attempt *a)
 
 static void finish(struct broker *b, struct attempt *a)
 {
-    leave(b, a);
-    park(a);
+    park(b, a);
     if (!a->unacked)
         attempt_close(b, a, WIRE_WHY_DONE);
 }
@@ -211,6 +218,9 @@ void attempt_close(struct broker *b, struct attempt *a, uint8_t why)
     }
     map_take(&b->attempts, a->id);
     a->job = NULL;
+    if (a->kept)
+        list_remove(&a->kept->kept, &a->in_lane);
+    a->kept = NULL;
     if (w)
         list_remove(finished ? &w->finished : &w->attempts, &a->in_worker);
     if (w && why) {
@@ -438,8 +448,7 @@ void attempt_requeue(struct broker *b, struct attempt *a, bool lost, const char 
     else
         back(b, a, from, to, lost, 0, 0);
     if (a->unacked && !close) {
-        leave(b, a);
-        park(a);
+        park(b, a);
         return;
     }
     attempt_close(b, a, close);

@@ -47,6 +47,7 @@ int broker_new(const struct broker_config *config, struct broker **ret)
     c->window_bytes = or64(c->window_bytes, 8ull << 20);
     c->peer_window_bytes = or64(c->peer_window_bytes, WIRE_WINDOW_MAX);
     c->worker_memory = or64(c->worker_memory, WIRE_WORKER_MEMORY);
+    c->worker_specs = or64(c->worker_specs, WIRE_SPECS_MAX);
     c->sessions_max = or32(c->sessions_max, WIRE_SESSIONS_MAX);
     c->pools_max = or32(c->pools_max, WIRE_POOLS_MAX);
     c->jobs_max = or32(c->jobs_max, WIRE_JOBS_MAX);

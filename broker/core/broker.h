@@ -29,6 +29,7 @@ struct broker_config {
     uint64_t owner_quota_bytes, owner_quota_tasks;  /* all jobs of one key together; 0: 4 times the session's */
     uint64_t owner_memory;          /* all that is held for one client key; 0: 2 GiB, or twice quota_bytes if more */
     uint64_t worker_memory;         /* and for one worker key; 0: 64 MiB */
+    uint64_t worker_specs;          /* specifications of an owner's pools that a worker keeps, as much of its jobs; 0: 32 MiB */
     uint32_t sessions_max, pools_max, jobs_max;     /* of one key; of one session; 0: 4096, 1024, 65536 */
     uint64_t window_bytes;          /* unacknowledged bytes towards the broker; 0: 8 MiB */
     uint64_t peer_window_bytes;     /* towards a peer: what it says is cut to this; 0: WIRE_WINDOW_MAX */

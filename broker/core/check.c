@@ -212,7 +212,7 @@ static bool check_worker(struct broker *b, struct worker *w)
          w->granted, w->slots);
     MUST(b, w->state == WORKER_READY || !granted, "worker %s has grants in state %d", w->name, w->state);
     MUST(b, !!w->peer == (w->state != WORKER_SILENT), "worker %s: peer and state differ", w->name);
-    return true;
+    return shelves_check(b, w);
 }
 
 static bool check_pool(struct broker *b, struct pool *p)

@@ -86,6 +86,7 @@ void known_free(struct broker *b, struct known *k)
 {
     struct account *a = k->account;
 
+    shelf_drop_known(b, k);
     account_release(a, MAP_COST);
     mem_free_for(b, a, k, sizeof(*k));
     account_unref(a);
@@ -148,6 +149,7 @@ static void grants(struct broker *b, struct worker *w)
         struct lane *l = LIST_ENTRY(n, struct lane, grant);
         bool first = l->spec_conn != w->conn_no;
         struct wire_msg *m;
+        int rc = 0;
         if (first && (!l->slots || !l->pool)) {
             list_remove(&w->grants, n);
             if (!l->pool)
@@ -157,7 +159,12 @@ static void grants(struct broker *b, struct worker *w)
         bool with_spec = l->pool && (first || !l->slots);
         if (with_spec && !spec_fits(w, l->pool->spec))
             return;
-        if (effect_reserve(b, 2) < 0 || !(m = effect_send(b, w->peer, WIRE_GRANT))) {
+        if (with_spec && (rc = shelf_pool(b, l)) == BFORK_EQUOTA) {
+            list_remove(&w->grants, n);
+            pool_crowded(b, l);
+            continue;
+        }
+        if (rc < 0 || effect_reserve(b, 2) < 0 || !(m = effect_send(b, w->peer, WIRE_GRANT))) {
             b->again = true;
             return;
         }
@@ -193,13 +200,17 @@ static void taken(struct broker *b, struct worker *w)
 }
 
 /* The job's specification goes ahead of its first chunk on this connection. */
-static int know(struct broker *b, struct worker *w, struct job *j)
+static int know(struct broker *b, struct worker *w, struct attempt *a)
 {
+    struct job *j = a->job;
     struct known *k = map_get(&w->known_map, j->number);
     struct wire_msg *m;
+    int rc;
 
-    if (k && k->conn_no == w->conn_no)
+    if (k && k->shelf && k->conn_no == w->conn_no && k->forgotten == a->lane->forgotten) {
+        shelf_use(k, a);
         return 0;
+    }
     if (!spec_fits(w, j->spec_bytes))
         return BFORK_EAGAIN;
     if (!k) {
@@ -214,9 +225,13 @@ static int know(struct broker *b, struct worker *w, struct job *j)
         list_push_back(&w->known, &k->in_worker);
         list_push_back(&j->known, &k->in_job);
     }
+    if ((rc = shelf_job(b, k)) < 0)
+        return rc;
     if (effect_reserve(b, 2) < 0 || !(m = effect_send(b, w->peer, WIRE_JOB_SPEC)))
         return BFORK_ENOMEM;
     k->conn_no = w->conn_no;
+    k->forgotten = a->lane->forgotten;
+    shelf_use(k, a);
     w->specs += j->spec_bytes->size;
     effect_hold(b, j->spec_bytes);
     uint8_t *id = effect_bytes(b, WIRE_ID);
@@ -257,11 +272,18 @@ static void chunks(struct broker *b, struct worker *w)
 
     if (!list_empty(&w->grants))
         return;                         /* what they are for may be ahead of them */
-    for (LIST_EACH(&w->to_send, k))
-        if (n == most || know(b, w, LIST_ENTRY(k, struct attempt, out)->job) < 0)
+    for (LIST_EACH_SAFE(&w->to_send, k, after)) {
+        struct attempt *a = LIST_ENTRY(k, struct attempt, out);
+        int rc = n == most ? BFORK_EAGAIN : know(b, w, a);
+        if (rc == BFORK_EQUOTA) {
+            shelf_crowded(a);           /* others need not wait for it */
+            most = at_most(w->to_send.count);
+        } else if (rc < 0) {
             break;
-        else
+        } else {
             n++;
+        }
+    }
     if (n < most && !w->specs_full)
         b->again = true;
     if (!n || !(items = items_of(b, n)))

@@ -94,19 +94,29 @@ struct lane *lane_get(struct broker *b, struct worker *w, struct pool *p, bool m
     l->pool = p;
     l->number = p->number;
     list_init(&l->live);
+    list_init(&l->kept);
     list_push_back(&w->lanes, &l->in_worker);
     list_push_back(&p->lanes, &l->in_pool);
     return l;
+}
+
+static void attempts_leave(struct lane *l)
+{
+    struct list_node *n;
+
+    while ((n = list_pop(&l->live)))
+        LIST_ENTRY(n, struct attempt, in_lane)->lane = NULL;
+    while ((n = list_pop(&l->kept)))
+        LIST_ENTRY(n, struct attempt, in_lane)->kept = NULL;
 }
 
 /* From every list; its attempts lose their lane. */
 void lane_free(struct broker *b, struct lane *l)
 {
     struct account *a = l->account;
-    struct list_node *n;
 
-    while ((n = list_pop(&l->live)))
-        LIST_ENTRY(n, struct attempt, in_lane)->lane = NULL;
+    attempts_leave(l);
+    shelf_drop_lane(b, l);
     if (l->pool) {
         lane_slots(b, l, 0);
         if (list_in(&l->open))
@@ -123,11 +133,8 @@ void lane_free(struct broker *b, struct lane *l)
 /* The pool goes: the worker is told if it knows it. */
 void lane_forget(struct broker *b, struct lane *l)
 {
-    struct list_node *n;
-
     lane_slots(b, l, 0);
-    while ((n = list_pop(&l->live)))
-        LIST_ENTRY(n, struct attempt, in_lane)->lane = NULL;
+    attempts_leave(l);
     l->out_bytes = l->short_ns = 0;
     l->n_long = l->n_recalled = 0;
     if (!l->worker->peer || l->spec_conn != l->worker->conn_no) {
@@ -137,6 +144,7 @@ void lane_forget(struct broker *b, struct lane *l)
     if (list_in(&l->open))
         list_remove(&l->pool->open, &l->open);
     list_remove(&l->pool->lanes, &l->in_pool);
+    shelf_drop_lane(b, l);
     l->pool = NULL;
     lane_grant_due(b, l);
 }
@@ -198,8 +206,7 @@ static uint64_t pool_wanted(struct broker *b, const struct pool *p, uint32_t tot
     return total - ((uint64_t)-(int64_t)p->wanted - 1);
 }
 
-/* It has work that may be handed out. */
-static bool claims(const struct pool *p) { return p->n_tasks && !pool_is_paused(p) && !p->client->dormant && !p->ending; }
+bool pool_claims(const struct pool *p) { return p->n_tasks && !pool_is_paused(p) && !p->client->dormant && !p->ending; }
 
 /* Slot time since the last run goes to the accounts of those that had work. */
 static void charge(struct broker *b)
@@ -241,7 +248,7 @@ static uint64_t demands(struct broker *b, uint32_t total, bool by_tasks)
         LIST_ENTRY(n, struct owner, node)->demand = 0;
     for (ACTIVE_EACH(b, p)) {
         b->steps++;
-        p->demand = claims(p) && !p->failed ? pool_wanted(b, p, total) : 0;
+        p->demand = pool_claims(p) && !p->failed ? pool_wanted(b, p, total) : 0;
         if (by_tasks && p->demand > p->n_tasks)
             p->demand = p->n_tasks;
         p->target = p->demand;
@@ -401,7 +408,7 @@ static bool make_room(struct broker *b, struct pool *p, uint64_t need)
             continue;
         for (LIST_EACH(&w->lanes, m)) {
             struct lane *l = LIST_ENTRY(m, struct lane, in_worker);
-            if (!l->pool || l->pool == p || !lane_usable(l) || claims(l->pool))
+            if (!l->pool || l->pool == p || !lane_usable(l) || pool_claims(l->pool))
                 continue;
             if (lane_give(b, l, at_most(need, lane_usable(l))))
                 return true;
@@ -473,16 +480,16 @@ static bool place(struct broker *b, uint32_t total, bool *ret_waits)
         uint64_t most = p->target;
         if (!p->n_tasks)
             most = p->slots;
-        else if (!claims(p) && !p->failed)
+        else if (!pool_claims(p) && !p->failed)
             most = pool_wanted(b, p, total);
         pool_yields(b, p, p->slots > most ? p->slots - most : 0);
         used += p->slots;
-        need += claims(p) && p->target > p->slots ? p->target - p->slots : 0;
+        need += pool_claims(p) && p->target > p->slots ? p->target - p->slots : 0;
     }
     for (ACTIVE_EACH(b, p)) {
         b->steps++;
         uint64_t missing = need > total - used ? need - (total - used) : 0;
-        if (missing && !claims(p) && p->slots) {
+        if (missing && !pool_claims(p) && p->slots) {
             used -= p->slots;
             shrink(b, p, missing);
             used += p->slots;
@@ -507,7 +514,7 @@ static bool place(struct broker *b, uint32_t total, bool *ret_waits)
 /* What a pool is told that it has: its slots, or without work those it would be given alone. */
 static void offer(struct broker *b, struct pool *p, uint32_t total)
 {
-    uint64_t wanted = claims(p) || p->failed ? 0 : pool_wanted(b, p, total);
+    uint64_t wanted = pool_claims(p) || p->failed ? 0 : pool_wanted(b, p, total);
     uint32_t slots = wanted > p->slots ? (uint32_t)wanted : p->slots;
 
     if (p->wanted > 0)
@@ -536,7 +543,7 @@ static uint64_t barred_until(const struct broker *b)
     uint64_t least = CLOCK_NEVER;
 
     for (ACTIVE_EACH(b, p)) {
-        if (!claims(p))
+        if (!pool_claims(p))
             continue;
         for (LIST_EACH(&p->lanes, m)) {
             const struct lane *l = LIST_ENTRY(m, struct lane, in_pool);

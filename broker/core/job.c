@@ -170,6 +170,7 @@ void job_forget(struct broker *b, struct job *j)
     while ((n = list_pop(&j->known))) {
         struct known *k = LIST_ENTRY(n, struct known, in_job);
         map_take(&k->worker->known_map, k->number);
+        shelf_drop_known(b, k);
         k->job = NULL;
         list_remove(&k->worker->known, &k->in_worker);
         list_push_back(&k->worker->forget, &k->in_worker);

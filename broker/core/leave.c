@@ -28,6 +28,7 @@ void worker_leaves(struct broker *b, struct worker *w)
     struct list_node *n;
 
     worker_untold(b, w);
+    shelves_wake(b, w);
     while ((n = list_first(&w->to_send)))
         attempt_requeue(b, LIST_ENTRY(n, struct attempt, out), false, NULL, 0);
     while (list_pop(&w->recalls))

@@ -328,26 +328,43 @@ static void failed(struct broker *b, struct lane *l, const struct wire_pool_fail
                   l->worker->name, p->text);
 }
 
-void pool_failed(struct broker *b, struct worker *w, const struct wire_pool_failed *f)
+/* Its slots go to others, and what it was given is asked back. */
+static void lane_ends(struct broker *b, struct lane *l)
 {
-    struct lane *l = NULL;
-    struct pool *p;
-
-    for (LIST_EACH(&w->lanes, n))
-        if (LIST_ENTRY(n, struct lane, in_worker)->number == f->pool)
-            l = LIST_ENTRY(n, struct lane, in_worker);
-    if (!l || !(p = l->pool))
-        return;
-    if (f->code == BFORK_EAGAIN)
-        not_now(b, l, f);
-    else
-        failed(b, l, f);
     lane_slots(b, l, 0);
     for (LIST_EACH_SAFE(&l->live, n, after)) {
         struct attempt *a = LIST_ENTRY(n, struct attempt, in_lane);
         attempt_recall(b, a, a->next, WIRE_WHY_DRAIN);
     }
-    pool_changed(b, p);
-    pool_tell(b, p);
-    pool_check_failed(b, p);
+    pool_changed(b, l->pool);
+    pool_tell(b, l->pool);
+    pool_check_failed(b, l->pool);
+}
+
+void pool_crowded(struct broker *b, struct lane *l)
+{
+    struct wire_pool_failed why = {
+        .text = WIRE_STR("it has as many specifications of this key's pools as it keeps, and all are in use there: close pools, or "
+                         "wait for those that have work"),
+    };
+
+    not_now(b, l, &why);
+    lane_ends(b, l);
+    b->again = true;
+}
+
+void pool_failed(struct broker *b, struct worker *w, const struct wire_pool_failed *f)
+{
+    struct lane *l = NULL;
+
+    for (LIST_EACH(&w->lanes, n))
+        if (LIST_ENTRY(n, struct lane, in_worker)->number == f->pool)
+            l = LIST_ENTRY(n, struct lane, in_worker);
+    if (!l || !l->pool)
+        return;
+    if (f->code == BFORK_EAGAIN)
+        not_now(b, l, f);
+    else
+        failed(b, l, f);
+    lane_ends(b, l);
 }

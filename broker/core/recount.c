@@ -125,6 +125,10 @@ static void found_worker(struct recount *t, struct worker *w)
         found_attempt(t, LIST_ENTRY(n, struct attempt, in_worker));
     for (LIST_EACH(&w->lanes, n))
         found(t, LIST_ENTRY(n, struct lane, in_worker)->account, sizeof(struct lane));
+    for (LIST_EACH(&w->shelves, n)) {
+        found(t, LIST_ENTRY(n, struct shelf, in_worker)->account, sizeof(struct shelf));
+        found(t, LIST_ENTRY(n, struct shelf, in_worker)->account, MAP_COST);
+    }
     for (int i = 0; i < 2; i++)
         for (LIST_EACH(known[i], n)) {
             found(t, LIST_ENTRY(n, struct known, in_worker)->account, sizeof(struct known));

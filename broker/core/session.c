@@ -319,7 +319,9 @@ void worker_free(struct broker *b, struct worker *w)
 
     if (a)
         account_release(a, sizeof(*w));
+    assert(list_empty(&w->shelves));
     map_free(&w->known_map);
+    map_free(&w->shelf_map);
     mem_free(b, w, sizeof(*w));
     account_unref(a);
 }
@@ -373,6 +375,8 @@ static struct worker *worker_new(struct broker *b, struct peer *p, const struct 
     memcpy(w->instance, h->instance.p, WIRE_ID);
     w->since = b->now;
     map_init_keyed(&w->known_map, &b->hash);
+    map_init_keyed(&w->shelf_map, &b->hash);
+    list_init(&w->shelves);
     list_init(&w->lanes);
     list_init(&w->attempts);
     list_init(&w->finished);

@@ -250,6 +250,8 @@ struct worker {
     struct chore join, end;
     struct list to_send, recalls, closing, known, forget, grants, taken;
     struct map known_map;           /* job number -> struct known */
+    struct list shelves;
+    struct map shelf_map;           /* account of an owner -> struct shelf */
     uint64_t out_bytes;             /* of live attempts */
     uint64_t message_bytes;         /* of the CHUNKS being collected */
     uint64_t specs, specs_marked;   /* bytes of specifications on the way to it: before the PING that is, too, marked */
@@ -270,11 +272,26 @@ struct behind { struct list_node node; struct wire_msg m; struct wire_item items
 /* A worker knows this job's specification. */
 struct known {
     struct list_node in_worker, in_job;
+    struct list_node shelved;       /* in shelf.known, by use */
+    struct shelf *shelf;
     struct worker *worker;
     struct job *job;
     struct account *account;        /* of the job's owner */
-    uint32_t number;
+    uint32_t number, size;
+    uint32_t live;                  /* attempts there that need it */
+    uint32_t forgotten;             /* the lane's when it was told: another one, and the worker forgot it with its pool */
     uint64_t conn_no;
+};
+
+/* What a worker was told of one owner's specifications, and keeps: shelf.c. */
+struct shelf {
+    struct list_node in_worker;
+    struct worker *worker;
+    struct account *account;        /* the owner's */
+    uint64_t pool_bytes, job_bytes;
+    struct list lanes, known;
+    struct list crowded;            /* attempts that wait for room for their job, by `out` */
+    bool full;                      /* all jobs are in use: one of them must end first */
 };
 
 struct lane {
@@ -284,12 +301,17 @@ struct lane {
     struct worker *worker;
     struct pool *pool;              /* NULL: the pool is gone, GRANT says forget */
     struct account *account;        /* of the pool's owner */
+    struct list_node shelved;       /* in shelf.lanes, while the worker keeps the specification */
+    struct shelf *shelf;
+    uint32_t size;                  /* of it */
+    uint32_t forgotten;             /* so often the worker was told to forget it, to make room */
     uint32_t number;                /* of the pool */
     uint32_t slots, yields;         /* yields: slots that go to others when what they run has ended */
     uint64_t spec_conn;             /* conn_no on which the specification was sent; 0: never */
     uint64_t not_before, pause;     /* the worker had no room: it is granted nothing until then; how long that is */
     bool failed;
     struct list live;               /* attempts, oldest first */
+    struct list kept;               /* finished ones: the worker keeps their results, and with them the pool */
     uint64_t out_bytes, short_ns;   /* outstanding: bytes; time of those that are prefetched */
     uint32_t n_long;                /* attempts outstanding that are not prefetched */
     uint32_t n_recalled;            /* attempts asked back */
@@ -407,8 +429,11 @@ enum attempt_state { ATTEMPT_ASSIGNING, ATTEMPT_LIVE, ATTEMPT_FINISHED, ATTEMPT_
 struct attempt {
     struct list_node in_worker;     /* worker.attempts or worker.closing */
     struct list_node in_job;        /* job.live or job.finished */
-    struct list_node in_lane;
-    struct list_node out;           /* worker.to_send, worker.recalls or client.assigning */
+    struct list_node in_lane;       /* lane.live, or kept->kept */
+    struct list_node out;           /* worker.to_send, worker.recalls, shelf.crowded or client.assigning */
+    struct shelf *crowded;          /* whose list that is */
+    bool counted;                   /* in known.live */
+    struct lane *kept;              /* finished: in that lane's list; NULL: in none */
     uint64_t id;
     struct job *job;
     struct account *account;        /* of the job's owner; foreign: of the worker */
@@ -657,6 +682,7 @@ int pool_open(struct broker *b, struct client *c, const struct wire_msg *m, stru
 void pool_close(struct broker *b, struct pool *p);                  /* pool and jobs end; nothing more is told of them */
 void pool_free(struct broker *b, struct pool *p);
 void pool_failed(struct broker *b, struct worker *w, const struct wire_pool_failed *f);
+void pool_crowded(struct broker *b, struct lane *l);                /* there is no room for its specification at the worker */
 void pool_check_doubts(struct broker *b);                           /* a worker has come or gone */
 void pool_tick(struct broker *b, uint64_t *next);
 void pool_check_failed(struct broker *b, struct pool *p);
@@ -751,6 +777,7 @@ void attempt_ticket(struct broker *b, const uint8_t *job_id, const uint8_t *owne
                     uint64_t end, uint64_t id, uint8_t out[WIRE_TICKET]);
 
 /* grant.c */
+bool pool_claims(const struct pool *p);                             /* it has work that may be handed out */
 void grant_run(struct broker *b);
 void grant_workers_changed(struct broker *b);                       /* who there is, or how many slots they have */
 void offers_run(struct broker *b);                                  /* what pools without work would have, when that has changed */
@@ -768,6 +795,18 @@ uint32_t slots_total(const struct broker *b);
 
 /* dispatch.c */
 void dispatch_run(struct broker *b);
+
+/* shelf.c. What returns int: 0, BFORK_ENOMEM, or BFORK_EQUOTA: there is no room now. While messages to this worker are composed */
+int shelf_job(struct broker *b, struct known *k);
+int shelf_pool(struct broker *b, struct lane *l);
+void shelf_drop_known(struct broker *b, struct known *k);
+void shelf_drop_lane(struct broker *b, struct lane *l);
+void shelf_use(struct known *k, struct attempt *a);                 /* its chunk is about to be sent: the job is needed there … */
+void shelf_unuse(struct broker *b, struct attempt *a);              /* … not any more */
+void shelf_crowded(struct attempt *a);                              /* of to_send: it waits for room for its job */
+void shelf_uncrowd(struct broker *b, struct attempt *a);            /* it leaves that list for none */
+void shelves_wake(struct broker *b, struct worker *w);              /* all that wait are in to_send again */
+bool shelves_check(struct broker *b, const struct worker *w);       /* false: b->check_text says what differs */
 
 /* compose.c */
 void compose_run(struct broker *b);

@@ -98,7 +98,8 @@ void broker_counters(const struct broker *b, struct broker_counters *ret)
     ret->bytes = atomic_load_explicit(&b->account->bytes, memory_order_relaxed) + sizeof(*b) + sizeof(*b->account) +
                  map_memory(&b->peers) + map_memory(&b->attempts) + map_memory(&b->jobs);
     for (LIST_EACH(&b->workers, n))
-        ret->bytes += map_memory(&LIST_ENTRY(n, struct worker, node)->known_map);
+        ret->bytes += map_memory(&LIST_ENTRY(n, struct worker, node)->known_map) +
+                      map_memory(&LIST_ENTRY(n, struct worker, node)->shelf_map);
     for (LIST_EACH(&b->clients, n)) {
         const struct client *c = LIST_ENTRY(n, struct client, node);
         ret->bytes += map_memory(&c->jobs) + map_memory(&c->pools);

@@ -17,6 +17,7 @@
 #define WIRE_WINDOW_MAX (64u << 20)         /* a larger window of a peer is cut to this */
 #define WIRE_OWNER_MEMORY (2ull << 30)      /* bytes that a broker holds for one client key, unless it is told otherwise */
 #define WIRE_WORKER_MEMORY (64ull << 20)    /* and for one worker key */
+#define WIRE_SPECS_MAX (32u << 20)          /* specifications of a client key's pools that a worker keeps, as much of its jobs */
 #define WIRE_SESSIONS_MAX 4096u             /* of one client key */
 #define WIRE_POOLS_MAX 1024u                /* of one session */
 #define WIRE_JOBS_MAX 65536u

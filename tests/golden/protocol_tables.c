@@ -105,6 +105,7 @@ static void print_limits(void)
         { "one piece of a blob", WIRE_PIECE_MAX },
         { "all that a broker holds for one client key, unless configured", WIRE_OWNER_MEMORY },
         { "all that it holds for one worker key", WIRE_WORKER_MEMORY },
+        { "specifications of pools of one client key that one worker keeps; as much of jobs", WIRE_SPECS_MAX },
         { "a window; a larger one is cut to this", WIRE_WINDOW_MAX },
         { "a pool or job specification", WIRE_SPEC_MAX },
         { "a function", WIRE_FN_MAX },

@@ -116,6 +116,8 @@ void attempt_take(struct worker *w, const struct wire_item *i)
     }
     list_push_back(&j->lane->queue, &a->node);
     a->place = ATTEMPT_QUEUED;
+    a->unfinished = true;
+    j->unfinished++;
     lane_dirty(w, j->lane);
     proc_need(w, j->lane);
     if (j->refused)
@@ -140,6 +142,9 @@ void attempt_queue_front(struct worker *w, struct attempt *a)
 
 static void leave_place(struct attempt *a)
 {
+    if (a->unfinished && --a->job->unfinished == 0)
+        job_rests(a->job);
+    a->unfinished = false;
     if (a->place == ATTEMPT_QUEUED)
         list_remove(&a->job->lane->queue, &a->node);
     else if (a->place == ATTEMPT_PUSHED)

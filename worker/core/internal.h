@@ -69,12 +69,13 @@ struct job {
     uint64_t serial;                    /* never used again: tells processes that know another job of that number */
     struct lane *lane;
     uint8_t id[WIRE_ID];
-    struct buf *spec;                   /* owned */
+    struct buf *spec;                   /* owned; NULL: not bound, and nothing of it is to be run */
     uint64_t run_limit_ms;
     bool at_most_once;
     char *refused;                      /* its specification asks for what this release does not know: its tasks are not begun */
     uint64_t mean_ns;                   /* of one task; 0: not known yet */
     uint32_t refs;                      /* attempts */
+    uint32_t unfinished;                /* of them: there is something to run */
 };
 
 struct attempt {
@@ -84,6 +85,7 @@ struct attempt {
     struct job *job;
     struct proc *proc;                  /* PUSHED */
     enum attempt_place place;
+    bool unfinished;                    /* counted in job.unfinished */
     bool dead;                          /* closed by the broker, or impossible to keep: results are dropped, its id is unknown */
     uint16_t tries, crashes;
     uint16_t lost;                      /* so often the task lost_at was lost with its template here */
@@ -127,7 +129,8 @@ struct lane {
     enum lane_state state;
     bool bound;                         /* the broker has a pool of this handle */
     bool tell_failed;
-    bool stale;                         /* its slots were granted on an earlier connection: they end with the work that is there */
+    bool stale;                         /* not granted on this connection: slots of before end with the work that is there, then the
+                                         * handle means nothing any more */
     uint32_t pool, slots, max_tasks;
     uint8_t digest[WIRE_DIGEST], owner[WIRE_KEY];
     struct buf *spec;
@@ -224,7 +227,8 @@ uint64_t link_deadline(const struct worker *w);
 /* lane.c */
 void lane_grant(struct worker *w, const struct wire_grant *g);
 void lane_dirty(struct worker *w, struct lane *l);
-void lane_stale_all(struct worker *w);                             /* a new connection: slots are granted anew */
+void lane_stale_all(struct worker *w);                             /* a new connection: pools and jobs are told anew */
+void lane_unbind_idle(struct worker *w);                           /* of them, those of which nothing is here */
 void lane_expire(struct worker *w, struct lane *l);
 void lane_unbind_all(struct worker *w);                            /* the broker forgot every handle */
 void lane_tick(struct worker *w);
@@ -238,6 +242,7 @@ void job_open(struct worker *w, const struct wire_job_to_worker *j);
 void job_forget(struct worker *w, uint32_t handle);
 void job_unref(struct worker *w, struct job *j);
 void job_unbind(struct worker *w, struct job *j);
+void job_rests(struct job *j);                                     /* is its specification needed? */
 /* proc.c */
 void proc_staff(struct worker *w); /* starts processes as grants allow and queues need, stops those that are too many */
 void proc_need(struct worker *w, const struct lane *l);            /* its queue has grown: are processes missing? */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * job.c - jobs of a lane: opened by JOB_SPEC, forgotten by JOB_FORGET or with the broker's memory, kept while an attempt needs
- * them.
+ * job.c - jobs of a lane: opened by JOB_SPEC, forgotten by JOB_FORGET and with each connection, kept while an attempt needs them.
+ * The specification of one that is forgotten goes when nothing of it is to be run any more.
  */
 #include "internal.h"
 
@@ -52,6 +52,15 @@ static int job_read(const struct buf *bytes, struct wire_job_spec *spec, struct 
     return rc;
 }
 
+static bool job_keep(struct job *j, struct wire_bin spec)
+{
+    if (!(j->spec = buf_new(spec.n ? spec.n : 1)))
+        return false;
+    memcpy(j->spec->data, spec.p, spec.n);
+    j->spec->size = spec.n;
+    return true;
+}
+
 /* NULL: out of memory or a specification that is none, then e says so. */
 static struct job *job_new(struct worker *w, struct lane *l, const struct wire_job_to_worker *m, struct err *e)
 {
@@ -59,13 +68,11 @@ static struct job *job_new(struct worker *w, struct lane *l, const struct wire_j
     uint32_t number = job_number(l);
     struct job *j = number == UINT32_MAX ? NULL : calloc(1, sizeof(*j));
 
-    if (!j || !(j->spec = buf_new(m->spec.n ? m->spec.n : 1))) {
+    if (!j || !job_keep(j, m->spec)) {
         free(j);
         err_set(e, BASE_ENOMEM, "out of memory");
         return NULL;
     }
-    memcpy(j->spec->data, m->spec.p, m->spec.n);
-    j->spec->size = m->spec.n;
     int rc = job_read(j->spec, &spec, e);
 
     if (rc < 0 && (rc != BFORK_ENOTSUP || !(j->refused = strdup(e->text)))) {
@@ -114,14 +121,22 @@ void job_open(struct worker *w, const struct wire_job_to_worker *m)
         link_drop(w, e.text);
         return;
     }
-    if (map_put(&w->by_job, m->job, j) < 0) {
+    if ((!j->spec && !job_keep(j, m->spec)) || map_put(&w->by_job, m->job, j) < 0) {
         if (!j->refs)
             job_free(w, j);
+        else
+            job_rests(j);
         link_drop(w, "out of memory");
         return;
     }
     j->bound = true;
     j->handle = m->job;
+}
+
+void job_rests(struct job *j)
+{
+    if (!j->bound && !j->unfinished)
+        buf_unref(&j->spec);
 }
 
 void job_unbind(struct worker *w, struct job *j)
@@ -132,6 +147,8 @@ void job_unbind(struct worker *w, struct job *j)
     map_take(&w->by_job, j->handle);
     if (!j->refs)
         job_free(w, j);
+    else
+        job_rests(j);
 }
 
 void job_forget(struct worker *w, uint32_t handle)

@@ -145,6 +145,21 @@ static void lane_stop(struct worker *w, struct lane *l)
     forget_procs(w, l);
 }
 
+static void jobs_unbind(struct worker *w, struct lane *l)
+{
+    for (uint32_t k = 0; k < l->n_jobs; k++)
+        if (l->jobs[k])
+            job_unbind(w, l->jobs[k]);
+}
+
+static void lane_unbind(struct worker *w, struct lane *l)
+{
+    if (l->bound)
+        map_take(&w->by_pool, l->pool);
+    l->bound = false;
+    jobs_unbind(w, l);
+}
+
 void lane_free(struct worker *w, struct lane *l)
 {
     lane_stop(w, l);
@@ -154,11 +169,7 @@ void lane_free(struct worker *w, struct lane *l)
         if (l->n_attempts && a->job->lane == l)
             attempt_free(w, a);
     }
-    for (uint32_t k = 0; k < l->n_jobs; k++)
-        if (l->jobs[k])
-            job_unbind(w, l->jobs[k]);
-    if (l->bound)
-        map_take(&w->by_pool, l->pool);
+    lane_unbind(w, l);
     map_take(&w->by_lane, l->id);
     list_remove(&w->lanes, &l->all);
     if (list_in(&l->dirty))
@@ -219,6 +230,8 @@ static void became_idle(struct worker *w, struct lane *l)
 {
     l->idle_since = w->now;
     w->evict = true;
+    if (l->stale)
+        lane_unbind(w, l);
 }
 
 void lane_released(struct worker *w, struct lane *l)
@@ -280,16 +293,6 @@ static void set_slots(struct worker *w, struct lane *l, uint32_t slots)
         became_idle(w, l);
 }
 
-static void lane_unbind(struct worker *w, struct lane *l)
-{
-    if (l->bound)
-        map_take(&w->by_pool, l->pool);
-    l->bound = false;
-    for (uint32_t k = 0; k < l->n_jobs; k++)
-        if (l->jobs[k])
-            job_unbind(w, l->jobs[k]);
-}
-
 void lane_unbind_all(struct worker *w)
 {
     for (LIST_EACH_SAFE(&w->lanes, n, after)) {
@@ -310,16 +313,28 @@ void lane_stale_all(struct worker *w)
     for (LIST_EACH(&w->lanes, n)) {
         struct lane *l = LIST_ENTRY(n, struct lane, all);
 
-        l->stale = l->slots > 0;
+        l->stale = true;
+        jobs_unbind(w, l);
         lane_dirty(w, l);
     }
 }
 
+/* The broker may have given up its pool meanwhile, and would not say so. */
+void lane_unbind_idle(struct worker *w)
+{
+    for (LIST_EACH(&w->lanes, n)) {
+        struct lane *l = LIST_ENTRY(n, struct lane, all);
+
+        if (l->bound && lane_idle(l))
+            lane_unbind(w, l);
+    }
+    w->evict = true;
+}
+
 void lane_expire(struct worker *w, struct lane *l)
 {
-    if (!l->stale || l->busy || !list_empty(&l->queue))
+    if (!l->stale || !l->slots || l->busy || !list_empty(&l->queue))
         return;
-    l->stale = false;
     set_slots(w, l, 0);
     w->again = true;
 }

@@ -247,6 +247,7 @@ static void on_welcome(struct worker *w, const struct wire_welcome *h)
         if (l->tell_failed)
             lane_tell(w, l);
     }
+    lane_unbind_idle(w);
     said_resend(w);
     results_resend(w);
     if (w->leased_out) {

@@ -3,8 +3,10 @@
  * ring.
  */
 #include "world.h"
+#include "internal.h"
 #include "wire/times.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -802,6 +804,83 @@ static void results_are_sent_again_after_a_reconnect_until_closed(void **state)
     world_done(x);
 }
 
+/* What the worker keeps of specifications: of pools, and of their jobs. */
+static size_t specs_kept(const struct world *x, bool jobs)
+{
+    size_t n = 0;
+
+    for (LIST_EACH(&x->w->lanes, k)) {
+        const struct lane *l = LIST_ENTRY(k, struct lane, all);
+
+        n += !jobs;
+        for (uint32_t i = 0; jobs && i < l->n_jobs; i++)
+            n += l->jobs[i] && l->jobs[i]->spec;
+    }
+    return n;
+}
+
+/* A job that the broker takes back, since nothing of it is to be run: results stay for a resend, and it may be told of again. */
+static void r07_a_forgotten_job_keeps_results_and_no_specification(void **state)
+{
+    struct world *x = up(1);
+
+    (void)state;
+    chunk(x, 11, 1, 0, 2);
+    turn(x);
+    forget_job(x, 1);
+    assert_int_equal(specs_kept(x, true), 1);       /* it runs */
+    ran(x, 1, 2, 1000);
+    turn(x);
+    assert_int_equal(specs_kept(x, true), 0);
+    clear(x);
+    open_job(x, 5, 1, 1, 0, 0);
+    assert_int_equal(specs_kept(x, true), 1);
+    chunk(x, 13, 5, 2, 1);
+    turn(x);
+    EXPECT(x, "p1 push 2..2\n");                    /* it is the job that the process knows */
+    ran(x, 1, 1, 1000);
+    forget_job(x, 5);
+    worker_disconnected(x->w, x->now, "cut");
+    worker_connected(x->w, x->now);
+    turn(x);
+    welcome(x, 99, true);
+    EXPECT(x, "> RESULTS [13 2..2 ok]\n> HELLO conn 2\n> HOLDING last [11 0..1] [13 2..2]\n"
+              "> RESULTS [11 0..1 ok] [13 2..2 ok]\n");
+    close_attempt(x, 11, WIRE_WHY_DONE);
+    close_attempt(x, 13, WIRE_WHY_DONE);
+    world_done(x);
+}
+
+/* Pools and jobs that have ended while the connection was cut are not spoken of on the next one. */
+static void r07_what_may_have_ended_behind_a_cut_is_not_kept(void **state)
+{
+    struct world *x = up(1);
+    char name[8];
+
+    (void)state;
+    x->quiet = true;
+    x->auto_ready = true;
+    for (uint32_t k = 2; k < 40; k++) {
+        snprintf(name, sizeof(name), "p%u", k);
+        grant(x, k, 1, name, 0);
+        open_job(x, k, k, (uint8_t)k, 0, 0);
+        grant(x, k, 0, name, 0);
+    }
+    assert_int_equal(specs_kept(x, false), 39);
+    assert_int_equal(specs_kept(x, true), 39);
+    worker_disconnected(x->w, x->now, "cut");
+    worker_connected(x->w, x->now);
+    turn(x);
+    welcome(x, 99, true);
+    turn(x);
+    assert_in_range(specs_kept(x, false), 1, 8);    /* warm templates */
+    assert_int_equal(specs_kept(x, true), 0);
+    x->quiet = false;
+    grant(x, 7, 1, "p39", 0);                       /* it is found again, and starts no template */
+    EXPECT(x, "");
+    world_done(x);
+}
+
 static void a_restarted_broker_finds_lanes_and_jobs_again(void **state)
 {
     struct world *x = up(1);
@@ -1448,6 +1527,8 @@ int main(void)
         cmocka_unit_test(r15_cancels_of_all_that_follows_are_one),
         cmocka_unit_test(a_fenced_attempt_is_killed_and_never_reported),
         cmocka_unit_test(results_are_sent_again_after_a_reconnect_until_closed),
+        cmocka_unit_test(r07_a_forgotten_job_keeps_results_and_no_specification),
+        cmocka_unit_test(r07_what_may_have_ended_behind_a_cut_is_not_kept),
         cmocka_unit_test(a_restarted_broker_finds_lanes_and_jobs_again),
         cmocka_unit_test(the_window_of_the_broker_is_kept),
         cmocka_unit_test(fewer_slots_feed_fewer_processes),

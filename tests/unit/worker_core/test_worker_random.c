@@ -111,6 +111,16 @@ static void process_event(struct world *x)
     ran(x, p, 1 + pick(f->begun ? f->begun : 1), 1 + pick(3000000));
 }
 
+/* On each connection. */
+static void describe(struct world *x)
+{
+    grant(x, 1, 2, "a", 0);
+    grant(x, 2, 2, "b", 0);
+    grant(x, 3, 2, "c", 20);
+    for (uint32_t k = 1; k <= POOLS; k++)
+        open_job(x, k, k, (uint8_t)k, k == 2 ? 100 : 0, k == 3 ? -1 : 0);
+}
+
 static void broker_event(struct world *x)
 {
     uint64_t id = n_attempts ? 1 + pick(n_attempts) : 0;
@@ -139,6 +149,7 @@ static void broker_event(struct world *x)
             worker_connected(x->w, x->now);
             turn(x);
             welcome(x, 99, true);
+            describe(x);
         }
         return;
     default:
@@ -168,11 +179,7 @@ static void run(uint64_t seed)
     x->auto_ready = true;
     x->on_send = got_results;
     online(x, 99);
-    grant(x, 1, 2, "a", 0);
-    grant(x, 2, 2, "b", 0);
-    grant(x, 3, 2, "c", 20);
-    for (uint32_t k = 1; k <= POOLS; k++)
-        open_job(x, k, k, (uint8_t)k, k == 2 ? 100 : 0, k == 3 ? -1 : 0);
+    describe(x);
     for (int step = 0; step < 1500 && x->last_proc < PROCS - 64; step++) {
         x->now += pick(400000);
         if (pick(3))
