@@ -143,6 +143,7 @@ void compose_pong(struct broker *b, struct worker *w, uint64_t stamp)
 
 static void grants(struct broker *b, struct worker *w)
 {
+    static const uint8_t empty_map[] = { 0x80 };        /* it knows the specification; none at all would mean: forget it */
     struct list_node *n;
 
     while ((n = list_first(&w->grants))) {
@@ -156,7 +157,7 @@ static void grants(struct broker *b, struct worker *w)
                 lane_free(b, l);
             continue;
         }
-        bool with_spec = l->pool && (first || !l->slots);
+        bool with_spec = l->pool && first;
         if (with_spec && !spec_fits(w, l->pool->spec))
             return;
         if (with_spec && (rc = shelf_pool(b, l)) == BFORK_EQUOTA) {
@@ -182,6 +183,8 @@ static void grants(struct broker *b, struct worker *w)
             effect_hold(b, l->pool->spec);
             m->u.grant.spec = wire_bin_of(l->pool->spec->data, l->pool->spec->size);
             w->specs += l->pool->spec->size;
+        } else if (l->pool && !l->slots) {
+            m->u.grant.spec = wire_bin_of(empty_map, sizeof(empty_map));
         }
         l->spec_conn = w->conn_no;
         list_remove(&w->grants, n);

@@ -387,6 +387,8 @@ void lane_grant(struct worker *w, const struct wire_grant *g)
         l = NULL;
     }
     if (!l) {
+        if (!g->slots)          /* refused before, or forgotten: nothing is kept, and the specification is not there */
+            return;
         if (!(l = find_unbound(w, g)) && !(l = lane_new(w, g)))
             return;
         if (map_put(&w->by_pool, g->pool, l) < 0) {

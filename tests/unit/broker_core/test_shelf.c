@@ -20,6 +20,7 @@ static struct {
     uint32_t chunks, n_outcomes, due;
     struct { uint32_t job; uint64_t seq; char client; } outcomes[1024];
     uint64_t stamp;
+    uint32_t kept, described;   /* grants of no slots that are to be kept, and that describe the pool once more */
     bool asked, without;        /* without: a chunk came of a job that it had not been told of, or had forgotten */
     int code;
     char text[512];
@@ -44,6 +45,8 @@ static void listen_worker(const struct wire_msg *m)
         keep(&seen.jobs, m->u.job_ref.job, 0);
     if (m->type == WIRE_GRANT && (m->u.grant.slots ? m->u.grant.spec.n : !m->u.grant.spec.n))
         keep(&seen.pools, m->u.grant.pool, m->u.grant.spec.n);
+    seen.kept += m->type == WIRE_GRANT && !m->u.grant.slots && m->u.grant.spec.n;
+    seen.described += m->type == WIRE_GRANT && !m->u.grant.slots && m->u.grant.spec.n > 1;
     if (m->type == WIRE_PING) {
         seen.asked = true;
         seen.stamp = m->u.ping.stamp;
@@ -245,6 +248,32 @@ static void r07_pools_that_a_worker_has_no_room_for_wait(void **state)
     finish(w);
 }
 
+/* Its handle is kept: that takes a word, not its specification. */
+static void r07_a_pool_without_slots_is_not_described_again(void **state)
+{
+    struct world *w = start(1);
+
+    (void)state;
+    large_pool(w, 1);
+    done(w, 0);
+    acknowledge(w);
+    for (int i = 0; i < 3; i++) {
+        struct wire_msg m = { .type = WIRE_POOL_FAILED, .u.pool_failed = { .pool = 1, .code = BFORK_EAGAIN } };
+        world_send(w, "w1", &m);                    /* it has no room for it at present */
+        for (int s = 0; s < 10; s++) {
+            world_after(w, 2000);
+            world_send(w, "w1", &(struct wire_msg){ .type = WIRE_PING });
+        }
+        client_tasks(w, "c1", 1, (uint64_t)i + 1, 1, 100);
+        settle(w);
+        done(w, (uint32_t)i + 1);
+    }
+    assert_int_equal(seen.kept, 3);
+    assert_int_equal(seen.described, 0);
+    assert_int_equal(seen.pools.n, 1);
+    finish(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +281,7 @@ int main(void)
         cmocka_unit_test(r07_jobs_that_a_worker_has_no_room_for_wait),
         cmocka_unit_test(r07_a_worker_keeps_so_much_of_an_owners_pools),
         cmocka_unit_test(r07_pools_that_a_worker_has_no_room_for_wait),
+        cmocka_unit_test(r07_a_pool_without_slots_is_not_described_again),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

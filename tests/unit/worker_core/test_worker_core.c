@@ -851,6 +851,33 @@ static void r07_a_forgotten_job_keeps_results_and_no_specification(void **state)
     world_done(x);
 }
 
+/* Its specification is known then; to a handle that means nothing here it means nothing. */
+static void r07_a_grant_of_no_slots_brings_no_specification(void **state)
+{
+    struct world *x = up(1);
+    uint8_t digest[WIRE_DIGEST] = "prog", owner[WIRE_KEY] = { 7 };
+    struct wire_msg m = { .type = WIRE_GRANT };
+
+    (void)state;
+    m.u.grant = (struct wire_grant){ 1, 0, wire_bin_of(digest, sizeof(digest)), wire_bin_of("\x80", 1),
+                                     wire_bin_of(owner, sizeof(owner)) };
+    message(x, &m);
+    turn(x);
+    assert_int_equal(specs_kept(x, false), 1);
+    assert_int_equal(specs_kept(x, true), 1);
+    m.u.grant.pool = 2;
+    digest[0] = 'q';
+    message(x, &m);
+    turn(x);
+    assert_int_equal(specs_kept(x, false), 1);
+    clear(x);
+    grant(x, 1, 1, "prog", 0);
+    chunk(x, 11, 1, 0, 1);
+    turn(x);
+    EXPECT(x, "p1 job 0\np1 push 0..0\n");
+    world_done(x);
+}
+
 /* Pools and jobs that have ended while the connection was cut are not spoken of on the next one. */
 static void r07_what_may_have_ended_behind_a_cut_is_not_kept(void **state)
 {
@@ -1528,6 +1555,7 @@ int main(void)
         cmocka_unit_test(a_fenced_attempt_is_killed_and_never_reported),
         cmocka_unit_test(results_are_sent_again_after_a_reconnect_until_closed),
         cmocka_unit_test(r07_a_forgotten_job_keeps_results_and_no_specification),
+        cmocka_unit_test(r07_a_grant_of_no_slots_brings_no_specification),
         cmocka_unit_test(r07_what_may_have_ended_behind_a_cut_is_not_kept),
         cmocka_unit_test(a_restarted_broker_finds_lanes_and_jobs_again),
         cmocka_unit_test(the_window_of_the_broker_is_kept),
