@@ -41,8 +41,12 @@ static void shell_perform(struct shell *s)
     for (size_t i = 0; i < n; i++) {
         const struct broker_effect *f = &effects[i];
         struct flow_peer *p;
+        char text[NET_KEY_TEXT];
         if (f->type == BROKER_SEND)
             shell_send(s, f->peer, &f->msg);
+        else if (f->type == BROKER_LOG && f->key)
+            log_limited((enum log_level)f->level, f->whose, "key=\"%s\" text=\"%s\"", shell_key_name(s, f->key, text),
+                        f->text ? f->text : "");
         else if (f->type == BROKER_LOG && f->whose)
             log_limited((enum log_level)f->level, f->whose, "%s", f->text ? f->text : "");
         else if (f->type == BROKER_LOG)

@@ -187,6 +187,16 @@ static bool job_row(void *ctx, const struct broker_job_row *j)
     return true;
 }
 
+const char *shell_key_name(const struct shell *s, const uint8_t key[32], char text[NET_KEY_TEXT])
+{
+    const char *name = allow_name(s->auth->allow[AUTH_CLIENT], key);
+
+    if (name && name[0])
+        return name;
+    net_key_text(key, text);
+    return text;
+}
+
 bool shell_status_known(const char *what, struct err *e)
 {
     if (strcmp(what, "summary") == 0 || strcmp(what, "workers") == 0 || strcmp(what, "jobs") == 0)

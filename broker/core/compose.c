@@ -339,8 +339,10 @@ static void compose_worker(struct broker *b, struct worker *w)
 bool compose_pool_state(struct broker *b, struct pool *p, uint32_t request)
 {
     struct wire_msg *m = effect_send(b, p->client->peer, WIRE_POOL_STATE);
-    bool why = p->code < 0 && (p->code != BFORK_EAGAIN || !p->offered);
-    size_t size = why ? strlen(p->text) : 0;
+    bool full = p->owner->full && !p->offered && !p->failed;
+    bool why = full || (p->code < 0 && (p->code != BFORK_EAGAIN || !p->offered));
+    const char *from = full ? p->owner->why : p->text;
+    size_t size = why ? strlen(from) : 0;
     char *text;
 
     if (!m)
@@ -348,7 +350,7 @@ bool compose_pool_state(struct broker *b, struct pool *p, uint32_t request)
     m->request = request;
     m->u.pool_state = (struct wire_pool_state){ .pool = p->handle, .slots = p->offered, .code = p->failed ? p->code : 0 };
     if (size && (text = effect_bytes(b, size + 1))) {
-        memcpy(text, p->text, size + 1);
+        memcpy(text, from, size + 1);
         m->u.pool_state.text = (struct wire_str){ text, (uint32_t)size };
     }
     return true;

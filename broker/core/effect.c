@@ -117,15 +117,16 @@ struct wire_str effect_text(struct broker *b, const char *format, va_list ap)
     return (struct wire_str){ copy, (uint32_t)n };
 }
 
-static void log_of(struct broker *b, uint32_t whose, int level, const char *format, va_list ap)
+static struct broker_effect *log_of(struct broker *b, uint32_t whose, int level, const char *format, va_list ap)
 {
     struct broker_effect *e = effect_new(b, BROKER_LOG);
 
     if (!e)
-        return;
+        return NULL;
     e->whose = whose;
     e->level = level;
     e->text = effect_text(b, format, ap).p;
+    return e;
 }
 
 void effect_log(struct broker *b, int level, const char *format, ...)
@@ -144,6 +145,19 @@ void effect_log_of(struct broker *b, const void *whose, size_t n, int level, con
     va_start(ap, format);
     log_of(b, (uint32_t)map_hash_keyed(&b->hash, whose, n) | 1, level, format, ap);
     va_end(ap);
+}
+
+void effect_log_key(struct broker *b, const uint8_t *key, int level, const char *format, ...)
+{
+    uint8_t *copy = effect_bytes(b, WIRE_KEY);
+    struct broker_effect *e;
+    va_list ap;
+
+    va_start(ap, format);
+    e = log_of(b, (uint32_t)map_hash_keyed(&b->hash, key, WIRE_KEY) | 1, level, format, ap);
+    va_end(ap);
+    if (e && copy)
+        e->key = memcpy(copy, key, WIRE_KEY);
 }
 
 void peer_cut(struct broker *b, struct peer *p, const char *why)

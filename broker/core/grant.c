@@ -519,6 +519,8 @@ static void offer(struct broker *b, struct pool *p, uint32_t total)
 
     if (p->wanted > 0)
         slots = at_most(slots, (uint64_t)p->wanted);      /* it wants fewer than before, and the others still run something */
+    if (p->owner->full)
+        slots = 0;
     if (slots != p->offered)
         pool_tell(b, p);
     p->offered = slots;

@@ -6,6 +6,8 @@
  */
 #include "state.h"
 
+#include <stdio.h>
+
 /* What an owner has out is asked back when its account takes no more outcomes, as far as it has not begun: prefetched tasks would
  * bring many times what the account has room for. */
 void outcomes_recall(struct broker *b)
@@ -37,6 +39,27 @@ static void pools_paused(struct broker *b, const struct owner *o, const struct c
     }
 }
 
+/* Of all sessions of the key the one that keeps most waiting is named: usually it is gone, or stopped. */
+static void owner_says(struct broker *b, struct owner *o)
+{
+    const struct client *most = NULL;
+    char who[160] = "a session that is gone";
+
+    for (LIST_EACH(&b->clients, n)) {
+        const struct client *c = LIST_ENTRY(n, struct client, node);
+        b->steps++;
+        if (c->owner == o && c->unacked && (!most || c->unacked > most->unacked))
+            most = c;
+    }
+    if (most)
+        snprintf(who, sizeof(who), "process %u on %.64s%s", most->pid, most->host[0] ? most->host : "an unnamed host",
+                 most->peer ? "" : ", which is disconnected,");
+    snprintf(o->why, sizeof(o->why), "sessions of this key leave outcomes at the broker, %s most of them, and nothing of the key "
+             "is run until they are taken: end it or let it go on", who);
+    effect_log_key(b, o->key, LOG_WARNING_, "%s; outcomes may fill %llu bytes, a quarter of owner-memory", o->why,
+                   (unsigned long long)account_outcomes_max(b));
+}
+
 /* Outcomes that the clients of a key have not acknowledged fill their part of its account, or have left a part of that. */
 static void owner_full(struct broker *b, struct owner *o)
 {
@@ -46,6 +69,9 @@ static void owner_full(struct broker *b, struct owner *o)
     if (full == o->full)
         return;
     o->full = full;
+    if (full)
+        owner_says(b, o);
+    grant_workers_changed(b);           /* all its pools are told, also those that claim nothing */
     b->recall_full |= full;
     if (!full)
         cancels_unstop(b, o);

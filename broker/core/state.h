@@ -135,6 +135,7 @@ struct owner {
     uint32_t refs;                  /* sessions and jobs */
     struct account *account;
     bool full;                      /* its outcomes fill their part of the account: nothing of it is handed out */
+    char why[256];                  /* full: who has not taken them, and what to do */
     struct list stopped;            /* jobs whose cancels wait until that is over */
     uint32_t n_sessions;
     uint64_t used_ns;               /* slot time, for fairness; relative to the others */
@@ -619,6 +620,8 @@ void effect_log(struct broker *b, int level, const char *format, ...) __attribut
 /* What a peer can bring about as often as it likes: whose doing it is (a key, an instance), for the shell to limit its lines. */
 void effect_log_of(struct broker *b, const void *whose, size_t n, int level, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+void effect_log_key(struct broker *b, const uint8_t *key, int level, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 struct wire_str effect_text(struct broker *b, const char *format, va_list ap);
 void effects_clear(struct broker *b, struct batch *t);
 void effects_free(struct broker *b, struct batch *t);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0
- * test_detached.c - what a client that has gone without BYE still costs: a drain and the list of jobs.
+ * test_detached.c - what a client that has gone without BYE still costs: a drain, the list of jobs, and other sessions of its key.
  */
 #include "world.h"
 
 #include <stdio.h>
+#include <string.h>
 
 static struct broker_waits waits(struct world *w)
 {
@@ -122,13 +123,83 @@ static void settled_jobs_are_not_listed_as_work(void **state)
     world_free(w);
 }
 
+static uint8_t large[100000];
+
+static struct { uint32_t slots, states; char text[512]; } last;
+
+static void on_pool_state(struct world *w, struct world_peer *p, const struct wire_msg *m)
+{
+    (void)w;
+    if (m->type != WIRE_POOL_STATE || strcmp(p->name, "c1b"))
+        return;
+    last.states++;
+    last.slots = m->u.pool_state.slots;
+    snprintf(last.text, sizeof(last.text), "%.*s", (int)m->u.pool_state.text.n,
+             m->u.pool_state.text.n ? m->u.pool_state.text.p : "");
+}
+
+static void large_results(struct world *w, uint64_t first, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        struct wire_item it = { .id = first + i, .first = i, .count = 1, .kind = WIRE_OK, .flags = WIRE_FIXED,
+            .size = sizeof(large), .sum_ns = 1000, .body = slice_borrow(large, sizeof(large)) };
+        world_send(w, "w1", &(struct wire_msg){ .type = WIRE_RESULTS, .items = &it, .n_items = 1 });
+    }
+}
+
+/* One session of a key is gone and has left outcomes that fill the key's part; the other hears who it waits for, and so does the
+ * log, once. */
+static void r24_who_keeps_the_sessions_of_a_key_waiting_is_told(void **state)
+{
+    struct world *w = world_new(&(struct broker_config){ .owner_memory = 3u << 20 });
+    const struct wire_job_spec one = { .chunk = 1 };
+    const char *line;
+
+    (void)state;
+    memset(&last, 0, sizeof(last));
+    w->hook = on_pool_state;
+    w->strict = true;
+    worker_hello(w, "w1", 20);
+    client_start(w, "c1", 10, &one);
+    client_hello(w, "c1b");
+    client_pool(w, "c1b", 1, 10);
+    client_job(w, "c1b", 2, 1, &one);
+    client_tasks(w, "c1", 1, 0, 9, 100);
+    world_lost(w, "c1");
+    assert_int_equal(last.slots, 10);
+    world_forget(w);
+    large_results(w, 1, 9);
+    assert_int_equal(last.slots, 0);
+    assert_non_null(strstr(last.text, "disconnected"));
+    assert_non_null(strstr(last.text, "outcomes"));
+    line = strstr(w->trace, "limited log: key 6331");       /* "c1" */
+    assert_non_null(line);
+    assert_non_null(strstr(line, "owner-memory"));
+    assert_null(strstr(line + 1, "limited log: key"));
+    client_tasks(w, "c1b", 2, 0, 5, 100);
+    client_pool(w, "c1b", 2, 3);                            /* a new one is told, too */
+    assert_int_equal(last.slots, 0);
+    assert_non_null(strstr(last.text, "disconnected"));
+    assert_int_equal(waits(w).running, 0);
+    client_hello(w, "c1");                                  /* it is back, and takes what is its own */
+    client_pool(w, "c1", 1, 10);
+    client_job(w, "c1", 1, 1, &one);
+    client_ack(w, "c1", 1, 9);
+    world_step(w);
+    assert_int_equal(last.slots, 3);
+    assert_string_equal(last.text, "");
+    assert_int_equal(waits(w).running, 5);
+    world_free(w);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = { T(drain_waits_for_work_and_for_connected_clients),
                                         T(without_a_drain_outcomes_wait_for_their_client),
-                                        T(settled_jobs_are_not_listed_as_work), T(r07_pools_that_are_not_opened_again_end) };
+                                        T(settled_jobs_are_not_listed_as_work), T(r07_pools_that_are_not_opened_again_end),
+                                        T(r24_who_keeps_the_sessions_of_a_key_waiting_is_told) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

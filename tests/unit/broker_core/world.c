@@ -205,13 +205,24 @@ static void check_message(const struct wire_msg *m)
     free(frame);
 }
 
+static const char *key_text(const uint8_t *key)
+{
+    static char text[16];
+
+    if (!key)
+        return "";
+    snprintf(text, sizeof(text), " key %02x%02x:", key[0], key[1]);
+    return text;
+}
+
 static void perform(struct world *w, const struct broker_effect *e)
 {
     struct world_peer *p = peer_by_id(w, e->peer);
 
     if (e->type == BROKER_LOG) {
         if (w->strict)
-            say(w, "[%4llu] %s: %s\n", (unsigned long long)(w->now / CLOCK_MS), e->whose ? "limited log" : "log", e->text);
+            say(w, "[%4llu] %s:%s %s\n", (unsigned long long)(w->now / CLOCK_MS), e->whose ? "limited log" : "log",
+                key_text(e->key), e->text);
         return;
     }
     if (!p)
