@@ -61,7 +61,7 @@ int cli_report(const struct cli_call *call, int status, const bfork_error *e);
 void cli_help_of(const struct cli_command *command, FILE *to);
 
 /* A session of the call's profile that is well, or NULL after saying why not. From then on SIGINT and SIGTERM set cli_signal and
- * make the session's blocking calls return BFORK_EINTR; a second one ends the process. */
+ * make the session's blocking calls return BFORK_EINTR; a second one ends the process. One that was ignored at start stays so. */
 bfork_session *cli_session(const struct cli_call *call);
 /* The same with the administrators' key that the profile names, on their endpoint. */
 bfork_session *cli_admin_session(const struct cli_call *call);

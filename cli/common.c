@@ -99,10 +99,19 @@ static const char *profile_of(const struct cli_call *call, char path[PATH_MAX])
     return path;
 }
 
+/* What the program was started to ignore stays ignored, as in the background of a script. */
+static void take_signal(int number)
+{
+    const struct sigaction take = { .sa_handler = on_signal };      /* no SA_RESTART: a read that waits for input returns */
+    struct sigaction old;
+
+    if (sigaction(number, NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+        sigaction(number, &take, NULL);
+}
+
 static bfork_session *open_session(const struct cli_call *call, bool admin)
 {
     char path[PATH_MAX];
-    struct sigaction sa = { .sa_handler = on_signal };      /* no SA_RESTART: a read that waits for input returns */
     char name[64];
     snprintf(name, sizeof(name), "bfork %s", call->command->name);
     const bfork_session_options o = { .name = name };
@@ -116,8 +125,8 @@ static bfork_session *open_session(const struct cli_call *call, bool admin)
         return NULL;
     }
     session_of_signals = s;
-    sigaction(SIGINT, &sa, NULL);
-    sigaction(SIGTERM, &sa, NULL);
+    take_signal(SIGINT);
+    take_signal(SIGTERM);
     return s;
 }
 

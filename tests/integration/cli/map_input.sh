@@ -91,7 +91,7 @@ expect 0 sh -c 'yes | (ulimit -v '$limit'; exec "$0" map -k echo 2>/dev/null) | 
 
 # Ctrl-C: nothing new starts, what runs is cancelled, the count is told, the status is 130.
 mkfifo started
-sh -c 'trap - INT; exec "$0" map -j 1 sh -c "echo x >started; exec sleep 600" sh ::: 1 2 3' "$bfork" >out 2>err &
+env --default-signal=INT "$bfork" map -j 1 sh -c 'echo x >started; exec sleep 600' sh ::: 1 2 3 >out 2>err &
 pid=$!
 read -r line <started
 kill -INT "$pid"
@@ -102,3 +102,19 @@ if [ "$status" -ne 130 ]; then
     fail "interrupted map: exit status $status"
 fi
 err_has 'interrupted: 0 done'
+
+# r24: a signal that it was started to ignore, as what a script starts in the background ignores SIGINT, ends nothing.
+until_go='echo x >started; until [ -e go ]; do sleep 0.05; done; echo whole'
+for command in run map; do
+    rm -f go
+    case $command in run) set -- run -- sh -c "$until_go" ;; map) set -- map sh -c "$until_go" sh ::: 1 ;; esac
+    env --ignore-signal=INT,TERM "$bfork" "$@" >out 2>err &
+    pid=$!
+    read -r line <started
+    kill -INT "$pid"
+    kill -TERM "$pid"
+    kill -INT "$pid"
+    : >go
+    wait "$pid" || fail "r24: bfork $command ends on a signal that it was started to ignore: exit status $?"
+    out_is whole
+done
