@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,11 +63,40 @@ static bool own_folder(char *folder, size_t size)
     return snprintf(folder, size, "%s", real) < (int)size;
 }
 
-/* A helper of ours: in the build tree if this code lies in it, else in the prefix this code lies in, else where it was
- * configured to be. */
+/* From a folder of programs or libraries to the helpers of the same prefix. */
+static const char *const to_helpers[] = { BF_BIN_TO_LIBEXEC, BF_LIB_TO_LIBEXEC };
+
+static bool find_beside(const char *folder, int n, const char *name, char *path, size_t size)
+{
+    for (size_t i = 0; i < sizeof(to_helpers) / sizeof(to_helpers[0]); i++)
+        if (snprintf(path, size, "%.*s/%s/%s", n, folder, to_helpers[i], name) < (int)size && access(path, X_OK) == 0)
+            return true;
+    return false;
+}
+
+/* Where the file this code is in was told to look for libraries (RUNPATH, RPATH), or NULL. A program may lie anywhere with
+ * libbfork.a in it: that is where bfork.pc was that it was linked with. */
+static const char *own_runpath(void)
+{
+    const char *strings = NULL, *path = NULL;
+    struct link_map *self = NULL;
+    Dl_info info;
+
+    if (!dladdr1((void *)(uintptr_t)&exec_new, &info, (void **)&self, RTLD_DL_LINKMAP) || !self || !self->l_ld)
+        return NULL;
+    for (const ElfW(Dyn) *d = self->l_ld; d->d_tag != DT_NULL; d++)
+        if (d->d_tag == DT_STRTAB)      /* an address, which some loaders leave as the file has it */
+            strings = (const char *)(uintptr_t)(d->d_un.d_ptr < self->l_addr ? self->l_addr + d->d_un.d_ptr : d->d_un.d_ptr);
+    for (const ElfW(Dyn) *d = self->l_ld; strings && d->d_tag != DT_NULL; d++)
+        if (d->d_tag == DT_RUNPATH || (d->d_tag == DT_RPATH && !path))
+            path = strings + d->d_un.d_val;
+    return path;
+}
+
+/* A helper of ours: in the build tree if this code lies in it, else in the prefix this code lies in, else in the one it was linked
+ * with, else where it was configured to be. */
 const char *exec_find(const char *name, char *path, size_t size)
 {
-    static const char *const installed[] = { BF_BIN_TO_LIBEXEC, BF_LIB_TO_LIBEXEC };
     char folder[PATH_MAX];
     bool known = own_folder(folder, sizeof(folder));
 
@@ -80,9 +110,14 @@ const char *exec_find(const char *name, char *path, size_t size)
                 return path;
         }
 #endif
-    for (size_t i = 0; known && i < sizeof(installed) / sizeof(installed[0]); i++)
-        if (snprintf(path, size, "%s/%s/%s", folder, installed[i], name) < (int)size && access(path, X_OK) == 0)
+    if (known && find_beside(folder, (int)strlen(folder), name, path, size))
+        return path;
+    for (const char *at = own_runpath(); at; at = *at ? at + 1 : NULL) {
+        int n = (int)strcspn(at, ":");
+        if (*at == '/' && find_beside(at, n, name, path, size))
             return path;
+        at += n;
+    }
     snprintf(path, size, "%s/%s", BF_LIBEXECDIR, name);
     return path;
 }

@@ -186,14 +186,15 @@ static void exec_failed(struct exec_template *t, int error)
 
 static void keeper_failed(struct exec_template *t, int error)
 {
+    const bool missing = error == ENOENT || error == EACCES;
     char text[1024];
 
     if (t->fork_server >= 0) {
         exec_failed(t, error);
         return;
     }
-    snprintf(text, sizeof(text), error == ENOENT || error == EACCES ? "cannot start %s, a part of Broadfork: %s; install it again" :
-             "cannot start %s: %s", t->x->keeper, strerror(error));
+    snprintf(text, sizeof(text), "cannot start %s%s: %s%s", t->x->keeper, missing ? ", a part of Broadfork" : "", strerror(error),
+             missing ? "; install it again, or link a program that has libbfork.a in it with the -rpath of bfork.pc" : "");
     fail_later(t, "exec", BFORK_REFUSED, text);
 }
 

@@ -7,7 +7,8 @@ set -eu
 rm -rf outside cmake-project
 # Not in the build directory: what lies in it uses the build's helpers.
 prefix=$(mktemp -d)
-trap 'rm -rf "$prefix"' EXIT
+elsewhere=$(mktemp -d)
+trap 'rm -rf "$prefix" "$elsewhere"' EXIT
 cmake --install "$BF_BUILD" --prefix "$prefix" >install.log
 lib=$(dirname "$(find "$prefix" -name 'libbfork.so.0' | head -n 1)")
 PKG_CONFIG_PATH=$lib/pkgconfig
@@ -51,6 +52,18 @@ expect square.out 1 4 9 16 25
 BFORK_PROFILE=serial: ./square >square.out
 expect square.out 1 4 9 16 25
 
+# r24: with the archive in it, as README.md says it is linked: neither the program nor Broadfork lies where it was configured to be.
+# shellcheck disable=SC2046,SC2086
+$CC -Wall -Wextra -Werror $sanitize square.c $(pkg-config --cflags bfork) \
+    $(pkg-config --static --libs bfork | sed s/-lbfork/-l:libbfork.a/) -o "$elsewhere/square"
+! LC_ALL=C ldd "$elsewhere/square" | grep libbfork || fail "r24: $elsewhere/square is not static"
+env -u LD_LIBRARY_PATH "$elsewhere/square" >square.out || fail 'r24: a program with the archive does not find the helpers'
+expect square.out 1 4 9 16 25
+mv "$prefix/libexec" "$prefix/moved"
+! "$elsewhere/square" >square.out 2>moved.err || fail 'r24: a program runs without the helpers'
+grep -q 'bfork-keeper.*bfork.pc' moved.err || fail "r24: without the helpers it says: $(cat moved.err)"
+mv "$prefix/moved" "$prefix/libexec"
+
 # The library alone brings neither ZeroMQ nor OpenSSL into a program.
 LC_ALL=C ldd ./square >libraries.txt
 ! grep -E 'libzmq|libcrypto|libczmq|not found' libraries.txt || fail "square carries or misses these libraries"
@@ -72,3 +85,6 @@ for program in square square_static; do
     expect "$program.out" 1 4 9 16 25
 done
 ! LC_ALL=C ldd cmake-project/square_static | grep libbfork || fail "square_static is not static"
+mv cmake-project/square_static "$elsewhere/"
+env -u LD_LIBRARY_PATH "$elsewhere/square_static" >square.out || fail 'r24: square_static does not find the helpers'
+expect square.out 1 4 9 16 25
