@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MPL-2.0
  * blobs.c - see blobs.h. A blob is WAITING (for a place to be fetched in), READING (from its file in the cache), FETCHING, or
- * READY: a sealed image in memory. What is fetched goes into the image and into DIR/tmp; that file gets its name when all of it
- * is there.
+ * READY: a sealed image in memory. What is fetched goes into the image and into DIR/tmp, while there is room; that file gets its
+ * name when all of it is there.
  */
 #include "blobs_internal.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "bfork.h"
 #include "cache.h"
 
@@ -278,6 +279,19 @@ static bool begin_fetching(struct blobs *b, struct blob *x, uint64_t now)
     return false;
 }
 
+/* The cache is full, or cannot be written just now. The file would only save fetching it again: it is run from memory without one.
+ * Told once, until one can be written. */
+static void go_uncached(struct blobs *b, struct blob *x, const struct err *e)
+{
+    if (x->fd >= 0)
+        close(x->fd);
+    x->fd = -1;
+    cache_drop_part(&b->cache, x->hex);
+    if (!b->uncached)
+        log_line(LOG_WARNING_, "event=uncached text=\"%s is run from memory and will be fetched again: %s\"", x->name, e->text);
+    b->uncached = true;
+}
+
 /* All of it is there: is it what it should be? */
 static void complete(struct blobs *b, struct blob *x)
 {
@@ -290,7 +304,16 @@ static void complete(struct blobs *b, struct blob *x)
         fail(b, x, BFORK_REFUSED, text);
         return;
     }
-    if (rc < 0 || cache_commit_part(&b->cache, x->hex, &x->fd, &e) < 0) {
+    if (rc == 0 && x->fd >= 0) {
+        rc = cache_commit_part(&b->cache, x->hex, &x->fd, &e);
+        if (rc == BFORK_EAGAIN) {
+            go_uncached(b, x, &e);
+            rc = 0;
+        } else if (rc == 0) {
+            b->uncached = false;
+        }
+    }
+    if (rc < 0) {
         fail(b, x, e.code, e.text);
         return;
     }
@@ -304,11 +327,33 @@ static void complete(struct blobs *b, struct blob *x)
 /* The size is known from now on: by the broker, which has seen all bytes. */
 static int first_piece(struct blobs *b, struct blob *x, struct err *e)
 {
-    int rc;
+    struct err image = { 0 };
+    int rc = cache_room(&b->cache, x->pieces.size, x->name, e);
 
-    if ((rc = cache_room(&b->cache, x->pieces.size, x->name, e)) < 0 || (rc = begin_image(b, x, x->pieces.size, e)) < 0)
+    if (rc < 0 && rc != BFORK_EAGAIN)
         return rc;
-    return cache_create_part(&b->cache, x->hex, &x->fd, e);
+    if (begin_image(b, x, x->pieces.size, &image) < 0) {
+        *e = image;
+        return e->code;
+    }
+    if (rc == 0)
+        rc = cache_create_part(&b->cache, x->hex, &x->fd, e);
+    if (rc == BFORK_EAGAIN) {
+        go_uncached(b, x, e);
+        rc = 0;
+    }
+    return rc;
+}
+
+/* The next bytes, into the file as well while there is one. */
+static int add_piece(struct blobs *b, struct blob *x, const struct slice *body, uint64_t at, struct err *e)
+{
+    int rc = image_add(x->image, body->data, body->size, e);
+
+    if (rc < 0 || x->fd < 0 || (rc = cache_write_part(&b->cache, x->fd, body->data, body->size, at, e)) != BFORK_EAGAIN)
+        return rc;
+    go_uncached(b, x, e);
+    return 0;
 }
 
 static void piece(struct blobs *b, struct blob *x, uint64_t now, const struct wire_msg *m)
@@ -327,8 +372,7 @@ static void piece(struct blobs *b, struct blob *x, uint64_t now, const struct wi
     case BLOB_TAKE:
         break;
     }
-    if ((first && first_piece(b, x, &e) < 0) || image_add(x->image, body->data, body->size, &e) < 0 ||
-        cache_write_part(&b->cache, x->fd, body->data, body->size, at, &e) < 0)
+    if ((first && first_piece(b, x, &e) < 0) || add_piece(b, x, body, at, &e) < 0)
         fail(b, x, e.code, e.text);
     else if (blob_pieces_complete(&x->pieces))
         complete(b, x);

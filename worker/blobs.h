@@ -4,7 +4,7 @@
  *
  * What is executed is always such a sealed memfd, never a file: tasks have the worker's user id and may write its cache. A
  * cached file saves fetching and nothing else; one with other bytes than its name says is removed, and the program is fetched
- * again.
+ * again. A cache that is full is no reason not to run a program; one that cannot be written at all refuses it by name.
  *
  * Bounds: fetches of each owner and of all (those that do not move hold nobody up), disk space and memory (what is used least
  * recently goes first; memory never while a lane uses it). Sizes are believed of who said them: the broker, and each lane for

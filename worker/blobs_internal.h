@@ -28,7 +28,7 @@ struct blob {                   /* wanted by at least one lane; or READY, and pe
     bool looked;                /* there is no good file of it */
     struct image *image;        /* while it is filled, and when it is there */
     uint64_t reserved, used;    /* bytes of the bound; when it was last wanted, by b->uses */
-    int fd;                     /* READING: the cached file; FETCHING: the part */
+    int fd;                     /* READING: the cached file; FETCHING: the part, or -1: it is not cached */
     uint64_t left;              /* READING: bytes */
     struct blob_pieces pieces;
     bool moving;                /* FETCHING: has a place among FETCHES, else only among ASKED */
@@ -41,7 +41,7 @@ struct blobs {
     struct list all, hungry;
     struct blob_share fetches, asked;
     uint64_t memory, memory_bound, uses, now;
-    bool online, reading;
+    bool online, reading, uncached;     /* uncached: the last one could not be, which was told */
 };
 
 void blobs_drop(struct blobs *b, struct blob *x);

@@ -119,7 +119,7 @@ int cache_room(struct cache *c, uint64_t size, const char *name, struct err *e)
     part_path(c, "", tmp);
     tmp[strlen(tmp) - 1] = 0;
     if ((rc = instance_mkdir(tmp, e)) < 0) {
-        e->code = BFORK_REFUSED;
+        e->code = rc == BFORK_EAGAIN ? rc : BFORK_REFUSED;
         return err_prefix(e, "the worker's cache %.200s", c->dir);
     }
     if (size > c->bound)

@@ -27,11 +27,11 @@ int instance_mkdir(const char *dir, struct err *e)
             continue;
         *p = 0;
         if (mkdir(path, 0700) != 0 && errno != EEXIST)
-            return err_errno(e, BFORK_EINVAL, errno, "cannot make the directory %s", path);
+            return err_errno(e, err_passes(errno) ? BFORK_EAGAIN : BFORK_EINVAL, errno, "cannot make the directory %s", path);
         *p = '/';
     }
     if (mkdir(path, 0700) != 0 && errno != EEXIST)
-        return err_errno(e, BFORK_EINVAL, errno, "cannot make the directory %s", path);
+        return err_errno(e, err_passes(errno) ? BFORK_EAGAIN : BFORK_EINVAL, errno, "cannot make the directory %s", path);
     return 0;
 }
 

@@ -16,8 +16,11 @@
 
 #include <fcntl.h>
 #include <openssl/evp.h>
+#include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -395,6 +398,82 @@ static void a_cache_that_cannot_be_made_is_named(void **state)
     blobs_free(&b);
 }
 
+/* In a namespace of our own, so that it goes with us; false: we may not mount anything. */
+static bool mount_cache(const char *options)
+{
+    static bool own;
+
+    if (!own && unshare(CLONE_NEWNS) != 0)
+        return false;
+    own = true;
+    mkdir(cache, 0700);
+    return mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 && mount("none", cache, "tmpfs", 0, options) == 0;
+}
+
+static uint32_t n_lines;        /* of the log, on stderr */
+
+static int stderr_to(const char *name)
+{
+    int kept = dup(STDERR_FILENO), fd = open(name, O_RDWR | O_CREAT | O_TRUNC, 0600);
+
+    assert_true(kept >= 0 && fd >= 0 && dup2(fd, STDERR_FILENO) == STDERR_FILENO);
+    close(fd);
+    return kept;
+}
+
+static void stderr_back(int kept, const char *name)
+{
+    char lines[4000] = "";
+    FILE *f = fopen(name, "r");
+
+    dup2(kept, STDERR_FILENO);
+    close(kept);
+    assert_non_null(f);
+    for (n_lines = 0; fgets(lines, sizeof(lines), f); n_lines++) {
+        assert_non_null(strstr(lines, "event=uncached"));
+        assert_non_null(strstr(lines, cache));
+        assert_non_null(strstr(lines, "o space left on device"));
+    }
+    fclose(f);
+}
+
+/* No room for the directory, for the file, for the first piece, for one behind it: it is run without being cached, told once. */
+static void r16_a_full_cache_runs_the_program_from_memory(void **state)
+{
+    static const char *const full[] = { "size=64m,nr_inodes=1", "size=64m,nr_inodes=2", "size=64k", "size=1100k" };
+    struct blobs *b = open_blobs(1 << 24);
+    char path[4096], lines[120];
+
+    (void)state;
+    snprintf(lines, sizeof(lines), "%s/lines", dir);
+    for (uint8_t k = 0; k < 4; k++) {
+        if (!mount_cache(full[k])) {
+            print_message("not shown: a full disk needs the right to mount one\n");
+            break;
+        }
+        for (uint8_t twice = 0; twice < 2; twice++) {
+            int kept = stderr_to(lines);
+
+            fill((uint8_t)(60 + 2 * k + twice));
+            fetch(b, 1, SIZE);
+            stderr_back(kept, lines);
+            is_the_program();
+            cached(path);
+            assert_int_equal(access(path, F_OK), -1);
+            assert_int_equal(n_lines, k == 0 && !twice);
+            assert_int_equal(n_failed, 0);
+        }
+        snprintf(path, sizeof(path), "%s/tmp", cache);
+        assert_true(k == 0 || rmdir(path) == 0);        /* nothing is left in it */
+        assert_int_equal(umount(cache), 0);
+    }
+    fill(70);
+    fetch(b, 1, SIZE);                                  /* there is room again: from now on it is told again */
+    cached(path);
+    assert_int_equal(access(path, F_OK), 0);
+    blobs_free(&b);
+}
+
 /* Eight pools of one owner, whose programs nobody has, and then one of another owner. */
 static void r09_absent_programs_of_one_owner_hold_up_no_other(void **state)
 {
@@ -664,6 +743,7 @@ int main(void)
         cmocka_unit_test(memory_goes_from_what_was_used_least_recently_but_never_from_what_is_used),
         cmocka_unit_test(a_program_over_the_bound_is_refused),
         cmocka_unit_test(a_cache_that_cannot_be_made_is_named),
+        cmocka_unit_test(r16_a_full_cache_runs_the_program_from_memory),
         cmocka_unit_test(r09_absent_programs_of_one_owner_hold_up_no_other),
         cmocka_unit_test(r09_what_does_not_move_gives_its_place_away),
         cmocka_unit_test(r09_a_wrong_size_hurts_only_who_says_it),
