@@ -474,6 +474,8 @@ void broker_drain(struct broker *b, uint64_t now)
 {
     turn(b, now);
     b->draining = true;
+    for (LIST_EACH(&b->clients, n))
+        client_pause(b, LIST_ENTRY(n, struct client, node));
 }
 
 bool broker_idle(const struct broker *b)

@@ -127,6 +127,9 @@ static bool dispatch_one(struct broker *b, struct pool *p, struct job *j, struct
     return true;
 }
 
+/* A client that is back has to open a job again before it hears of it. */
+static bool may_be_heard(const struct job *j) { return j->client->peer ? !job_mute(j) : !job_once(j); }
+
 /* The next job by turn that this lane has room for. */
 static struct job *next_job(struct broker *b, struct pool *p, struct lane *l)
 {
@@ -136,7 +139,7 @@ static struct job *next_job(struct broker *b, struct pool *p, struct lane *l)
         struct list_node *n = list_pop(&p->ready);
         struct job *j = LIST_ENTRY(n, struct job, ready);
         list_push_back(&p->ready, n);
-        if ((job_once(j) && !j->client->peer) || !worker_has(l->worker, j->spec.needs) || job_cancels(j) || j->ending)
+        if (!may_be_heard(j) || !worker_has(l->worker, j->spec.needs) || job_cancels(j) || j->ending)
             continue;
         if (lane_room(b, l, j))
             return j;

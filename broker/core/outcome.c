@@ -96,9 +96,9 @@ void outcome_costs(struct broker *b, struct job *j, int64_t cost, int64_t sent)
         chores_room(b, j->owner);
 }
 
-static void client_pause(struct broker *b, struct client *c)
+void client_pause(struct broker *b, struct client *c)
 {
-    bool pause = c->unacked >= c->window;
+    bool pause = c->unacked >= c->window || (!c->peer && !b->draining);     /* who drains lets nobody come back */
 
     if (pause == c->paused || c->ending)
         return;

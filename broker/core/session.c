@@ -188,6 +188,7 @@ static void client_detach(struct broker *b, struct client *c)
     c->attached++;
     list_append(&c->unsure, &c->assigning);
     list_append(&c->unsure, &c->told);
+    client_pause(b, c);
     away(b, c);
 }
 
@@ -497,6 +498,7 @@ static void hello_client(struct broker *b, struct peer *p, const struct wire_hel
     p->client = c;
     client_timer(b, c, resumed ? b->now + b->c.detach_ms * CLOCK_MS : 0);
     peer_ready(p, c->owner->account);
+    client_pause(b, c);
     welcome(b, p, h, resumed);
     said_resend(b, c);
 }

@@ -34,8 +34,8 @@
  *   a pool or job is refused
  *       it alone ends: POOL_STATE or JOB_STATE says why, the session goes on; a question: ERROR (refuse.c).
  *   client cut
- *       detached: work goes on for TIME_CLOSED_MS, then its processes end (dormant) and its work waits, outcomes are kept up to its
- *       window; after detach_ms gone, or when detached_max sessions of its key were detached later.
+ *       detached: what was handed out goes on for TIME_CLOSED_MS, then its processes end (dormant); the rest waits for it, outcomes
+ *       are kept up to its window; after detach_ms gone, or when detached_max sessions of its key were detached later.
  *   client gone
  *       its jobs vanish: attempts are closed with GONE, nothing is recorded.
  *   broker restarted
@@ -831,6 +831,7 @@ void outcome_ack(struct broker *b, struct job *j, uint64_t seq);
 bool outcome_ack_some(struct broker *b, struct job *j, uint32_t *budget);   /* up to job.ack_to; true: done */
 void outcome_acks(struct broker *b, struct client *c, const struct wire_msg *m);
 void outcome_free(struct broker *b, struct job *j, struct outcome *o);
+void client_pause(struct broker *b, struct client *c);               /* its window is full or open, its connection there or not */
 void outcome_freed(struct broker *b, struct client *c);              /* its window may have opened */
 void outcome_resend(struct broker *b, struct job *j);
 

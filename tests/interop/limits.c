@@ -217,6 +217,7 @@ void scene_admin(struct session *s)
     EXPECT(late->code == -36);
     settled(s, j);
     EXPECT(j->tasks[1].kind == 0);
+    UNTIL(s, s->ack_due == 0);                                  /* the broker waits for who has outcomes to acknowledge */
     admin.no_reconnect = true;
     s->no_reconnect = true;
     UNTIL(&admin, admin.link.ended);
