@@ -157,10 +157,10 @@ static void grants(struct broker *b, struct worker *w)
                 lane_free(b, l);
             continue;
         }
-        bool with_spec = l->pool && first;
-        if (with_spec && !spec_fits(w, l->pool->spec))
+        struct buf *spec = l->pool && first ? l->pool->spec : NULL;
+        if (spec && !spec_fits(w, spec))
             return;
-        if (with_spec && (rc = shelf_pool(b, l)) == BFORK_EQUOTA) {
+        if (spec && (rc = shelf_pool(b, l)) == BFORK_EQUOTA) {
             list_remove(&w->grants, n);
             pool_crowded(b, l);
             continue;
@@ -179,10 +179,10 @@ static void grants(struct broker *b, struct worker *w)
                 m->u.grant.owner = wire_bin_of(fixed + WIRE_DIGEST, WIRE_KEY);
             }
         }
-        if (with_spec) {
-            effect_hold(b, l->pool->spec);
-            m->u.grant.spec = wire_bin_of(l->pool->spec->data, l->pool->spec->size);
-            w->specs += l->pool->spec->size;
+        if (spec) {
+            effect_hold(b, spec);
+            m->u.grant.spec = wire_bin_of(spec->data, spec->size);
+            w->specs += spec->size;
         } else if (l->pool && !l->slots) {
             m->u.grant.spec = wire_bin_of(empty_map, sizeof(empty_map));
         }
