@@ -26,6 +26,7 @@ class Contender:
     def __init__(self, name, argv, env=None):
         self.name = name
         self.values = []
+        self.skipped = False            # it ends, and is not to be asked again
         self.pending = b""
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
                                         env={**os.environ, **(env or {})}, preexec_fn=die_with_parent)
@@ -39,6 +40,7 @@ class Contender:
 
     def refuse(self, line):
         kind, _, why = line.partition(": ")
+        self.skipped = kind == "skip"
         raise (Skipped if kind == "skip" else Failed)(why or line or "it ended with status %s" % self.process.wait(10))
 
     def read_line(self):
