@@ -162,8 +162,8 @@ static bool check_job(struct broker *b, struct job *j)
     }
     MUST(b, !seq || seq == j->seq, "the last outcome has seq %llu of %llu", (unsigned long long)seq, (unsigned long long)j->seq);
     MUST(b, unsent == (j->unsent != NULL), "the unsent outcome is not in the list");
-    MUST(b, list_in(&j->ready) == (j->pool && !list_empty(&j->queue)), "job in the list of ready ones: %d, queue %zu",
-         list_in(&j->ready), j->queue.count);
+    MUST(b, list_in(&j->ready) == (j->pool && !list_empty(&j->queue)) || job_mute(j),
+         "job in the list of ready ones: %d, queue %zu", list_in(&j->ready), j->queue.count);
     MUST(b, list_in(&j->holder) == (j->held.count > 0), "job in the list of holders");
     MUST(b, !job_cancels(j) || job_is_ending(j) || list_in(&j->cancel.node) || list_in(&j->stopped), "cancels that do not go on");
     MUST(b, job_is_ending(j) || job_mute(j) || list_in(&j->sending) == (j->client && j->unsent && !j->resend),

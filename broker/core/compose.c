@@ -277,6 +277,7 @@ static void chunks(struct broker *b, struct worker *w)
         return;                         /* what they are for may be ahead of them */
     for (LIST_EACH_SAFE(&w->to_send, k, after)) {
         struct attempt *a = LIST_ENTRY(k, struct attempt, out);
+        assert(a->lane);
         int rc = n == most ? BFORK_EAGAIN : know(b, w, a);
         if (rc == BFORK_EQUOTA) {
             shelf_crowded(a);           /* others need not wait for it */

@@ -127,19 +127,19 @@ static bool dispatch_one(struct broker *b, struct pool *p, struct job *j, struct
     return true;
 }
 
-/* A client that is back has to open a job again before it hears of it. */
-static bool may_be_heard(const struct job *j) { return j->client->peer ? !job_mute(j) : !job_once(j); }
-
-/* The next job by turn that this lane has room for. */
+/* The next job by turn that this lane has room for. A client that is back has to open a job again before it hears of it. */
 static struct job *next_job(struct broker *b, struct pool *p, struct lane *l)
 {
     size_t tries = p->ready.count < 16 ? p->ready.count : 16;
 
-    while (tries--) {
+    while (tries && !list_empty(&p->ready)) {
         struct list_node *n = list_pop(&p->ready);
         struct job *j = LIST_ENTRY(n, struct job, ready);
+        if (j->client->peer && job_mute(j))
+            continue;               /* it is ready again when it is opened again */
+        tries--;
         list_push_back(&p->ready, n);
-        if (!may_be_heard(j) || !worker_has(l->worker, j->spec.needs) || job_cancels(j) || j->ending)
+        if ((job_once(j) && !j->client->peer) || !worker_has(l->worker, j->spec.needs) || job_cancels(j) || j->ending)
             continue;
         if (lane_room(b, l, j))
             return j;

@@ -368,6 +368,7 @@ static void reopen(struct broker *b, struct client *c, struct job *j, const stru
     tell_state(b, c, j, m->request);
     if (!again)
         counts_tell_all(b, j);
+    job_ready(b, j);
     if (j->pool)
         pool_wake(b, j->pool);
 }

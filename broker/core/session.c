@@ -192,6 +192,16 @@ static void client_detach(struct broker *b, struct client *c)
     away(b, c);
 }
 
+/* What its pools had there has gone back: nothing that is on its way is for a lane that is gone. */
+static void leave_workers(struct broker *b, struct client *c)
+{
+    for (LIST_EACH(&c->pool_list, n)) {
+        struct pool *p = LIST_ENTRY(n, struct pool, in_client);
+        for (struct list_node *k; (k = list_first(&p->lanes));)
+            lane_forget(b, LIST_ENTRY(k, struct lane, in_pool));
+    }
+}
+
 /* What it was told of and has not confirmed goes back at once; when it is dormant, all that its processes had. */
 bool client_away(struct broker *b, struct client *c, uint32_t *budget)
 {
@@ -216,11 +226,13 @@ bool client_away(struct broker *b, struct client *c, uint32_t *budget)
         if (!*budget)
             return false;
         --*budget;
-        job_forget(b, j);       /* with the pool, see client_dormant */
+        job_forget(b, j);       /* with the pool, see leave_workers */
         list_remove(&c->job_list, n);
         list_push_back(&c->job_list, n);
     }
     c->away_jobs = 0;
+    if (c->dormant)
+        leave_workers(b, c);
     if (c->dormant && c->peer) {
         c->dormant = false;
         b->grants_dirty = true;
@@ -235,13 +247,8 @@ static void client_dormant(struct broker *b, struct client *c)
     c->dormant = true;
     c->away_jobs = c->job_list.count;
     effect_log(b, LOG_INFO_, "client %s has not come back: its processes end, its work waits for it", c->name);
-    away(b, c);
-    for (LIST_EACH(&c->pool_list, n)) {
-        struct pool *p = LIST_ENTRY(n, struct pool, in_client);
-        for (struct list_node *k; (k = list_first(&p->lanes));)
-            lane_forget(b, LIST_ENTRY(k, struct lane, in_pool));
-    }
     b->grants_dirty = true;
+    away(b, c);
 }
 
 /* Whoever connects again and again without resuming does not pile up sessions. */

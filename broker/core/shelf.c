@@ -27,7 +27,8 @@ static struct shelf *shelf_get(struct broker *b, struct worker *w, struct accoun
     s->account = account_ref(a);
     s->worker = w;
     list_init(&s->lanes);
-    list_init(&s->known);
+    list_init(&s->used);
+    list_init(&s->idle);
     list_init(&s->crowded);
     list_push_back(&w->shelves, &s->in_worker);
     map_put(&w->shelf_map, (uintptr_t)a, s);
@@ -39,7 +40,7 @@ static void put_away(struct broker *b, struct shelf *s)
 {
     struct account *a = s->account;
 
-    if (!list_empty(&s->lanes) || !list_empty(&s->known) || !list_empty(&s->crowded))
+    if (s->lanes.count + s->used.count + s->idle.count + s->crowded.count)
         return;
     map_take(&s->worker->shelf_map, (uintptr_t)a);
     list_remove(&s->worker->shelves, &s->in_worker);
@@ -94,7 +95,7 @@ void shelf_drop_known(struct broker *b, struct known *k)
 
     if (!s)
         return;
-    list_remove(&s->known, &k->shelved);
+    list_remove(k->live ? &s->used : &s->idle, &k->shelved);
     s->job_bytes -= k->size;
     k->shelf = NULL;
     wake(b, s);
@@ -103,8 +104,8 @@ void shelf_drop_known(struct broker *b, struct known *k)
 
 void shelf_use(struct known *k, struct attempt *a)
 {
-    list_remove(&k->shelf->known, &k->shelved);
-    list_push_back(&k->shelf->known, &k->shelved);
+    list_remove(k->live ? &k->shelf->used : &k->shelf->idle, &k->shelved);
+    list_push_back(&k->shelf->used, &k->shelved);
     k->live += !a->counted;
     a->counted = true;
 }
@@ -114,40 +115,38 @@ void shelf_unuse(struct broker *b, struct attempt *a)
     struct known *k = a->counted ? map_get(&a->worker->known_map, a->job->number) : NULL;
 
     a->counted = false;
-    if (k && --k->live == 0 && k->shelf)
-        wake(b, k->shelf);
+    if (!k || --k->live || !k->shelf)
+        return;
+    list_remove(&k->shelf->used, &k->shelved);
+    list_push_back(&k->shelf->idle, &k->shelved);
+    wake(b, k->shelf);
 }
 
 /* The job used longest ago that is not in use is forgotten. 1: one was; 0: there is none. */
 static int forget_job(struct broker *b, struct shelf *s)
 {
+    struct list_node *n = list_first(&s->idle);
     struct worker *w = s->worker;
+    struct wire_msg *m;
+    struct known *k;
 
-    for (size_t left = s->known.count < LOOK ? s->known.count : LOOK; left; left--) {
-        struct list_node *n = list_first(&s->known);
-        struct known *k = LIST_ENTRY(n, struct known, shelved);
-        struct wire_msg *m;
-        b->steps++;
-        if (k->live) {
-            list_remove(&s->known, n);
-            list_push_back(&s->known, n);
-            continue;
-        }
-        if (k->conn_no == w->conn_no) {
-            if (!(m = effect_send(b, w->peer, WIRE_JOB_FORGET)))
-                return BFORK_ENOMEM;
-            m->u.job_ref.job = k->number;
-        }
-        list_remove(&s->known, n);
-        s->job_bytes -= k->size;
-        k->shelf = NULL;
-        map_take(&w->known_map, k->number);
-        list_remove(&k->job->known, &k->in_job);
-        list_remove(&w->known, &k->in_worker);
-        known_free(b, k);
-        return 1;
+    if (!n)
+        return 0;
+    k = LIST_ENTRY(n, struct known, shelved);
+    if (k->conn_no == w->conn_no) {
+        if (!(m = effect_send(b, w->peer, WIRE_JOB_FORGET)))
+            return BFORK_ENOMEM;
+        m->u.job_ref.job = k->number;
     }
-    return 0;
+    b->steps++;
+    list_remove(&s->idle, n);
+    s->job_bytes -= k->size;
+    k->shelf = NULL;
+    map_take(&w->known_map, k->number);
+    list_remove(&k->job->known, &k->in_job);
+    list_remove(&w->known, &k->in_worker);
+    known_free(b, k);
+    return 1;
 }
 
 int shelf_job(struct broker *b, struct known *k)
@@ -169,7 +168,7 @@ int shelf_job(struct broker *b, struct known *k)
     k->shelf = s;
     k->size = (uint32_t)size;
     s->job_bytes += size;
-    list_push_back(&s->known, &k->shelved);
+    list_push_back(&s->idle, &k->shelved);
     return 0;
 }
 
@@ -246,9 +245,11 @@ bool shelves_check(struct broker *b, const struct worker *w)
         uint64_t pools = 0, jobs = 0;
         for (LIST_EACH(&s->lanes, k))
             pools += LIST_ENTRY(k, struct lane, shelved)->size;
-        for (LIST_EACH(&s->known, k))
-            jobs += LIST_ENTRY(k, struct known, shelved)->size;
-        if (pools == s->pool_bytes && jobs == s->job_bytes && (!s->full || !list_empty(&s->known)))
+        for (LIST_EACH(&s->used, k))
+            jobs += LIST_ENTRY(k, struct known, shelved)->live ? LIST_ENTRY(k, struct known, shelved)->size : 0;
+        for (LIST_EACH(&s->idle, k))
+            jobs += LIST_ENTRY(k, struct known, shelved)->live ? 0 : LIST_ENTRY(k, struct known, shelved)->size;
+        if (pools == s->pool_bytes && jobs == s->job_bytes && (!s->full || s->used.count + s->idle.count))
             continue;
         snprintf(b->check_text, sizeof(b->check_text), "specifications at worker %s: pools %llu/%llu jobs %llu/%llu", w->name,
                  (unsigned long long)pools, (unsigned long long)s->pool_bytes, (unsigned long long)jobs,

@@ -290,7 +290,7 @@ struct shelf {
     struct worker *worker;
     struct account *account;        /* the owner's */
     uint64_t pool_bytes, job_bytes;
-    struct list lanes, known;
+    struct list lanes, used, idle;  /* used, idle: known; attempts there are of them, or none; the longest ago first */
     struct list crowded;            /* attempts that wait for room for their job, by `out` */
     bool full;                      /* all jobs are in use: one of them must end first */
 };

@@ -194,11 +194,67 @@ static void r24_who_keeps_the_sessions_of_a_key_waiting_is_told(void **state)
 
 #define T(f) cmocka_unit_test(f)
 
+/* What is ready is looked at by turns; jobs that their client has not opened again on its new connection do not use them up. */
+static void r24_a_job_opened_again_runs_beside_many_that_are_not(void **state)
+{
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    client_start(w, "c1", 2, NULL);
+    for (uint32_t j = 2; j <= 40; j++)
+        client_job(w, "c1", j, 1, NULL);
+    for (uint32_t j = 1; j <= 40; j++)
+        client_tasks(w, "c1", j, 0, 3, 100);
+    world_lost(w, "c1");
+    worker_hello(w, "w1", 2);
+    client_hello(w, "c1");
+    client_pool(w, "c1", 1, 2);
+    assert_int_equal(w->n_seen, 0);
+    client_job(w, "c1", 38, 1, NULL);
+    assert_in_range(w->n_seen, 1, 3);
+    client_job(w, "c1", 39, 1, NULL);
+    for (size_t i = 0; i < 6; i++)
+        worker_done(w, "w1", w->seen[i].id, w->seen[i].first, w->seen[i].count, 1000);
+    assert_int_equal(w->n_seen, 6);
+    world_free(w);
+}
+
+/* It has been away too long, and what it had at a worker goes back over turns: attempts that have not left wait meanwhile. */
+static void r26_what_a_client_had_goes_back_before_its_pools_leave(void **state)
+{
+    static uint8_t context[1000];
+    const struct wire_job_spec heavy = { .chunk = 1, .context = wire_bin_of(context, sizeof(context)) };
+
+    (void)state;
+    for (uint32_t steps = 1; steps < 24; steps++) {
+        struct world *w = world_new(&(struct broker_config){ .epoch = EPOCH, .worker_specs = 1500, .turn_steps = steps });
+        w->quiet = true;
+        worker_hello(w, "w1", 40);
+        client_hello(w, "c1");
+        client_pool(w, "c1", 1, 40);
+        client_job(w, "c1", 1, 1, &heavy);
+        client_tasks(w, "c1", 1, 0, 10, 10);
+        client_job(w, "c1", 2, 1, &heavy);
+        client_tasks(w, "c1", 2, 0, 20, 10);
+        assert_int_equal(w->n_seen, 10);            /* the other job is for a place that the first one has */
+        world_lost(w, "c1");
+        for (int i = 0; i < 12; i++) {
+            world_after(w, 500);
+            worker_state(w, "w1", 40, false);
+        }
+        assert_int_equal(waits(w).running, 0);
+        assert_int_equal(waits(w).queued, 30);
+        world_free(w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { T(drain_waits_for_work_and_for_connected_clients),
                                         T(without_a_drain_outcomes_wait_for_their_client),
-                                        T(settled_jobs_are_not_listed_as_work), T(r07_pools_that_are_not_opened_again_end),
+                                        T(settled_jobs_are_not_listed_as_work),
+        T(r24_a_job_opened_again_runs_beside_many_that_are_not), T(r26_what_a_client_had_goes_back_before_its_pools_leave),
+        T(r07_pools_that_are_not_opened_again_end),
                                         T(r24_who_keeps_the_sessions_of_a_key_waiting_is_told) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -274,6 +274,31 @@ static void r07_a_pool_without_slots_is_not_described_again(void **state)
     finish(w);
 }
 
+/* However many are in use: those that are not are found. */
+static void r07_an_idle_job_is_forgotten_beside_many_in_use(void **state)
+{
+    static uint8_t context[1000];
+    const struct wire_job_spec heavy = { .chunk = 1, .context = wire_bin_of(context, sizeof(context)) };
+    struct world *w = world_new(&(struct broker_config){ .epoch = EPOCH, .worker_specs = 70 * 1020 });
+
+    (void)state;
+    w->quiet = true;
+    worker_hello(w, "w1", 100);
+    client_hello(w, "c1");
+    client_pool(w, "c1", 1, 100);
+    for (uint32_t j = 1; j <= 90; j++) {            /* the first 66 do not end */
+        client_job(w, "c1", j, 1, &heavy);
+        client_tasks(w, "c1", j, 0, 1, 10);
+        assert_int_equal(w->n_seen, j);
+        if (j <= 66)
+            continue;
+        worker_done(w, "w1", w->seen[j - 1].id, 0, 1, 1000);
+        client_ack(w, "c1", j, 1);
+        world_peer(w, "c1")->acked = 0;
+    }
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -282,6 +307,7 @@ int main(void)
         cmocka_unit_test(r07_a_worker_keeps_so_much_of_an_owners_pools),
         cmocka_unit_test(r07_pools_that_a_worker_has_no_room_for_wait),
         cmocka_unit_test(r07_a_pool_without_slots_is_not_described_again),
+        cmocka_unit_test(r07_an_idle_job_is_forgotten_beside_many_in_use),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
