@@ -65,10 +65,11 @@ static bool shell_drain_listener(struct shell *s, enum auth_role role, uint64_t 
     struct net_listener *l = s->listeners[role];
     struct net_received r;
     struct err e = { 0, "" };
-    uint64_t lost;
-    int n = 0, rc = 0;
+    uint64_t lost, until = clock_now() + SHELL_TURN_NS;
+    bool over = false;
+    int rc = 0;
 
-    while (n < SHELL_TURN && (rc = net_listener_recv(l, &r, &e)) > 0) {
+    for (uint64_t n = 0; !over && (rc = net_listener_recv(l, &r, &e)) > 0;) {
         struct flow_peer *p = flow_get(&s->flow, r.peer);
         if (!p)
             p = flow_add(&s->flow, r.peer, role, l, r.key);
@@ -77,7 +78,8 @@ static bool shell_drain_listener(struct shell *s, enum auth_role role, uint64_t 
         else
             net_listener_cut(l, r.peer);
         buf_unref(&r.frame);
-        n++;
+        over = ++n == SHELL_TURN || clock_now() >= until;
+        s->counters.most_in_turn = n > s->counters.most_in_turn ? n : s->counters.most_in_turn;
     }
     if (rc == BFORK_ENOMEM) {
         log_limited(LOG_ERROR_, 'e', "event=out_of_memory text=\"%s\"", e.text);
@@ -91,7 +93,7 @@ static bool shell_drain_listener(struct shell *s, enum auth_role role, uint64_t 
         blobs_lost(s->blobs, now, lost);
         flow_remove(&s->flow, lost);
     }
-    return n == SHELL_TURN;
+    return over;
 }
 
 static void shell_answer_status(struct shell *s, uint64_t now)

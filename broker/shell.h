@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * shell.h - the running broker: sockets, files and signals around the core. Internal to bfork-broker.
  *
- * One thread. A turn: take in what came (bounded), tell the core, let it flush, perform its effects in order, then blobs; sleep
+ * One thread. A turn: take in what came (bounded in number and time), tell the core, let it flush, perform its effects in order, then blobs; sleep
  * only if nothing is left. The shell decides nothing about tasks.
  */
 #ifndef BROKER_SHELL_H
@@ -13,10 +13,11 @@
 #include "flow.h"
 #include "options.h"
 
-#define SHELL_TURN 256                  /* messages of one listener in one turn */
+#define SHELL_TURN 256                  /* messages of one listener in one turn, */
+#define SHELL_TURN_NS (5 * CLOCK_MS)    /* and how long they may take: answers leave at the end of a turn */
 #define SHELL_PIECES_AHEAD 4194304u     /* bytes of blobs on the way to one worker */
 
-struct shell_counters { uint64_t messages, malformed, stalls, overrun, reloads; };
+struct shell_counters { uint64_t messages, malformed, stalls, overrun, reloads, most_in_turn; };  /* most_in_turn: messages */
 
 struct shell {
     const struct options *options;

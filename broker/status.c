@@ -73,6 +73,7 @@ static json_t *status_counters(struct shell *s, const struct broker_counters *c)
     put(o, "fenced", c->fenced);
     put(o, "bytes", c->bytes);
     put(o, "messages", s->counters.messages);
+    put(o, "most_messages_in_a_turn", s->counters.most_in_turn);
     put(o, "stalls", s->counters.stalls);
     put(o, "overrun", s->counters.overrun);
     put(o, "reloads", s->counters.reloads);

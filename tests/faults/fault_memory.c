@@ -5,6 +5,7 @@
  *     fault_memory contexts ENDPOINT KEY-FILE MIB         jobs, each with a context of 240 kB
  *     fault_memory tasks ENDPOINT KEY-FILE MIB            tasks of 200 kB
  *     fault_memory status ENDPOINT KEY-FILE N             N questions, of which no answer is read
+ *     fault_memory ranges ENDPOINT KEY-FILE N             N frames of as many ranges of one task without bytes as a frame can have
  *     fault_memory outcomes ENDPOINT KEY-FILE MIB WORKERS WORKER-KEY-FILE
  *                                                         results of 200 kB by a worker of its own, of which the client reads none
  * Its window is 2^62. "sent=MIB refused=N code=C TEXT", when everything was sent or nothing more is
@@ -172,6 +173,16 @@ static void send_task(uint32_t job, uint64_t index)
     body_sent += TASK;
 }
 
+static void send_ranges(uint32_t job, uint64_t frame)
+{
+    static struct wire_item ranges[WIRE_ITEMS_MAX];
+    struct wire_msg m = { .type = WIRE_TASKS, .items = ranges, .n_items = WIRE_ITEMS_MAX };
+
+    for (uint32_t i = 0; i < WIRE_ITEMS_MAX; i++)
+        ranges[i] = (struct wire_item){ .job = job, .first = frame * WIRE_ITEMS_MAX + i, .count = 1, .flags = WIRE_FIXED };
+    transmit(&m);
+}
+
 /* ---- a worker that answers everything at once -------------------------------------------------------------------------------- */
 
 static struct net_link *worker_link;
@@ -267,13 +278,14 @@ static void attack(const char *how, uint64_t n)
 {
     struct wire_msg question = { .type = WIRE_STATUS_GET };
     uint64_t most = n << 20, before = 0;
+    bool counted = !strcmp(how, "status") || !strcmp(how, "ranges");
     uint32_t handle = 1, job = 0;
 
     question.u.status_get.what = WIRE_STR("jobs");
     if (strcmp(how, "specifications") != 0)
         open_pool(handle++, false);
     for (uint64_t i = 0; !cut; i++) {
-        if (strcmp(how, "status") == 0 ? i == n : sent >= most)
+        if (counted ? i == n : sent >= most)
             break;
         if (!strcmp(how, "specifications")) {
             open_pool(handle++, true);
@@ -284,6 +296,10 @@ static void attack(const char *how, uint64_t n)
                 open_job(job = handle++, false);
             before = refused;
             send_task(job, i);
+        } else if (!strcmp(how, "ranges")) {
+            if (!job)
+                open_job(job = handle++, false);
+            send_ranges(job, i);
         } else {
             question.request = (uint32_t)i + 1;
             transmit(&question);
@@ -300,7 +316,8 @@ int main(int argc, char **argv)
     uint64_t was = 0;
 
     if (argc != 5 && !own)
-        return die("usage: fault_memory specifications|contexts|tasks|status|outcomes ENDPOINT KEY-FILE N [WORKERS KEY-FILE]");
+        return die("usage: fault_memory "
+                   "specifications|contexts|tasks|status|ranges|outcomes ENDPOINT KEY-FILE N [WORKERS KEY-FILE]");
     snprintf(instance, sizeof(instance), "memory%010d", (int)getpid());
     join(argv[2], argv[3]);
     if (own)
