@@ -317,7 +317,8 @@ int main(int argc, char **argv)
 
     if (argc != 5 && !own)
         return die("usage: fault_memory "
-                   "specifications|contexts|tasks|status|ranges|outcomes ENDPOINT KEY-FILE N [WORKERS KEY-FILE]");
+                   "specifications|contexts|tasks|status|ranges|outcomes "
+                   "ENDPOINT KEY-FILE N [WORKERS KEY-FILE]");
     snprintf(instance, sizeof(instance), "memory%010d", (int)getpid());
     join(argv[2], argv[3]);
     if (own)
