@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  * shell.h - the running broker: sockets, files and signals around the core. Internal to bfork-broker.
  *
- * One thread. A turn: take in what came (bounded in number and time), tell the core, let it flush, perform its effects in order, then
- * blobs; sleep only if nothing is left. The shell decides nothing about tasks.
+ * One thread. A turn: take in what came (bounded in number and time), tell the core, let it flush, perform its effects in order,
+ * then blobs; sleep only if nothing is left. The shell decides nothing about tasks.
  */
 #ifndef BROKER_SHELL_H
 #define BROKER_SHELL_H
