@@ -217,7 +217,7 @@ static bool check_worker(struct broker *b, struct worker *w)
 
 static bool check_pool(struct broker *b, struct pool *p)
 {
-    uint64_t tasks = 0, all = 0, bytes = 0;
+    uint64_t tasks = 0, opened = 0, all = 0, bytes = 0;
     uint32_t slots = 0, yields = 0;
 
     for (LIST_EACH(&p->lanes, n)) {
@@ -228,6 +228,7 @@ static bool check_pool(struct broker *b, struct pool *p)
     for (LIST_EACH(&p->jobs, n)) {
         const struct job *j = LIST_ENTRY(n, struct job, in_pool);
         tasks += j->n_queued + j->n_live;
+        opened += job_mute(j) ? 0 : j->n_queued + j->n_live;
         all += j->ending ? 0 : job_tasks_pending(j);
         bytes += j->ending ? 0 : j->n_bytes;
     }
@@ -236,6 +237,8 @@ static bool check_pool(struct broker *b, struct pool *p)
     MUST(b, slots == p->slots && yields == p->yields, "pool %s: slots %u/%u yields %u/%u", p->name, slots, p->slots, yields,
          p->yields);
     MUST(b, tasks == p->n_tasks, "pool %s: tasks %llu/%llu", p->name, (unsigned long long)tasks, (unsigned long long)p->n_tasks);
+    MUST(b, opened == (p->opened == p->client->attached ? p->n_opened : 0), "pool %s: %llu tasks are of jobs that are open", p->name,
+         (unsigned long long)opened);
     MUST(b, list_in(&p->active) || (!tasks && !slots), "pool %s is not among the active ones", p->name);
     MUST(b, list_in(&p->doubtful) == (p->failed || p->doubt), "pool %s is in doubt, or not", p->name);
     MUST(b, b->grants_dirty || p->wanted < 0 || p->slots - p->yields <= (uint32_t)p->wanted || !p->n_tasks,

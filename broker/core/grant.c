@@ -206,7 +206,10 @@ static uint64_t pool_wanted(struct broker *b, const struct pool *p, uint32_t tot
     return total - ((uint64_t)-(int64_t)p->wanted - 1);
 }
 
-bool pool_claims(const struct pool *p) { return p->n_tasks && !pool_is_paused(p) && !p->client->dormant && !p->ending; }
+bool pool_claims(const struct pool *p)
+{
+    return pool_tasks_due(p) && !pool_is_paused(p) && !p->client->dormant && !p->ending;
+}
 
 /* Slot time since the last run goes to the accounts of those that had work. */
 static void charge(struct broker *b)
@@ -249,8 +252,8 @@ static uint64_t demands(struct broker *b, uint32_t total, bool by_tasks)
     for (ACTIVE_EACH(b, p)) {
         b->steps++;
         p->demand = pool_claims(p) && !p->failed ? pool_wanted(b, p, total) : 0;
-        if (by_tasks && p->demand > p->n_tasks)
-            p->demand = p->n_tasks;
+        if (by_tasks && p->demand > pool_tasks_due(p))
+            p->demand = pool_tasks_due(p);
         p->target = p->demand;
         p->owner->demand += p->demand;
         sum += p->demand;

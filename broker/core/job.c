@@ -124,7 +124,7 @@ void job_pending(struct broker *b, struct job *j, int64_t queued, int64_t held, 
     j->owner->running += (uint64_t)live;
     pending_above(b, j, queued + held + live, bytes);
     if (j->pool)
-        pool_tasks(b, j->pool, queued + live);
+        pool_tasks(b, j, queued + live);
     if (queued > 0)
         job_ready(b, j);
 }
@@ -278,6 +278,7 @@ static void bind(struct broker *b, struct job *j, struct client *c, struct pool 
     j->client = c;
     j->pool = p;
     j->handle = handle;
+    j->attached = c->attached;
     if (interval_in(&j->parked))
         interval_take(&b->parked, &j->parked);
     pool_needs(b, p, j->spec.needs);
@@ -290,8 +291,7 @@ static void bind(struct broker *b, struct job *j, struct client *c, struct pool 
     p->all_bytes += j->n_bytes;
     c->unacked += j->cost;
     said_bind(b, j);
-    pool_tasks(b, p, (int64_t)(j->n_queued + j->n_live));
-    j->attached = c->attached;
+    pool_tasks(b, j, (int64_t)(j->n_queued + j->n_live));
     c->adopted |= !list_empty(&j->live);
     if (!job_bind_some(b, j, chore_budget(b, j->owner)))
         chore_add(b, j->owner, &j->bind, CHORE_JOB_BIND);
@@ -361,9 +361,11 @@ static void reopen(struct broker *b, struct client *c, struct job *j, const stru
     j->opening++;
     j->put_off = false;
     outcome_ack(b, j, m->u.job_open.acked);
-    j->attached = j->pool->attached = c->attached;
-    if (!again)
+    j->pool->attached = c->attached;
+    if (!again) {
+        pool_opened(b, j);
         outcome_resend(b, j);
+    }
     j->closed = false;
     tell_state(b, c, j, m->request);
     if (!again)

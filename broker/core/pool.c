@@ -45,17 +45,47 @@ static void pool_lingers(struct broker *b)
         b->tick_at = b->regrant_at;
 }
 
-void pool_tasks(struct broker *b, struct pool *p, int64_t n)
+/* Tasks of a job that is open on the client's present connection; those that were counted on an earlier one are of none now. */
+static void opened(struct pool *p, int64_t n)
 {
-    bool had = p->n_tasks;
+    if (p->opened != p->client->attached)
+        p->n_opened = 0;
+    p->opened = p->client->attached;
+    p->n_opened += (uint64_t)n;
+}
+
+uint64_t pool_tasks_due(const struct pool *p)
+{
+    if (!p->client->peer)
+        return p->n_tasks;
+    return p->opened == p->client->attached ? p->n_opened : 0;
+}
+
+void pool_tasks(struct broker *b, struct job *j, int64_t n)
+{
+    struct pool *p = j->pool;
+    bool had = p->n_tasks, had_due = pool_tasks_due(p);
 
     p->n_tasks += (uint64_t)n;
-    if (!had && p->n_tasks)
+    if (!job_mute(j))
+        opened(p, n);
+    if ((!had && p->n_tasks) || (!had_due && pool_tasks_due(p)))
         pool_changed(b, p);
-    else if (had && !p->n_tasks)
+    else if (had_due && !pool_tasks_due(p))
         pool_lingers(b);
     if (b->regrant_at < b->tick_at)
         b->tick_at = b->regrant_at;
+}
+
+void pool_opened(struct broker *b, struct job *j)
+{
+    struct pool *p = j->pool;
+    bool had_due = pool_tasks_due(p);
+
+    j->attached = p->client->attached;
+    opened(p, (int64_t)(j->n_queued + j->n_live));
+    if (!had_due && pool_tasks_due(p))
+        pool_changed(b, p);
 }
 
 void pool_paused(struct broker *b, struct pool *p)

@@ -342,6 +342,8 @@ struct pool {
     uint32_t slots, yields;         /* of all lanes */
     uint32_t offered;               /* told to the client */
     uint64_t n_tasks;               /* queued + live of its jobs */
+    uint64_t n_opened;              /* of those, what is of jobs that were opened on the connection `opened`, see client.attached */
+    uint32_t opened;
     uint64_t all_tasks, all_bytes;  /* queued, held and live; those that end do not count */
     uint64_t balanced_at;
     uint64_t used_ns, demand, target;
@@ -689,7 +691,10 @@ void pool_crowded(struct broker *b, struct lane *l);                /* there is 
 void pool_check_doubts(struct broker *b);                           /* a worker has come or gone */
 void pool_tick(struct broker *b, uint64_t *next);
 void pool_check_failed(struct broker *b, struct pool *p);
-void pool_tasks(struct broker *b, struct pool *p, int64_t n);       /* n_tasks changes */
+void pool_tasks(struct broker *b, struct job *j, int64_t n);        /* its pool has so many more */
+void pool_opened(struct broker *b, struct job *j);                  /* the client has opened it again: its tasks may run */
+/* Those of n_tasks that may be handed out, or were: not of jobs that the client has yet to open again. */
+uint64_t pool_tasks_due(const struct pool *p);
 void pool_wake(struct broker *b, struct pool *p);                   /* all its lanes may have room */
 void pool_paused(struct broker *b, struct pool *p);                 /* its client's outcomes fill their window, or no longer */
 void pool_work(struct broker *b, struct pool *p);

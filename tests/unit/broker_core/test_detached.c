@@ -219,6 +219,42 @@ static void r24_a_job_opened_again_runs_beside_many_that_are_not(void **state)
     world_free(w);
 }
 
+/* A client has opened its pool again, but not its job: others have the slots until it has. */
+static void r24_jobs_that_are_not_opened_again_claim_no_slots(void **state)
+{
+    const struct wire_job_spec one = { .chunk = 1 };
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    client_start(w, "c1", -1, &one);
+    client_start(w, "c2", -1, &one);
+    client_tasks(w, "c1", 1, 0, 8, 100);
+    client_tasks(w, "c2", 1, 0, 8, 100);
+    world_lost(w, "c1");
+    client_hello(w, "c1");
+    client_pool(w, "c1", 1, -1);
+    worker_hello(w, "w1", 4);
+    assert_int_equal(w->n_seen, 4);
+    for (size_t i = 0; i < 4; i++)
+        assert_int_equal(w->seen[i].job, w->seen[0].job);   /* of c2 */
+    client_job(w, "c1", 1, 1, &one);
+    for (size_t i = 0; i < 4; i++)
+        worker_done(w, "w1", w->seen[i].id, w->seen[i].first, 1, 50000);
+    assert_int_equal(w->n_seen, 8);
+    assert_int_equal((w->seen[4].job != w->seen[0].job) + (w->seen[5].job != w->seen[0].job) +
+                         (w->seen[6].job != w->seen[0].job) + (w->seen[7].job != w->seen[0].job), 2);
+    client_job(w, "c1", 2, 1, &one);                        /* a new one of a pool whose others are not open again */
+    world_lost(w, "c1");
+    client_hello(w, "c1");
+    client_pool(w, "c1", 1, -1);
+    client_job(w, "c1", 2, 1, &one);
+    client_tasks(w, "c1", 2, 0, 1, 100);
+    for (size_t i = 4; i < 8; i++)
+        worker_done(w, "w1", w->seen[i].id, w->seen[i].first, 1, 50000);
+    assert_int_equal(w->n_seen, 9 + 2);                     /* that task, and what c2 had left */
+    world_free(w);
+}
+
 /* It has been away too long, and what it had at a worker goes back over turns: attempts that have not left wait meanwhile. */
 static void r26_what_a_client_had_goes_back_before_its_pools_leave(void **state)
 {
@@ -253,7 +289,8 @@ int main(void)
     const struct CMUnitTest tests[] = { T(drain_waits_for_work_and_for_connected_clients),
                                         T(without_a_drain_outcomes_wait_for_their_client),
                                         T(settled_jobs_are_not_listed_as_work),
-        T(r24_a_job_opened_again_runs_beside_many_that_are_not), T(r26_what_a_client_had_goes_back_before_its_pools_leave),
+        T(r24_a_job_opened_again_runs_beside_many_that_are_not), T(r24_jobs_that_are_not_opened_again_claim_no_slots),
+        T(r26_what_a_client_had_goes_back_before_its_pools_leave),
         T(r07_pools_that_are_not_opened_again_end),
                                         T(r24_who_keeps_the_sessions_of_a_key_waiting_is_told) };
 
