@@ -215,9 +215,31 @@ static bool check_worker(struct broker *b, struct worker *w)
     return shelves_check(b, w);
 }
 
+static bool check_need(struct broker *b, const struct pool *p, const struct need *k)
+{
+    uint64_t tasks = 0, due = 0;
+    size_t jobs = 0, ready = 0;
+
+    for (LIST_EACH(&p->jobs, n)) {
+        const struct job *j = LIST_ENTRY(n, struct job, in_pool);
+        if (j->need != k)
+            continue;
+        MUST(b, !((p->needs | j->spec.needs) & ~k->features), "a job of pool %s needs more than it is counted for", p->name);
+        jobs++;
+        ready += list_in(&j->ready);
+        tasks += j->n_queued + j->n_live;
+        due += p->client->peer && job_mute(j) ? 0 : j->n_queued + j->n_live;
+    }
+    MUST(b, jobs == k->n_jobs && ready == k->ready.count && tasks == k->n_tasks && due == need_due(p, k),
+         "pool %s: jobs of one need %zu/%zu ready %zu/%zu tasks %llu/%llu due %llu/%llu", p->name, jobs, k->n_jobs, ready,
+         k->ready.count, (unsigned long long)tasks, (unsigned long long)k->n_tasks, (unsigned long long)due,
+         (unsigned long long)need_due(p, k));
+    return true;
+}
+
 static bool check_pool(struct broker *b, struct pool *p)
 {
-    uint64_t tasks = 0, opened = 0, all = 0, bytes = 0;
+    uint64_t tasks = 0, all = 0, bytes = 0;
     uint32_t slots = 0, yields = 0;
 
     for (LIST_EACH(&p->lanes, n)) {
@@ -228,7 +250,6 @@ static bool check_pool(struct broker *b, struct pool *p)
     for (LIST_EACH(&p->jobs, n)) {
         const struct job *j = LIST_ENTRY(n, struct job, in_pool);
         tasks += j->n_queued + j->n_live;
-        opened += job_mute(j) ? 0 : j->n_queued + j->n_live;
         all += j->ending ? 0 : job_tasks_pending(j);
         bytes += j->ending ? 0 : j->n_bytes;
     }
@@ -237,8 +258,9 @@ static bool check_pool(struct broker *b, struct pool *p)
     MUST(b, slots == p->slots && yields == p->yields, "pool %s: slots %u/%u yields %u/%u", p->name, slots, p->slots, yields,
          p->yields);
     MUST(b, tasks == p->n_tasks, "pool %s: tasks %llu/%llu", p->name, (unsigned long long)tasks, (unsigned long long)p->n_tasks);
-    MUST(b, opened == (p->opened == p->client->attached ? p->n_opened : 0), "pool %s: %llu tasks are of jobs that are open", p->name,
-         (unsigned long long)opened);
+    for (const struct need *k = p->need; k < p->need + NEEDS_MAX; k++)
+        if (!check_need(b, p, k))
+            return false;
     MUST(b, list_in(&p->active) || (!tasks && !slots), "pool %s is not among the active ones", p->name);
     MUST(b, list_in(&p->doubtful) == (p->failed || p->doubt), "pool %s is in doubt, or not", p->name);
     MUST(b, b->grants_dirty || p->wanted < 0 || p->slots - p->yields <= (uint32_t)p->wanted || !p->n_tasks,

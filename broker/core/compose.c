@@ -5,6 +5,8 @@
  */
 #include "state.h"
 
+#include <stdio.h>
+
 #define SPECS_MAX (4u << 20)            /* bytes of specifications on the way to a worker */
 #define SPECS_STAMP 0x59ec000000000001ull
 
@@ -341,13 +343,19 @@ bool compose_pool_state(struct broker *b, struct pool *p, uint32_t request)
 {
     struct wire_msg *m = effect_send(b, p->client->peer, WIRE_POOL_STATE);
     bool full = p->owner->full && !p->offered && !p->failed;
-    bool why = full || (p->code < 0 && (p->code != BFORK_EAGAIN || !p->offered));
-    const char *from = full ? p->owner->why : p->text;
-    size_t size = why ? strlen(from) : 0;
-    char *text;
+    bool why = p->code < 0 && (p->code != BFORK_EAGAIN || !p->offered);
+    const char *from = full ? p->owner->why : why ? p->text : "";
+    char *text, lacks[160];
+    size_t size;
 
     if (!m)
         return false;
+    if (!*from && p->lacks) {
+        snprintf(lacks, sizeof(lacks), "jobs of it wait for a worker with features 0x%llx, which none has: start bfork-worker of a "
+                 "later release", (unsigned long long)p->lacks);
+        from = lacks;
+    }
+    size = strlen(from);
     m->request = request;
     m->u.pool_state = (struct wire_pool_state){ .pool = p->handle, .slots = p->offered, .code = p->failed ? p->code : 0 };
     if (size && (text = effect_bytes(b, size + 1))) {

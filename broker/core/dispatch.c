@@ -130,20 +130,22 @@ static bool dispatch_one(struct broker *b, struct pool *p, struct job *j, struct
 /* The next job by turn that this lane has room for. A client that is back has to open a job again before it hears of it. */
 static struct job *next_job(struct broker *b, struct pool *p, struct lane *l)
 {
-    size_t tries = p->ready.count < 16 ? p->ready.count : 16;
+    size_t most = pool_ready(p), tries = most < 16 ? most : 16;
+    struct job *j;
 
-    while (tries && !list_empty(&p->ready)) {
-        struct list_node *n = list_pop(&p->ready);
-        struct job *j = LIST_ENTRY(n, struct job, ready);
+    b->steps++;
+    while (tries && (j = job_of_turn(p, l->worker))) {
+        list_remove(&j->need->ready, &j->ready);
         if (j->client->peer && job_mute(j))
             continue;               /* it is ready again when it is opened again */
         tries--;
-        list_push_back(&p->ready, n);
-        if ((job_once(j) && !j->client->peer) || !worker_has(l->worker, j->spec.needs) || job_cancels(j) || j->ending)
+        job_takes_turn(j);
+        if ((job_once(j) && !j->client->peer) || job_cancels(j) || j->ending)
             continue;
         if (lane_room(b, l, j))
             return j;
     }
+    p->passed = p->passed || !pool_ready_at(p, l->worker);
     return NULL;
 }
 
@@ -152,12 +154,13 @@ static void refuse_returned(struct broker *b, struct pool *p)
 {
     uint32_t budget = TURN_STEPS;
 
-    for (LIST_EACH_SAFE(&p->ready, n, after))
-        if (!pool_refuse(b, p, LIST_ENTRY(n, struct job, ready), &budget)) {
-            pool_work(b, p);
-            b->again = true;
-            return;
-        }
+    for (struct need *k = p->need; k < p->need + NEEDS_MAX; k++)
+        for (LIST_EACH_SAFE(&k->ready, n, after))
+            if (!pool_refuse(b, p, LIST_ENTRY(n, struct job, ready), &budget)) {
+                pool_work(b, p);
+                b->again = true;
+                return;
+            }
 }
 
 static void dispatch_pool(struct broker *b, struct pool *p)
@@ -170,7 +173,7 @@ static void dispatch_pool(struct broker *b, struct pool *p)
     }
     if (pool_is_paused(p) || p->ending)
         return;
-    while (!list_empty(&p->ready) && (n = list_pop(&p->open))) {
+    while (pool_ready(p) && (n = list_pop(&p->open))) {
         struct lane *l = LIST_ENTRY(n, struct lane, open);
         struct job *j = next_job(b, p, l);
         if (!j)
@@ -182,38 +185,48 @@ static void dispatch_pool(struct broker *b, struct pool *p)
             return;
         }
         if (list_empty(&j->queue) && list_in(&j->ready))
-            list_remove(&p->ready, &j->ready);
+            list_remove(&j->need->ready, &j->ready);
     }
 }
 
-static uint64_t backlog_ns(const struct lane *l)
-{
-    uint64_t sum = l->short_ns;
+static bool moves(const struct attempt *a, uint32_t needs) { return needs & 1u << (a->job->need - a->job->pool->need); }
 
-    if (!l->n_long)
+/* How long the lane has to do with what other lanes can run: `needs`. */
+static uint64_t backlog_ns(const struct lane *l, uint32_t needs)
+{
+    bool all = !(needs_at(l->pool, l->worker) & ~needs);
+    uint64_t sum = all ? l->short_ns : 0;
+
+    if (!l->n_long && all)
         return l->slots ? sum / l->slots : sum;
     for (LIST_EACH(&l->live, n)) {
         const struct attempt *a = LIST_ENTRY(n, struct attempt, in_lane);
         uint64_t mean = a->job->mean_ns;
+        if (!moves(a, needs))
+            continue;
         if (a->is_long)
             sum += (a->end - a->next - 1) * (mean ? mean : BALANCE_NS);
+        else if (!all)
+            sum += (a->end - a->next) * a->mean_ns;
     }
     return l->slots ? sum / l->slots : sum;
 }
 
-/* Half of what this lane has not begun is asked back, from its end. */
-static void recall_half(struct broker *b, struct lane *l)
+/* Half of what this lane has not begun, and others can run, is asked back, from its end. */
+static void recall_half(struct broker *b, struct lane *l, uint32_t needs)
 {
     uint64_t left = 0;
 
     for (LIST_EACH(&l->live, n)) {
         const struct attempt *a = LIST_ENTRY(n, struct attempt, in_lane);
-        left += a->end - a->next;
+        left += moves(a, needs) ? a->end - a->next : 0;
     }
     left /= 2;
     for (struct list_node *n = l->live.head.prev, *before = n->prev; left && n != &l->live.head; n = before, before = n->prev) {
         struct attempt *a = LIST_ENTRY(n, struct attempt, in_lane);
         uint64_t count = a->end - a->next;
+        if (!moves(a, needs))
+            continue;
         if (a->recalled || !a->sent)
             return;
         if (count > left)
@@ -223,29 +236,32 @@ static void recall_half(struct broker *b, struct lane *l)
     }
 }
 
-/* The queue is empty and a lane has idle slots: the lane with the longest backlog gives some back. */
+/* The queue has nothing for a lane with idle slots: the lane with the longest backlog gives some back. */
 static void balance(struct broker *b, struct pool *p)
 {
     struct lane *worst = NULL;
     uint64_t most = BALANCE_NS;
-    bool idle = false;
+    uint32_t idle = 0;
 
     if (p->lanes.count < 2 && p->slots < 2)
         return;
     for (LIST_EACH(&p->lanes, n)) {
-        struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
-        uint64_t wait;
+        const struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
         if (l->n_recalled)
             return;
-        idle = idle || (lane_usable(l) > l->live.count && !l->failed && l->worker->state == WORKER_READY);
-        wait = backlog_ns(l);
+        if (lane_usable(l) > l->live.count && !l->failed && l->worker->state == WORKER_READY && !pool_ready_at(p, l->worker))
+            idle |= needs_at(p, l->worker);
+    }
+    for (LIST_EACH(&p->lanes, n)) {
+        struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
+        uint64_t wait = idle ? backlog_ns(l, idle) : 0;
         if (wait > most && l->worker->state == WORKER_READY) {
             most = wait;
             worst = l;
         }
     }
-    if (idle && worst)
-        recall_half(b, worst);
+    if (worst)
+        recall_half(b, worst, idle);
 }
 
 void dispatch_run(struct broker *b)
@@ -258,7 +274,7 @@ void dispatch_run(struct broker *b)
     counts_send(b);
     while ((n = list_pop(&b->thirsty))) {
         struct pool *p = LIST_ENTRY(n, struct pool, thirst);
-        if (list_empty(&p->ready) && p->n_tasks && b->now >= p->balanced_at) {
+        if (p->n_tasks && (!pool_ready(p) || pool_is_picky(p)) && b->now >= p->balanced_at) {
             p->balanced_at = b->now + BALANCE_NS / 8;
             balance(b, p);
         }

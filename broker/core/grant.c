@@ -47,7 +47,7 @@ void lane_open(struct broker *b, struct lane *l)
         return;
     if (!list_in(&l->open))
         list_push_back(&p->open, &l->open);
-    if (list_empty(&p->ready) && p->n_tasks && lane_usable(l) > l->live.count && !list_in(&p->thirst))
+    if (p->n_tasks && lane_usable(l) > l->live.count && !pool_ready_at(p, l->worker) && !list_in(&p->thirst))
         list_push_back(&b->thirsty, &p->thirst);
     pool_work(b, p);
 }
@@ -160,19 +160,6 @@ uint32_t slots_total(const struct broker *b)
     return sum;
 }
 
-void pool_needs(struct broker *b, struct pool *p, uint64_t needs)
-{
-    if (!(needs & ~p->needs))
-        return;
-    p->needs |= needs;
-    for (LIST_EACH(&p->lanes, n)) {
-        struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
-        if (!worker_has(l->worker, p->needs))
-            lane_slots(b, l, 0);
-    }
-    pool_changed(b, p);
-}
-
 /* It cannot run there: for good, or for a while. */
 static bool barred(const struct broker *b, const struct lane *l) { return l->failed || l->not_before > b->now; }
 
@@ -184,19 +171,21 @@ void grant_workers_changed(struct broker *b)
 
 static uint64_t pool_wanted(struct broker *b, const struct pool *p, uint32_t total)
 {
+    bool picky = pool_is_picky(p);
+
     b->steps++;
     for (LIST_EACH(&b->workers, n)) {
         const struct worker *w = LIST_ENTRY(n, struct worker, node);
-        if (!p->needs)
+        if (!picky)
             break;
         b->steps++;
-        if (w->state == WORKER_READY && !worker_has(w, p->needs))
+        if (w->state == WORKER_READY && !pool_runs_at(p, w))
             total -= w->slots;
     }
     for (LIST_EACH(&p->lanes, n)) {
         const struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
         b->steps++;
-        if (barred(b, l) && l->worker->state == WORKER_READY && worker_has(l->worker, p->needs))
+        if (barred(b, l) && l->worker->state == WORKER_READY && pool_runs_at(p, l->worker))
             total -= l->worker->slots;
     }
     if (p->wanted > 0)
@@ -252,8 +241,10 @@ static uint64_t demands(struct broker *b, uint32_t total, bool by_tasks)
     for (ACTIVE_EACH(b, p)) {
         b->steps++;
         p->demand = pool_claims(p) && !p->failed ? pool_wanted(b, p, total) : 0;
-        if (by_tasks && p->demand > pool_tasks_due(p))
-            p->demand = pool_tasks_due(p);
+        if (by_tasks && p->demand) {
+            uint64_t lacks, tasks = pool_tasks_somewhere(b, p, &lacks);
+            p->demand = p->demand < tasks ? p->demand : tasks;
+        }
         p->target = p->demand;
         p->owner->demand += p->demand;
         sum += p->demand;
@@ -396,7 +387,7 @@ static bool suits(struct broker *b, struct worker *w, struct pool *p)
 {
     const struct lane *l;
 
-    if (w->state != WORKER_READY || !worker_has(w, p->needs))
+    if (w->state != WORKER_READY || !pool_runs_at(p, w))
         return false;
     l = lane_get(b, w, p, false);
     return !l || !barred(b, l);
@@ -420,17 +411,17 @@ static bool make_room(struct broker *b, struct pool *p, uint64_t need)
     return false;
 }
 
-static bool grow_one(struct broker *b, struct pool *p, uint64_t *need, bool alone, bool *no_memory)
+/* With room for this pool: where its program is already, then where most slots are free. */
+static struct worker *best_worker(struct broker *b, struct pool *p, uint64_t features)
 {
     struct worker *best = NULL;
-    struct lane *l;
     bool best_warm = false;
-    uint32_t give = 1;
 
     for (LIST_EACH(&b->workers, n)) {
         struct worker *w = LIST_ENTRY(n, struct worker, node);
+        const struct lane *l;
         bool warm;
-        if (w->state != WORKER_READY || w->granted >= w->slots || !worker_has(w, p->needs))
+        if (w->state != WORKER_READY || w->granted >= w->slots || !worker_has(w, features))
             continue;
         l = lane_get(b, w, p, false);
         if (l && barred(b, l))
@@ -441,6 +432,19 @@ static bool grow_one(struct broker *b, struct pool *p, uint64_t *need, bool alon
             best_warm = warm;
         }
     }
+    return best;
+}
+
+/* For those of its jobs that have the fewest slots where they can run, if there is room for them. */
+static bool grow_one(struct broker *b, struct pool *p, uint64_t *need, bool alone, bool *no_memory)
+{
+    struct worker *best = NULL;
+    uint32_t give = 1, tried = 0;
+    const struct need *k;
+    struct lane *l;
+
+    while (!best && (k = need_poorest(p, &tried)))
+        best = best_worker(b, p, k->features);
     if (!best)
         return false;
     if (!(l = lane_get(b, best, p, true))) {
@@ -452,6 +456,50 @@ static bool grow_one(struct broker *b, struct pool *p, uint64_t *need, bool alon
     lane_slots(b, l, l->slots + give);
     *need -= give;
     return true;
+}
+
+/* Slots where nothing of what is due can run. */
+static void leave_unfit(struct broker *b, struct pool *p)
+{
+    if (!p->slots || !pool_claims(p) || !pool_is_picky(p))
+        return;
+    for (LIST_EACH(&p->lanes, n)) {
+        struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
+        b->steps++;
+        if (lane_usable(l) && !pool_runs_at(p, l->worker))
+            lane_give(b, l, lane_usable(l));
+    }
+}
+
+/* Can this lane give a slot to one at `to`, so that all that has a slot to run in keeps one? */
+static bool may_move(const struct pool *p, const struct lane *l, const struct worker *to)
+{
+    if (!lane_usable(l))
+        return false;
+    for (const struct need *k = p->need; k < p->need + NEEDS_MAX; k++)
+        if (need_due(p, k) && worker_has(l->worker, k->features) && !worker_has(to, k->features) && need_reach(p, k) < 2)
+            return false;
+    return true;
+}
+
+/* The pool has all its slots, but none where some of its jobs can run, though there is room: one moves. */
+static void move_slots(struct broker *b, struct pool *p)
+{
+    if (!p->slots || p->slots < p->target || !pool_claims(p) || !pool_is_picky(p))
+        return;
+    for (struct need *k = p->need; k < p->need + NEEDS_MAX; k++) {
+        const struct worker *to = need_due(p, k) && !need_reach(p, k) ? best_worker(b, p, k->features) : NULL;
+        if (!to)
+            continue;
+        for (LIST_EACH(&p->lanes, n)) {
+            struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
+            b->steps++;
+            if (!may_move(p, l, to))
+                continue;
+            lane_give(b, l, 1);
+            break;
+        }
+    }
 }
 
 /* Where it has no slot nothing begins, and nobody gives one for what waits there alone: what a worker has brought after our start,
@@ -485,7 +533,9 @@ static bool place(struct broker *b, uint32_t total, bool *ret_waits)
             most = p->slots;
         else if (!pool_claims(p) && !p->failed)
             most = pool_wanted(b, p, total);
+        leave_unfit(b, p);
         pool_yields(b, p, p->slots > most ? p->slots - most : 0);
+        move_slots(b, p);
         used += p->slots;
         need += pool_claims(p) && p->target > p->slots ? p->target - p->slots : 0;
     }
@@ -519,14 +569,18 @@ static void offer(struct broker *b, struct pool *p, uint32_t total)
 {
     uint64_t wanted = pool_claims(p) || p->failed ? 0 : pool_wanted(b, p, total);
     uint32_t slots = wanted > p->slots ? (uint32_t)wanted : p->slots;
+    uint64_t lacks = 0;
 
     if (p->wanted > 0)
         slots = at_most(slots, (uint64_t)p->wanted);      /* it wants fewer than before, and the others still run something */
     if (p->owner->full)
         slots = 0;
-    if (slots != p->offered)
+    if (total && pool_is_picky(p))
+        pool_tasks_somewhere(b, p, &lacks);
+    if (slots != p->offered || lacks != p->lacks)
         pool_tell(b, p);
     p->offered = slots;
+    p->lacks = lacks;
 }
 
 static void offer_active(struct broker *b, uint32_t total)

@@ -182,8 +182,7 @@ static void unbind(struct job *j)
 {
     struct client *c = j->client;
 
-    if (list_in(&j->ready))
-        list_remove(&j->pool->ready, &j->ready);
+    need_leave(j);
     if (j->pool)
         list_remove(&j->pool->jobs, &j->in_pool);
     if (!c)
@@ -281,7 +280,7 @@ static void bind(struct broker *b, struct job *j, struct client *c, struct pool 
     j->attached = c->attached;
     if (interval_in(&j->parked))
         interval_take(&b->parked, &j->parked);
-    pool_needs(b, p, j->spec.needs);
+    need_join(b, j);
     map_put(&c->jobs, handle, j);
     list_push_back(&c->job_list, &j->in_client);
     list_push_back(&p->jobs, &j->in_pool);

@@ -18,7 +18,7 @@ void pool_tell(struct broker *b, struct pool *p)
 
 void pool_work(struct broker *b, struct pool *p)
 {
-    if (!list_in(&p->work) && !list_empty(&p->ready) && (p->failed || !list_empty(&p->open)))
+    if (!list_in(&p->work) && pool_ready(p) && (p->failed || !list_empty(&p->open)))
         list_push_back(&b->work, &p->work);
 }
 
@@ -45,33 +45,19 @@ static void pool_lingers(struct broker *b)
         b->tick_at = b->regrant_at;
 }
 
-/* Tasks of a job that is open on the client's present connection; those that were counted on an earlier one are of none now. */
-static void opened(struct pool *p, int64_t n)
-{
-    if (p->opened != p->client->attached)
-        p->n_opened = 0;
-    p->opened = p->client->attached;
-    p->n_opened += (uint64_t)n;
-}
-
-uint64_t pool_tasks_due(const struct pool *p)
-{
-    if (!p->client->peer)
-        return p->n_tasks;
-    return p->opened == p->client->attached ? p->n_opened : 0;
-}
-
 void pool_tasks(struct broker *b, struct job *j, int64_t n)
 {
     struct pool *p = j->pool;
-    bool had = p->n_tasks, had_due = pool_tasks_due(p);
+    struct need *k = j->need;
+    bool had = p->n_tasks, had_due = need_due(p, k);
 
     p->n_tasks += (uint64_t)n;
+    k->n_tasks += (uint64_t)n;
     if (!job_mute(j))
-        opened(p, n);
-    if ((!had && p->n_tasks) || (!had_due && pool_tasks_due(p)))
+        need_opened(p, k, n);
+    if ((!had && p->n_tasks) || (!had_due && need_due(p, k)))
         pool_changed(b, p);
-    else if (had_due && !pool_tasks_due(p))
+    else if (had_due && !need_due(p, k))
         pool_lingers(b);
     if (b->regrant_at < b->tick_at)
         b->tick_at = b->regrant_at;
@@ -80,11 +66,11 @@ void pool_tasks(struct broker *b, struct job *j, int64_t n)
 void pool_opened(struct broker *b, struct job *j)
 {
     struct pool *p = j->pool;
-    bool had_due = pool_tasks_due(p);
+    bool had_due = need_due(p, j->need);
 
     j->attached = p->client->attached;
-    opened(p, (int64_t)(j->n_queued + j->n_live));
-    if (!had_due && pool_tasks_due(p))
+    need_opened(p, j->need, (int64_t)(j->n_queued + j->n_live));
+    if (!had_due && need_due(p, j->need))
         pool_changed(b, p);
 }
 
@@ -124,7 +110,7 @@ static int pool_new(struct broker *b, struct client *c, const struct wire_pool_o
         p->has_program = true;
     }
     account_charge(a, MAP_COST);
-    p->needs = spec.needs;
+    needs_init(p, spec.needs);
     p->client = c;
     p->owner = c->owner;
     p->handle = o->pool;
@@ -132,7 +118,6 @@ static int pool_new(struct broker *b, struct client *c, const struct wire_pool_o
     memcpy(p->digest, o->digest.p, WIRE_DIGEST);
     copy_text(p->name, sizeof(p->name), o->name.n ? o->name : spec.program_name);
     list_init(&p->jobs);
-    list_init(&p->ready);
     list_init(&p->lanes);
     list_init(&p->open);
     list_push_back(&b->pools, &p->node);

@@ -305,8 +305,14 @@ void job_ready(struct broker *b, struct job *j)
 {
     if (!j->pool || list_empty(&j->queue))
         return;
-    if (!list_in(&j->ready))
-        list_push_back(&j->pool->ready, &j->ready);
+    if (!list_in(&j->ready)) {
+        bool news = j->pool->passed && list_empty(&j->need->ready);
+        job_takes_turn(j);
+        if (news) {
+            j->pool->passed = false;
+            pool_wake(b, j->pool);
+        }
+    }
     pool_work(b, j->pool);
 }
 
@@ -346,7 +352,7 @@ void range_out(struct broker *b, struct job *j, struct range *r)
         list_remove(&j->queue, &r->node);
     r->node = (struct list_node){ NULL, NULL };
     if (list_empty(&j->queue) && list_in(&j->ready))
-        list_remove(&j->pool->ready, &j->ready);
+        list_remove(&j->need->ready, &j->ready);
     if (!j->held.count && list_in(&j->holder))
         list_remove(&b->holders, &j->holder);
     job_pending(b, j, held ? 0 : -n, held ? -n : 0, 0, -(int64_t)span_bytes(&r->s));

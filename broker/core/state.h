@@ -318,6 +318,17 @@ struct lane {
     uint32_t n_recalled;            /* attempts asked back */
 };
 
+/* Jobs of a pool that need the same of a worker: need.c. */
+#define NEEDS_MAX 4u
+struct need {
+    uint64_t features;              /* the pool's own among them */
+    size_t n_jobs;                  /* 0: it stands for nothing */
+    struct list ready;              /* jobs with queued tasks, by turn */
+    uint64_t n_tasks;               /* queued + live of its jobs */
+    uint64_t n_opened;              /* of those, what is of jobs that were opened on the connection `opened`, see client.attached */
+    uint32_t opened;
+};
+
 struct pool {
     struct list_node node;          /* b->pools */
     struct list_node in_client, in_owner;
@@ -334,16 +345,17 @@ struct pool {
     uint8_t digest[WIRE_DIGEST], program[WIRE_DIGEST];
     bool has_program;
     uint32_t attached;              /* the client's, when it or a job in it was opened last */
-    uint64_t needs;                 /* features that it and its jobs need of a worker */
+    uint64_t needs;                 /* features that it needs of a worker, whatever its jobs need besides */
+    struct need need[NEEDS_MAX];
+    uint64_t turns;
+    bool passed;                    /* a lane has left `open` since what is ready is not for its worker */
+    uint64_t lacks;                 /* what its jobs with tasks need and no worker has; 0: nothing, as far as grants know */
     struct buf *spec;               /* owned */
     char name[64];
-    struct list jobs, ready;        /* all; those with queued tasks, by turn */
-    struct list lanes, open;
+    struct list jobs, lanes, open;
     uint32_t slots, yields;         /* of all lanes */
     uint32_t offered;               /* told to the client */
     uint64_t n_tasks;               /* queued + live of its jobs */
-    uint64_t n_opened;              /* of those, what is of jobs that were opened on the connection `opened`, see client.attached */
-    uint32_t opened;
     uint64_t all_tasks, all_bytes;  /* queued, held and live; those that end do not count */
     uint64_t balanced_at;
     uint64_t used_ns, demand, target;
@@ -383,6 +395,8 @@ struct job {
     struct owner *owner;
     struct client *client;          /* NULL: parked */
     struct pool *pool;              /* NULL: parked */
+    struct need *need;              /* of the pool's */
+    uint64_t turn;                  /* of its place in need.ready */
     uint8_t id[WIRE_ID];
     uint32_t handle, number;
     uint64_t since;
@@ -693,8 +707,6 @@ void pool_tick(struct broker *b, uint64_t *next);
 void pool_check_failed(struct broker *b, struct pool *p);
 void pool_tasks(struct broker *b, struct job *j, int64_t n);        /* its pool has so many more */
 void pool_opened(struct broker *b, struct job *j);                  /* the client has opened it again: its tasks may run */
-/* Those of n_tasks that may be handed out, or were: not of jobs that the client has yet to open again. */
-uint64_t pool_tasks_due(const struct pool *p);
 void pool_wake(struct broker *b, struct pool *p);                   /* all its lanes may have room */
 void pool_paused(struct broker *b, struct pool *p);                 /* its client's outcomes fill their window, or no longer */
 void pool_work(struct broker *b, struct pool *p);
@@ -784,14 +796,32 @@ void attempt_bind(struct broker *b, struct attempt *a);                     /* a
 void attempt_ticket(struct broker *b, const uint8_t *job_id, const uint8_t *owner, const struct worker *w, uint64_t first,
                     uint64_t end, uint64_t id, uint8_t out[WIRE_TICKET]);
 
+/* need.c */
+static inline bool worker_has(const struct worker *w, uint64_t features) { return !(features & ~w->features); }
+void needs_init(struct pool *p, uint64_t features);
+void need_join(struct broker *b, struct job *j);                    /* its pool has it now */
+void need_leave(struct job *j);
+void need_opened(struct pool *p, struct need *k, int64_t n);        /* so many tasks more are of jobs that are open */
+/* Those of n_tasks that may be handed out, or were: not of jobs that the client has yet to open again. */
+uint64_t need_due(const struct pool *p, const struct need *k);
+uint64_t pool_tasks_due(const struct pool *p);                      /* of all its needs */
+bool pool_is_picky(const struct pool *p);                           /* it may be that not every worker can run all of it */
+bool pool_runs_at(const struct pool *p, const struct worker *w);    /* what is due of it, some of it; without tasks: itself */
+/* Those that are due and that a ready worker can run. *ret_lacks: what others need; 0: there are none. */
+uint64_t pool_tasks_somewhere(const struct broker *b, const struct pool *p, uint64_t *ret_lacks);
+uint64_t need_reach(const struct pool *p, const struct need *k);    /* slots that the pool has where it can run */
+struct need *need_poorest(struct pool *p, uint32_t *tried);         /* that has tasks due, and least reach; NULL: all were tried */
+size_t pool_ready(const struct pool *p);                            /* jobs with queued tasks */
+bool pool_ready_at(const struct pool *p, const struct worker *w);   /* is one of them for this worker? */
+void job_takes_turn(struct job *j);                                 /* it is ready, and comes after those that are */
+struct job *job_of_turn(struct pool *p, const struct worker *w);    /* the first of those for this worker; NULL: none */
+uint32_t needs_at(const struct pool *p, const struct worker *w);    /* a bit for each that the worker meets */
+
 /* grant.c */
 bool pool_claims(const struct pool *p);                             /* it has work that may be handed out */
 void grant_run(struct broker *b);
 void grant_workers_changed(struct broker *b);                       /* who there is, or how many slots they have */
 void offers_run(struct broker *b);                                  /* what pools without work would have, when that has changed */
-/* A pool with this need of features: workers that lack one have nothing of it. */
-static inline bool worker_has(const struct worker *w, uint64_t needs) { return !(needs & ~w->features); }
-void pool_needs(struct broker *b, struct pool *p, uint64_t needs);  /* what it needs besides: slots of workers without it go */
 struct lane *lane_get(struct broker *b, struct worker *w, struct pool *p, bool make);
 void lane_slots(struct broker *b, struct lane *l, uint32_t slots);
 static inline uint32_t lane_usable(const struct lane *l) { return l->slots - l->yields; }      /* for what is handed out now */

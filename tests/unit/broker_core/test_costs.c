@@ -395,11 +395,11 @@ static void r06_idle_pools_hear_of_slots_over_turns(void **state)
     done(w);
 }
 
-static void open_jobs(struct world *w)
+static void open_jobs(struct world *w, uint64_t needs)
 {
     struct wire_fn fn = { .kind = WIRE_FN_SYMBOL, .object = WIRE_STR("x"), .symbol = WIRE_STR("f") };
     struct buf *f = wire_fn_encode(&fn), *spec;
-    struct wire_job_spec s = { .fn = wire_bin_of(f->data, f->size) };
+    struct wire_job_spec s = { .fn = wire_bin_of(f->data, f->size), .needs = needs };
 
     spec = wire_job_spec_encode(&s);
     for (uint32_t i = 2; i <= POOLS; i++) {
@@ -413,6 +413,31 @@ static void open_jobs(struct world *w)
     buf_unref(&f);
 }
 
+/* What no worker can run is not looked at when others of its pool are handed out. */
+static void r09_a_task_costs_the_same_however_many_jobs_cannot_run(void **state)
+{
+    struct world *w = world_new(&(struct broker_config){ .jobs_max = POOLS + 8 });
+    struct wire_item one = { .job = 1, .count = 1, .flags = WIRE_FIXED };
+    struct wire_msg tasks = { .type = WIRE_TASKS, .items = &one, .n_items = 1 };
+
+    (void)state;
+    w->quiet = true;
+    worker_hello(w, "w1", 4);
+    client_start(w, "c1", -1, NULL);
+    open_jobs(w, 0x8000);
+    for (one.job = 2; one.job <= POOLS; one.job++)
+        within(world_steps(w, "c1", &tasks), 2 * STEPS_OF_FEW, "a task that cannot run");
+    settle(w);
+    one.job = 1;
+    within(world_steps(w, "c1", &tasks), 2 * STEPS_OF_FEW, "a task that can run");
+    assert_int_equal(counters(w).running, 1);
+    one = (struct wire_item){ .id = 1, .count = 1, .flags = WIRE_FIXED, .kind = WIRE_OK, .sum_ns = 1000 };
+    within(world_steps(w, "w1", &(struct wire_msg){ .type = WIRE_RESULTS, .items = &one, .n_items = 1 }), 2 * STEPS_OF_FEW,
+           "its result");
+    assert_int_equal(counters(w).tasks_ok, 1);
+    done(w);
+}
+
 static void r06_a_tick_walks_over_no_jobs(void **state)
 {
     struct world *w = world_new(&(struct broker_config){ .jobs_max = POOLS + 8 });
@@ -421,7 +446,7 @@ static void r06_a_tick_walks_over_no_jobs(void **state)
     (void)state;
     w->quiet = true;
     client_start(w, "c1", -1, NULL);
-    open_jobs(w);
+    open_jobs(w, 0);
     client_hello(w, "c2");
     broker_lost(w->b, w->now, world_peer(w, "c2")->id);
     world_peer(w, "c2")->id = 0;
@@ -479,7 +504,7 @@ static void r06_questions_are_answered_over_turns(void **state)
     (void)state;
     w->quiet = true;
     client_start(w, "c1", -1, NULL);
-    open_jobs(w);
+    open_jobs(w, 0);
     client_start(w, "c2", -1, NULL);
     client_hello(w, "c3");
     client_hello(w, "c4");
@@ -661,7 +686,8 @@ int main(void)
         T(r06_a_full_window_costs_the_same_however_many_pools_are_idle),
         T(r06_the_order_of_what_waits_is_checked),
         T(r06_replays_that_wait_end_with_their_connection), T(r06_a_pool_costs_the_same_however_many_are_idle),
-        T(r06_idle_pools_hear_of_slots_over_turns), T(r06_a_tick_walks_over_no_jobs), T(r06_parked_jobs_end_over_turns),
+        T(r06_idle_pools_hear_of_slots_over_turns), T(r06_a_tick_walks_over_no_jobs),
+        T(r09_a_task_costs_the_same_however_many_jobs_cannot_run), T(r06_parked_jobs_end_over_turns),
         T(r06_questions_are_answered_over_turns),
     };
 

@@ -25,7 +25,7 @@ struct held {
 struct fake_worker {
     char name[8];
     bool up, draining, deaf;    /* deaf: its connection is dead, but nobody has noticed yet */
-    uint64_t epoch;
+    uint64_t epoch, features;
     struct held held[HELD];     /* chunks; done ones (next == end) too, until they are closed */
     size_t n;
     uint8_t job_ids[256][WIRE_ID];      /* by handle of the broker, this epoch */
@@ -37,7 +37,7 @@ struct fake_client {
     char name[8];
     bool up, deaf;
     uint64_t submitted, seq, next_known;
-    uint64_t epoch;
+    uint64_t epoch, needs;
     uint8_t outcome[TASKS_MAX];         /* received? */
     uint8_t unwanted[TASKS_MAX];        /* cancelled? */
     uint64_t told_in[TASKS_MAX];        /* seq of the outcome that was received */
@@ -170,7 +170,7 @@ static void hook(struct world *w, struct world_peer *p, const struct wire_msg *m
 static void client_up(struct fake *f, struct fake_client *c)
 {
     uint64_t epoch = c->epoch;
-    struct wire_job_spec spec = { .kind = WIRE_JOB_MAP, .retries = c->once ? -1 : c->retries };
+    struct wire_job_spec spec = { .kind = WIRE_JOB_MAP, .retries = c->once ? -1 : c->retries, .needs = c->needs };
 
     world_peer(f->w, c->name)->epoch = c->epoch;
     client_hello(f->w, c->name);
@@ -250,7 +250,9 @@ static void worker_up(struct fake *f, struct fake_worker *k)
     struct wire_msg m = { .type = WIRE_HOLDING, .items = items, .n_items = 0 };
 
     world_peer(f->w, k->name)->epoch = k->epoch;
+    f->w->features = k->features;
     worker_hello_only(f->w, k->name, 1 + roll(f, 4), NULL);
+    f->w->features = 0;
     k->up = true;
     k->draining = false;
     k->epoch = world_peer(f->w, k->name)->epoch;
@@ -428,11 +430,14 @@ static void run(uint64_t seed)
     f->w->quiet = true;
     f->w->hook = hook;
     f->w->ctx = f;
-    for (size_t i = 0; i < WORKERS; i++)
+    for (size_t i = 0; i < WORKERS; i++) {
         snprintf(f->workers[i].name, sizeof(f->workers[i].name), "w%zu", i + 1);
+        f->workers[i].features = i ? 0x100 : 0;
+    }
     for (size_t i = 0; i < CLIENTS; i++) {
         snprintf(f->clients[i].name, sizeof(f->clients[i].name), "c%zu", i + 1);
         f->clients[i].once = i == 2;
+        f->clients[i].needs = i == 1 ? 0x100 : 0;
         f->clients[i].retries = (int32_t)roll(f, 3);
     }
     for (int step = 0; step < STEPS; step++) {
