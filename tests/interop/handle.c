@@ -47,27 +47,35 @@ static void pool_state(struct session *s, const msgpack_object *head)
     fail("POOL_STATE of pool %u, which there is not", (unsigned)field_number(head, 1));
 }
 
-static void job_state(struct session *s, const msgpack_object *head)
+/* The broker has put off tasks of the job, and has room for them now: it is asked how far it got. */
+static void asked_back(struct session *s, struct job *j)
 {
-    struct job *j = job_of(s, (uint32_t)field_number(head, 1));
-    j->code = (int)field_signed(head, 3);
-    field_text(head, 4, j->text, sizeof j->text);
-    field_text(head, 5, j->field, sizeof j->field);
+    s->asked_back++;
+    if (j->closed && job_settled(j))                            /* nothing is left to be sent */
+        job_close_again(s, j);
+    else
+        job_say(s, j);
+}
+
+static void job_state(struct session *s, const struct frame *f)
+{
+    struct job *j = job_of(s, (uint32_t)field_number(f->head, 1));
+    j->code = (int)field_signed(f->head, 3);
+    field_text(f->head, 4, j->text, sizeof j->text);
+    field_text(f->head, 5, j->field, sizeof j->field);
     if (j->code < 0) {
         j->refused = true;
         return;
     }
-    if (j->open) {                                              /* it was put off, and there is room now */
-        job_say(s, j);
+    if (f->request == 0) {
+        asked_back(s, j);
         return;
     }
-    j->told_next = field_number(head, 2);
+    if (j->open || f->request != j->asked)
+        fail("JOB_STATE answers request %u, which job %u did not ask", f->request, j->handle);
+    j->told_next = field_number(f->head, 2);
     j->next = 0;
-    j->open = true;
-    if (j->closed) {                                            /* the tasks first, then that there are no more */
-        session_tasks(s);
-        job_close(s, j);
-    }
+    j->open = true;                                             /* the tasks go out at the end of this turn */
 }
 
 /* The first outcome of a task counts. */
@@ -293,7 +301,7 @@ void session_handle(struct session *s, const struct frame *f)
         pool_state(s, f->head);
         break;
     case JOB_STATE:
-        job_state(s, f->head);
+        job_state(s, f);
         break;
     case OUTCOMES:
         outcomes(s, f);

@@ -353,6 +353,7 @@ int main(int argc, char **argv)
         { "resume", scene_resume }, { "restart", scene_restart }, { "tries", scene_tries }, { "look", scene_look },
         { "kinds", scene_kinds }, { "output", scene_output }, { "cut", scene_cut }, { "no_blob", scene_no_blob },
         { "quota", scene_quota }, { "admin", scene_admin }, { "unknown", scene_unknown }, { "growth", scene_growth },
+        { "room", scene_room },
     };
     static struct session s;
     setvbuf(stdout, NULL, _IOLBF, 0);

@@ -26,10 +26,11 @@ peer_ended() {
     wait "$peer" || peer_code=$?
     [ "$peer_code" -eq 0 ] || { cat errors >&2; cluster_fail "the client ended with $peer_code"; }
 }
+# broker_killed [OPTION...]: and started again, with these options.
 broker_killed() {
     kill -KILL "$CLUSTER_BROKER"
     wait "$CLUSTER_BROKER" 2>/dev/null || true
-    cluster_broker || cluster_fail "the port is not free"
+    cluster_broker "$@" || cluster_fail "the port is not free"
 }
 # worker_killed PID: it is lost, and nobody waits for it at the end.
 worker_killed() {
@@ -105,6 +106,21 @@ unknown)
     peer_ended
     [ -z "$(sort ran | uniq -d)" ] || cluster_fail "a task at most once ran twice"
     ! grep -q 2 ran || cluster_fail "a task that may have run runs"
+    ;;
+room)
+    cluster_start 0 0
+    cluster_worker --slots 1 --work-dir "$work"
+    peer
+    peer_says "stop the broker"
+    kill -STOP "$CLUSTER_BROKER"
+    touch stopped
+    peer_says "kill the broker and the worker"
+    worker_killed "$CLUSTER_WORKER"
+    touch go
+    broker_killed --quota-tasks 20
+    cluster_worker --slots 1 --work-dir "$work"
+    peer_ended
+    [ "$(sort -n ran | uniq | wc -l)" -eq 50 ] || cluster_fail "a task that was cancelled has run, or one that was not has not"
     ;;
 mistakes)
     cluster_start 1 1

@@ -310,3 +310,47 @@ void scene_growth(struct session *s)
     UNTIL(s, p->states > 0);
     EXPECT(p->slots == 0 && p->code == 0 && !p->ended);
 }
+
+/* The script starts the broker anew with a quota of 20. The tasks of the first job pass it and are let in, since there are no
+ * others; those of the second, sent again behind them, are put off. When there is room the broker asks for them, by a JOB_STATE
+ * that nobody asked for. It was never told of the cancel, nor that the job is closed. */
+void scene_room(struct session *s)
+{
+    one_pool(s, 1);
+    struct job *first = job_open(s, 1, 1, 0, command(), (struct map){ 0 });
+    struct job *j = job_open(s, 2, 1, 0, command(), (struct map){ 0 });
+    char text[80];
+    for (int i = 0; i < 60; i++) {
+        snprintf(text, sizeof text, "echo %d >>ran; [ -e go ] || exec sleep 600; echo %d", i, i);
+        task_of(i < 25 ? first : j, "sss", "sh", "-c", text);
+    }
+    await(s, "ran");
+    UNTIL(s, j->next == 35);
+    say("stop the broker");
+    await(s, "stopped");
+    cancel(s, j, 25, 10, 1, false);
+    job_close(s, j);
+    uint64_t epoch = s->epoch;
+    say("kill the broker and the worker");
+    UNTIL(s, s->epoch != epoch && s->welcome);
+    EXPECT(s->quota_tasks == 20);
+    settled(s, first);
+    settled(s, j);
+    EXPECT(s->asked_back > 0);
+    for (int i = 0; i < 60; i++) {
+        struct task *t = i < 25 ? &first->tasks[i] : &j->tasks[i - 25];
+        struct span out, err;
+        snprintf(text, sizeof text, "%d\n", i);
+        if (i >= 50)
+            EXPECT(t->kind == -6);
+        else
+            EXPECT(command_status(t, &out, &err) == 0 && out.size == strlen(text) && memcmp(out.data, text, out.size) == 0);
+    }
+    do {                                                        /* it was closed behind its last task: then it is forgotten */
+        struct message m = { .type = STATUS_GET, .request = ++s->requests };
+        map_text(&m.head, 1, "jobs");
+        session_send(s, &m);
+        UNTIL(s, s->answered == s->requests);
+        bytes_put(&s->status, "", 1);
+    } while (!strstr(s->status.data, "\"id\"") || strstr(strstr(s->status.data, "\"id\"") + 1, "\"id\""));
+}

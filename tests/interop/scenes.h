@@ -37,6 +37,7 @@ void scene_quota(struct session *s);
 void scene_admin(struct session *s);
 void scene_unknown(struct session *s);
 void scene_growth(struct session *s);
+void scene_room(struct session *s);
 
 void mistakes(const char *key, const char *worker_key, const char *admin_key);  /* mistakes.c */
 

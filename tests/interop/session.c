@@ -114,7 +114,7 @@ static void pool_say(struct session *s, struct pool *p)
 
 void job_say(struct session *s, struct job *j)
 {
-    struct message m = { .type = JOB_OPEN };
+    struct message m = { .type = JOB_OPEN, .request = j->asked = ++s->requests };
     map_number(&m.head, 1, j->handle);
     map_number(&m.head, 2, j->pool);
     map_bytes(&m.head, 3, j->id, sizeof j->id);
@@ -122,7 +122,9 @@ void job_say(struct session *s, struct job *j)
     map_bytes(&m.head, 5, j->spec.data, j->spec.size);
     session_send(s, &m);
     j->acked = j->seq;
-    j->open = false;
+    j->open = j->close_said = false;
+    for (struct cancel *c = j->cancels; c < j->cancels + CANCELS; c++)
+        c->said = false;
 }
 
 /* same: the broker still knows this session; else everything without an outcome is sent anew, marked as what may have been
@@ -260,19 +262,59 @@ static bool job_send(struct session *s, struct job *j)
     return true;
 }
 
-void session_tasks(struct session *s)
+static uint32_t cancel_say(struct session *s, const struct job *j, const struct cancel *c, bool ask)
 {
-    for (struct job *j = s->jobs; j < s->jobs + JOBS; j++)
-        if (j->handle != 0 && !j->refused && !job_send(s, j))
-            return;
+    struct message m = { .type = CANCEL, .request = ask ? ++s->requests : 0 };
+    uint32_t request = m.request;
+    number_put(&m.records, j->handle, 4);
+    number_put(&m.records, c->end - c->first, 4);
+    number_put(&m.records, c->first, 8);
+    number_put(&m.records, (uint64_t)c->why, 1);
+    session_send(s, &m);
+    return request;
 }
 
-void job_close(struct session *s, struct job *j)
+void job_close_again(struct session *s, struct job *j)
 {
     struct message m = { .type = JOB_CLOSE };
     map_number(&m.head, 1, j->handle);
     session_send(s, &m);
+    j->close_said = true;
+}
+
+static bool unsettled(const struct job *j, uint64_t first, uint64_t end)
+{
+    while (first < end && j->tasks[first].settled)
+        first++;
+    return first < end;
+}
+
+/* Behind the tasks: cancels that name them and nothing that was not sent, and that there are no more. */
+static void job_behind(struct session *s, struct job *j)
+{
+    for (struct cancel *c = j->cancels; c < j->cancels + CANCELS; c++)
+        if (j->open && !c->said && j->next >= c->end && unsettled(j, c->first, c->end)) {
+            cancel_say(s, j, c, false);
+            c->said = true;
+        }
+    if (j->open && j->closed && !j->close_said && j->next == j->count)
+        job_close_again(s, j);
+}
+
+void session_tasks(struct session *s)
+{
+    for (struct job *j = s->jobs; j < s->jobs + JOBS; j++)
+        if (j->handle != 0 && !j->refused) {
+            if (!job_send(s, j))
+                return;
+            job_behind(s, j);
+        }
+}
+
+void job_close(struct session *s, struct job *j)
+{
     j->closed = true;
+    job_behind(s, j);
 }
 
 bool job_settled(const struct job *j)
@@ -282,14 +324,13 @@ bool job_settled(const struct job *j)
 
 uint32_t cancel(struct session *s, struct job *j, uint64_t first, uint32_t count, int why, bool ask)
 {
-    struct message m = { .type = CANCEL, .request = ask ? ++s->requests : 0 };
-    uint32_t request = m.request;
-    number_put(&m.records, j->handle, 4);
-    number_put(&m.records, count, 4);
-    number_put(&m.records, first, 8);
-    number_put(&m.records, (uint64_t)why, 1);
-    session_send(s, &m);
-    return request;
+    struct cancel *c = j->cancels;
+    while (c < j->cancels + CANCELS && unsettled(j, c->first, c->end))
+        c++;
+    if (c == j->cancels + CANCELS)
+        fail("more than %d cancels of job %u at a time", CANCELS, j->handle);
+    *c = (struct cancel){ first, count == 0 ? j->count : first + count, why, true };
+    return cancel_say(s, j, c, ask);
 }
 
 void look(struct session *s, struct job *j, uint64_t first, uint32_t count)

@@ -7,7 +7,7 @@
 
 #include "link.h"
 
-enum { POOLS = 8, JOBS = 16, TEXT = 4200, PIECE_COST = 64 };
+enum { POOLS = 8, JOBS = 16, CANCELS = 4, TEXT = 4200, PIECE_COST = 64 };
 
 struct task {
     buffer args;
@@ -21,13 +21,22 @@ struct task {
     uint64_t printed_by, attempt;       /* the attempt whose output came; that of the outcome; 0: none */
 };
 
+struct cancel {
+    uint64_t first, end;
+    int why;
+    bool said;                          /* in this connection, behind the tasks that it names */
+};
+
 struct job {
     uint32_t handle, pool;
     uint8_t id[16];
     buffer spec;
     struct task *tasks;
     size_t count, done, next;           /* tasks from next on are to be sent in this connection */
-    bool fixed, open, closed, refused;
+    bool fixed, open, refused;
+    bool closed, close_said;            /* no more tasks will come; the broker was told so behind the last one */
+    struct cancel cancels[CANCELS];     /* kept until their tasks are settled */
+    uint32_t asked;                     /* request of the last JOB_OPEN */
     uint64_t seq, acked;
     uint64_t told_next;
     int code;
@@ -59,7 +68,7 @@ struct session {
     uint32_t requests;
     struct pool pools[POOLS];
     struct job jobs[JOBS];
-    unsigned connections, replays, pieces, blob_bytes, nones, repeated, outputs, outputs_again, early;
+    unsigned connections, replays, asked_back, pieces, blob_bytes, nones, repeated, outputs, outputs_again, early;
     uint64_t quota_bytes, owner_quota_tasks;
     size_t piece;                       /* bytes of a blob that go into one piece at most; 0: as asked */
     uint32_t answered;                  /* request of the last answer */
@@ -98,7 +107,8 @@ struct pool *pool_open(struct session *s, uint32_t handle, int processes, struct
 /* fn: the function; fixed: elements of in_size and out_size. spec: further fields of job_spec. */
 struct job *job_open(struct session *s, uint32_t handle, uint32_t pool, int kind, struct map fn, struct map spec);
 struct task *task_add(struct job *j, const void *args, size_t size);
-void job_close(struct session *s, struct job *j);
+void job_close(struct session *s, struct job *j);                /* JOB_CLOSE, as soon as all tasks were sent */
+void job_close_again(struct session *s, struct job *j);
 bool job_settled(const struct job *j);
 uint32_t cancel(struct session *s, struct job *j, uint64_t first, uint32_t count, int why, bool ask);
 void look(struct session *s, struct job *j, uint64_t first, uint32_t count);
