@@ -1,17 +1,19 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
-# ./dev test fails if a test was skipped, whoever skipped it: the test by its status, cmocka, or who disabled it; and if there is none.
+# Tests that were skipped fail, whoever skipped them: the test by its status, cmocka, or who disabled it; and so does a suite without any.
+# Whatever runs tests for us asks tools/suite.
 set -eu
 [ "${BF_TEST_DIRECTORY-}" = "$PWD" ] || { echo "run me with ctest, or through tests/lib/in_directory: I write files" >&2; exit 2; }
 failed=0
-# The functions of ./dev, without its last lines, which run a command.
-sed -e '/^command=/,$d' -e '/^cd /d' "$BF_SOURCE/dev" >functions
-grep -q '^run_tests()' functions || { echo "there is no run_tests in ./dev"; exit 1; }
+for tool in dev tools/tarball; do
+    grep -q '^ *tools/suite ' "$BF_SOURCE/$tool" || { echo "$tool does not run tests by tools/suite"; failed=1; }
+    ! grep -nE '^[^#]*\bctest ' "$BF_SOURCE/$tool" || { echo "$tool runs tests itself"; failed=1; }
+done
 
 # ends STATUS: tests/CTestTestfile.cmake, as it is now, is run and ends so.
 ends() {
     status=0
-    (export JOBS=1 && . ./functions && run_tests tests) >said 2>&1 || status=$?
+    "$BF_SOURCE/tools/suite" 1 tests >said 2>&1 || status=$?
     [ "$status" -eq "$1" ] || { echo "status $status, not $1, of:"; cat tests/CTestTestfile.cmake said; failed=1; }
 }
 mkdir tests
