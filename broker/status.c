@@ -86,44 +86,7 @@ static json_t *status_counters(struct shell *s, const struct broker_counters *c)
     return o;
 }
 
-/* owner NULL: an administrator asks, who sees the counters of everybody. */
-static json_t *status_summary(struct shell *s, uint64_t now, const uint8_t *owner)
-{
-    struct broker_counters c;
-    json_t *o = json_object(), *ports = json_object();
-    char epoch[24];
-
-    if (owner)
-        broker_owner_counters(s->core, owner, &c);
-    else
-        broker_counters(s->core, &c);
-    snprintf(epoch, sizeof(epoch), "%016llx", (unsigned long long)s->epoch);
-    put_text(o, "software", "broadfork " BF_VERSION);
-    put_text(o, "endpoint", net_listener_endpoint(s->listeners[AUTH_CLIENT]));
-    put_text(o, "epoch", epoch);
-    put(o, "uptime_s", (now - s->started) / CLOCK_SEC);
-    json_object_set_new(o, "draining", json_boolean(s->drain_until != 0));
-    put(o, "workers", c.workers);
-    put(o, "slots", c.slots);
-    put(o, "busy", c.slots_busy);
-    put(o, "clients", c.clients);
-    put(o, "queued", c.queued);
-    put(o, "running", c.running);
-    put(o, "done", c.tasks_ok);
-    put(o, "failed", c.tasks_failed);
-    if (owner) {
-        json_decref(ports);
-        return o;
-    }
-    json_object_set_new(o, "counters", status_counters(s, &c));
-    put_listener(ports, "clients", s->listeners[AUTH_CLIENT]);
-    put_listener(ports, "workers", s->listeners[AUTH_WORKER]);
-    put_listener(ports, "admins", s->listeners[AUTH_ADMIN]);
-    json_object_set_new(o, "listeners", ports);
-    return o;
-}
-
-struct rows { json_t *list; uint64_t now; size_t room; };
+struct rows { struct shell *shell; json_t *list; uint64_t now; size_t room; };
 
 static bool rows_room(struct rows *r, size_t need)
 {
@@ -136,6 +99,75 @@ static bool rows_room(struct rows *r, size_t need)
 static size_t text_room(const char *text)
 {
     return text ? 6 * strlen(text) : 0;     /* every byte may become \u00xx */
+}
+
+static bool key_row(void *ctx, const struct broker_key_row *k)
+{
+    struct rows *r = ctx;
+    char text[NET_KEY_TEXT];
+    const char *name = shell_key_name(r->shell, k->key, text);
+    json_t *o;
+
+    if (!rows_room(r, 256 + text_room(name)))
+        return false;
+    o = json_object();
+    put_text(o, "name", name);
+    net_key_text(k->key, text);
+    put_text(o, "key", text);
+    put(o, "bytes", k->bytes);
+    put(o, "clients", k->clients);
+    put(o, "queued", k->queued);
+    put(o, "running", k->running);
+    json_array_append_new(r->list, o);
+    return true;
+}
+
+/* What an administrator is told besides. */
+static void put_everybody(struct shell *s, json_t *o, const struct broker_counters *c, struct rows *r)
+{
+    json_t *ports = json_object();
+
+    json_object_set_new(o, "counters", status_counters(s, c));
+    put_listener(ports, "clients", s->listeners[AUTH_CLIENT]);
+    put_listener(ports, "workers", s->listeners[AUTH_WORKER]);
+    put_listener(ports, "admins", s->listeners[AUTH_ADMIN]);
+    json_object_set_new(o, "listeners", ports);
+    if (!broker_keys(s->core, key_row, r))
+        json_object_set_new(o, "truncated", json_true());
+    json_object_set(o, "keys", r->list);
+}
+
+/* owner NULL: an administrator asks, who sees the counters of everybody. */
+static json_t *status_summary(struct shell *s, const uint8_t *owner, struct rows *r)
+{
+    struct broker_counters c;
+    json_t *o = json_object();
+    char epoch[24];
+
+    if (owner)
+        broker_owner_counters(s->core, owner, &c);
+    else
+        broker_counters(s->core, &c);
+    snprintf(epoch, sizeof(epoch), "%016llx", (unsigned long long)s->epoch);
+    put_text(o, "software", "broadfork " BF_VERSION);
+    put_text(o, "endpoint", net_listener_endpoint(s->listeners[AUTH_CLIENT]));
+    put_text(o, "epoch", epoch);
+    put(o, "uptime_s", (r->now - s->started) / CLOCK_SEC);
+    json_object_set_new(o, "draining", json_boolean(s->drain_until != 0));
+    put(o, "workers", c.workers);
+    put(o, "slots", c.slots);
+    put(o, "busy", c.slots_busy);
+    put(o, "clients", c.clients);
+    put(o, "queued", c.queued);
+    put(o, "running", c.running);
+    put(o, "done", c.tasks_ok);
+    put(o, "failed", c.tasks_failed);
+    put(o, "bytes", c.bytes);
+    if (owner)
+        put(o, "bytes_most", c.bytes_most);
+    else
+        put_everybody(s, o, &c, r);
+    return o;
 }
 
 static bool worker_row(void *ctx, const struct broker_worker_row *w)
@@ -153,6 +185,7 @@ static bool worker_row(void *ctx, const struct broker_worker_row *w)
     put(o, "busy", w->busy);
     put(o, "done", w->tasks_done);
     put(o, "held", w->held);
+    put(o, "bytes", w->bytes);
     put(o, "up_s", r->now > w->since ? (r->now - w->since) / CLOCK_SEC : 0);
     put_text(o, "software", w->software);
     put_text(o, "resources", w->resources);
@@ -208,7 +241,7 @@ bool shell_status_known(const char *what, struct err *e)
 
 char *shell_status(struct shell *s, uint64_t now, const char *what, const uint8_t *owner)
 {
-    struct rows r = { json_array(), now, STATUS_ROOM };
+    struct rows r = { s, json_array(), now, STATUS_ROOM };
     json_t *o;
     char *text;
 
@@ -219,7 +252,7 @@ char *shell_status(struct shell *s, uint64_t now, const char *what, const uint8_
         if (!all)
             json_object_set_new(o, "truncated", json_true());
     } else {
-        o = status_summary(s, now, owner);
+        o = status_summary(s, owner, &r);
     }
     text = json_dumps(o, JSON_COMPACT);
     json_decref(o);

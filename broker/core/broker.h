@@ -102,9 +102,10 @@ struct broker_counters {
     uint64_t tasks_accepted, tasks_ok, tasks_failed, requeued, attempts, duplicates, foreign, bad_messages, refused, adopted,
         fenced;
     uint64_t queued, running, clients, workers, slots, slots_busy, bytes;
+    uint64_t bytes_most;            /* of one key; 0: of all together there is no limit */
 };
 void broker_counters(const struct broker *b, struct broker_counters *ret);
-/* What one key may know: workers and slots are everybody's; clients and tasks are its own, the others 0. */
+/* What one key may know: workers and slots are everybody's; clients, tasks and bytes are its own, the others 0. */
 void broker_owner_counters(const struct broker *b, const uint8_t key[WIRE_KEY], struct broker_counters *ret);
 /* What is held for all sessions of a client key, or for all workers with one; 0: nobody with it is known. */
 uint64_t broker_held(const struct broker *b, const uint8_t key[WIRE_KEY]);
@@ -114,8 +115,10 @@ struct broker_worker_row {
     const char *name, *host, *state, *software, *resources;
     uint32_t slots, busy;
     uint64_t tasks_done, held, since;
+    uint64_t bytes;                 /* that are held for its key, whichever of its workers they are for */
     bool key_exposed;
 };
+struct broker_key_row { const uint8_t *key; uint64_t bytes, clients, queued, running; };   /* bytes: as of broker_held */
 struct broker_job_row {
     uint8_t id[WIRE_ID];
     const char *name, *pool, *client, *host, *state;
@@ -124,6 +127,7 @@ struct broker_job_row {
 /* row: false: it takes no more. They return whether all rows were given; of very many jobs only the oldest are looked at. */
 bool broker_workers(const struct broker *b, bool (*row)(void *ctx, const struct broker_worker_row *r), void *ctx);
 bool broker_jobs(struct broker *b, const uint8_t *owner, bool (*row)(void *ctx, const struct broker_job_row *r), void *ctx);
+bool broker_keys(struct broker *b, bool (*row)(void *ctx, const struct broker_key_row *r), void *ctx);     /* of clients */
 /* A STATUS_GET that broker_recv took in waits here for the shell, which answers through broker_status_answer (json: the whole
  * text). False: nobody waits, or enough were answered in this turn. */
 bool broker_status_wanted(struct broker *b, broker_peer *ret_peer, uint32_t *ret_request, char what[16]);

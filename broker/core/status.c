@@ -112,6 +112,7 @@ void broker_owner_counters(const struct broker *b, const uint8_t key[WIRE_KEY], 
 
     *ret = (struct broker_counters){ 0 };
     count_workers(b, ret);
+    ret->bytes_most = b->c.owner_memory;
     if (!o)
         return;
     ret->tasks_ok = o->done;
@@ -119,6 +120,7 @@ void broker_owner_counters(const struct broker *b, const uint8_t key[WIRE_KEY], 
     ret->clients = o->n_sessions;
     ret->queued = o->queued;
     ret->running = o->running;
+    ret->bytes = account_held(o->account);
 }
 
 bool broker_workers(const struct broker *b, bool (*row)(void *ctx, const struct broker_worker_row *r), void *ctx)
@@ -129,7 +131,8 @@ bool broker_workers(const struct broker *b, bool (*row)(void *ctx, const struct 
         const struct worker *w = LIST_ENTRY(n, struct worker, node);
         struct broker_worker_row r = { w->name,           w->host,  states[w->state],         w->software,
                                        w->resources,      w->slots, (uint32_t)worker_busy(w), w->tasks_done,
-                                       w->attempts.count + w->finished.count, w->since, w->key_exposed };
+                                       w->attempts.count + w->finished.count, w->since, account_held(w->account),
+                                       w->key_exposed };
         if (!row(ctx, &r))
             return false;
     }
@@ -187,6 +190,20 @@ bool broker_jobs(struct broker *b, const uint8_t *key, bool (*row)(void *ctx, co
         if (j->client && !j->client->peer && !job_tasks_pending(j))
             continue;
         if (!job_show(j, row, ctx))
+            return false;
+    }
+    return true;
+}
+
+bool broker_keys(struct broker *b, bool (*row)(void *ctx, const struct broker_key_row *r), void *ctx)
+{
+    uint32_t looked = 0;
+
+    for (LIST_EACH(&b->owners, n)) {
+        const struct owner *o = LIST_ENTRY(n, struct owner, node);
+        const struct broker_key_row r = { o->key, account_held(o->account), o->n_sessions, o->queued, o->running };
+        b->steps++;
+        if (looked++ == ROWS_MAX || !row(ctx, &r))
             return false;
     }
     return true;

@@ -28,6 +28,11 @@ static const struct column job_columns[] = {
     { "done", "DONE", FORM_NUMBER },     { "failed", "FAILED", FORM_NUMBER },   { "up_s", "AGE", FORM_SECONDS },
 };
 
+static const struct column key_columns[] = {
+    { "name", "KEY OF", FORM_TEXT },      { "bytes", "BYTES", FORM_NUMBER },     { "clients", "CLIENTS", FORM_NUMBER },
+    { "queued", "QUEUED", FORM_NUMBER }, { "running", "RUNNING", FORM_NUMBER },
+};
+
 static uint64_t number(const json_t *o, const char *key)
 {
     json_int_t n = json_integer_value(json_object_get(o, key));
@@ -78,8 +83,9 @@ static int print_rows(const json_t *rows, const struct column *columns, size_t n
     return rc < 0 ? err_set(e, rc, "out of memory") : 0;
 }
 
-/* broker   tcp://a:7700   up 3 d 04:11   12 workers, 96 slots (93 busy)   queued 58,767   running 93   done 41,233   failed 3 */
-static void print_summary(const json_t *o, FILE *to)
+/* broker   tcp://a:7700   up 3 d 04:11   12 workers, 96 slots (93 busy)   queued 58,767   running 93   done 41,233   failed 3
+ * holds 1,234 of 2,147,483,648 bytes, in the same line. For an administrator the keys follow that they are held for. */
+static int print_summary(const json_t *o, FILE *to, struct err *e)
 {
     static const char *const counts[] = { "queued", "running", "done", "failed" };
     const char *value = json_string_value(json_object_get(o, "endpoint"));
@@ -94,7 +100,15 @@ static void print_summary(const json_t *o, FILE *to)
             bar_number(number(o, "slots"), b), bar_number(number(o, "busy"), c));
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
         fprintf(to, "   %s %s", counts[i], bar_number(number(o, counts[i]), a));
-    fputc('\n', to);
+    if (json_is_integer(json_object_get(o, "bytes")))
+        fprintf(to, "   holds %s", bar_number(number(o, "bytes"), a));
+    if (json_is_integer(json_object_get(o, "bytes_most")))
+        fprintf(to, " of %s", bar_number(number(o, "bytes_most"), b));
+    fputs(json_is_integer(json_object_get(o, "bytes")) ? " bytes\n" : "\n", to);
+    if (!json_is_array(json_object_get(o, "keys")))
+        return 0;
+    return print_rows(json_object_get(o, "keys"), key_columns, sizeof(key_columns) / sizeof(key_columns[0]), "no client is known",
+                      to, e);
 }
 
 int view_print(const char *what, const char *json, FILE *to, struct err *e)
@@ -112,7 +126,7 @@ int view_print(const char *what, const char *json, FILE *to, struct err *e)
     else if (strcmp(what, "jobs") == 0)
         rc = print_rows(json_object_get(o, "jobs"), job_columns, sizeof(job_columns) / sizeof(job_columns[0]), "no jobs", to, e);
     else
-        print_summary(o, to);
+        rc = print_summary(o, to, e);
     json_decref(o);
     return rc;
 }

@@ -7,7 +7,8 @@ start_broker
 
 expect 0 "$bfork" status
 out_has "broker   $(port_of endpoint)   up "
-out_has '0 workers, 0 slots (0 busy)   queued 0   running 0   done 0   failed 0'
+out_has '0 workers, 0 slots (0 busy)   queued 0   running 0   done 0   failed 0   holds '
+out_has ' of 2,147,483,648 bytes'
 expect 0 "$bfork" status --json
 out_has '"slots"'
 expect 0 "$bfork" workers
@@ -44,6 +45,10 @@ grep -q '"queued":0' out || fail "r14: a client sees the tasks of another: $(cat
 ! grep -qE 'counters|listeners' out || fail "r14: a client sees counters of the broker: $(cat out)"
 expect 0 "$bfork" --profile alice status --json
 grep -q '"queued":1' out || fail "r14: a client does not see its own task: $(cat out)"
+out_has '"bytes_most"'
+expect 0 "$bfork" status --all
+out_has 'KEY OF'
+out_has 'alice'
 expect 0 "$bfork" status --all --json
 out_has '"listeners"'
 grep -q '"queued":1' out || grep -q '"queued": 1' out || fail "the task is not queued: $(cat out)"

@@ -431,11 +431,16 @@ static void status_has_the_names_people_use(void **state)
     assert_int_equal(json_integer_value(json_object_get(o, "clients")), 1);
     assert_true(json_is_integer(json_object_get(o, "uptime_s")));
     assert_true(json_is_integer(json_object_get(o, "queued")));
+    assert_true(json_integer_value(json_object_get(o, "bytes")) > 0);      /* r07: what is held for its key */
+    assert_int_equal(json_integer_value(json_object_get(o, "bytes_most")), 2ll << 30);
+    assert_null(json_object_get(o, "keys"));
     assert_null(json_object_get(o, "counters"));            /* r14: a client sees its own numbers only */
     assert_null(json_object_get(o, "listeners"));
     json_decref(o);
     o = status(&w, admin, "summary");
     assert_true(json_is_integer(json_object_get(json_object_get(o, "counters"), "tasks_accepted")));
+    assert_int_equal(json_array_size(json_object_get(o, "keys")), 1);
+    assert_true(json_integer_value(json_object_get(json_array_get(json_object_get(o, "keys"), 0), "bytes")) > 0);
     assert_int_equal(json_integer_value(json_object_get(json_object_get(json_object_get(o, "listeners"), "admins"), "connections")),
                      1);
     json_decref(o);

@@ -533,6 +533,44 @@ static void r07_holding_of_a_worker_is_charged(void **state)
     }
 }
 
+struct keys { struct world *w; unsigned n; };
+
+static bool key_row(void *ctx, const struct broker_key_row *r)
+{
+    struct keys *k = ctx;
+    const char *name = k->n++ ? "c2" : "c1";
+
+    assert_memory_equal(r->key, world_peer(k->w, name)->key, WIRE_KEY);
+    assert_int_equal(r->bytes, held(k->w, name));
+    assert_int_equal(r->clients, 1);
+    return true;
+}
+
+/* A client is told its own, an administrator that of each key. */
+static void r07_status_tells_what_is_held_for_a_key(void **state)
+{
+    const struct broker_config config = { .owner_memory = 64u << 20 };
+    struct world *w = world_new(&config);
+    struct broker_counters n, other;
+    struct keys k = { w, 0 };
+
+    (void)state;
+    w->quiet = true;
+    client_start(w, "c1", 1, NULL);
+    client_start(w, "c2", 1, NULL);
+    client_tasks(w, "c1", 1, 0, 10, 100000);
+    broker_owner_counters(w->b, world_peer(w, "c1")->key, &n);
+    broker_owner_counters(w->b, world_peer(w, "c2")->key, &other);
+    assert_int_equal(n.bytes, held(w, "c1"));
+    assert_in_range(n.bytes, 1000000, 1100000);
+    assert_int_equal(n.bytes_most, 64u << 20);
+    assert_int_equal(other.bytes, held(w, "c2"));
+    assert_in_range(other.bytes, 1, 100000);
+    assert_true(broker_keys(w->b, key_row, &k));
+    assert_int_equal(k.n, 2);
+    world_free(w);
+}
+
 static void r07_refusals_are_limited(void **state)
 {
     struct world *w = world_with((struct broker_config){ .epoch = EPOCH });
@@ -804,6 +842,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(r07_specifications_are_charged),
         cmocka_unit_test(r07_contexts_are_charged),
+        cmocka_unit_test(r07_status_tells_what_is_held_for_a_key),
         cmocka_unit_test(r07_tasks_are_charged_with_what_they_cost),
         cmocka_unit_test(r07_tasks_that_wait_for_their_turn_are_charged),
         cmocka_unit_test(r07_outcomes_never_acknowledged_are_charged),

@@ -40,6 +40,15 @@ static void the_summary(void **state)
           "\"running\":93,\"done\":41233,\"failed\":3,\"clients\":1}",
           "broker   tcp://a:7700   up 3 d 04:11   12 workers, 96 slots (93 busy)   queued 58,767   running 93   done 41,233   "
               "failed 3\n");
+    check("summary", "{\"bytes\":1234,\"bytes_most\":2147483648}",        /* r07 */
+          "broker   in this process   0 workers, 0 slots (0 busy)   queued 0   running 0   done 0   failed 0   "
+              "holds 1,234 of 2,147,483,648 bytes\n");
+    check("summary", "{\"bytes\":5000,\"keys\":[{\"name\":\"al\\u001bce\",\"key\":\"x\",\"bytes\":4321,\"clients\":2,\"queued\":3,"
+          "\"running\":\"x\"},{}]}",
+          "broker   in this process   0 workers, 0 slots (0 busy)   queued 0   running 0   done 0   failed 0   holds 5,000 bytes\n"
+          "KEY OF  BYTES  CLIENTS  QUEUED  RUNNING\n"
+          "al?ce   4,321        2       3        x\n"
+          "-           -        -       -        -\n");
     check("summary", "{}", "broker   in this process   0 workers, 0 slots (0 busy)   queued 0   running 0   done 0   failed 0\n");
 }
 
