@@ -141,6 +141,10 @@ static int take(struct broker *b, struct worker *w, const struct wire_item *i)
     uint32_t pool = a->lane && a->lane->number == i->job ? i->job : a->job->number;     /* parked: a window for the job */
     if (i->seq <= a->said_seq)                      /* also of one that has ended, of which no tasks are left */
         return again(b, w, a, i, pool);
+    if (a->state == ATTEMPT_FINISHED) {             /* of a task that was returned: HOLDING told that before the piece came again */
+        give_back(b, w, i);
+        return 0;
+    }
     if (i->first < a->s.first || i->first >= a->s.first + a->s.count)
         return BFORK_EPROTOCOL;
     uint64_t before = used(w->peer, pool), more = i->body.size + WIRE_OUTPUT_COST;

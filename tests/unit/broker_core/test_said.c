@@ -186,6 +186,37 @@ static void r21_output_of_what_has_ended_is_said_again(void **state)
     world_free(w);
 }
 
+/* A task has printed, its template ends, and it is asked back before it runs again: the pieces and the tail that is returned are
+ * both lost with the connection. The next one tells of the tail first, in HOLDING, and the attempt is finished when the pieces
+ * come. */
+static void r07_output_of_what_was_returned_meanwhile_is_given_back(void **state)
+{
+    const struct wire_job_spec two = { .chunk = 2 };
+    struct wire_item held = { .id = 1, .count = 1, .end = 2 };
+    struct wire_msg m = { .type = WIRE_HOLDING, .items = &held, .n_items = 1, .u.holding.last = true };
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    memset(&got, 0, sizeof(got));
+    w->hook = on_message;
+    w->quiet = true;
+    worker_hello(w, "w1", 1);
+    client_start(w, "c1", 1, &two);
+    client_tasks(w, "c1", 1, 0, 2, 100);
+    worker_done(w, "w1", 1, 0, 1, 1000);
+    assert_int_equal(got.outcomes, 1);
+    world_lost(w, "w1");
+    worker_hello_only(w, "w1", 1, NULL);
+    world_send(w, "w1", &m);
+    says(w, "w1", got.pool, 1, 10);
+    assert_int_equal(got.errors, 0);
+    assert_int_equal(got.n, 0);
+    assert_int_equal(got.taken, 10 + WIRE_OUTPUT_COST);
+    worker_done(w, "w1", 2, 1, 1, 1000);                /* it has gone out again */
+    assert_int_equal(got.outcomes, 2);
+    world_free(w);
+}
+
 static void r21_a_worker_beyond_its_window_is_ended(void **state)
 {
     struct world *w = begin(0);
@@ -369,6 +400,7 @@ int main(void)
         cmocka_unit_test(r21_outcomes_say_the_attempt_they_are_of),
         cmocka_unit_test(r21_output_waits_for_the_clients_window), cmocka_unit_test(r21_what_was_not_taken_is_sent_again),
         cmocka_unit_test(r21_a_worker_that_comes_back_says_it_again), cmocka_unit_test(r21_output_of_what_has_ended_is_said_again),
+        cmocka_unit_test(r07_output_of_what_was_returned_meanwhile_is_given_back),
         cmocka_unit_test(r21_a_worker_beyond_its_window_is_ended),
         cmocka_unit_test(r21_output_of_a_client_that_ends_is_given_back),
         cmocka_unit_test(r21_output_waits_for_a_client_that_is_not_back),
