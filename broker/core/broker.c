@@ -122,6 +122,7 @@ void broker_free(struct broker **bp)
     map_free(&b->worker_map);
     for (size_t i = 0; i < sizeof(b->generic) / sizeof(b->generic[0]); i++)
         buf_unref(&b->generic[i]);
+    buf_unref(&b->unreported);
     account_unref(b->account);
     free(b);
 }

@@ -442,7 +442,7 @@ static bool release(struct broker *b, struct job *j, uint32_t *budget)
         cancel_wake(b, j);
         range_out(b, j, r);
         if (r->s.flags & WIRE_MAYBE_STARTED && job_once(j)) {
-            outcome_text(b, j, r->s.first, r->s.count, r->s.tries + 1u, BFORK_UNKNOWN, NULL);
+            outcome_text(b, j, r->s.first, r->s.count, r->s.tries + 1u, BFORK_UNKNOWN, OUTCOME_UNREPORTED);
             range_free(b, j, r);
         } else {
             range_queue(b, j, r, false);

@@ -180,21 +180,33 @@ static const char *general(int kind)
     }
 }
 
+const char OUTCOME_UNREPORTED[] = "it is not known whether the task has run: it had been handed out when the broker was started "
+    "anew, or ended its client's session, no worker says that it has it, and at most one attempt was asked for";
+
+/* Is this a text that tasks share? */
+static bool is_shared(const char *text) { return !text || text == OUTCOME_UNREPORTED; }
+
+/* Its document, made when it is first needed. */
+static struct buf **shared(struct broker *b, int kind, const char *text)
+{
+    struct buf **doc = text ? &b->unreported : &b->generic[-kind];
+    struct wire_outcome d = { .kind = kind };
+
+    if (!*doc) {
+        text = text ? text : general(kind);
+        d.message = (struct wire_str){ text, (uint32_t)strlen(text) };
+        *doc = wire_outcome_encode(&d);
+    }
+    return doc;
+}
+
 static struct buf *document(struct broker *b, struct account *a, uint64_t first, uint32_t tries, int kind, const char *text)
 {
     struct wire_outcome d = { .kind = kind, .attempt = tries, .index = first };
     struct buf *doc;
 
-    if (!text) {
-        if (!b->generic[-kind]) {
-            text = general(kind);
-            d.message = (struct wire_str){ text, (uint32_t)strlen(text) };
-            d.attempt = 0;
-            d.index = 0;
-            b->generic[-kind] = wire_outcome_encode(&d);
-        }
-        return buf_ref(b->generic[-kind]);
-    }
+    if (is_shared(text))
+        return buf_ref(*shared(b, kind, text));
     d.message = (struct wire_str){ text, (uint32_t)strlen(text) };
     if (!(doc = bytes_charge(a, wire_outcome_encode(&d))))
         doc = document(b, a, first, tries, kind, NULL);
@@ -202,12 +214,12 @@ static struct buf *document(struct broker *b, struct account *a, uint64_t first,
 }
 
 /* Tasks from first on join the last outcome if it says the same of those before them, and nobody has been told of it. */
-static bool extend(struct broker *b, struct job *j, uint64_t first, uint64_t count, int kind)
+static bool extend(struct broker *b, struct job *j, uint64_t first, uint64_t count, int kind, const char *text)
 {
     struct list_node *last = list_last(&j->outcomes);
     struct outcome *o = last ? LIST_ENTRY(last, struct outcome, node) : NULL;
 
-    if (!o || !j->unsent || o->kind != WIRE_OUTCOME || !b->generic[-kind] || o->body.buf != b->generic[-kind] || o->attempt ||
+    if (!o || !j->unsent || o->kind != WIRE_OUTCOME || !o->body.buf || o->body.buf != *shared(b, kind, text) || o->attempt ||
         o->first + o->count != first || o->count + count > UINT32_MAX)
         return false;
     o->count += (uint32_t)count;
@@ -218,7 +230,7 @@ static bool extend(struct broker *b, struct job *j, uint64_t first, uint64_t cou
 static void text_record(struct broker *b, struct job *j, uint64_t first, uint64_t count, uint32_t tries, int kind, const char *text)
 {
     assert(kind < 0 && kind >= BFORK_MISMATCH);
-    if (!text && extend(b, j, first, count, kind))
+    if (is_shared(text) && extend(b, j, first, count, kind, text))
         return;
     while (count) {
         uint32_t n = count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;

@@ -571,7 +571,8 @@ struct broker {
     uint64_t regrant_at, granted_at, tick_at, doubt_at;
     struct { struct peer *peer; struct wire_item *items; uint32_t n; } counts;   /* counts.c */
     struct broker_counters n;
-    struct buf *generic[BFORK_MISMATCH * -1 + 1];   /* documents used when there is no memory for a better text */
+    struct buf *generic[BFORK_MISMATCH * -1 + 1];   /* documents that many tasks share, and that are there when memory is not */
+    struct buf *unreported;                         /* another for UNKNOWN: see OUTCOME_UNREPORTED */
     char check_text[256];
 };
 
@@ -858,7 +859,9 @@ void outcome_costs(struct broker *b, struct job *j, int64_t cost, int64_t sent);
 /* Fields of it and its slices (their references are consumed); uses the reserve. */
 void outcome_record(struct broker *b, struct job *j, struct attempt *a, const struct wire_item *it);
 static inline uint64_t outcome_cost(const struct outcome *o) { return OUTCOME_COST + o->lens.size + o->body.size; }
-/* count tasks from first end with this kind; tries: attempts so far. text NULL: the general one. */
+/* count tasks from first end with this kind; tries: attempts so far. text NULL: the general one; OUTCOME_UNREPORTED (UNKNOWN): they
+ * may have begun before we were started, or were lost between us and a session that is not resumed. */
+extern const char OUTCOME_UNREPORTED[];
 void outcome_text(struct broker *b, struct job *j, uint64_t first, uint64_t count, uint32_t tries, int kind, const char *text);
 /* Tasks that nobody knows, since they were never received or were acknowledged long ago: counted in no sum. */
 void outcome_nowhere(struct broker *b, struct job *j, uint64_t first, uint32_t count);

@@ -102,7 +102,7 @@ static int unknown(struct broker *b, struct job *j, const struct wire_item *it)
     if (b->now < b->hold_end)
         return range_accept(b, j, it, true, b->hold_end);
     if (it->flags & WIRE_MAYBE_STARTED && job_once(j)) {
-        outcome_text(b, j, it->first, it->count, it->tries + 1u, BFORK_UNKNOWN, NULL);
+        outcome_text(b, j, it->first, it->count, it->tries + 1u, BFORK_UNKNOWN, OUTCOME_UNREPORTED);
         return 0;
     }
     return range_accept(b, j, it, false, 0);

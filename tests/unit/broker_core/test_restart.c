@@ -590,11 +590,33 @@ static void a_stall_of_the_broker_is_not_the_clients_absence(void **state)
     world_free(w);
 }
 
-static void maybe_started(void **state)
+static char unknown_text[256];
+static unsigned unknown_items;
+
+static void on_unknown(struct world *w, struct world_peer *p, const struct wire_msg *m)
+{
+    struct wire_outcome o;
+    struct err e;
+
+    (void)w;
+    (void)p;
+    for (uint32_t i = 0; i < m->n_items && m->type == WIRE_OUTCOMES; i++) {
+        assert_int_equal(m->items[i].kind, WIRE_OUTCOME);
+        assert_int_equal(wire_outcome_decode(m->items[i].body.data, m->items[i].body.size, &o, &e), 0);
+        assert_int_equal(o.kind, BFORK_UNKNOWN);
+        snprintf(unknown_text, sizeof(unknown_text), "%.*s", (int)o.message.n, o.message.p);
+        unknown_items++;
+    }
+}
+
+/* No worker was lost, so that is not said. */
+static void r18_what_nobody_reports_is_unknown_and_says_why(void **state)
 {
     struct world *w = world_new(NULL);
 
     (void)state;
+    unknown_items = 0;
+    w->hook = on_unknown;
     world_after(w, 100);
     world_restart(w, EPOCH * 2);
     worker_hello(w, "w1", 1);
@@ -611,6 +633,10 @@ static void maybe_started(void **state)
     EXPECT(w, "[8100] > c1 ASSIGNED #1000 j1 10+5\n"
               "[8100] > c1 OUTCOMES s1 j1 0+10 unknown\n"); /* nobody reported the first ten: unknown, never again; the others were
                                                                not begun */
+    assert_int_equal(unknown_items, 1);
+    assert_non_null(strstr(unknown_text, "not known whether the task has run"));
+    assert_non_null(strstr(unknown_text, "broker was started anew"));
+    assert_null(strstr(unknown_text, "was lost"));
     world_free(w);
 }
 
@@ -638,7 +664,7 @@ int main(void)
                                         T(forged),
                                         T(finished_before_the_client_is_back),
                                         T(client_never_back), T(a_stall_of_the_broker_is_not_the_clients_absence),
-                                        T(maybe_started) };
+                                        T(r18_what_nobody_reports_is_unknown_and_says_why) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
