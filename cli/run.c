@@ -60,13 +60,13 @@ static void runs_again(struct sink *s)
     spool_clear(&s->all, &s->out);
     spool_clear(&s->all, &s->err);
     if (s->written[1]) {
-        err_set(&s->why, BFORK_LOST, "the command was lost with its worker and would run again, but %llu bytes of what it wrote to "
-                "standard output have been passed on already: it was ended, so that they are not mixed; run it again",
+        err_set(&s->why, BFORK_LOST, "the command was lost with its worker or template and would run again, but %llu bytes of what "
+                "it wrote to standard output have been passed on already: it was ended, so that they are not mixed; run it again",
                 (unsigned long long)s->written[1]);
         stop(s);
     } else if (s->written[2]) {
-        cli_error(s->call, 0, "the command was lost with its worker and runs again: what it wrote to standard error may come "
-                  "again");
+        cli_error(s->call, 0, "the command was lost with its worker or template and runs again: what it wrote to standard error "
+                  "may come again");
     }
 }
 

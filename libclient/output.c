@@ -72,9 +72,8 @@ bool job_output(void *ctx, void *user, const struct session_print *k)
     if (j->told && !job_future(j, k->index))
         return false;                   /* it is settled, and whoever submitted it may be gone */
     if (k->again) {
-        bool silent = !k->bytes.size && !k->cut;
         snprintf(text, sizeof(text), "broadfork: task %llu of %s %s again (attempt %u)%s\n", (unsigned long long)k->index, function,
-                 silent ? "ran" : "runs", k->attempt, silent ? " and printed nothing" : ": what it had printed may come again");
+                 k->silent ? "ran" : "runs", k->attempt, k->silent ? " and printed nothing" : ": what it had printed may come again");
         notice(j, function, k, BFORK_EAGAIN, text);
     }
     if (k->lost) {

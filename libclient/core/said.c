@@ -4,8 +4,8 @@
  * Pieces are numbered in a session and epoch; the program takes them in that order, and what it has taken is acknowledged. Outcomes
  * that came behind a piece of their job wait here until it is taken: then whoever sees a future settled has had its task's output.
  * They are not acknowledged meanwhile, so a connection that ends loses none. After a restart of the broker workers send again what
- * was not acknowledged: the offset in a task's stream says what is new. An outcome of another attempt than the one that printed
- * says that the task ran again and printed nothing.
+ * was not acknowledged: the offset in a task's stream says what is new. A piece of another attempt, or of a later try in the same,
+ * says that the task runs again; an outcome of another attempt than the one that printed, that it did and printed nothing.
  */
 #include "state.h"
 
@@ -88,7 +88,9 @@ static void tell(struct session_job *j, const struct wire_item *i, struct wire_s
 
     if (!p)
         return;
-    if (p->attempt != i->id) {
+    if (p->attempt == i->id && i->tries < p->tries)
+        return;                       /* of a try that is over, sent again */
+    if (p->attempt != i->id || p->tries != i->tries) {
         k.again = p->attempt != 0;
         *p = (struct printed){ .attempt = i->id, .tries = i->tries };
     }
@@ -132,7 +134,8 @@ static void silent(struct session_job *j, uint64_t index, struct printed *p, uin
     counts_of(j, index, index + 1, &tries, &crashes);
     *p = (struct printed){ .attempt = attempt, .tries = tries + crashes > (int)p->tries ? tries + crashes + 1u : p->tries + 1 };
     if (s->ops->output(s->ctx, j->user, &(struct session_print){ .job = j->handle, .turn = s->said_turn, .seq = s->said_seen,
-                                                                 .index = index, .attempt = p->tries, .stream = 1, .again = true }))
+                                                                 .index = index, .attempt = p->tries, .stream = 1, .again = true,
+                                                                 .silent = true }))
         j->said_after = ++s->said_given;
 }
 

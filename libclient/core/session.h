@@ -39,8 +39,8 @@ struct session_print {
     uint64_t index;
     uint32_t pid, attempt;                  /* attempt: which try of the task, from 1 */
     int stream;                             /* 1, 2 */
-    bool again;                             /* another try of the task has printed before; this is the first piece of a new one,
-                                             * or, without bytes and not cut, the new one has ended and printed nothing */
+    bool again;                             /* another try of the task has printed before; this is the first piece of a new one */
+    bool silent;                            /* again: and the last: the new one has ended and printed nothing */
     bool cut;                               /* the task's limit of `limit` bytes is reached: the rest is dropped */
     uint64_t limit, lost;                   /* lost: bytes before this piece that never came */
     struct wire_str host;

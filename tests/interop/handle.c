@@ -227,11 +227,14 @@ static void output(struct session *s, const struct frame *f)
             continue;
         }
         struct task *t = &j->tasks[index];
+        if (t->printed_by != number_get(r, 8) || t->printed_try != number_get(r + 52, 2))
+            t->printed[0] = t->printed[1] = 0;                  /* it runs again */
         if (seq != s->said + 1 || offset != t->printed[r[54] - 1] || t->settled)
             fail("piece %llu behind %llu, at %llu behind %llu", (unsigned long long)seq, (unsigned long long)s->said,
                  (unsigned long long)offset, (unsigned long long)t->printed[r[54] - 1]);
         t->printed[r[54] - 1] += bytes.size;
         t->printed_by = number_get(r, 8);
+        t->printed_try = (unsigned)number_get(r + 52, 2);
         t->limit = item.flags & CUT_OFF ? number_get(r + 55, 8) : 0;
         s->said = seq;
         s->said_bytes += bytes.size + PIECE_COST;

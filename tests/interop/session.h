@@ -19,6 +19,7 @@ struct task {
     unsigned outcomes;                  /* that named it */
     uint64_t printed[2], limit;         /* bytes of each stream; the limit that it reached */
     uint64_t printed_by, attempt;       /* the attempt whose output came; that of the outcome; 0: none */
+    unsigned printed_try;               /* and its try */
 };
 
 struct cancel {

@@ -100,6 +100,7 @@ static void push(struct worker *w, struct proc *p, struct attempt *a)
     else
         for (uint32_t k = 0; k < done; k++)
             a->body_at += wire_len_at(&i, k);
+    said_anew(w, a, a->pushed, done);
     a->pushed += done;
     p->pending += done;
     p->given += done;

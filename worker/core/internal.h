@@ -59,6 +59,7 @@ struct piece {                          /* of what a task has printed: kept unti
     uint32_t pid;
     uint8_t stream;
     bool cut;
+    uint16_t again;                     /* so often the task was begun again in this attempt */
     struct slice body;                  /* owned */
 };
 
@@ -101,6 +102,9 @@ struct attempt {
     uint64_t bytes;                     /* of its records */
     struct piece *said, *said_tail, *to_say;    /* output; to_say: not sent on this connection */
     uint64_t said_seq, said_index, said_offset[2];
+    uint64_t said_from, said_end;       /* tasks that have printed are among these; one of them that is pushed again says so */
+    uint64_t anew_at, anew_end;         /* it was said last of those before anew_at, ever of some before anew_end … */
+    uint16_t anew;                      /* … and so often */
     struct list_node saying;            /* worker->saying while to_say is set */
     struct list_node node;              /* lane->queue or proc->attempts */
     struct list_node all;               /* worker->attempts, unless dead */
@@ -273,6 +277,7 @@ void said_free(struct worker *w, struct attempt *a);
 void said_resend(struct worker *w);
 void said_flush(struct worker *w);
 void said_taken(struct worker *w, const struct wire_item *item);
+void said_anew(struct worker *w, struct attempt *a, uint64_t first, uint64_t count);   /* they are pushed, maybe again */
 bool said_blocks(const struct attempt *a, const struct record *r);  /* output of its tasks has not been sent yet */
 bool said_full(const struct worker *w, const struct lane *l);       /* nothing more is started there */
 /* results.c */

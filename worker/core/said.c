@@ -5,11 +5,16 @@
  * A lane's window counts what is sent and not taken (said_out); what waits (said_waits) is what was read before the window was
  * known to be full, and the last words of processes. While either is too much, nothing more is read, and in the end nothing
  * started: a reader that is stuck stops its own tasks, and only those that print.
+ *
+ * A task that has printed and is pushed again in the same attempt, as its template or its process has ended for no fault of its
+ * own, says so by a piece without bytes, whose try is one more: what it prints begins anew behind it.
  */
 #include "internal.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define ANEW_MOST 1000u             /* told; more than ever */
 
 static uint64_t cost(const struct piece *p) { return p->body.size + WIRE_OUTPUT_COST; }
 
@@ -60,8 +65,53 @@ static struct piece *piece_new(struct attempt *a, uint64_t index, const struct w
     p->pid = k->pid;
     p->stream = (uint8_t)k->stream;
     p->cut = k->cut;
+    p->again = index < a->anew_end ? a->anew : 0;
     a->said_offset[k->stream == 2] += k->size;
+    if (a->said_from >= a->said_end)
+        a->said_from = a->said_end = index;
+    a->said_from = index < a->said_from ? index : a->said_from;
+    a->said_end = index >= a->said_end ? index + 1 : a->said_end;
     return p;
+}
+
+static void append(struct worker *w, struct attempt *a, struct piece *p)
+{
+    if (a->said_tail)
+        a->said_tail->next = p;
+    else
+        a->said = p;
+    a->said_tail = p;
+    if (!a->to_say)
+        a->to_say = p;
+    a->job->lane->said_waits += cost(p);
+    if (!list_in(&a->saying))
+        list_push_back(&w->saying, &a->saying);
+}
+
+void said_anew(struct worker *w, struct attempt *a, uint64_t first, uint64_t count)
+{
+    uint64_t i = first > a->said_from ? first : a->said_from, end = first + count < a->said_end ? first + count : a->said_end;
+
+    if (i >= end)
+        return;
+    if ((!a->anew || i < a->anew_at) && a->anew < ANEW_MOST)
+        a->anew++;
+    if (i <= a->said_index && a->said_index < end)
+        a->said_offset[0] = a->said_offset[1] = 0;
+    for (; i < end; i++) {
+        struct piece *p = calloc(1, sizeof(*p));
+        if (!p)
+            break;                      /* its first piece will say it */
+        p->seq = ++a->said_seq;
+        p->index = i;
+        p->stream = 1;
+        p->again = a->anew;
+        append(w, a, p);
+    }
+    a->anew_at = end;
+    a->anew_end = end > a->anew_end ? end : a->anew_end;
+    if (a->said_from >= first)
+        a->said_from = end;             /* else one before them has printed, and may be pushed again, too */
 }
 
 bool worker_output(struct worker *w, uint64_t now, worker_proc proc, uint32_t ahead, const struct worker_print *k)
@@ -80,16 +130,7 @@ bool worker_output(struct worker *w, uint64_t now, worker_proc proc, uint32_t ah
         attempt_lost(w, a);
         return true;
     }
-    if (a->said_tail)
-        a->said_tail->next = q;
-    else
-        a->said = q;
-    a->said_tail = q;
-    if (!a->to_say)
-        a->to_say = q;
-    p->lane->said_waits += cost(q);
-    if (!list_in(&a->saying))
-        list_push_back(&w->saying, &a->saying);
+    append(w, a, q);
     return true;
 }
 
@@ -104,7 +145,7 @@ bool said_full(const struct worker *w, const struct lane *l) { return l->said_wa
 
 bool said_blocks(const struct attempt *a, const struct record *r)
 {
-    return a->to_say && r->first + r->count > a->to_say->index;
+    return a->to_say && (a->anew || r->first + r->count > a->to_say->index);   /* anew: pieces are not in the order of tasks */
 }
 
 /* Its pieces up to seq are not needed any more. */
@@ -176,7 +217,7 @@ static void fill(struct worker *w, struct wire_item *i, const struct attempt *a,
     i->offset = p->offset;
     i->end = p->limit;
     i->pid = p->pid;
-    i->tries = (uint16_t)(a->tries + a->crashes + 1u);
+    i->tries = (uint16_t)(a->tries + a->crashes + 1u + p->again);
     i->stream = p->stream;
     i->body = p->body;
     effect_keep(w, p->body);

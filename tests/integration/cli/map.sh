@@ -122,6 +122,11 @@ err_has 'cannot keep what commands print in /no/such/directory: No such file or 
 expect 0 sh -c '(ulimit -f 100000; trap "" XFSZ; TMPDIR=. "$0" map head -c 160000000 ::: /dev/zero || echo status $?) 2>&1 | cat' "$bfork"
 out_has 'cannot keep what commands print in .: File too large'
 out_has 'status 255'
+# r21: a command runs again as its template has died, in the same attempt: what it had printed comes once.
+expect 0 "$bfork" map -j 1 sh -c 'echo "out $1"; [ ! -e once ] || exit 0; : >once; read -r _ _ _ template _ <"/proc/$PPID/stat"
+    kill -KILL "$template"; exec sleep 600' sh ::: a
+out_is 'out a'
+rm once
 # r24: what a task wrote before its time limit is there.
 expect 1 "$bfork" map --time-limit 300ms sh -c 'echo the last words; echo more >&2; sleep 1000' ::: x
 out_is 'the last words'

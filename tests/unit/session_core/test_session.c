@@ -925,12 +925,17 @@ static void acknowledgements_are_gathered(void **state)
 }
 
 /* A piece of output of task `index` from the broker. */
-static void print(uint64_t seq, uint64_t attempt, uint64_t index, int stream, uint64_t offset, const char *text)
+static void print_try(uint64_t seq, uint64_t attempt, uint16_t tries, uint64_t index, int stream, uint64_t offset, const char *text)
 {
     struct wire_item i = { .id = attempt, .seq = seq, .job = b->job, .count = 1, .first = index, .offset = offset,
-                           .flags = WIRE_FIXED, .size = (uint32_t)strlen(text), .stream = (uint8_t)stream, .tries = 1,
+                           .flags = WIRE_FIXED, .size = (uint32_t)strlen(text), .stream = (uint8_t)stream, .tries = tries,
                            .body = slice_borrow(text, strlen(text)) };
     say(b, &(struct wire_msg){ .type = WIRE_OUTPUT, .items = &i, .n_items = 1 });
+}
+
+static void print(uint64_t seq, uint64_t attempt, uint64_t index, int stream, uint64_t offset, const char *text)
+{
+    print_try(seq, attempt, 1, index, stream, offset, text);
 }
 
 static void r21_an_outcome_waits_for_the_output_of_its_job(void **state)
@@ -979,6 +984,35 @@ static void r21_output_that_comes_again_is_told_once(void **state)
     assert_int_equal(b->print.lost, 6);         /* a gap is told */
 }
 
+/* Its template was lost, not its worker: the attempt is the same, the try another. It is told once; what comes of the try before,
+ * sent again to another broker, is told no more. */
+static void r21_a_task_that_runs_again_in_its_attempt(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 4, 3);
+    connect_to(b, 5, false);
+    print(1, 7, 1, 1, 0, "abc\n");
+    assert_false(b->print.again);
+    print_try(2, 7, 2, 1, 1, 0, "");
+    assert_true(b->print.again && !b->print.silent && b->print.attempt == 2 && b->print.bytes.size == 0);
+    assert_int_equal(b->print.seq, 2);
+    print_try(3, 7, 2, 1, 1, 0, "abcd\n");
+    assert_int_equal(b->printed, 9);
+    assert_false(b->print.again);
+    session_disconnected(b->s, b->now);
+    connect_to(b, 6, false);
+    print(1, 7, 1, 1, 0, "abc\n");
+    print_try(2, 7, 2, 1, 1, 0, "");
+    print_try(3, 7, 2, 1, 1, 0, "abcd\n");
+    assert_int_equal(b->print.seq, 3);
+    assert_int_equal(b->printed, 9);
+    print_try(4, 7, 2, 1, 1, 5, "e\n");
+    assert_int_equal(b->printed, 11);
+    print_try(5, 7, 2, 2, 1, 0, "");            /* nothing had come of this one: nothing comes again */
+    assert_int_equal(b->print.seq, 4);
+}
+
 /* It printed, was lost with its worker, ran again and printed nothing: the program is told so, before the outcome. */
 static void r21_a_task_that_prints_nothing_when_it_runs_again(void **state)
 {
@@ -995,7 +1029,7 @@ static void r21_a_task_that_prints_nothing_when_it_runs_again(void **state)
     session_output_taken(b->s, &second);
     done_by(b, 8, 0, 2);
     assert_int_equal(told.n, 0);
-    assert_true(b->print.again && b->print.index == 1 && b->print.attempt == 2 && b->print.bytes.size == 0);
+    assert_true(b->print.again && b->print.silent && b->print.index == 1 && b->print.attempt == 2 && b->print.bytes.size == 0);
     struct session_print third = b->print;
     b->seq--;
     done_by(b, 8, 0, 2);                        /* once more: nothing new */
@@ -1105,7 +1139,8 @@ int main(void)
         T(a_refused_job_is_only_that_job),
         T(a_refused_pool_ends_all_its_jobs),
         T(a_map_that_was_hardly_sent_is_refused_whole),
-        T(r21_an_outcome_waits_for_the_output_of_its_job), T(r21_output_that_comes_again_is_told_once),
+        T(r21_an_outcome_waits_for_the_output_of_its_job), T(r21_a_task_that_runs_again_in_its_attempt),
+        T(r21_output_that_comes_again_is_told_once),
         T(r21_output_of_an_epoch_that_ended_is_not_acknowledged), T(r21_a_task_that_prints_nothing_when_it_runs_again),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

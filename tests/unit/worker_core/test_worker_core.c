@@ -372,6 +372,69 @@ static void r16_a_template_that_dies_is_started_again(void **state)
     world_done(x);
 }
 
+static struct { unsigned n; struct { uint64_t index, offset; unsigned tries, size; } of[8]; } pieces;
+
+static void on_said(struct world *x, const struct wire_msg *m)
+{
+    (void)x;
+    for (uint32_t i = 0; m->type == WIRE_OUTPUT && i < m->n_items; i++) {
+        const struct wire_item *it = &m->items[i];
+        assert_in_range(pieces.n, 0, 7);
+        pieces.of[pieces.n].index = it->first;
+        pieces.of[pieces.n].offset = it->offset;
+        pieces.of[pieces.n].tries = it->tries;
+        pieces.of[pieces.n++].size = it->size;
+    }
+}
+
+static void says(struct world *x, worker_proc proc, uint32_t ahead, const char *text)
+{
+    assert_true(worker_output(x->w, x->now, proc, ahead, &(struct worker_print){ .stream = 1, .pid = 5, .bytes = text,
+                                                                                 .size = strlen(text) }));
+    turn(x);
+}
+
+static void expect_said(unsigned k, uint64_t index, uint64_t offset, unsigned tries, unsigned size)
+{
+    assert_int_equal(pieces.n, k + 1);
+    assert_int_equal(pieces.of[k].index, index);
+    assert_int_equal(pieces.of[k].offset, offset);
+    assert_int_equal(pieces.of[k].tries, tries);
+    assert_int_equal(pieces.of[k].size, size);
+}
+
+/* What it had printed comes again: a piece says so before, also if nothing comes. Its results are behind what was said of it. */
+static void r21_a_task_that_runs_again_in_its_attempt_says_so(void **state)
+{
+    struct world *x = up(1);
+
+    (void)state;
+    memset(&pieces, 0, sizeof(pieces));
+    x->on_send = on_said;
+    x->auto_ready = true;
+    chunk(x, 10, 1, 0, 3);
+    turn(x);
+    says(x, 1, 0, "abc\n");
+    expect_said(0, 0, 0, 1, 4);
+    template_ends(x);
+    advance(x, TIME_TEMPLATE_FIRST_MS);
+    turn(x);
+    assert_non_null(strstr(x->trace, "push 0..0"));
+    expect_said(1, 0, 0, 2, 0);
+    says(x, 2, 0, "ab\n");
+    expect_said(2, 0, 0, 2, 3);
+    says(x, 2, 0, "cd\n");
+    expect_said(3, 0, 3, 2, 3);
+    ran(x, 2, 1, 1000);
+    turn(x);
+    says(x, 2, 0, "new\n");                    /* the next task has not run before */
+    expect_said(4, 1, 0, 1, 4);
+    ran(x, 2, 2, 1000);
+    turn(x);
+    assert_int_equal(pieces.n, 5);
+    world_done(x);
+}
+
 /* It kills its template each time: after three it is lost, as with a worker, and the others run. */
 static void r16_a_task_that_takes_its_template_along_is_lost_after_three(void **state)
 {
@@ -1537,6 +1600,7 @@ int main(void)
         cmocka_unit_test(a_template_that_fails_returns_its_chunks),
         cmocka_unit_test(r16_a_template_that_dies_is_started_again),
         cmocka_unit_test(r16_a_task_that_takes_its_template_along_is_lost_after_three),
+        cmocka_unit_test(r21_a_task_that_runs_again_in_its_attempt_says_so),
         cmocka_unit_test(r16_a_task_that_was_lost_with_workers_is_lost_sooner),
         cmocka_unit_test(r16_a_template_that_nobody_wants_is_not_started_again),
         cmocka_unit_test(r16_at_most_once_what_ran_is_unknown),
