@@ -158,8 +158,10 @@ static int put_json(struct map *m, const struct map_task *t, struct err *e)
 static void put_error(const struct map *m, const struct map_task *t)
 {
     char text[4096];
+    bfork_error e = *t->error;
 
-    bfork_error_text(t->error, text, sizeof(text));
+    e.index = t->number;                /* tasks of a map count from 1, wherever they are named */
+    bfork_error_text(&e, text, sizeof(text));
     text[strcspn(text, "\n") + (strchr(text, '\n') != NULL)] = '\0';
     text[strcspn(text, "\n")] = '\0';
     cli_error(m->call, 0, "task %llu: %s", (unsigned long long)t->number, text);

@@ -67,25 +67,25 @@ bool job_output(void *ctx, void *user, const struct session_print *k)
     struct job *j = user;
     struct bfork_session *s = ctx;
     const char *function = j->symbol ? j->symbol : "a command";
-    char text[512];
+    char text[512], who[300] = "the command";           /* the command line counts its commands itself */
 
     if (j->told && !job_future(j, k->index))
         return false;                   /* it is settled, and whoever submitted it may be gone */
+    if (!j->told)
+        snprintf(who, sizeof(who), "task %llu of %.250s", (unsigned long long)k->index, function);
     if (k->again) {
-        snprintf(text, sizeof(text), "broadfork: task %llu of %s %s again (attempt %u)%s\n", (unsigned long long)k->index, function,
-                 k->silent ? "ran" : "runs", k->attempt, k->silent ? " and printed nothing" : ": what it had printed may come again");
+        snprintf(text, sizeof(text), "broadfork: %s %s again (attempt %u)%s\n", who, k->silent ? "ran" : "runs", k->attempt,
+                 k->silent ? " and printed nothing" : ": what it had printed may come again");
         notice(j, function, k, BFORK_EAGAIN, text);
     }
     if (k->lost) {
-        snprintf(text, sizeof(text), "broadfork: %llu bytes of what task %llu of %s printed are lost\n",
-                 (unsigned long long)k->lost, (unsigned long long)k->index, function);
+        snprintf(text, sizeof(text), "broadfork: %llu bytes of what %s printed are lost\n", (unsigned long long)k->lost, who);
         notice(j, function, k, BFORK_LOST, text);
     }
     struct output *o = output_new(s, j->symbol ? j->symbol : "", k, k->bytes.data, k->bytes.size);
     if (o && k->cut) {
-        snprintf(text, sizeof(text), "broadfork: what task %llu of %s prints beyond %llu bytes is lost: that is the limit of one "
-                 "task; output-limit of the worker raises it, or write to a file\n", (unsigned long long)k->index, function,
-                 (unsigned long long)k->limit);
+        snprintf(text, sizeof(text), "broadfork: what %s prints beyond %llu bytes is lost: that is the limit of one "
+                 "task; output-limit of the worker raises it, or write to a file\n", who, (unsigned long long)k->limit);
         notice(j, function, k, BFORK_ETOOBIG, text);
     }
     if (!o)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * serial.c - "serial:": tasks run in the calling process, in the call that submits them, for the debugger. Same arguments, results,
- * errors and order as elsewhere; what cannot be the same is that a crash is the program's own, and that time limits do not apply.
+ * errors and order as elsewhere; what cannot be the same is that a crash is the program's own, and that time limits do not apply,
+ * which is said.
  */
 #include "client.h"
 
@@ -50,6 +51,16 @@ static void warn_of_globals(struct bfork_pool *p)
                 program_invocation_short_name, names);
 }
 
+/* Once, before the first task with a limit: nobody is there who could end it. */
+static void warn_of_limit(const struct bfork_pool *p, const struct job_shape *shape)
+{
+    static _Atomic bool told;
+    if (p->s->quiet || !shape->options || !shape->options->run_limit_ms || atomic_exchange(&told, true))
+        return;
+    fprintf(stderr, "%s: serial: time limits (run_limit_ms, --time-limit) do not apply: tasks run in this process, and are not "
+            "ended\n", program_invocation_short_name);
+}
+
 /* What a task process does before its first task. */
 static int start(struct bfork_pool *p)
 {
@@ -80,6 +91,7 @@ static int begin(struct bfork_pool *p, const struct job_shape *shape, struct tas
     int rc = start(p);
     if (rc != 0)
         return rc;
+    warn_of_limit(p, shape);
     pthread_mutex_lock(&p->s->lock);
     rc = job_spec(p->s, shape, &spec, &fn);
     if (rc == 0)

@@ -219,7 +219,7 @@ typedef struct bfork_options {          /* of one submission */
     uint32_t    chunk;                  /* of a map or each: tasks that travel together; default: by measured duration */
     int32_t     retries;                /* how often a task that failed runs again; BFORK_RETRY_NEVER. Default 0. A task whose worker is
                                            lost runs up to 3 times in any case but NEVER; one that crashes, once */
-    int64_t     run_limit_ms;           /* of each task; then its process is killed: BFORK_OVERTIME */
+    int64_t     run_limit_ms;           /* of each task; then its process is killed: BFORK_OVERTIME. "serial:" cannot, and says so */
     int32_t     when_full;              /* the pool's queue is full: BFORK_WAIT, BFORK_REFUSE */
     uint32_t    flags;
     const char *name;                   /* of the job, shown by bfork status and in bfork_task_info */

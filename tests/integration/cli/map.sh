@@ -127,6 +127,11 @@ expect 0 "$bfork" map -j 1 sh -c 'echo "out $1"; [ ! -e once ] || exit 0; : >onc
     kill -KILL "$template"; exec sleep 600' sh ::: a
 out_is 'out a'
 rm once
+# r24: tasks are counted from 1 in every word about them.
+expect 1 "$bfork" map -k --time-limit 300ms sleep ::: 0 600
+err_has 'task 2: over time'
+err_has ', task 2, host'
+! grep -q 'task [01][,:]' err || fail "r24: a task has two numbers: $(cat err)"
 # r24: what a task wrote before its time limit is there.
 expect 1 "$bfork" map --time-limit 300ms sh -c 'echo the last words; echo more >&2; sleep 1000' ::: x
 out_is 'the last words'

@@ -40,6 +40,10 @@ expect 1 "$bfork" map --cwd 'not there' pwd ::: 1
 err_has "cannot enter the directory $PWD/not there on host"
 expect 125 "$bfork" --profile serial: run --cwd "$PWD" -- pwd
 err_has 'serial:'
+expect 0 "$bfork" --profile serial: run --time-limit 1ms -- sleep 0.01
+err_has 'bfork: serial: time limits (run_limit_ms, --time-limit) do not apply'          # r24
+expect 0 "$bfork" --profile serial: run -- true
+[ ! -s err ] || fail "r24: serial: says without need: $(cat err)"
 
 # Bytes come through unchanged.
 head -c 100000 /dev/urandom >bytes
