@@ -2,6 +2,7 @@
  * test_detached.c - what a client that has gone without BYE still costs: a drain, the list of jobs, and other sessions of its key.
  */
 #include "world.h"
+#include "wire/times.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -38,6 +39,25 @@ static void drain_waits_for_work_and_for_connected_clients(void **state)
     assert_int_equal(waits(w).gone, 1);
     assert_false(broker_idle(w->b));        /* c1 may still fetch its outcome */
     client_ack(w, "c1", 1, 1);
+    assert_true(broker_idle(w->b));
+    world_free(w);
+}
+
+/* Nothing of it is out, and it cannot come back: what waited for it runs. */
+static void r24_a_drain_runs_what_waits_for_its_client(void **state)
+{
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    client_start(w, "c1", 1, NULL);
+    client_tasks(w, "c1", 1, 0, 1, 100);
+    world_lost(w, "c1");
+    worker_hello(w, "w1", 1);
+    assert_int_equal(w->n_seen, 0);
+    broker_drain(w->b, w->now);
+    world_step(w);
+    assert_int_equal(w->n_seen, 1);
+    worker_done(w, "w1", 1, 0, 1, 1000);
     assert_true(broker_idle(w->b));
     world_free(w);
 }
@@ -125,11 +145,13 @@ static void settled_jobs_are_not_listed_as_work(void **state)
 
 static uint8_t large[100000];
 
-static struct { uint32_t slots, states; char text[512]; } last;
+static struct { uint32_t slots, states, granted; char text[512]; } last;
 
 static void on_pool_state(struct world *w, struct world_peer *p, const struct wire_msg *m)
 {
     (void)w;
+    if (m->type == WIRE_GRANT)
+        last.granted = m->u.grant.pool;
     if (m->type != WIRE_POOL_STATE || strcmp(p->name, "c1b"))
         return;
     last.states++;
@@ -189,6 +211,61 @@ static void r24_who_keeps_the_sessions_of_a_key_waiting_is_told(void **state)
     assert_int_equal(last.slots, 3);
     assert_string_equal(last.text, "");
     assert_int_equal(waits(w).running, 5);
+    world_free(w);
+}
+
+/* Two sessions of a key: c1 has nine tasks out, c1b one, of an own pool; their outcomes fill the key's part when all are there. */
+static struct world *two_sessions(void)
+{
+    struct world *w = world_new(&(struct broker_config){ .owner_memory = 3u << 20 });
+    const struct wire_job_spec one = { .chunk = 1 };
+
+    memset(&last, 0, sizeof(last));
+    w->hook = on_pool_state;
+    worker_hello(w, "w1", 20);
+    client_start(w, "c1", 9, &one);
+    client_tasks(w, "c1", 1, 0, 9, 100);
+    client_hello(w, "c1b");
+    client_pool(w, "c1b", 1, 10);
+    client_job(w, "c1b", 2, 1, &one);
+    client_tasks(w, "c1b", 2, 0, 1, 100);
+    assert_int_equal(w->n_seen, 10);
+    return w;
+}
+
+/* Of those that have not taken their outcomes it is the one with most. */
+static void r24_the_session_that_leaves_most_is_named(void **state)
+{
+    struct world *w = two_sessions();
+
+    (void)state;
+    worker_done(w, "w1", 10, 0, 1, 1000);
+    world_lost(w, "c1");
+    large_results(w, 1, 9);
+    assert_non_null(strstr(last.text, "disconnected"));
+    world_free(w);
+}
+
+/* Why a pool cannot run is not hidden by what its key waits for. */
+static void r24_a_pool_that_failed_says_why_though_its_key_waits(void **state)
+{
+    struct world *w = two_sessions();
+    struct wire_msg m = { .type = WIRE_POOL_FAILED };
+
+    (void)state;
+    m.u.pool_failed = (struct wire_pool_failed){ .pool = last.granted, .code = BFORK_REFUSED, .text = WIRE_STR("no such program") };
+    world_send(w, "w1", &m);
+    for (int i = 0; i < TIME_HOLD_MS / 1000 + 1; i++) {
+        world_after(w, 1000);
+        worker_state(w, "w1", 20, false);
+        simple(w, "c1", WIRE_PING, 1);
+        simple(w, "c1b", WIRE_PING, 1);
+    }
+    assert_non_null(strstr(last.text, "no such program"));
+    large_results(w, 1, 9);
+    last.text[0] = 0;
+    client_pool(w, "c1b", 1, 10);
+    assert_non_null(strstr(last.text, "no such program"));
     world_free(w);
 }
 
@@ -287,12 +364,14 @@ static void r26_what_a_client_had_goes_back_before_its_pools_leave(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { T(drain_waits_for_work_and_for_connected_clients),
+        T(r24_a_drain_runs_what_waits_for_its_client),
                                         T(without_a_drain_outcomes_wait_for_their_client),
                                         T(settled_jobs_are_not_listed_as_work),
         T(r24_a_job_opened_again_runs_beside_many_that_are_not), T(r24_jobs_that_are_not_opened_again_claim_no_slots),
         T(r26_what_a_client_had_goes_back_before_its_pools_leave),
         T(r07_pools_that_are_not_opened_again_end),
-                                        T(r24_who_keeps_the_sessions_of_a_key_waiting_is_told) };
+                                        T(r24_who_keeps_the_sessions_of_a_key_waiting_is_told),
+        T(r24_the_session_that_leaves_most_is_named), T(r24_a_pool_that_failed_says_why_though_its_key_waits) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -181,6 +181,29 @@ static void r15_results_behind_holding_end_with_their_connection(void **state)
     world_free(w);
 }
 
+/* It is kept for the worker's key, and has its limit like all that is; the worker sends it again. */
+static void r15_what_is_behind_holding_has_a_limit(void **state)
+{
+    static uint8_t body[200000];
+    struct wire_item it = { .id = 1, .count = 1, .kind = WIRE_OK, .flags = WIRE_FIXED, .size = sizeof(body),
+        .body = slice_borrow(body, sizeof(body)) };
+    struct world *w = restarted_with_many();
+
+    (void)state;
+    w->config.worker_memory = 100000;
+    world_restart(w, EPOCH * 3);
+    w->in_a_row = false;
+    worker_hello_only(w, "w1", 8, NULL);
+    w->in_a_row = true;
+    worker_holding(w, "w1", (uint64_t[]){ 1, 2, 3, 4, 5, 6, 7, 8 }, 8);
+    world_forget(w);
+    world_send(w, "w1", &(struct wire_msg){ .type = WIRE_RESULTS, .items = &it, .n_items = 1 });
+    w->in_a_row = false;
+    world_step(w);
+    EXPECT(w, "[ 100] > w1 CUT\n");
+    world_free(w);
+}
+
 /* A PONG says that all ATTEMPTS_CLOSE are told: a worker begins tasks again after it. */
 static void r20_a_ping_behind_holding_is_answered_when_all_of_it_is_known(void **state)
 {
@@ -487,7 +510,7 @@ static void r05_what_is_brought_again_before_its_replay_keeps_its_tries(void **s
     EXPECT(w, "[   0] > w1 CHUNKS #1 j2 0+10\n"
               "[   0] > w1 RECALL #1 j2 5+5 why 3\n"
               "[   0] > w2 CHUNKS #2 j2 6+4\n");
-    w->seen[0].tries = 1;
+    w->seen[0].tries = w->seen[0].crashes = 1;
     world_restart(w, EPOCH * 2);
     worker_hello_only(w, "w1", 1, NULL);
     worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);      /* that it gave something back is said once more */
@@ -506,8 +529,74 @@ static void r05_what_is_brought_again_before_its_replay_keeps_its_tries(void **s
     world_after(w, TIME_HOLD_MS);
     world_forget(w);
     worker_hello(w, "w3", 3);
-    EXPECT(w, "[8100] > c1 TRIES j1 4+2 tries 1,0 j1 6+4 tries 2,0\n"
-              "[8100] > w3 CHUNKS #1000 j1 4+2 tries 1,0 #1001 j1 6+4 tries 2,0\n");
+    EXPECT(w, "[8100] > c1 TRIES j1 4+2 tries 1,1 j1 6+4 tries 2,1\n"
+              "[8100] > w3 CHUNKS #1000 j1 4+2 tries 1,1 #1001 j1 6+4 tries 2,1\n");
+    world_free(w);
+}
+
+/* The middle of what was lost: the counts on both sides stay. */
+static void r05_counts_around_what_is_brought_again_are_kept(void **state)
+{
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    worker_hello(w, "w1", 1);
+    client_start(w, "c1", 2, &tens);
+    client_tasks(w, "c1", 1, 0, 10, 100);
+    worker_hello(w, "w2", 1);
+    worker_returns(w, "w1", 1, 5, 5);
+    worker_returns(w, "w2", 2, 8, 2);
+    w->seen[1].count = 3;                           /* of 5 to 9, and the end goes back to the first one */
+    world_restart(w, EPOCH * 2);
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);  /* that it gave something back is still to be said */
+    simple(w, "w1", WIRE_BYE, 0);
+    worker_hello_only(w, "w2", 1, NULL);
+    worker_holding(w, "w2", (uint64_t[]){ 2 }, 1);
+    assert_int_equal(counters(w).adopted, 2);
+    simple(w, "w2", WIRE_BYE, 0);
+    world_peer(w, "c1")->acked = 0;
+    client_start(w, "c1", 3, &tens);
+    client_returns(w, "c1", 1, 0, 10, 0);
+    world_after(w, TIME_HOLD_MS);
+    world_forget(w);
+    worker_hello(w, "w3", 3);
+    EXPECT(w, "[8000] > c1 TRIES j1 0+5 tries 1,0 j1 5+3 tries 2,0 j1 8+2 tries 1,0\n"
+              "[8000] > w3 CHUNKS #1000 j1 0+5 tries 1,0 #1001 j1 5+3 tries 2,0 #1002 j1 8+2 tries 1,0\n");
+    world_free(w);
+}
+
+/* Tasks beside each other, of which some have crashed: each keeps its own counts, and what nobody has brought has none. */
+static void r05_counts_of_neighbours_stay_apart(void **state)
+{
+    const struct wire_job_spec fives = { .chunk = 5 };
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    worker_hello(w, "w1", 1);
+    worker_hello(w, "w2", 1);
+    worker_hello(w, "w3", 1);
+    client_start(w, "c1", 3, &fives);
+    client_tasks(w, "c1", 1, 0, 15, 100);
+    assert_int_equal(w->n_seen, 3);
+    w->seen[2].crashes = 1;
+    world_restart(w, EPOCH * 2);
+    for (uint64_t k = 3; k >= 2; k--) {             /* the last ten; who has the first five never comes */
+        const char *name = k == 3 ? "w3" : "w2";
+        worker_hello_only(w, name, 1, NULL);
+        worker_holding(w, name, (uint64_t[]){ k }, 1);
+        simple(w, name, WIRE_BYE, 0);
+    }
+    assert_int_equal(counters(w).adopted, 2);
+    world_peer(w, "c1")->acked = 0;
+    client_start(w, "c1", 4, &fives);
+    client_returns(w, "c1", 1, 0, 7, 0);
+    client_returns(w, "c1", 1, 7, 8, 0);
+    world_after(w, TIME_HOLD_MS);
+    world_forget(w);
+    worker_hello(w, "w4", 4);
+    EXPECT(w, "[8000] > c1 TRIES j1 5+5 tries 1,0 j1 10+5 tries 1,1\n"
+              "[8000] > w4 CHUNKS #1000 j1 0+5 #1001 j1 5+5 tries 1,0 #1002 j1 10+5 tries 1,1\n");
     world_free(w);
 }
 
@@ -654,11 +743,14 @@ int main(void)
                                         T(r05_what_is_lost_before_its_replay_keeps_its_tries),
                                         T(r05_lost_tries_add_up_to_the_limit),
                                         T(r05_what_is_brought_again_before_its_replay_keeps_its_tries),
+                                        T(r05_counts_of_neighbours_stay_apart),
+                                        T(r05_counts_around_what_is_brought_again_are_kept),
                                         T(a_stall_of_the_broker_lengthens_the_hold),
                                         T(adopted_without_its_tail),
                                         T(reported_after_the_replay),
                                         T(r15_what_a_worker_has_brought_does_not_wait_without_a_slot),
         T(r15_results_wait_until_what_a_worker_holds_is_known), T(r15_results_behind_holding_end_with_their_connection),
+        T(r15_what_is_behind_holding_has_a_limit),
         T(r20_a_ping_behind_holding_is_answered_when_all_of_it_is_known),
         T(reported_too_late),
                                         T(forged),

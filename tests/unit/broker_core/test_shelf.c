@@ -17,11 +17,12 @@ struct kept { uint32_t size[65536]; uint64_t bytes, most; uint32_t n; };
 
 static struct {
     struct kept jobs, pools;
+    uint32_t pool_of[65536];    /* of a job */
     uint32_t chunks, n_outcomes, due;
     struct { uint32_t job; uint64_t seq; char client; } outcomes[1024];
     uint64_t stamp;
     uint32_t kept, described;   /* grants of no slots that are to be kept, and that describe the pool once more */
-    bool asked, without;        /* without: a chunk came of a job that it had not been told of, or had forgotten */
+    bool asked, without;        /* without: a chunk or job came of what it had not been told of, or had forgotten */
     int code;
     char text[512];
 } seen;
@@ -39,12 +40,18 @@ static void keep(struct kept *k, uint32_t handle, uint32_t size)
 
 static void listen_worker(const struct wire_msg *m)
 {
-    if (m->type == WIRE_JOB_SPEC)
+    if (m->type == WIRE_JOB_SPEC) {
         keep(&seen.jobs, m->u.job_spec.job, m->u.job_spec.spec.n);
+        seen.pool_of[m->u.job_spec.job & 65535] = m->u.job_spec.pool;
+        seen.without |= !seen.pools.size[m->u.job_spec.pool & 65535];
+    }
     if (m->type == WIRE_JOB_FORGET)
         keep(&seen.jobs, m->u.job_ref.job, 0);
     if (m->type == WIRE_GRANT && (m->u.grant.slots ? m->u.grant.spec.n : !m->u.grant.spec.n))
         keep(&seen.pools, m->u.grant.pool, m->u.grant.spec.n);
+    for (uint32_t j = 0; m->type == WIRE_GRANT && !m->u.grant.slots && !m->u.grant.spec.n && j < 65536; j++)
+        if (seen.jobs.size[j] && seen.pool_of[j] == m->u.grant.pool)
+            keep(&seen.jobs, j, 0);                 /* with their pool */
     seen.kept += m->type == WIRE_GRANT && !m->u.grant.slots && m->u.grant.spec.n;
     seen.described += m->type == WIRE_GRANT && !m->u.grant.slots && m->u.grant.spec.n > 1;
     if (m->type == WIRE_PING) {
@@ -224,7 +231,11 @@ static void r07_a_worker_keeps_so_much_of_an_owners_pools(void **state)
     client_tasks(w, "c1", 1, 1, 1, 100);            /* of the first, which it has forgotten, and its job with it */
     settle(w);
     done(w, MANY);
-    assert_int_equal(seen.n_outcomes, MANY + 1);
+    client_tasks(w, "c1", 1, 2, 1, 100);
+    settle(w);
+    done(w, MANY + 1);
+    assert_int_equal(seen.n_outcomes, MANY + 2);
+    assert_int_equal(seen.jobs.n, MANY + 1);        /* it is told of once more, not each time */
     finish(w);
 }
 
@@ -299,6 +310,81 @@ static void r07_an_idle_job_is_forgotten_beside_many_in_use(void **state)
     world_free(w);
 }
 
+static struct world *with_room_for(uint64_t specs)
+{
+    struct world *w = world_new(&(struct broker_config){ .epoch = EPOCH, .worker_specs = specs });
+
+    w->quiet = true;
+    memset(&seen, 0, sizeof(seen));
+    w->hook = listen_to;
+    worker_hello(w, "w1", 4);
+    client_hello(w, "c1");
+    return w;
+}
+
+/* The one that was used last is most likely to be used again. */
+static void r07_the_job_used_longest_ago_is_forgotten(void **state)
+{
+    static uint8_t context[1000];
+    const struct wire_job_spec heavy = { .chunk = 1, .context = wire_bin_of(context, sizeof(context)) };
+    struct world *w = with_room_for(2500);
+
+    (void)state;
+    client_pool(w, "c1", 1, 1);
+    for (uint32_t i = 0; i < 4; i++) {              /* 1, 2, 1, 3 */
+        uint32_t job = i == 3 ? 3 : 1 + i % 2;
+        if (i != 2)
+            client_job(w, "c1", job, 1, &heavy);
+        client_tasks(w, "c1", job, i == 2, 1, 10);
+        settle(w);
+        done(w, i);
+        acknowledge(w);
+    }
+    assert_int_equal(seen.jobs.n, 3);
+    assert_true(seen.jobs.size[2] && !seen.jobs.size[3] && seen.jobs.size[4]);      /* the broker's handles begin with the pool's */
+    finish(w);
+}
+
+/* A pool whose results the worker keeps is not forgotten: they would go with it. */
+static void r07_a_pool_with_results_is_not_forgotten(void **state)
+{
+    struct world *w = with_room_for(1);
+
+    (void)state;
+    large_pool(w, 1);
+    done(w, 0);
+    large_pool(w, 2);
+    assert_int_equal(seen.chunks, 1);
+    assert_int_equal(seen.pools.n, 1);
+    acknowledge(w);
+    for (int s = 0; w->n_seen < 2 && s < 10; s++)
+        world_after(w, 1000), settle(w);
+    done(w, 1);
+    assert_int_equal(seen.pools.n, 2);
+    finish(w);
+}
+
+/* They were never sent: the worker that leaves costs them no try. */
+static void r07_jobs_that_wait_for_room_leave_with_their_worker(void **state)
+{
+    struct world *w = with_room_for(1);
+
+    (void)state;
+    w->hook = NULL;
+    client_pool(w, "c1", 1, 2);
+    for (uint32_t j = 1; j <= 2; j++) {
+        client_job(w, "c1", j, 1, &(struct wire_job_spec){ .chunk = 1 });
+        client_tasks(w, "c1", j, 0, 1, 10);
+    }
+    assert_int_equal(w->n_seen, 1);
+    simple(w, "w1", WIRE_BYE, 0);
+    w->quiet = false;
+    world_forget(w);
+    worker_hello(w, "w2", 1);
+    EXPECT(w, "[   0] > w2 CHUNKS #3 j3 0+1\n");     /* the other one waits for room, and has a try */
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -308,6 +394,9 @@ int main(void)
         cmocka_unit_test(r07_pools_that_a_worker_has_no_room_for_wait),
         cmocka_unit_test(r07_a_pool_without_slots_is_not_described_again),
         cmocka_unit_test(r07_an_idle_job_is_forgotten_beside_many_in_use),
+        cmocka_unit_test(r07_the_job_used_longest_ago_is_forgotten),
+        cmocka_unit_test(r07_a_pool_with_results_is_not_forgotten),
+        cmocka_unit_test(r07_jobs_that_wait_for_room_leave_with_their_worker),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

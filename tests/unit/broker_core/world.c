@@ -518,6 +518,7 @@ void worker_holding(struct world *w, const char *name, const uint64_t *attempts,
         it->count = s->count;
         it->end = s->end;
         it->tries = s->tries;
+        it->crashes = s->crashes;
         memcpy(it->ticket, s->ticket, WIRE_TICKET);
         it->job_id[0] = 1;      /* job 1 of c1 */
         it->job_id[1] = '1';

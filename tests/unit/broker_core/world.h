@@ -21,7 +21,7 @@
 #define EPOCH (1ull << 32)      /* handles of the broker start at 1 */
 #define PEERS 16
 
-struct attempt_seen { uint64_t id, first, end; uint32_t job, count, size; uint16_t tries; uint8_t ticket[WIRE_TICKET]; };
+struct attempt_seen { uint64_t id, first, end; uint32_t job, count, size; uint16_t tries, crashes; uint8_t ticket[WIRE_TICKET]; };
 
 struct world {
     struct broker *b;
