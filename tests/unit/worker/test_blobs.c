@@ -471,6 +471,15 @@ static void r16_a_full_cache_runs_the_program_from_memory(void **state)
     fetch(b, 1, SIZE);                                  /* there is room again: from now on it is told again */
     cached(path);
     assert_int_equal(access(path, F_OK), 0);
+    if (mount_cache(full[0])) {
+        int kept = stderr_to(lines);
+
+        fill(71);
+        fetch(b, 1, SIZE);
+        stderr_back(kept, lines);
+        assert_int_equal(n_lines, 1);
+        assert_int_equal(umount(cache), 0);
+    }
     blobs_free(&b);
 }
 

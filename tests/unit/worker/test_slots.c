@@ -27,7 +27,7 @@ struct bench {
     bool later;                     /* the program's answer comes when asked for */
     worker_lane asked;
     uint64_t ok, failed, returned;
-    uint32_t pool_failed;
+    uint32_t pool_failed, pid;      /* pid: of the process that the last result came from */
     char stage[64], text[2000];
     struct wire_outcome outcome;    /* the last; strings are gone but for message */
     char message[2000];
@@ -67,6 +67,7 @@ static void got_output(const struct wire_item *i)
 
 static void got_result(const struct wire_item *i)
 {
+    b.pid = i->pid;
     if (i->kind == WIRE_RETURNED) {
         b.returned += i->count;
     } else if (i->kind == WIRE_OK) {
@@ -317,6 +318,36 @@ static void a_crash_costs_one_task(void **state)
     stop();
 }
 
+static int writes_if_1(bfork_task *t)
+{
+    int n;
+
+    if (bfork_args(t, &n))
+        return -1;
+    return n == 1 ? task_scribble(t) : 0;
+}
+
+/* Those before it in the ring are done, or run again; none of them is charged. */
+static void r10_who_writes_over_the_ring_is_charged_alone(void **state)
+{
+    (void)state;
+    start(1);
+    pool(1, 0, true);
+    job(writes_if_1, 0);
+    chunk(1, 0, 5000, 0);
+    until(&b.ok, 5000);                 /* now they are known to be short: many are in the ring */
+    chunk(2, 5000, 20, 0);
+    chunk(3, 5020, 1, 1);
+    turn();
+    while (kill((pid_t)b.pid, 0) == 0)  /* all ran, and nobody has read a result */
+        usleep(1000);
+    until(&b.failed, 1);
+    assert_int_equal(b.outcome.index, 5020);
+    until(&b.ok, 5020);
+    assert_int_equal(b.failed, 1);
+    stop();
+}
+
 static void a_task_over_its_limit_is_killed(void **state)
 {
     (void)state;
@@ -446,6 +477,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(at_most_once_tasks_are_claimed_one_by_one),
         cmocka_unit_test(a_job_with_a_used_number_is_measured_anew),
         cmocka_unit_test(a_crash_costs_one_task),
+        cmocka_unit_test(r10_who_writes_over_the_ring_is_charged_alone),
         cmocka_unit_test(a_task_over_its_limit_is_killed),
         cmocka_unit_test(a_cancelled_task_is_killed),
         cmocka_unit_test(processes_are_renewed),

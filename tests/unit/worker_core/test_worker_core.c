@@ -223,6 +223,7 @@ static void r10_who_wrote_over_the_ring_is_found(void **state)
 static void r10_at_most_once_what_was_in_a_broken_ring_is_unknown(void **state)
 {
     struct world *x = up(1);
+    struct worker_counters c;
 
     (void)state;
     open_job(x, 2, 1, 2, 0, -1);
@@ -232,6 +233,56 @@ static void r10_at_most_once_what_was_in_a_broken_ring_is_unknown(void **state)
     died_violating(x, 1);
     turn(x);
     EXPECT(x, "> RESULTS [10 0..2 outcome -9 try 1]\n");
+    worker_counters(x->w, &c);
+    assert_int_equal(c.tasks_failed, 3);
+    world_done(x);
+}
+
+/* What is new is not put behind a task that runs apart, and one that is to run apart is put behind nothing. */
+static void r10_a_task_that_runs_apart_has_its_process_alone(void **state)
+{
+    struct world *x = up(2);
+
+    (void)state;
+    chunk(x, 10, 1, 0, 3);
+    chunk(x, 11, 1, 100, 3);
+    turn(x);
+    ran(x, 1, 1, 1000);
+    ran(x, 2, 1, 1000);
+    turn(x);
+    clear(x);
+    died_violating(x, 1);                           /* the other process has room behind its tasks */
+    turn(x);
+    EXPECT(x, "p3 start\n");
+    ready(x, 3);
+    EXPECT(x, "");
+    advance(x, 1000);
+    turn(x);
+    EXPECT(x, "p3 job 0\np3 push 101..101\n> PING\n");
+    ran(x, 3, 1, 1000);
+    turn(x);
+    EXPECT(x, "p3 push 102..102\n> RESULTS [11 101..101 ok]\n");
+    chunk(x, 12, 1, 200, 1);
+    turn(x);
+    EXPECT(x, "p2 push 200..200\n");
+    world_done(x);
+}
+
+/* It was to be killed: what it wrote over meanwhile changes nothing. */
+static void r10_a_cancelled_task_that_wrote_over_the_ring_is_cancelled(void **state)
+{
+    struct world *x = up(1);
+
+    (void)state;
+    chunk(x, 10, 1, 0, 3);
+    turn(x);
+    x->procs[1].begun = 2;                          /* it has claimed two */
+    recall(x, 10, 0, 1, WIRE_WHY_CANCEL);
+    turn(x);
+    clear(x);
+    died_violating(x, 1);
+    turn(x);
+    assert_non_null(strstr(x->trace, "[10 0..0 outcome -6 try 1]"));
     world_done(x);
 }
 
@@ -903,6 +954,7 @@ static void r07_a_forgotten_job_keeps_results_and_no_specification(void **state)
     EXPECT(x, "p1 push 2..2\n");                    /* it is the job that the process knows */
     ran(x, 1, 1, 1000);
     forget_job(x, 5);
+    assert_int_equal(specs_kept(x, true), 0);
     worker_disconnected(x->w, x->now, "cut");
     worker_connected(x->w, x->now);
     turn(x);
@@ -968,6 +1020,42 @@ static void r07_what_may_have_ended_behind_a_cut_is_not_kept(void **state)
     x->quiet = false;
     grant(x, 7, 1, "p39", 0);                       /* it is found again, and starts no template */
     EXPECT(x, "");
+    world_done(x);
+}
+
+/* What is here of a pool or job keeps it, not the handle of before, whether the pool had slots then or not. */
+static void r07_what_runs_through_a_cut_keeps_no_handles(void **state)
+{
+    struct world *x = up(1);
+
+    (void)state;
+    x->quiet = true;
+    x->auto_ready = true;
+    grant(x, 2, 1, "other", 0);
+    turn(x);
+    lane_ready(x, 2);
+    open_job(x, 2, 2, 2, 0, 0);
+    open_job(x, 3, 1, 3, 0, 0);
+    chunk(x, 10, 1, 0, 1);
+    chunk(x, 11, 2, 0, 1);
+    turn(x);
+    turn(x);
+    grant(x, 2, 0, "other", 0);
+    assert_int_equal(specs_kept(x, true), 3);
+    worker_disconnected(x->w, x->now, "cut");
+    worker_connected(x->w, x->now);
+    turn(x);
+    welcome(x, 99, true);
+    turn(x);
+    assert_int_equal(specs_kept(x, true), 2);       /* those that run */
+    ran(x, 1, 1, 1000);
+    ran(x, 2, 1, 1000);
+    turn(x);
+    assert_int_equal(specs_kept(x, true), 0);
+    close_attempt(x, 10, WIRE_WHY_DONE);
+    close_attempt(x, 11, WIRE_WHY_DONE);
+    turn(x);
+    assert_int_equal(x->w->by_pool.count, 0);
     world_done(x);
 }
 
@@ -1593,6 +1681,8 @@ int main(void)
         cmocka_unit_test(r10_a_task_whose_process_denies_it_is_charged),
         cmocka_unit_test(r10_who_wrote_over_the_ring_is_found),
         cmocka_unit_test(r10_at_most_once_what_was_in_a_broken_ring_is_unknown),
+        cmocka_unit_test(r10_a_task_that_runs_apart_has_its_process_alone),
+        cmocka_unit_test(r10_a_cancelled_task_that_wrote_over_the_ring_is_cancelled),
         cmocka_unit_test(r22_a_pool_whose_processes_never_start_fails),
         cmocka_unit_test(what_waits_behind_a_long_task_moves_to_an_idle_process),
         cmocka_unit_test(a_crash_costs_one_task_and_keeps_what_was_done),
@@ -1621,6 +1711,7 @@ int main(void)
         cmocka_unit_test(r07_a_forgotten_job_keeps_results_and_no_specification),
         cmocka_unit_test(r07_a_grant_of_no_slots_brings_no_specification),
         cmocka_unit_test(r07_what_may_have_ended_behind_a_cut_is_not_kept),
+        cmocka_unit_test(r07_what_runs_through_a_cut_keeps_no_handles),
         cmocka_unit_test(a_restarted_broker_finds_lanes_and_jobs_again),
         cmocka_unit_test(the_window_of_the_broker_is_kept),
         cmocka_unit_test(fewer_slots_feed_fewer_processes),
