@@ -1045,8 +1045,32 @@ static void r21_a_task_that_prints_nothing_when_it_runs_again(void **state)
     assert_int_equal(told.n, 4);
     assert_int_equal(b->print.index, 90);
     assert_false(b->print.again);
-    done_by(b, 11, 4, 96);
-    assert_true(b->print.again && b->print.index == 90);
+    print(4, 10, 95, 1, 0, "jkl\n");
+    struct session_print fifth = b->print;
+    session_output_taken(b->s, &fifth);
+    struct wire_item tries = { .job = b->job, .first = 90, .count = 1, .tries = 2, .crashes = 1 };
+    say(b, &(struct wire_msg){ .type = WIRE_TRIES, .items = &tries, .n_items = 1 });
+    done_by(b, 11, 4, 91);                      /* up to the one before */
+    assert_true(b->print.again && b->print.index == 90 && b->print.attempt == 4);
+}
+
+/* What came and is nothing to tell is acknowledged as well: it took its part of the window. */
+static void r21_output_that_is_not_told_is_acknowledged(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    b->slow = true;
+    add(b, j, 4, 3);
+    connect_to(b, 5, false);
+    print(1, 7, 1, 1, 0, "abc\n");
+    struct session_print first = b->print;
+    session_output_taken(b->s, &first);
+    flush(b);
+    assert_non_null(strstr(sent(b), "OUTPUT_ACK"));
+    print(2, 7, 1, 1, 0, "abc\n");              /* it came before */
+    flush(b);
+    assert_non_null(strstr(sent(b), "OUTPUT_ACK"));
+    assert_int_equal(b->print.seq, 1);
 }
 
 /* What the program takes of an epoch that has ended acknowledges nothing of this one, whose numbers began anew. */
@@ -1072,6 +1096,8 @@ static void r21_output_of_an_epoch_that_ended_is_not_acknowledged(void **state)
     session_output_taken(b->s, &second);
     flush(b);
     assert_non_null(strstr(sent(b), "OUTPUT_ACK"));
+    done(b, 1, 1);                              /* all that this epoch has told is taken: nothing waits */
+    assert_int_equal(told.n, 1);
 }
 
 static void states_of_pools_and_output(void **state)
@@ -1142,6 +1168,7 @@ int main(void)
         T(r21_an_outcome_waits_for_the_output_of_its_job), T(r21_a_task_that_runs_again_in_its_attempt),
         T(r21_output_that_comes_again_is_told_once),
         T(r21_output_of_an_epoch_that_ended_is_not_acknowledged), T(r21_a_task_that_prints_nothing_when_it_runs_again),
+        T(r21_output_that_is_not_told_is_acknowledged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
