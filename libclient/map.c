@@ -95,6 +95,8 @@ void map_outcomes(struct job *j, const struct wire_item *item)
     } else {
         if (wire_outcome_decode(item->body.data, item->body.size, &o, &e) != 0)
             o = (struct wire_outcome){ .kind = BFORK_EPROTOCOL, .message = WIRE_STR("an outcome that cannot be read came back") };
+        if (o.function.n == 0 && j->symbol)
+            o.function = WIRE_STR(j->symbol);
         map_fail_elements(m, item->first, item->count, &o);
     }
     m->settled += item->count;

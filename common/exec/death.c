@@ -177,8 +177,11 @@ static void running_task(struct exec_proc *p, struct exec_death *d)
         d->duration_us = (now - p->seen_at) / 1000;
 }
 
-static void output_tail(const struct exec_proc *p, char *to, size_t size)
+/* Of a running task its own words only; what ended between two tasks, or wrote over the words that tell, has those of the last. */
+static void output_tail(const struct exec_proc *p, const struct exec_death *d, char *to, size_t size)
 {
+    if (d->in_task && !d->violated && p->output.tail_seq != (uint32_t)(atomic_load(&p->ring.control->current) >> 1))
+        return;
     clean(to, size, p->output.tail, p->output.tail_used);
 }
 
@@ -192,7 +195,7 @@ void death_report(struct exec_proc *p, const struct packet *o)
     if (!t)
         t = &none;                                  /* without words rather than without a report */
     running_task(p, &d);
-    output_tail(p, t->output, sizeof(t->output));
+    output_tail(p, &d, t->output, sizeof(t->output));
     if (o->pid <= 0 && p->stop_early && !p->violated) {
         d.kind = 0;
     } else if (o->pid <= 0) {                       /* it never ran */

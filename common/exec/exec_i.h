@@ -41,8 +41,8 @@ struct output {                         /* one process's stdout and stderr */
     uint64_t bytes;                     /* of task seq, or of nobody so far */
     uint32_t seq;
     bool counting, cut;
-    char tail[TAIL_SIZE];
-    uint32_t tail_used;
+    char tail[TAIL_SIZE];               /* the end of what task tail_seq has written to stderr */
+    uint32_t tail_used, tail_seq;
 };
 
 enum template_state { TEMPLATE_STARTING, TEMPLATE_READY, TEMPLATE_FAILED, TEMPLATE_GONE };

@@ -56,8 +56,11 @@ int output_pipe(struct exec *x, struct source *s, int *ret_write, struct err *e)
 
 /* ---- telling ---- */
 
-static void tail_add(struct output *o, const uint8_t *p, size_t n)
+static void tail_add(struct output *o, uint32_t seq, const uint8_t *p, size_t n)
 {
+    if (o->tail_seq != seq)
+        o->tail_used = 0;
+    o->tail_seq = seq;
     if (n >= TAIL_SIZE) {
         p += n - TAIL_SIZE;
         n = TAIL_SIZE;
@@ -99,7 +102,7 @@ static void emit(struct exec *x, struct source *s, uint32_t seq, const uint8_t *
     if (n == 0)
         return;
     if (s->kind == SOURCE_ERR)
-        tail_add(o, bytes, n);
+        tail_add(o, seq, bytes, n);
     if (s->p && is_open(s->p, seq)) {
         k.in_task = true;
         k.ahead = seq - s->p->expected;

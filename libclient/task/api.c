@@ -13,8 +13,11 @@
 int bfork_task_args(bfork_task *t, const bfork_ref *refs, size_t n)
 {
     struct err e = { 0 };
-    int rc = value_unpack(t->args, t->args_size, refs, n, task_arena, t, &e);
 
+    if (t->job->spec.kind == WIRE_JOB_MAP)
+        return task_fail(t, BFORK_MISMATCH, 0, "%s is the function of a map: its argument is *in, and bfork_args reads those of "
+                         "bfork_submit", task_job_name(t->job));
+    int rc = value_unpack(t->args, t->args_size, refs, n, task_arena, t, &e);
     if (rc == 0)
         return 0;
     return task_fail(t, rc == BFORK_ENOMEM ? rc : BFORK_MISMATCH, 0, "%s: %s", task_job_name(t->job), e.text);

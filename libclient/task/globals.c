@@ -132,6 +132,9 @@ static bool is_systems(const char *name)
     return at && dladdr(at, &found) && found.dli_fname && (object_is_system(found.dli_fname) || is_restless(found.dli_fname));
 }
 
+/* The compiler's own note that a static variable of a C++ function has its value. */
+static bool is_guard(const char *name) { return strncmp(name, "_ZGV", 4) == 0; }
+
 struct found { char *text; size_t size, used; unsigned n; const void *const *handles; const struct object *in; };
 
 /* Pointers to the library's handles are of no use in tasks anyway. */
@@ -163,7 +166,7 @@ static void look_at_symbols(struct found *f, const elf_sym *s, size_t n, const c
         if (ELF64_ST_TYPE(s[i].st_info) != STT_OBJECT || s[i].st_size == 0 || s[i].st_shndx == SHN_UNDEF ||
             s[i].st_name >= names_size)
             continue;
-        if (has_changed(f->in, at, s[i].st_size) && !is_handle(f, at, s[i].st_size) &&
+        if (has_changed(f->in, at, s[i].st_size) && !is_handle(f, at, s[i].st_size) && !is_guard(name) &&
             (ELF64_ST_BIND(s[i].st_info) == STB_LOCAL || !is_systems(name)))
             add(f, name);
     }

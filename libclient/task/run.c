@@ -190,8 +190,9 @@ bool task_failed(struct bfork_task *t, int rc, struct wire_outcome *o, char *mes
     o->kind = BFORK_FAILED;
     o->code = rc;
     if (t->fail_kind) {
-        o->kind = t->fail_kind;
-        o->code = t->fail_code;
+        bool outcome = t->fail_kind <= BFORK_FAILED && t->fail_kind >= BFORK_MISMATCH;      /* or a failure of a call: no outcome */
+        o->kind = outcome ? t->fail_kind : BFORK_FAILED;
+        o->code = outcome ? t->fail_code : t->fail_kind;
         snprintf(message, size, "%s", t->fail_text);
     } else {
         const bfork_error *last = rc < 0 ? bfork_last_error() : NULL;

@@ -8,6 +8,7 @@
 
 static int scale, untouched = 3;
 static bfork_pool *pool;
+static volatile long guard __asm__("_ZGVZ4mainE5table");     /* as of a static variable in a C++ function: the compiler's own */
 
 static int scaled(const int *in, int *out, bfork_task *task)
 {
@@ -20,7 +21,7 @@ int main(int argc, char **argv)
 {
     bfork_init(&argc, &argv);
     if (argc > 1 && strcmp(argv[1], "set") == 0)
-        scale = 10;
+        scale = 10, guard = 1;
     if (argc > 1 && strcmp(argv[1], "library") == 0)
         scale_set(10);
     int in[] = { 1, 2 }, out[2];

@@ -311,6 +311,34 @@ static void r02_cancelling_only_what_waits_in_a_pool(void **state)
     bfork_pool_free(&one);
 }
 
+static int grumbles(bfork_task *t)
+{
+    (void)t;
+    fputs("grumble\n", stderr);
+    return 0;
+}
+
+static int grumbles_and_crashes(bfork_task *t)
+{
+    fputs("its own words\n", stderr);
+    fflush(stderr);
+    return crashes(t);
+}
+
+/* What another task has printed before is not what this one died of. */
+static void r21_the_end_of_stderr_is_that_of_the_task(void **state)
+{
+    bfork_pool *one = bfork_pool_new(NULL, 1, NULL);
+    (void)state;
+    ok(bfork_take(bfork_submit(one, grumbles)));
+    assert_int_equal(bfork_take(bfork_submit(one, crashes)), BFORK_CRASHED);
+    assert_string_equal(bfork_last_error()->output, "");
+    ok(bfork_take(bfork_submit(one, grumbles)));
+    assert_int_equal(bfork_take(bfork_submit(one, grumbles_and_crashes)), BFORK_CRASHED);
+    assert_string_equal(bfork_last_error()->output, "its own words\n");
+    bfork_pool_free(&one);
+}
+
 static void names_of_all_statuses(void **state)
 {
     (void)state;
@@ -330,7 +358,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_crash_is_not_tried_again), cmocka_unit_test(a_failure_is_tried_again_as_often_as_asked),
         cmocka_unit_test(never_again_means_never), cmocka_unit_test(many_tasks_that_run_at_most_once),
         cmocka_unit_test(cancelling_what_waits_and_what_runs), cmocka_unit_test(r02_cancelling_only_what_waits),
-        cmocka_unit_test(r02_cancelling_only_what_waits_in_a_pool), cmocka_unit_test(names_of_all_statuses),
+        cmocka_unit_test(r02_cancelling_only_what_waits_in_a_pool), cmocka_unit_test(r21_the_end_of_stderr_is_that_of_the_task),
+        cmocka_unit_test(names_of_all_statuses),
     };
     return cmocka_run_group_tests(tests, open_pool, free_pool);
 }

@@ -109,6 +109,45 @@ static void r24_a_negative_number_of_elements_is_refused(void **state)
     assert_int_equal(bfork_pool_map(pool, first_and_last, one, 0, one, 8, SIZE_MAX / 8, NULL), BFORK_EINVAL);
 }
 
+static int returns_besides(const int *in, int *out, bfork_task *t)
+{
+    *out = *in;
+    return bfork_return(t, "text");
+}
+
+static int asks_for_arguments(const int *in, int *out, bfork_task *t)
+{
+    *out = *in;
+    return bfork_args(t, out);
+}
+
+static int exits_with_4(const int *in, int *out, bfork_task *t)
+{
+    (void)t;
+    exit(*in + *out + 4);
+}
+
+/* What is wrong in the function of a map is said in its words, and by its name, whoever runs it. */
+static void r24_what_the_function_of_a_map_cannot_do_is_said(void **state)
+{
+    static const char *const profiles[] = { "local:", "serial:" };
+    int in = 0, out;
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        bfork_session *s = bfork_session_new(profiles[i], NULL);
+        bfork_pool *p = bfork_pool_new(s, 1, NULL);
+        assert_int_equal(bfork_map(p, returns_besides, &in, &out, 1), BFORK_FAILED);
+        assert_int_equal(bfork_last_error()->code, BFORK_EINVAL);
+        assert_non_null(strstr(bfork_last_error()->message, "returns_besides is the function of a map: it returns through *out"));
+        assert_int_equal(bfork_map(p, asks_for_arguments, &in, &out, 1), BFORK_MISMATCH);
+        assert_non_null(strstr(bfork_last_error()->message, "asks_for_arguments is the function of a map: its argument is *in"));
+        bfork_pool_free(&p);
+        bfork_session_free(&s);
+    }
+    assert_int_equal(bfork_map(pool, exits_with_4, &in, &out, 1), BFORK_EXITED);
+    assert_non_null(strstr(bfork_last_error()->function, "exits_with_4"));
+}
+
 static void failures_leave_out_alone_and_the_lowest_is_told(void **state)
 {
     int in[] = { 2, 4, 7, 6, 9 }, out[] = { -1, -1, -1, -1, -1 };
@@ -355,6 +394,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(nothing_one_and_many), cmocka_unit_test(structs), cmocka_unit_test(elements_of_one_mebibyte),
         cmocka_unit_test(too_big_elements_and_wrong_calls),
         cmocka_unit_test(r24_a_negative_number_of_elements_is_refused),
+        cmocka_unit_test(r24_what_the_function_of_a_map_cannot_do_is_said),
         cmocka_unit_test(failures_leave_out_alone_and_the_lowest_is_told),
         cmocka_unit_test(out_is_zeroed_at_entry), cmocka_unit_test(of_many_failures_the_lowest_is_kept),
         cmocka_unit_test(the_lowest_failure_is_told_though_it_comes_last),
