@@ -56,6 +56,8 @@ extern const struct cli_command cli_keygen, cli_allow, cli_revoke, cli_run, cli_
 int cli_error(const struct cli_call *call, int status, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The same, with "Try: bfork map --help" behind it; returns the command's usage status. */
 int cli_usage(const struct cli_call *call, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Its text as bfork_error_text has it, without the end of its last line. */
+void cli_error_text(const bfork_error *e, char *text, size_t size);
 /* The report of a library error (NULL: this thread's last one); returns status. */
 int cli_report(const struct cli_call *call, int status, const bfork_error *e);
 void cli_help_of(const struct cli_command *command, FILE *to);

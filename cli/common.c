@@ -52,14 +52,18 @@ int cli_usage(const struct cli_call *call, const char *format, ...)
     return call->command->usage_status ? call->command->usage_status : CLI_USAGE;
 }
 
+void cli_error_text(const bfork_error *e, char *text, size_t size)
+{
+    bfork_error_text(e, text, size);
+    for (size_t n = strlen(text); n > 0 && text[n - 1] == '\n'; n--)
+        text[n - 1] = '\0';
+}
+
 int cli_report(const struct cli_call *call, int status, const bfork_error *e)
 {
     char text[16384];
-    size_t n;
 
-    bfork_error_text(e, text, sizeof(text));
-    for (n = strlen(text); n > 0 && text[n - 1] == '\n'; n--)
-        text[n - 1] = '\0';
+    cli_error_text(e, text, sizeof(text));
     return cli_error(call, status, "%s", text);
 }
 

@@ -299,6 +299,8 @@ static int run(const struct cli_call *call)
            call->argv[1], k.broker);
     if (strcmp(role->name, "worker") == 0)
         printf("copy it to the host, then: bfork-worker --key %s\n", file);
+    else if (strcmp(role->name, "client") == 0)
+        puts("its user needs it as client.key in ~/.config/broadfork, beside the profile (such as lab.conf)");
     keys_tell_broker(call, k.dir);
     return CLI_OK;
 }

@@ -160,6 +160,10 @@ int main(int argc, char **argv)
         status = run_command(&cli_version, NULL, 1, (char *[]){ (char *)"version", NULL });
     } else if (top.common.help) {
         top_help(stdout);
+    } else if (index >= argc && top.common.profile) {
+        fprintf(stderr, "bfork: there is no command behind the options: --profile took '%s' as its value\nTry: bfork help\n",
+                top.common.profile);
+        status = CLI_USAGE;
     } else if (index >= argc) {
         top_help(stderr);
         status = CLI_USAGE;

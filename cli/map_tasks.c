@@ -204,7 +204,7 @@ static int collect(struct map *m, bfork_future *f, struct err *e)
         return rc;
     if (t->error && (gone = bfork_pool_error(m->pool)) && !m->halted) {
         char text[sizeof(e->text)];
-        bfork_error_text(gone, text, sizeof(text));
+        cli_error_text(gone, text, sizeof(text));
         return err_set(e, gone->kind, "%s", text);
     }
     if (t->error && t->error->kind == BFORK_CANCELLED && m->halted)

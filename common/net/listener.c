@@ -80,7 +80,8 @@ static int listener_bind(void *s, const char *endpoint, struct net_listener *l, 
                            "another port",
                            endpoint);
         if (errno == EADDRNOTAVAIL || errno == ENODEV)
-            return err_set(e, BFORK_ESTATE, "cannot listen on %s: this host has no such address", endpoint);
+            return err_set(e, BFORK_ESTATE, "cannot listen on %s: this host has no such address: give one of its addresses, "
+                           "no name, or 0.0.0.0 for all", endpoint);
         if (errno == EACCES)
             return err_set(e, BFORK_ESTATE, "cannot listen on %s: not permitted; ports below 1024 belong to root", endpoint);
         return err_set(e, BFORK_ESTATE, "cannot listen on %s: %s; an endpoint looks like tcp://0.0.0.0:7700", endpoint,

@@ -3,6 +3,7 @@
  */
 #include "profile.h"
 
+#include "base/near.h"
 #include "bfork.h"
 #include "net.h"
 
@@ -24,7 +25,8 @@ int profile_default_dir(char *ret, size_t size, struct err *e)
     if (!home || home[0] != '/')
         home = getpwuid_r(getuid(), &pw, text, sizeof(text), &found) == 0 && found ? found->pw_dir : NULL;
     if (!home)
-        return err_set(e, BFORK_EKEY, "this user has no home directory: name the configuration directory");
+        return err_set(e, BFORK_EKEY, "this user has no home directory: set HOME, or name a profile by its path, with a slash "
+                       "(bfork keygen and the daemons: --dir)");
     if ((size_t)snprintf(ret, size, "%s/.config/broadfork", home) >= size)
         return err_set(e, BFORK_EKEY, "the path of the configuration directory is too long");
     return 0;
@@ -156,7 +158,12 @@ static int no_profile(const char *name, const char *path, struct err *e)
 {
     const char *slash = strrchr(path, '/');
     bool is_path = strcmp(name, path) == 0;
+    static const char *const engines[] = { "local:", "serial:" };
+    const char *near = near_word(name, engines, sizeof(engines) / sizeof(engines[0]));
 
+    if (!is_path && name[strlen(name) - 1] == ':')
+        return err_set(e, BFORK_EKEY, "there is no profile %s, and no name of one ends with a colon; %s%s%s", name,
+                       near ? "did you mean " : "local: and serial: need no profile", near ? near : "", near ? "?" : "");
     return err_set(e, BFORK_EKEY,
                    "there is no profile %s%s%s%s: bfork keygen makes it, on the broker's host: copy %s and client.key from there, "
                    "or write one: broker = tcp://HOST:7700 and broker-key = KEY, a line each",

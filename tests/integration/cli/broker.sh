@@ -20,6 +20,10 @@ expect 0 "$bfork" ping -c 2
 expect 0 "$bfork" ping -c 2 --json
 out_has '"count":2'
 
+# A name is no address to listen on.
+expect 3 "$BF_BUILD/broker/bfork-broker" --dir keys --state-dir other --endpoint tcp://localhost:0
+err_has 'no such address: give one of its addresses, no name, or 0.0.0.0 for all'
+
 # A key made while the broker runs is good at once; revoked, it is not any more.
 expect 0 "$bfork" keygen client alice
 out_has 'the running broker has taken it over'
@@ -59,6 +63,7 @@ status=0
 wait "$map" || status=$?
 [ "$status" -eq 255 ] || fail "a map whose key is revoked: exit status $status: $(cat map.err)"
 grep -q '^bfork map: ' map.err || fail "a map whose key is revoked says: $(cat map.err)"
+! grep -q '^$' map.err || fail "r24: it ends with an empty line: $(cat map.err)"
 
 kill -TERM "$broker_pid"
 status=0

@@ -36,6 +36,8 @@ err_has "did you mean 'map'"
 expect 2 "$bfork" frobnicate
 err_has 'bfork help'
 expect 2 "$bfork" --frobnicate
+expect 2 "$bfork" --profile status
+err_has "there is no command behind the options: --profile took 'status' as its value"
 expect 2 "$bfork" status extra
 expect 2 "$bfork" ping -c 0
 expect 2 "$bfork" help frobnicate

@@ -56,6 +56,11 @@ expect 125 "$bfork" --profile swapped/other.conf run true
 err_has "bfork keygen makes it, on the broker's host: copy other.conf and client.key from there"
 ! grep -qF 'other.conf (' err || fail "the path stands twice: $(cat err)"
 
+expect 255 "$bfork" --profile locl: map echo ::: 1
+err_has "there is no profile locl:, and no name of one ends with a colon; did you mean local:?"
+expect 255 "$bfork" --profile cluster: map echo ::: 1
+err_has "there is no profile cluster:, and no name of one ends with a colon; local: and serial: need no profile"
+
 # Where: --dir, then BFORK_DIR, then HOME.
 expect 0 env BFORK_DIR=from-env "$bfork" keygen --profile prod
 [ -f from-env/prod.conf ] || fail BFORK_DIR
@@ -64,7 +69,10 @@ expect 0 env HOME="$PWD/home" "$bfork" keygen
 out_has 'export BFORK_PROFILE=lab'
 [ "$(stat -c %a home/.config/broadfork)" = 700 ] || fail 'others may look into the directory'
 
-# One more key.
+# One more key. Its user has a profile that names client.key: what to do is said.
+cp -a keys more
+expect 0 "$bfork" keygen --dir more client bob
+out_has 'its user needs it as client.key in ~/.config/broadfork, beside the profile (such as lab.conf)'
 expect 0 "$bfork" keygen --dir keys worker rack-7
 grep -qxF -e "$(public_of keys/worker-rack-7.key)  rack-7" keys/allow/workers || fail 'the new worker is not allowed'
 [ "$(broker_of keys/worker-rack-7.key)" = "$(public_of keys/broker.key)" ] || fail "another broker's key"

@@ -32,6 +32,13 @@ for daemon in broker worker; do
     done
 done
 
+# A full stop that is a word of its own is taken for the end of a sentence; an example is typed in as it is read.
+for page in "$man"/*.[1-8]; do
+    ! grep -nE '^\.Dl .* \.( |$)|^\.Ql .*--cwd \.$' "$page" || fail "$page: a full stop that is a word is written \\&."
+    ! grep -nE '^(Tcp|Ipc)://' "$page" || fail "$page: no endpoint begins with a capital letter"
+    ! grep -nE '^\.Dl .*--profile .* -- \./' "$page" | grep -vF -e '--cwd' || fail "$page: ./ is not there on a cluster without --cwd"
+done
+
 if command -v mandoc >/dev/null 2>&1; then
     for page in "$man"/*.[1-8]; do
         ! head -n 1 "$page" | grep -q '^\.so ' || continue     # an alias: its target is checked above
