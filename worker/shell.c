@@ -141,6 +141,7 @@ static bool turn(struct shell *s, int signal_fd)
     slots_step(s->slots, now);
     if (worker_deadline(s->core) <= now)
         worker_tick(s->core, now);
+    slots_valid_until(s->slots, worker_right_until(s->core));
     worker_flush(s->core, now);
     perform(s, now);
     notice_online(s);

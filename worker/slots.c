@@ -548,6 +548,11 @@ bool slots_step(struct slots *s, uint64_t now)
     return s->told;
 }
 
+void slots_valid_until(struct slots *s, uint64_t until)
+{
+    exec_valid_until(s->exec, until);
+}
+
 int slots_fd(const struct slots *s)
 {
     return exec_fd(s->exec);

@@ -47,6 +47,8 @@ void slots_fork(struct slots *s, worker_lane lane, int server);
 void slots_no_program(struct slots *s, worker_lane lane, int code, const char *stage, const char *text);
 bool slots_lane_known(const struct slots *s, worker_lane lane);
 
+/* As exec_valid_until: what worker_right_until says, before worker_flush and after all that may change it. */
+void slots_valid_until(struct slots *s, uint64_t until);
 bool slots_step(struct slots *s, uint64_t now);         /* true: something was told to the core */
 int slots_fd(const struct slots *s);
 uint64_t slots_deadline(const struct slots *s);

@@ -6,13 +6,17 @@
 #include <limits.h>
 #include <time.h>
 
-uint64_t clock_now(void)
+static uint64_t read_clock(clockid_t id)
 {
     struct timespec t;
 
-    clock_gettime(CLOCK_MONOTONIC, &t);
+    clock_gettime(id, &t);
     return (uint64_t)t.tv_sec * CLOCK_SEC + (uint64_t)t.tv_nsec;
 }
+
+uint64_t clock_now(void) { return read_clock(CLOCK_MONOTONIC); }
+
+uint64_t clock_coarse(void) { return read_clock(CLOCK_MONOTONIC_COARSE); }
 
 int clock_poll_ms(uint64_t now, uint64_t deadline)
 {

@@ -11,6 +11,7 @@
 #define CLOCK_SEC 1000000000ull
 
 uint64_t clock_now(void);
+uint64_t clock_coarse(void);     /* the same, behind by some milliseconds at most, for a few instructions */
 /* What is left until deadline, in ms for poll(): rounded up, -1 for CLOCK_NEVER, 0 if it has passed. */
 int clock_poll_ms(uint64_t now, uint64_t deadline);
 #endif

@@ -160,6 +160,7 @@ int exec_new(const struct exec_config *c, struct exec **ret, struct err *e)
     }
     x->oom_kills = death_oom_count();
     x->now = clock_now();
+    x->until = CLOCK_NEVER;
     *ret = x;
     return 0;
 }
@@ -336,6 +337,23 @@ again:
     if (now >= x->check_at)
         x->check_at = now + CHECK_NS;
     exec_sweep(x);
+}
+
+void exec_valid_until(struct exec *x, uint64_t until)
+{
+    if (until == x->until)
+        return;
+    x->until = until;
+    for (LIST_EACH(&x->templates, n))
+        for (LIST_EACH(&LIST_ENTRY(n, struct exec_template, node)->procs, m)) {
+            struct ring_control *c = LIST_ENTRY(m, struct exec_proc, node)->ring.control;
+
+            if (!c)
+                continue;               /* not asked for yet */
+            atomic_store(&c->until, watch_until(x));
+            if (atomic_load(&c->sleeping) == RING_EXPIRED)
+                ring_wake(c);
+        }
 }
 
 #define LOW_CLAIMS 8u               /* a ring with less than this is low; a claim lasts some 50 µs */

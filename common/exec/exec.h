@@ -99,6 +99,10 @@ void exec_step(struct exec *x, uint64_t now);
 int exec_template_start(struct exec *x, const struct exec_template_spec *s, void *user, struct exec_template **ret, struct err *e);
 void exec_template_stop(struct exec_template *t);   /* kills its processes; no callback after this, for it and for them */
 
+/* From this moment no task is begun, whatever is in the rings, also if the caller does not run then: 0: at once. CLOCK_NEVER, as in
+ * the beginning: whenever. Processes that have stopped go on when it is put off. */
+void exec_valid_until(struct exec *x, uint64_t until);
+
 int exec_proc_start(struct exec_template *t, void *user, struct exec_proc **ret, struct err *e);
 void exec_proc_kill(struct exec_proc *p,
                     int kind); /* SIGKILL to it and all it has started; proc_died says `kind` (a bfork_status) */

@@ -144,6 +144,7 @@ struct exec {
     uint64_t oom_kills;
     uint32_t changes;                   /* of the lists of templates and processes: loops start again */
     struct list graves_t, graves_p;
+    uint64_t until;                     /* of exec_valid_until */
     uint64_t check_at;                  /* then the control words of processes that have tasks are looked at */
     uint64_t now;
 };
@@ -205,6 +206,7 @@ void death_report(struct exec_proc *p, const struct packet *obituary);
 uint64_t death_oom_count(void);
 
 /* watch.c */
+uint64_t watch_until(const struct exec *x);                          /* as it is in the rings */
 #define CHECK_NS (200 * CLOCK_MS)
 void watch_words(struct exec_proc *p);
 

@@ -112,6 +112,7 @@ static int make_ring(struct exec_proc *p, struct err *e)
         return err_errno(e, BFORK_ENOMEM, errno, "no random numbers");
     p->nonce[0] = MARK_FIRST;
     memcpy(p->ring.control->nonce, p->nonce, MARK_NONCE);
+    atomic_store(&p->ring.control->until, watch_until(p->x));
     atomic_store(&p->ring.control->attentive[0], 1);
     atomic_store(&p->ring.control->attentive[1], 1);
     return 0;

@@ -9,6 +9,9 @@
  * every finished task of a block and is published at its end, so what was finished before a crash can be read from the unfinished
  * record.
  *
+ * An owner that may lose the right to its tasks writes until when it has it: it may be stopped while its processes are not. A
+ * process looks at that before it claims, and between the tasks of a claim when they last.
+ *
  * The process is hostile: the owner trusts nothing here that it has not checked after copying. Each ring is mapped twice, back to
  * back, so records never wrap. The memory is sealed against shrinking.
  */
@@ -33,9 +36,11 @@
 #define RING_OVERFLOW 0x0f10            /* the stack was full */
 #define RING_ROUND(n) (((n) + (RING_ALIGN - 1)) & ~(uint64_t)(RING_ALIGN - 1))
 
+#define RING_ALWAYS 0u                  /* as new memory is, and as owners leave it that know no such word */
+
 enum ring_state { RING_NEW, RING_READY, RING_INIT_FAILED, RING_STOPPED, RING_BROKEN };
 enum ring_want { RING_QUIET, RING_NEXT, RING_LOW };
-enum ring_sleep { RING_AWAKE, RING_IDLE, RING_NO_ROOM };
+enum ring_sleep { RING_AWAKE, RING_IDLE, RING_NO_ROOM, RING_EXPIRED };
 
 struct ring_frame { uint64_t pc, offset; uint32_t path; uint32_t reserved; };    /* path: into paths, 0: unknown */
 
@@ -53,6 +58,7 @@ struct ring_obituary {                  /* written by the process in its last mo
 struct ring_control {
     uint32_t magic, version;
     _Alignas(64) _Atomic uint64_t word;             /* next | limit << 32 */
+    _Atomic uint64_t until;                         /* owner: from then on (clock_coarse) no task is begun; RING_ALWAYS: whenever */
     _Alignas(64) _Atomic uint64_t job_head;         /* owner */
     _Atomic uint64_t result_tail;                   /* owner */
     _Atomic uint32_t want, low;                     /* owner sets, process clears */

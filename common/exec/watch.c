@@ -5,13 +5,15 @@
  *
  *     word                                 who writes it   what it must be
  *     word.limit, job_head, result_tail,   owner           what the owner wrote last
- *       stop, low
+ *       stop, low, until
  *     want                                 both            QUIET, or what the owner armed
  *     word.next                            process         between what was seen last and limit
  *     job_tail                             process         between what was seen last and what was written
  *     result_head                          process         at most a ring's length beyond what was read
  *     sleeping, state                      process         one of their values
  *     current                              process         while it is awake and has claimed tasks: one of these, it runs
+ *
+ * While no task may be begun (until), a process waits with what it has claimed and runs nothing.
  *
  * The last is true but for moments between two tasks, so only what is wrong at several looks is a breach. Time limits rest on it.
  *
@@ -23,6 +25,11 @@
 
 #define DENIED_LOOKS 3u
 
+uint64_t watch_until(const struct exec *x)
+{
+    return x->until == CLOCK_NEVER ? RING_ALWAYS : x->until == RING_ALWAYS ? 1 : x->until;
+}
+
 static bool owners_words(const struct exec_proc *p, const struct ring_control *c)
 {
     uint64_t word = atomic_load(&c->word);
@@ -30,7 +37,7 @@ static bool owners_words(const struct exec_proc *p, const struct ring_control *c
 
     return (uint32_t)(word >> 32) == p->limit && atomic_load(&c->job_head) == p->job.pos &&
            atomic_load(&c->result_tail) == p->result.pos && atomic_load(&c->stop) == p->stop_asked &&
-           atomic_load(&c->low) == p->low_set && want <= RING_LOW;
+           atomic_load(&c->low) == p->low_set && atomic_load(&c->until) == watch_until(p->x) && want <= RING_LOW;
 }
 
 static bool its_words(const struct exec_proc *p, const struct ring_control *c)
@@ -40,7 +47,7 @@ static bool its_words(const struct exec_proc *p, const struct ring_control *c)
 
     return next - p->next_seen <= p->limit - p->next_seen &&
            atomic_load(&c->job_tail) - p->job_tail_seen <= p->job.pos - p->job_tail_seen &&
-           atomic_load(&c->result_head) - p->result.pos <= RING_RESULTS && atomic_load(&c->sleeping) <= RING_NO_ROOM &&
+           atomic_load(&c->result_head) - p->result.pos <= RING_RESULTS && atomic_load(&c->sleeping) <= RING_EXPIRED &&
            state <= RING_BROKEN && state != RING_NEW && state != RING_INIT_FAILED && (state != RING_STOPPED || p->stop_asked) &&
            current <= ((uint64_t)UINT32_MAX << 1 | 1);
 }
@@ -86,7 +93,7 @@ void watch_words(struct exec_proc *p)
     if (stuck && p->stuck)
         proc_violates(p, "it lost tasks it had claimed from its task ring: one of them wrote over the control words");
     p->stuck = stuck;
-    p->denied = denies_running(p, c) ? p->denied + 1 : 0;
+    p->denied = p->x->until > p->x->now && denies_running(p, c) ? p->denied + 1 : 0;
     if (p->denied >= DENIED_LOOKS)
         proc_violates(p, "it does not say which task runs: one of them wrote over the control words of its task ring");
     if (!stuck)

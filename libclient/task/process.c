@@ -28,6 +28,8 @@ struct process {
     struct ring_control *c;
     struct ring_cursor task, job, result;
     uint64_t tail;                      /* result_tail as last seen */
+    uint32_t to_look, stride;           /* tasks until the owner's right is looked at again, and between two looks */
+    uint64_t looked;                    /* when that was */
     uint64_t body_off;                  /* of the next task in the current record, if it has lengths */
     int event;
     struct map jobs;
@@ -254,6 +256,53 @@ static struct task_job *job_of(struct process *p, uint32_t handle)
     return p->last_job;
 }
 
+/* ---- the owner's right to its tasks: see ring.h ---- */
+
+#define STRIDE_MOST 256u
+
+/* Has the owner still the right? Tasks may cost less than a look: while those between two looks take less than a millisecond, twice
+ * as many pass until the next. */
+static bool look(struct process *p)
+{
+    uint64_t until = atomic_load(&p->c->until), now = until == RING_ALWAYS ? 0 : clock_coarse();
+
+    p->stride = now > p->looked + CLOCK_MS ? 1 : p->stride < STRIDE_MOST ? 2 * p->stride : p->stride;
+    p->to_look = p->stride;
+    p->looked = now;
+    return until == RING_ALWAYS || now < until;
+}
+
+/* Before what is claimed next: its first task may begin if this says so. */
+static bool look_afresh(struct process *p)
+{
+    bool well = look(p);
+
+    p->stride = 1;
+    p->to_look = 2;
+    return well;
+}
+
+static inline bool may_begin(struct process *p) { return --p->to_look || look(p); }
+
+static bool is_empty(const struct process *p)
+{
+    uint64_t word = atomic_load(&p->c->word);
+
+    return (uint32_t)word == (uint32_t)(word >> 32);
+}
+
+/* In the middle of a claim: what is left of it waits here. */
+static void wait_for_right(struct process *p)
+{
+    while (!look_afresh(p)) {
+        notify(p, true);
+        atomic_store(&p->c->sleeping, RING_EXPIRED);
+        if (!look(p))
+            ring_sleep(p->c, RING_EXPIRED);
+        atomic_store(&p->c->sleeping, RING_AWAKE);
+    }
+}
+
 /* ---- tasks ---- */
 
 static void now_running(struct process *p, uint32_t seq)
@@ -261,7 +310,8 @@ static void now_running(struct process *p, uint32_t seq)
     atomic_store_explicit(&p->c->current, (uint64_t)seq << 1 | 1, memory_order_relaxed);
 }
 
-/* k elements of a map from the current record, results straight into one record; returns how many were done. */
+/* k elements of a map from the current record, results straight into one record; returns how many were done. Fewer, or none: one
+ * has failed, there is no room for more in one record, or the owner's right has passed. */
 static uint32_t run_map(struct process *p, struct task_job *j, const struct ring_task *r, uint32_t seq, uint32_t k)
 {
     uint32_t in_size = j->spec.in_size, out_size = j->spec.out_size, at = seq - r->first, i = 0;
@@ -292,6 +342,10 @@ static uint32_t run_map(struct process *p, struct task_job *j, const struct ring
     task_begin(t, j);
     t->args_size = in_size;
     for (t->index = r->index + at; i < fit; i++, t->index++, in += in_size, out += out_size) {
+        if (!may_begin(p)) {
+            fit = i;
+            break;
+        }
         t->args = in;
         now_running(p, seq + i);
         rc = fn(in, out, t);
@@ -424,6 +478,10 @@ static void run_claimed(struct process *p, uint32_t seq, uint32_t n)
             atomic_store_explicit(&p->c->block_first, seq, memory_order_relaxed);
             atomic_store_explicit(&p->c->block_ns, begin, memory_order_relaxed);
             for (uint32_t i = 0; i < k; i++) {
+                if (!may_begin(p)) {
+                    k = i;
+                    break;
+                }
                 run_task(p, j, r, seq + i, begin, i + 1 == k);
                 notify(p, false);
             }
@@ -432,13 +490,15 @@ static void run_claimed(struct process *p, uint32_t seq, uint32_t n)
         n -= k;
         atomic_store_explicit(&p->c->current, (uint64_t)seq << 1, memory_order_relaxed);
         notify(p, false);
+        if (k == 0)
+            wait_for_right(p);
     }
     sweep(p);
     restore_output(p);
 }
 
-/* Claims up to what the next record suggests; 0: there is nothing. The record may be in the act of being overwritten: it is a hint.
- */
+/* Claims up to what the next record suggests; 0: there is nothing that may be begun. The record may be in the act of being
+ * overwritten: it is a hint. */
 static uint32_t claim(struct process *p, uint32_t *ret_first)
 {
     _Atomic uint64_t *word = &p->c->word;
@@ -446,7 +506,7 @@ static uint32_t claim(struct process *p, uint32_t *ret_first)
 
     for (;;) {
         uint32_t next = (uint32_t)old, limit = (uint32_t)(old >> 32), n = limit - next;
-        if (n == 0)
+        if (n == 0 || !look_afresh(p))
             return 0;
         const struct ring_task *r = record(p);
         if (next - r->first >= atomic_load_explicit(&r->count, memory_order_relaxed)) {
@@ -492,13 +552,12 @@ static void run_hook(struct process *p, struct wire_bin fn, struct wire_bin args
 static void wait_for_tasks(struct process *p)
 {
     struct ring_control *c = p->c;
-    uint64_t word;
+    uint32_t how = is_empty(p) ? RING_IDLE : RING_EXPIRED;
 
     notify(p, true);
-    atomic_store(&c->sleeping, RING_IDLE);
-    word = atomic_load(&c->word);
-    if ((uint32_t)word == (uint32_t)(word >> 32) && !atomic_load(&c->stop))
-        ring_sleep(c, RING_IDLE);
+    atomic_store(&c->sleeping, how);
+    if (how == RING_IDLE ? is_empty(p) && !atomic_load(&c->stop) : !is_empty(p) && !look(p))
+        ring_sleep(c, how);
     atomic_store(&c->sleeping, RING_AWAKE);
     check_alive(p);
 }
@@ -586,7 +645,7 @@ void process_main(const struct process_start *s)
         read_jobs(p);
         if (n)
             run_claimed(p, first, n);
-        else if (atomic_load(&p->c->stop))
+        else if (atomic_load(&p->c->stop) && is_empty(p))
             break;
         else
             wait_for_tasks(p);

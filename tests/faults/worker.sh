@@ -51,6 +51,27 @@ echo "ran $(lines stopped.ran), of them again $(twice stopped.ran); requeued $((
 [ "$(counter fenced)" -gt "$fenced" ] || cluster_fail 'its late attempts were not fenced'
 well
 
+begin 'r20_stopped: a worker is stopped, its processes are not: when its lease has passed they begin nothing, whatever they hold'
+# begun_by PROCESSES: how many tasks they have begun.
+begun_by() { echo "$1" | awk 'NR == FNR { ours[$1]; next } $2 in ours' - past.ran | wc -l; }
+spawn past map 400 50000 "$PWD/past.ran" chunk=100
+cluster_until 'the work is under way' lines_above past.ran 20
+processes=$(descendants "$stopped")
+kill -STOP "$stopped"
+cluster_until 'the broker counts it as lost' cluster_has 1
+begun=$(begun_by "$processes")
+cluster_until 'the other worker goes on' lines_above past.ran $(($(lines past.ran) + 60))
+again=$(begun_by "$processes")
+kill -CONT "$stopped"
+finished past
+cluster_until 'it has joined again' cluster_has 2
+echo "begun there: $begun when the lease had passed, then $again; of them again $(twice past.ran)"
+[ "$begun" -gt 0 ] || cluster_fail 'it was given nothing'
+[ "$begun" -eq "$again" ] || cluster_fail 'tasks were begun after the lease'
+[ "$(distinct past.ran)" -eq 400 ] || cluster_fail 'some tasks never ran'
+[ "$(twice past.ran)" -le "$begun" ] || cluster_fail 'more ran twice than was begun within the lease'
+well
+
 # Every process below a worker that has children of its own and is no task process: templates.
 templates() {
     for template in $(descendants "$1"); do

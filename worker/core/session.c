@@ -109,6 +109,11 @@ uint64_t worker_lease_end(const struct worker *w)
     return list_empty(&w->attempts) ? 0 : w->leased_out ? 1 : w->lease_from + w->lease_ns;
 }
 
+uint64_t worker_right_until(const struct worker *w)
+{
+    return w->leased_out ? 0 : w->lease_ns ? w->lease_from + w->lease_ns : CLOCK_NEVER;
+}
+
 static void ping(struct worker *w)
 {
     link_send(w, WIRE_PING)->u.ping.stamp = w->now;

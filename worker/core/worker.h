@@ -89,6 +89,8 @@ uint64_t worker_ack(const struct worker *w);                    /* for the envel
 void worker_disconnected(struct worker *w, uint64_t now, const char *why);
 /* The end of the lease as far as it is known; 0: nothing is held that it is about. */
 uint64_t worker_lease_end(const struct worker *w);
+/* Until then tasks may be begun here: 0: none now; CLOCK_NEVER: no broker has said how long. It is put off by its answers alone. */
+uint64_t worker_right_until(const struct worker *w);
 void worker_denied(struct worker *w, uint64_t now); /* the broker does not allow the key (any more): the lease is over */
 void worker_stalled(struct worker *w, uint64_t from, uint64_t to);
 void worker_drain(struct worker *w, uint64_t now);              /* give back what has not begun, finish the rest, then STOPPED */

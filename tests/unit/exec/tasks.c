@@ -428,6 +428,14 @@ int map_square(const void *in, void *out, bfork_task *t)
     return 0;
 }
 
+int map_sleep_ms(const void *in, void *out, bfork_task *t)
+{
+    (void)t;
+    usleep((useconds_t)*(const int *)in * 1000);
+    *(int *)out = 0;
+    return 0;
+}
+
 int map_odd_fails(const void *in, void *out, bfork_task *t)
 {
     int x = *(const int *)in;

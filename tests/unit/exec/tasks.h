@@ -51,6 +51,7 @@ int task_initialized(bfork_task *t);    /* -> (preloaded, initialized) */
 
 int map_copy(const void *in, void *out, bfork_task *t);         /* struct hundred */
 int map_square(const void *in, void *out, bfork_task *t);       /* int */
+int map_sleep_ms(const void *in, void *out, bfork_task *t);       /* int */
 int map_odd_fails(const void *in, void *out, bfork_task *t);
 int map_crash_at_50(const void *in, void *out, bfork_task *t);
 #endif

@@ -30,8 +30,8 @@ static char self[4096];
 
 #define WORD(w) { #w, offsetof(struct ring_control, w), sizeof(((struct ring_control *)0)->w) }
 static const struct { const char *name; size_t offset, size; } words[] = {
-    WORD(word), WORD(job_head), WORD(result_tail), WORD(want), WORD(low), WORD(stop), WORD(job_tail), WORD(result_head),
-    WORD(sleeping), WORD(state), WORD(current), WORD(block_ns), WORD(block_first), WORD(init_code),
+    WORD(word), WORD(until), WORD(job_head), WORD(result_tail), WORD(want), WORD(low), WORD(stop), WORD(job_tail),
+    WORD(result_head), WORD(sleeping), WORD(state), WORD(current), WORD(block_ns), WORD(block_first), WORD(init_code),
     { "next", offsetof(struct ring_control, word), 4 }, { "limit", offsetof(struct ring_control, word) + 4, 4 },
 };
 

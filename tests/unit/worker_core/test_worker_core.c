@@ -1491,6 +1491,7 @@ static void r20_nothing_is_begun_when_the_lease_has_passed_unanswered(void **sta
         advance(x, 1000);
         pong(x, 0);
     }
+    assert_int_equal(worker_right_until(x->w), x->now + 1000 * CLOCK_MS);   /* also if we do not run until then */
     clear(x);
     advance(x, 1000);                   /* what has not begun comes back from the ring */
     assert_non_null(strstr(x->trace, "p1 gives back 2\n"));
@@ -1500,12 +1501,14 @@ static void r20_nothing_is_begun_when_the_lease_has_passed_unanswered(void **sta
     EXPECT(x, "> RESULTS [10 0..0 ok]\n");
     pong(x, x->now - 2000 * CLOCK_MS);  /* asked before the lease had passed: says nothing about now */
     EXPECT(x, "");
+    assert_int_equal(worker_right_until(x->w), 0);
     worker_disconnected(x->w, x->now, "test");
     worker_connected(x->w, x->now);
     turn(x);
     welcome(x, 99, true);
     turn(x);
     assert_null(strstr(x->trace, "push"));      /* WELCOME alone does not say what is still ours */
+    assert_int_equal(worker_right_until(x->w), 0);
     clear(x);
     close_attempt(x, 10, WIRE_WHY_FENCED);
     turn(x);
@@ -1514,6 +1517,7 @@ static void r20_nothing_is_begun_when_the_lease_has_passed_unanswered(void **sta
     clear(x);
     pong(x, x->now);
     assert_non_null(strstr(x->trace, "push 3..5\n"));  /* and none of the attempt that was fenced */
+    assert_int_equal(worker_right_until(x->w), x->now + 5000 * CLOCK_MS);
     assert_null(strstr(x->trace, "push 1"));
     world_done(x);
 }
