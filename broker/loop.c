@@ -45,12 +45,10 @@ static void shell_perform(struct shell *s)
         if (f->type == BROKER_SEND)
             shell_send(s, f->peer, &f->msg);
         else if (f->type == BROKER_LOG && f->key)
-            log_limited((enum log_level)f->level, f->whose, "key=\"%s\" text=\"%s\"", shell_key_name(s, f->key, text),
+            log_limited_to(f->most, (enum log_level)f->level, f->whose, "key=\"%s\" text=\"%s\"", shell_key_name(s, f->key, text),
                         f->text ? f->text : "");
-        else if (f->type == BROKER_LOG && f->whose)
-            log_limited((enum log_level)f->level, f->whose, "%s", f->text ? f->text : "");
         else if (f->type == BROKER_LOG)
-            log_line((enum log_level)f->level, "%s", f->text ? f->text : "");
+            log_limited_to(f->most, (enum log_level)f->level, f->whose, "%s", f->text ? f->text : "");
         else if ((p = flow_get(&s->flow, f->peer))) {
             log_limited(LOG_INFO_, 'c', "event=cut role=%s text=\"%s\"", auth_role_names[p->role], f->text ? f->text : "");
             net_listener_cut(p->listener, f->peer);

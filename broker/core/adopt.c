@@ -161,7 +161,7 @@ static void ready(struct broker *b, struct worker *w)
 {
     w->state = WORKER_READY;
     w->joined = true;
-    effect_log(b, LOG_INFO_, "worker %s is ready with %u slots", w->name, w->slots);
+    effect_log_session(b, w->key, LOG_INFO_, "worker %s is ready with %u slots", w->name, w->slots);
     pool_check_doubts(b);
     grant_workers_changed(b);
 }

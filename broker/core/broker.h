@@ -54,7 +54,8 @@ struct broker_effect {
     broker_peer peer;
     struct wire_msg msg;            /* SEND: valid until broker_effects_done; slices hold references of the core's */
     int level;                      /* LOG: enum log_level */
-    uint32_t whose;                 /* LOG: 0, or the same for all that one peer can repeat: for log_limited() */
+    uint32_t whose;                 /* LOG: the same for all that one peer can repeat: for log_limited_to() */
+    uint32_t most;                  /* … so many lines of it in a second */
     const uint8_t *key;             /* LOG: NULL, or the client key that it is about: the shell knows its name */
     const char *text;               /* CUT, LOG: why, for the log */
 };

@@ -124,18 +124,10 @@ static struct broker_effect *log_of(struct broker *b, uint32_t whose, int level,
     if (!e)
         return NULL;
     e->whose = whose;
+    e->most = 1;
     e->level = level;
     e->text = effect_text(b, format, ap).p;
     return e;
-}
-
-void effect_log(struct broker *b, int level, const char *format, ...)
-{
-    va_list ap;
-
-    va_start(ap, format);
-    log_of(b, 0, level, format, ap);
-    va_end(ap);
 }
 
 void effect_log_of(struct broker *b, const void *whose, size_t n, int level, const char *format, ...)
@@ -145,6 +137,18 @@ void effect_log_of(struct broker *b, const void *whose, size_t n, int level, con
     va_start(ap, format);
     log_of(b, (uint32_t)map_hash_keyed(&b->hash, whose, n) | 1, level, format, ap);
     va_end(ap);
+}
+
+void effect_log_session(struct broker *b, const uint8_t *key, int level, const char *format, ...)
+{
+    struct broker_effect *e;
+    va_list ap;
+
+    va_start(ap, format);
+    e = log_of(b, (uint32_t)(map_hash_keyed(&b->hash, key, WIRE_KEY) >> 32) | 1, level, format, ap);
+    va_end(ap);
+    if (e)
+        e->most = SESSION_LINES;
 }
 
 void effect_log_key(struct broker *b, const uint8_t *key, int level, const char *format, ...)

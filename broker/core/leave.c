@@ -99,7 +99,7 @@ void worker_end(struct broker *b, struct worker *w, const char *why)
         return;
     w->ending = true;
     snprintf(w->lost, sizeof(w->lost), "worker %s was lost (%s) while it had this task", w->name, why);
-    effect_log(b, LOG_WARNING_, "worker %s is gone: %s", w->name, why);
+    effect_log_session(b, w->key, LOG_WARNING_, "worker %s is gone: %s", w->name, why);
     worker_leaves(b, w);
     while ((n = list_first(&w->lanes)))
         lane_free(b, LIST_ENTRY(n, struct lane, in_worker));

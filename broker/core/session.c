@@ -246,7 +246,8 @@ static void client_dormant(struct broker *b, struct client *c)
 {
     c->dormant = true;
     c->away_jobs = c->job_list.count;
-    effect_log(b, LOG_INFO_, "client %s has not come back: its processes end, its work waits for it", c->name);
+    effect_log_session(b, c->owner->key, LOG_INFO_, "client %s has not come back: its processes end, its work waits for it",
+                       c->name);
     b->grants_dirty = true;
     away(b, c);
 }
@@ -264,8 +265,8 @@ static void detached_limit(struct broker *b, struct owner *o)
             oldest = c;
     }
     assert(oldest);
-    effect_log(b, LOG_WARNING_, "the jobs of %s end: more than %u sessions of its key are disconnected", oldest->name,
-               b->c.detached_max);
+    effect_log_session(b, o->key, LOG_WARNING_, "the jobs of %s end: more than %u sessions of its key are disconnected",
+                       oldest->name, b->c.detached_max);
     client_end(b, oldest);
 }
 
@@ -639,7 +640,7 @@ void session_fail(struct broker *b, struct peer *p, int code, const char *format
         m->u.error = (struct wire_error_head){ .code = code, .text = effect_text(b, format, ap), .protocol_min = WIRE_PROTOCOL_MIN,
             .protocol_max = WIRE_PROTOCOL };
         va_end(ap);
-        effect_log(b, LOG_WARNING_, "a session ends: %s", m->u.error.text.p);
+        effect_log_session(b, p->key, LOG_WARNING_, "a session ends: %s", m->u.error.text.p);
     }
     peer_cut(b, p, "its session has failed");
     if (p->client)

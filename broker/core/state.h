@@ -87,6 +87,7 @@
 #define FRAME_KEPT 327680u          /* of frames up to this size any part is referred to, instead of copied */
 #define MAP_COST 64u                /* cells of maps that are for one object */
 #define TOO_MANY_FOREIGN "it names more attempts that are not its own than it can be told of"
+#define SESSION_LINES 8u            /* of the log about sessions of one key, in a second */
 #define GONE_MAX 64u                /* handles that a session used and that are remembered */
 
 /* What is found by bytes that peers choose: see keyed.c. */
@@ -633,10 +634,12 @@ void *effect_bytes(struct broker *b, size_t n);                     /* lives as 
 int effect_reserve(struct broker *b, size_t n);
 struct wire_msg *effect_send(struct broker *b, struct peer *p, enum wire_type type); /* NULL: no memory; heads are the caller's */
 int effect_hold(struct broker *b, struct buf *buf);
-void effect_log(struct broker *b, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* What a peer can bring about as often as it likes: whose doing it is (a key, an instance), for the shell to limit its lines. */
 void effect_log_of(struct broker *b, const void *whose, size_t n, int level, const char *format, ...)
     __attribute__((format(printf, 5, 6)));
+/* About a session of this key that begins or ends. */
+void effect_log_session(struct broker *b, const uint8_t *key, int level, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 void effect_log_key(struct broker *b, const uint8_t *key, int level, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 struct wire_str effect_text(struct broker *b, const char *format, va_list ap);

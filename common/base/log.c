@@ -28,7 +28,8 @@ static struct {
     enum log_level least;
     bool journal;
     pthread_mutex_t lock;
-    struct { unsigned key; uint64_t until; unsigned left_out; bool used; } limits[LOG_KEYS + 1];    /* the last: of all others */
+    /* The last: of all others. */
+    struct { unsigned key; uint64_t until; unsigned said, left_out; bool used; } limits[LOG_KEYS + 1];
 } logger = { .program = "broadfork", .least = LOG_NOTICE_, .lock = PTHREAD_MUTEX_INITIALIZER };
 
 int log_level_parse(const char *word)
@@ -115,31 +116,53 @@ static size_t limit_cell(unsigned key, uint64_t now)
     logger.limits[best].used = true;
     logger.limits[best].key = key;
     logger.limits[best].until = 0;
+    logger.limits[best].said = 0;
     logger.limits[best].left_out = 0;
     return best;
 }
 
-void log_limited(enum log_level level, unsigned key, const char *format, ...)
+/* May this line be said? Then *ret_left_out are those before it that were not. */
+static bool limit_take(unsigned most, unsigned key, unsigned *ret_left_out)
 {
     uint64_t now = clock_now();
-    unsigned left_out = 0;
     bool say;
     size_t i;
-    va_list ap;
 
-    if (level > logger.least)
-        return;
     pthread_mutex_lock(&logger.lock);
     i = limit_cell(key, now);
-    say = now >= logger.limits[i].until;
-    if (say) {
-        left_out = logger.limits[i].left_out;
-        logger.limits[i].left_out = 0;
+    if (now >= logger.limits[i].until) {
         logger.limits[i].until = now + CLOCK_SEC;
+        logger.limits[i].said = 0;
+    }
+    say = logger.limits[i].said < (i == LOG_KEYS ? 1 : most);
+    if (say) {
+        *ret_left_out = logger.limits[i].left_out;
+        logger.limits[i].left_out = 0;
+        logger.limits[i].said++;
     } else
         logger.limits[i].left_out++;
     pthread_mutex_unlock(&logger.lock);
-    if (!say)
+    return say;
+}
+
+void log_limited(enum log_level level, unsigned key, const char *format, ...)
+{
+    unsigned left_out;
+    va_list ap;
+
+    if (level > logger.least || !limit_take(1, key, &left_out))
+        return;
+    va_start(ap, format);
+    log_out(level, left_out, format, ap);
+    va_end(ap);
+}
+
+void log_limited_to(unsigned most, enum log_level level, unsigned key, const char *format, ...)
+{
+    unsigned left_out;
+    va_list ap;
+
+    if (level > logger.least || !limit_take(most, key, &left_out))
         return;
     va_start(ap, format);
     log_out(level, left_out, format, ap);

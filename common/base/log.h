@@ -14,4 +14,7 @@ void log_open(const char *program, enum log_level least);
 void log_line(enum log_level level, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* The same, at most once for `key` in every second; the number of lines left out is added to the next one. */
 void log_limited(enum log_level level, unsigned key, const char *format, ...) __attribute__((format(printf, 3, 4)));
+/* At most `most` times in every second. Always the same for one key. */
+void log_limited_to(unsigned most, enum log_level level, unsigned key, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
 #endif

@@ -106,6 +106,31 @@ static void repeats_are_counted(void **state)
     assert_non_null(strstr(text, "more like this were left out)\n"));
 }
 
+/* Some are not too many: how many were left out is said with the first after them. */
+static void r07_so_many_lines_of_one_key_in_a_second(void **state)
+{
+    char text[16384];
+    uint64_t start, lines = 0;
+
+    (void)state;
+    setenv("JOURNAL_STREAM", "8:1", 1);
+    log_open("t", LOG_NOTICE_);
+    catch_begin();
+    start = clock_now();
+    for (int i = 0; i < 100; i++)
+        log_limited_to(8, LOG_NOTICE_, 70, "seventy");
+    uint64_t seconds = (clock_now() - start) / CLOCK_SEC + 1;
+    while (clock_now() < start + seconds * CLOCK_SEC)
+        continue;
+    log_limited_to(8, LOG_NOTICE_, 70, "last");
+    catch_end(text, sizeof(text));
+    for (const char *at = text; (at = strstr(at, "seventy")); at++)
+        lines++;
+    assert_in_range(lines, 8, 8 * seconds);
+    if (seconds == 1)
+        assert_non_null(strstr(text, "last (92 more like this were left out)\n"));
+}
+
 /* Who can choose the key of a line, by connecting with many names, gets no more of them. */
 static void r06_many_keys_are_no_more_lines(void **state)
 {
@@ -131,7 +156,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(words_for_levels), cmocka_unit_test(lines_for_the_journal), cmocka_unit_test(lines_for_a_terminal),
-        cmocka_unit_test(repeats_are_counted), cmocka_unit_test(r06_many_keys_are_no_more_lines),
+        cmocka_unit_test(repeats_are_counted), cmocka_unit_test(r07_so_many_lines_of_one_key_in_a_second),
+        cmocka_unit_test(r06_many_keys_are_no_more_lines),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -837,6 +837,25 @@ static void r20_a_worker_hears_what_it_has_lost_before_an_answer(void **state)
     world_free(w);
 }
 
+/* Lines of the log about sessions are limited for each key, like all that a peer can repeat. */
+static void r07_lines_about_sessions_are_limited(void **state)
+{
+    struct world *w = world_new(NULL);
+    struct wire_msg m = { .type = WIRE_PING, .channel = 3 };
+
+    (void)state;
+    w->strict = true;
+    worker_hello(w, "w1", 2);
+    client_hello(w, "c1");
+    world_send(w, "c1", &m);
+    world_send(w, "w1", &m);
+    assert_non_null(strstr(w->trace, "] limited log: worker w1 is ready"));
+    assert_non_null(strstr(w->trace, "] limited log: a session ends: PING: channel is 3"));
+    assert_non_null(strstr(w->trace, "] limited log: worker w1 is gone"));
+    assert_null(strstr(w->trace, "] log:"));
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -860,6 +879,7 @@ int main(void)
         cmocka_unit_test(r07_accounts_agree_with_the_allocator),
         cmocka_unit_test(r07_what_a_worker_brings_is_charged_to_its_owner),
         cmocka_unit_test(r07_an_outcome_above_the_window_is_sent),
+        cmocka_unit_test(r07_lines_about_sessions_are_limited),
         cmocka_unit_test(r20_a_worker_hears_what_it_has_lost_before_an_answer),
     };
 

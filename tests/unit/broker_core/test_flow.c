@@ -15,7 +15,7 @@ static void first_map(void **state)
     client_hello(w, "c1");
     client_pool(w, "c1", 1, 5);
     EXPECT(w, "[   0] > w1 WELCOME\n"
-              "[   0] log: worker w1 is ready with 2 slots\n"
+              "[   0] limited log: worker w1 is ready with 2 slots\n"
               "[   0] > c1 WELCOME\n"
               "[   0] > c1 POOL_STATE p1 slots 2\n");
     client_job(w, "c1", 1, 1, NULL);

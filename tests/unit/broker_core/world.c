@@ -221,7 +221,7 @@ static void perform(struct world *w, const struct broker_effect *e)
 
     if (e->type == BROKER_LOG) {
         if (w->strict)
-            say(w, "[%4llu] %s:%s %s\n", (unsigned long long)(w->now / CLOCK_MS), e->whose ? "limited log" : "log",
+            say(w, "[%4llu] %s:%s %s\n", (unsigned long long)(w->now / CLOCK_MS), e->whose && e->most ? "limited log" : "log",
                 key_text(e->key), e->text);
         return;
     }
