@@ -118,14 +118,18 @@ void cancel_untold(struct session_job *j)
     due(j, 0);
 }
 
-/* What of the questions about j nobody has. */
+/* What of the questions about j nobody has is settled here. The rest is asked about again, behind the tasks that are sent again:
+ * what is settled meanwhile never is, and the broker could wait for it. */
 static void questions_rewound(struct session_job *j)
 {
     struct session *s = j->s;
     for (LIST_EACH_SAFE(&s->questions, n, after)) {
         struct question *q = LIST_ENTRY(n, struct question, node);
         uint64_t end = q->first + q->count, sent, before = s->settled_total;
-        if (q->type != WIRE_CANCEL || q->job != j->handle || (sent = gone_out(j, q->first)) >= end)
+        if (q->type != WIRE_CANCEL || q->job != j->handle)
+            continue;
+        q->sent = false;
+        if ((sent = gone_out(j, q->first)) >= end)
             continue;
         q->count = sent - q->first;
         if (cancel_here(j, sent, end) != 0)

@@ -674,6 +674,35 @@ static void r02_a_question_is_asked_until_it_is_answered(void **state)
     assert_int_equal(b->cancelled, 7);          /* 2, 3, 4 to 6, one of 0, 1 and 7, and 8 */
 }
 
+/* The broker has put off what the question is about, and waits for it. Some of that has ended here, and is not sent again: the
+ * question is, behind what is. */
+static void r15_a_question_is_asked_again_behind_what_is_sent_again(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    uint64_t here;
+    uint32_t request;
+    add(b, j, 9, 3);
+    connect_to(b, 5, false);
+    cut(b);
+    connect_to(b, 6, false);
+    b->cancelled = -1;
+    assert_int_equal(session_cancel_queued(j, 0, UINT64_MAX, &told, &here, &request), 0);
+    flush(b);
+    sent(b);
+    b->seq = 0;
+    done(b, 7, 2);                              /* a worker has brought them */
+    job_state(b, 2);
+    expect_sent("JOB_OPEN acked 1\n");
+    job_state(b, 2);
+    expect_sent("TASKS 2+5 replay\nCANCEL 0+9\n");
+    assert_int_equal(b->cancelled, -1);
+    say(b, &(struct wire_msg){ .type = WIRE_CANCELLED, .request = request, .u.cancelled = { .cancelled = 7 } });
+    assert_int_equal(b->cancelled, 7);
+    say(b, &(struct wire_msg){ .type = WIRE_CANCELLED, .request = request, .u.cancelled = { .cancelled = 7 } });
+    assert_int_equal(b->cancelled, 7);          /* the first question was answered, too */
+}
+
 static void a_job_closed_without_tasks(void **state)
 {
     (void)state;
@@ -1161,7 +1190,7 @@ int main(void)
         T(acknowledgements_are_gathered),
         T(states_of_pools_and_output),
         T(r15_what_the_broker_has_lost_is_sent_again), T(r15_a_broker_that_has_all_is_asked_on),
-        T(r15_what_was_put_off_is_sent_when_there_is_room),
+        T(r15_what_was_put_off_is_sent_when_there_is_room), T(r15_a_question_is_asked_again_behind_what_is_sent_again),
         T(a_refused_job_is_only_that_job),
         T(a_refused_pool_ends_all_its_jobs),
         T(a_map_that_was_hardly_sent_is_refused_whole),
