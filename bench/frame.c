@@ -105,7 +105,8 @@ static void hello(broker_peer peer, uint64_t conn_no)
 
     m.u.hello = (struct wire_hello){ .protocol_min = 1, .protocol_max = 1, .role = peer == WORKER ? WIRE_WORKER : WIRE_CLIENT,
                                      .instance = wire_bin_of(instance, WIRE_ID), .conn_no = conn_no, .epoch = 7,
-                                     .slots = peer == WORKER ? ATTEMPTS : 0, .window_bytes = 1ull << 30 };
+                                     .slots = peer == WORKER ? ATTEMPTS : 0, .window_bytes = 1ull << 30,
+                                     .features = peer == WORKER ? WIRE_FEATURES : 0 };
     tell(peer, &m);
 }
 
@@ -236,6 +237,22 @@ static double frame_cancel_all(void)
     crowd(false, false);
     items[0] = (struct wire_item){ .job = 1, .why = WIRE_WHY_CANCEL };
     return records(CLIENT, WIRE_CANCEL, 1);
+}
+
+/* Of all that waits, and of thousands of attempts, for which the worker is asked. */
+static double frame_cancel_queued(void)
+{
+    crowd(false, true);
+    items[0] = (struct wire_item){ .job = 1, .why = WIRE_WHY_QUEUED };
+    return tell(CLIENT, &(struct wire_msg){ .type = WIRE_CANCEL, .request = 1, .items = items, .n_items = 1 });
+}
+
+static double frame_recalled(void)
+{
+    frame_cancel_queued();
+    for (uint32_t i = 0; i < RECORDS; i++)
+        items[i] = (struct wire_item){ .id = given[i].id, .first = given[i].first };
+    return records(WORKER, WIRE_RECALLED, RECORDS);
 }
 
 static double frame_look(void)
@@ -418,7 +435,8 @@ static double frame_status(void)
 }
 
 static const struct { const char *name; double (*run)(void); } frames[] = {
-    { "tasks", frame_tasks }, { "cancel", frame_cancel }, { "cancel-all", frame_cancel_all }, { "look", frame_look },
+    { "tasks", frame_tasks }, { "cancel", frame_cancel }, { "cancel-all", frame_cancel_all },
+    { "cancel-queued", frame_cancel_queued }, { "recalled", frame_recalled }, { "look", frame_look },
     { "ack", frame_ack }, { "assigned", frame_assigned }, { "results", frame_results }, { "job-close", frame_job_close },
     { "pool-close", frame_pool_close }, { "bye", frame_bye }, { "worker-bye", frame_worker_bye },
     { "worker-cut", frame_worker_cut }, { "client-cut", frame_client_cut }, { "lease-end", frame_lease_end },

@@ -83,7 +83,9 @@ def frame(name, what):
 
 FRAMES = [
     frame("tasks", "TASKS of 2,048 records"), frame("cancel", "CANCEL of 2,048 records"),
-    frame("cancel-all", "CANCEL of everything"), frame("look", "TASKS_LOOK of 2,048 records"),
+    frame("cancel-all", "CANCEL of everything"),
+    frame("cancel-queued", "CANCEL of all that has not begun, of which a worker has thousands of attempts"),
+    frame("recalled", "RECALLED of 2,048 of them"), frame("look", "TASKS_LOOK of 2,048 records"),
     frame("ack", "OUTCOMES_ACK of all that was sent"), frame("assigned", "ASSIGNED_OK of 2,048 attempts"),
     frame("results", "RESULTS of 2,048 attempts"), frame("job-close", "JOB_CLOSE"), frame("pool-close", "POOL_CLOSE"),
     frame("bye", "BYE of the client"), frame("worker-bye", "BYE of a worker with thousands of attempts"),

@@ -17,6 +17,7 @@ struct attempt *attempt_new(struct broker *b, struct job *j, struct worker *w, s
     account_charge(a->account, MAP_COST);
     list_init(&a->pieces);
     list_init(&a->untold);
+    list_init(&a->asks);
     intervals_init(&a->cancels, b->ranks += 2, &b->steps);
     list_init(&a->said);
     a->job = j;
@@ -38,7 +39,7 @@ void attempt_free(struct broker *b, struct attempt *a)
 
     span_done(&a->s);
     said_orphan(a);
-    assert(list_empty(&a->pieces) && !a->cancels.count);
+    assert(list_empty(&a->pieces) && !a->cancels.count && list_empty(&a->asks));
     account_release(account, MAP_COST);
     cache_put(b, &b->attempt_cache, a, account);
     account_unref(account);
@@ -153,6 +154,7 @@ static void leave(struct broker *b, struct attempt *a)
     struct lane *l = a->lane;
 
     assert(a->next == a->end && !a->bytes_left);
+    asks_end(b, a);
     list_remove(&a->job->live, &a->in_job);
     b->n_attempts--;
     shelf_unuse(b, a);
@@ -270,6 +272,7 @@ int attempt_foreign(struct broker *b, struct worker *w, uint64_t id)
     a->account = account_ref(w->account);
     account_charge(a->account, MAP_COST);
     list_init(&a->pieces);
+    list_init(&a->asks);
     a->id = id;
     a->worker = w;
     a->state = ATTEMPT_CLOSING;
@@ -359,17 +362,13 @@ static void back(struct broker *b, struct attempt *a, uint64_t from, uint64_t to
         r->s.crashes = (uint16_t)(r->s.crashes + crashes);
         r->s.fails = (uint16_t)(r->s.fails + fails);
         b->n.requeued += r->s.count;
-        if (fails + crashes && a->job->spec.backoff_ms)
-            range_hold(b, a->job, r, b->now + backoff_ns(&a->job->spec, &r->s));
-        else
-            range_return(b, a, r);
+        range_return(b, a, r, fails + crashes && a->job->spec.backoff_ms ? b->now + backoff_ns(&a->job->spec, &r->s) : 0);
     }
     if (a->adopted)
         counts_keep(b, a, from, to, tries);
 }
 
-/* Its worker is to hear a recall. */
-static void recall_due(struct broker *b, struct attempt *a)
+void attempt_recall_due(struct broker *b, struct attempt *a)
 {
     if (!a->recalled && a->lane)
         a->lane->n_recalled++;
@@ -408,10 +407,17 @@ int attempt_cancel(struct broker *b, struct attempt *a, uint64_t first, uint64_t
     interval_put(&a->cancels, &k->at);
     list_push_back(&a->untold, &k->untold);
     if (a->sent)
-        recall_due(b, a);
+        attempt_recall_due(b, a);
     else
         attempt_shrink(b, a, first);
     return 0;
+}
+
+void attempt_recalled(struct attempt *a)
+{
+    if (a->recalled && a->lane)
+        a->lane->n_recalled--;
+    a->recalled = false;
 }
 
 void attempt_shrink(struct broker *b, struct attempt *a, uint64_t end)
@@ -419,12 +425,10 @@ void attempt_shrink(struct broker *b, struct attempt *a, uint64_t end)
     uint64_t was = a->end;
 
     narrow(b, a, a->next, end);
-    if (a->recalled) {
-        a->recalled = false;
-        if (a->lane)
-            a->lane->n_recalled--;
-    }
+    attempt_recalled(a);
     back(b, a, end, was, 0, 0, 0);
+    if (a->ask_first >= a->end)
+        asks_end(b, a);
     if (a->next == a->end) {
         finish(b, a);
     } else if (a->lane) {
@@ -466,19 +470,19 @@ void attempt_recall(struct broker *b, struct attempt *a, uint64_t first, uint8_t
         a->recall_first = first;
     a->asked = true;
     a->why = why;
-    recall_due(b, a);
+    attempt_recall_due(b, a);
 }
 
 void attempt_recall_again(struct broker *b, struct attempt *a)
 {
-    if (a->recalled && a->lane)
-        a->lane->n_recalled--;
-    a->recalled = a->asked = false;
+    attempt_recalled(a);
+    a->asked = false;
+    asks_again(b, a);
     for (INTERVAL_EACH(&a->cancels, a->next, a->end, v)) {
         struct cancelled *k = INTERVAL_ENTRY(v, struct cancelled, at);
         if (!list_in(&k->untold))
             list_push_back(&a->untold, &k->untold);
-        recall_due(b, a);
+        attempt_recall_due(b, a);
     }
 }
 
@@ -499,6 +503,11 @@ size_t attempt_recalls(struct attempt *a, struct wire_item *items, size_t room)
     for (struct list_node *k; n < room && (k = list_pop(&a->untold));) {
         const struct cancelled *c = LIST_ENTRY(k, struct cancelled, untold);
         n += recall_item(a, c->at.first, c->at.end, WIRE_WHY_CANCEL, &items[n]);
+    }
+    if (a->ask_due && n < room) {
+        n += recall_item(a, a->ask_first, a->end, WIRE_WHY_QUEUED, &items[n]);
+        a->ask_due = false;
+        a->ask_open++;
     }
     if (a->asked && n < room) {
         n += recall_item(a, a->recall_first, a->end, a->why, &items[n]);

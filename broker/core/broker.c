@@ -290,6 +290,7 @@ void worker_said(struct broker *b, struct worker *w, const struct wire_msg *m)
 {
     switch (m->type) {
     case WIRE_RESULTS: attempt_results(b, w, m); break;
+    case WIRE_RECALLED: asks_told(b, w, m); break;
     case WIRE_OUTPUT: said_take(b, w, m); break;
     case WIRE_WORKER_STATE: worker_stands(b, w, &m->u.worker_state); break;
     default: break;
@@ -303,6 +304,7 @@ static void from_worker(struct broker *b, struct peer *p, const struct wire_msg 
     switch (m->type) {
     case WIRE_HOLDING: adopt_holding(b, w, m); break;
     case WIRE_RESULTS:
+    case WIRE_RECALLED:
     case WIRE_OUTPUT:
     case WIRE_WORKER_STATE:
         if (worker_is_behind(w))

@@ -6,6 +6,8 @@
  * waits for ever. Those outcomes come out of nothing, so no quota of tasks bounds them: when the owner's account takes no more, the
  * job's cancels stop until some are acknowledged.
  *
+ * What a worker has it alone knows to have begun: it is asked, and the cancel of what has not begun awaits its answer (ask.c).
+ *
  * What was replayed and is held may have begun with a worker that is not back yet. A cancel passes over it, awaits what becomes of
  * it, and goes over it once more when it is adopted or queued (cancel_wake); so it does with tasks that were sent ahead of it and
  * wait to be taken in, and in the hold with replays that were put off.
@@ -39,6 +41,7 @@ void cancel_free(struct broker *b, struct cancel *k)
 {
     struct job *j = k->job;
 
+    assert(list_empty(&k->asks));
     answer(b, k);
     if (interval_in(&k->range))
         interval_take(&j->cancelling, &k->range);
@@ -81,16 +84,41 @@ static void waiting(struct broker *b, struct cancel *k, struct range *r, uint64_
     count_cancelled(k, hi - lo);
 }
 
+void cancel_told(struct broker *b, struct ask *q, uint64_t running)
+{
+    struct cancel *k = q->cancel;
+
+    if (q->again) {
+        count_cancelled(k, q->cancelled);
+    } else {
+        k->cancelled += q->cancelled;
+        k->running += running;
+        k->done += q->end - q->first - q->cancelled - running;
+    }
+    ask_free(b, q);
+    if (k->awaits && k->held_from == NOTHING && list_empty(&k->asks))
+        cancel_free(b, k);
+}
+
 /* False: no memory. */
 static bool live(struct broker *b, struct cancel *k, struct attempt *a, uint64_t lo, uint64_t hi)
 {
+    enum asked rc = ASK_NOT;
+
     if (k->only_queued && !a->sent) {
         attempt_shrink(b, a, lo);               /* what has not left yet waits again: found there in the next step */
         return true;
     }
-    if (!k->only_queued && attempt_cancel(b, a, lo, hi) < 0)
+    if (k->only_queued)                         /* arguments of it may still come: see ask.c */
+        rc = a->adopted && (k->job->put_off || job_has_replays(k->job)) ? ASK_LATER : attempt_ask(b, a, k, lo, hi);
+    else if (attempt_cancel(b, a, lo, hi) < 0)
+        rc = ASK_NO_MEMORY;
+    if (rc == ASK_NO_MEMORY)
         return false;
-    k->running += k->again ? 0 : hi - lo;
+    if (rc == ASK_LATER)
+        pass_over(k, lo, hi);
+    else if (rc == ASK_NOT)
+        k->running += k->again ? 0 : hi - lo;
     k->at = hi;
     return true;
 }
@@ -155,7 +183,7 @@ static bool step(struct broker *b, struct cancel *k)
     return true;
 }
 
-/* An active one goes on. True: it has been over all its range, and is gone or awaits what is held. */
+/* An active one goes on. True: it has been over all its range, and is gone or awaits what is held, or answers of workers. */
 static bool pass(struct broker *b, struct cancel *k, uint32_t *budget)
 {
     struct job *j = k->job;
@@ -163,7 +191,7 @@ static bool pass(struct broker *b, struct cancel *k, uint32_t *budget)
     for (; k->at < k->range.end; --*budget)
         if (!*budget || !step(b, k))
             return false;
-    if (k->held_from == NOTHING) {
+    if (k->held_from == NOTHING && list_empty(&k->asks)) {
         cancel_free(b, k);
         return true;
     }
@@ -253,6 +281,7 @@ static int cancel(struct broker *b, struct job *j, struct cancel now)
         return BFORK_ENOMEM;
     *k = now;
     k->job = j;
+    list_init(&k->asks);
     k->at = k->range.first;
     k->held_from = NOTHING;
     list_push_back(&j->cancels, &k->in_job);

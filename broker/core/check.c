@@ -118,6 +118,20 @@ static bool check_pieces(struct broker *b, const struct attempt *a)
     return true;
 }
 
+/* What is asked of its worker will be answered. */
+static bool check_asks(struct broker *b, const struct attempt *a)
+{
+    for (LIST_EACH(&a->asks, n)) {
+        const struct ask *q = LIST_ENTRY(n, struct ask, in_attempt);
+        MUST(b, q->attempt == a && q->cancel->job == a->job && q->cancel->only_queued, "an ask at a foreign attempt");
+        MUST(b, q->first >= a->ask_first && q->first < q->end, "an ask for what is not asked for");
+    }
+    MUST(b, list_empty(&a->asks) || (a->sent && a->ask_first < a->end), "asks at an attempt that has nothing for them");
+    MUST(b, list_empty(&a->asks) || a->ask_due || a->ask_open, "asks that nobody answers");
+    MUST(b, !a->ask_due || list_in(&a->out) || !a->worker->peer || a->worker->state == WORKER_JOINING, "a worker is not asked");
+    return true;
+}
+
 static bool check_attempt(struct broker *b, struct attempt *a, struct job *j)
 {
     MUST(b, a->job == j && a->next < a->end, "a live attempt is empty or in the wrong job");
@@ -128,7 +142,7 @@ static bool check_attempt(struct broker *b, struct attempt *a, struct job *j)
          "an attempt is in a foreign lane");
     MUST(b, a->s.first <= a->next && a->end <= a->s.first + a->s.count, "an attempt is outside of what was handed out");
     MUST(b, a->sent || a->state == ATTEMPT_ASSIGNING || list_in(&a->out), "a chunk is not on its way");
-    return check_pieces(b, a);
+    return check_pieces(b, a) && check_asks(b, a);
 }
 
 static bool check_job(struct broker *b, struct job *j)
@@ -346,7 +360,7 @@ static bool check_all(struct broker *b)
         live += j->live.count;
         for (LIST_EACH(&j->live, k)) {
             pieces += LIST_ENTRY(k, struct attempt, in_job)->pieces.count;
-            cancels += LIST_ENTRY(k, struct attempt, in_job)->cancels.count;
+            cancels += LIST_ENTRY(k, struct attempt, in_job)->cancels.count + LIST_ENTRY(k, struct attempt, in_job)->asks.count;
         }
     }
     MUST(b, queued == b->n.queued && running == b->n.running, "queued %llu/%llu running %llu/%llu", (unsigned long long)queued,

@@ -137,7 +137,11 @@ static bool reap_one(struct broker *b, struct job *j)
 
     b->steps++;
     if ((n = list_first(&j->cancels)) || (n = list_first(&j->awaiting))) {
-        cancel_free(b, LIST_ENTRY(n, struct cancel, in_job));
+        struct cancel *k = LIST_ENTRY(n, struct cancel, in_job);
+        if ((n = list_first(&k->asks)))
+            ask_free(b, LIST_ENTRY(n, struct ask, in_cancel));
+        else
+            cancel_free(b, k);
     } else if (r) {
         range_out(b, j, r);
         range_free(b, j, r);

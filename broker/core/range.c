@@ -377,7 +377,40 @@ struct range *range_split(struct broker *b, struct job *j, struct range *r, uint
     return before;
 }
 
-void range_return(struct broker *b, struct attempt *a, struct range *r)
+/* Does a cancel name this task of the attempt, one of everything or one of what has not begun? */
+static bool named(const struct attempt *a, uint64_t index, uint64_t *ret_until)
+{
+    uint64_t asked;
+
+    if (attempt_is_cancelled(a, index, ret_until))
+        return true;
+    if (asks_have(a, index, &asked)) {
+        *ret_until = asked;
+        return true;
+    }
+    *ret_until = asked < *ret_until ? asked : *ret_until;
+    return false;
+}
+
+/* And so all before `until`, which lies at the end of that or at `at`: what several name is one outcome. */
+static bool unwanted(const struct attempt *a, uint64_t index, uint64_t at, uint64_t *ret_until)
+{
+    bool is = named(a, index, ret_until);
+
+    for (uint64_t until; is && *ret_until < at && named(a, *ret_until, &until);)
+        *ret_until = until;
+    return is;
+}
+
+static void again(struct broker *b, struct job *j, struct range *r, uint64_t due)
+{
+    if (due)
+        range_hold(b, j, r, due);
+    else
+        range_queue(b, j, r, true);
+}
+
+void range_return(struct broker *b, struct attempt *a, struct range *r, uint64_t due)
 {
     struct job *j = a->job;
     uint64_t until;
@@ -385,20 +418,22 @@ void range_return(struct broker *b, struct attempt *a, struct range *r)
     for (uint64_t at = r->s.first + r->s.count; r->s.count;) {
         uint64_t first = r->s.first, n;
         struct span head;
-        bool cancelled = attempt_is_cancelled(a, first, &until);
+        bool cancelled = unwanted(a, first, at, &until);
         n = until < at ? until - first : r->s.count;
         if (cancelled)
             outcome_text(b, j, first, n, r->s.tries, BFORK_CANCELLED, NULL);
+        if (cancelled)
+            asks_cancelled(a, first, first + n);
         if (n == r->s.count && !cancelled)
             break;
         span_cut(&r->s, (uint32_t)n, &head);
         if (cancelled)
             span_done(&head);
         else
-            range_queue(b, j, range_of(b, j, &head), true);
+            again(b, j, range_of(b, j, &head), due);
     }
     if (r->s.count)
-        range_queue(b, j, r, true);
+        again(b, j, r, due);
     else
         range_free(b, j, r);
 }

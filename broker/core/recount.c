@@ -50,6 +50,10 @@ static void found_attempt(struct recount *t, struct attempt *a)
         found(t, a->account, sizeof(struct cancelled));
         found(t, a->account, CANCELLED_RESERVE);
     }
+    for (size_t i = 0; i < a->asks.count; i++) {
+        found(t, a->account, sizeof(struct ask));
+        found(t, a->account, CANCELLED_RESERVE);
+    }
 }
 
 static void found_pieces(struct recount *t, const struct list *pieces)

@@ -45,7 +45,7 @@
  *       counted; the attempt is closed with FENCED at the sender.
  *   no memory
  *       what an entry point may need is reserved first; if that fails, the peer that asked is cut (its session resumes by
- *       reconnecting). An attempt keeps ranges and outcomes in reserve for itself, each of its pieces and each of its cancels, so
+ *       reconnecting). An attempt keeps ranges and outcomes in reserve for itself, each of its pieces, its cancels and its asks, so
  *       losing a worker needs no memory and drops nothing.
  *
  * What a peer makes us hold is charged to the account of its key (memory.c) and let in by account.c: a client's key has its
@@ -390,6 +390,15 @@ struct range {
 /* Tasks of an attempt that do not run again when they come back. untold: among those that the worker has yet to hear of. */
 struct cancelled { struct interval at; struct list_node untold; };
 
+/* A cancel of what has not begun, at an attempt whose worker is asked; cancelled: so many of [first, end) have come back. */
+struct ask {
+    struct list_node in_attempt, in_cancel;
+    struct attempt *attempt;
+    struct cancel *cancel;
+    uint64_t first, end, cancelled;
+    bool again;                     /* of the cancel, when it was made: all of it was counted before */
+};
+
 struct job {
     struct list_node in_client, in_pool, in_owner, ready, sending, holder, in_all;
     struct job *same_hash;
@@ -478,6 +487,11 @@ struct attempt {
     struct list pieces;             /* adopted: ranges with the arguments, by index, as far as the client has replayed them */
     struct intervals cancels;       /* struct cancelled */
     struct list untold;             /* of them, those that the worker has yet to hear of */
+    struct list asks;               /* struct ask */
+    uint64_t ask_first;             /* asked for: all from here on that has not begun */
+    uint32_t ask_open;              /* RECALLs for it, not answered */
+    bool ask_due;                   /* one more is to be sent */
+    bool ask_wanted;                /* a cancel waits until these are answered */
 };
 
 /* Of what a task has printed. */
@@ -525,6 +539,7 @@ struct cancel {
     bool only_queued;
     bool awaits;                    /* in job.awaiting, else in job.cancels */
     bool again;                     /* it is over its range not for the first time: only what was held is news */
+    struct list asks;               /* struct ask: not answered */
     broker_peer peer;               /* who is answered; request 0: nobody */
     uint32_t request;
     uint64_t cancelled, running, done, held;
@@ -565,7 +580,8 @@ struct broker {
     uint64_t steps;                                 /* places, ranges, outcomes and cells looked at */
     uint64_t turn, recounts;
     struct cache ranges, attempt_cache, outcomes;
-    size_t n_attempts, n_pieces, n_cancels;         /* of assigning and live attempts: what each keeps in reserve, see reserve() */
+    size_t n_attempts, n_pieces, n_cancels;         /* of assigning and live attempts: what each keeps in reserve, see reserve();
+                                                     * asks are among the cancels */
     struct batch batch[2], *building, *current;
     bool recall_full;                               /* an owner's account takes no more outcomes: see outcomes_recall */
     bool grants_dirty, contended, draining, again;
@@ -767,8 +783,9 @@ void range_out(struct broker *b, struct job *j, struct range *r);
 struct range *range_split(struct broker *b, struct job *j, struct range *r, uint32_t n);
 struct range *range_of(struct broker *b, struct job *j, struct span *s);     /* consumes s; uses the reserve */
 void job_ready(struct broker *b, struct job *j);
-/* The range is in no list: back in front of the queue, but for what of the attempt was cancelled meanwhile, which settles. */
-void range_return(struct broker *b, struct attempt *a, struct range *r);
+/* The range is in no list: back in front of the queue, or held until due (0: no), but for what of the attempt was cancelled
+ * meanwhile, which settles. */
+void range_return(struct broker *b, struct attempt *a, struct range *r, uint64_t due);
 
 /* attempt.c */
 struct attempt *attempt_new(struct broker *b, struct job *j, struct worker *w, struct lane *l);
@@ -779,10 +796,12 @@ void attempt_requeue(struct broker *b, struct attempt *a, bool lost, const char 
 void attempt_close(struct broker *b, struct attempt *a, uint8_t why); /* detached from everything; the worker is told if why != 0 */
 void attempt_recall(struct broker *b, struct attempt *a, uint64_t first, uint8_t why);     /* why: drain or balance */
 void attempt_recall_again(struct broker *b, struct attempt *a);    /* its worker has a new connection: what is cancelled is told */
-static inline size_t attempt_recalls_due(const struct attempt *a) { return a->untold.count + a->asked; }
+static inline size_t attempt_recalls_due(const struct attempt *a) { return a->untold.count + a->asked + a->ask_due; }
+void attempt_recall_due(struct broker *b, struct attempt *a);       /* its worker is to hear one */
+void attempt_recalled(struct attempt *a);                           /* it has said what comes of that */
 size_t attempt_recalls(struct attempt *a, struct wire_item *items, size_t room);    /* records of RECALL, as many as fit */
 /* Places that giving it back touches. */
-static inline uint64_t attempt_places(const struct attempt *a) { return 1 + a->pieces.count + a->cancels.count; }
+static inline uint64_t attempt_places(const struct attempt *a) { return 1 + a->pieces.count + a->cancels.count + a->asks.count; }
 bool attempt_strip(struct broker *b, struct attempt *a);            /* of one that ends: a piece or a cancel; false: it has none */
 void attempt_acked(struct broker *b, struct attempt *a);
 int attempt_foreign(struct broker *b, struct worker *w, uint64_t id);        /* 0, or BFORK_EQUOTA: too many wait to be told */
@@ -910,7 +929,18 @@ bool tasks_take_some(struct broker *b, struct job *j, uint32_t *budget);    /* o
 bool tasks_room(struct broker *b, struct job *j);                           /* for what was put off; true: its client was told */
 void tasks_drop(struct broker *b, struct job *j, struct list_node *n);      /* one that waits */
 
+/* ask.c */
+enum asked { ASK_MADE, ASK_LATER, ASK_NOT, ASK_NO_MEMORY };     /* later: it has many; not: nothing can be asked there */
+enum asked attempt_ask(struct broker *b, struct attempt *a, struct cancel *k, uint64_t first, uint64_t end);
+bool asks_have(const struct attempt *a, uint64_t index, uint64_t *ret_until);
+void asks_cancelled(struct attempt *a, uint64_t first, uint64_t end);       /* these have come back, and are settled */
+void asks_end(struct broker *b, struct attempt *a);                 /* what has not come back does not */
+void asks_again(struct broker *b, struct attempt *a);               /* its worker has a new connection */
+void asks_told(struct broker *b, struct worker *w, const struct wire_msg *m);
+void ask_free(struct broker *b, struct ask *q);
+
 /* cancel.c */
+void cancel_told(struct broker *b, struct ask *q, uint64_t running);        /* its answer: it is gone, and the cancel may be */
 void cancel_tasks(struct broker *b, struct client *c, const struct wire_msg *m);
 bool cancel_some(struct broker *b, struct job *j, uint32_t *budget);    /* true: all that can be done now, or none before room */
 void cancel_wake(struct broker *b, struct job *j);                      /* something of it has come, or is not held any more */

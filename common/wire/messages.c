@@ -260,7 +260,11 @@ static const struct wire_column recall_columns[] = {
     C(8, job, "handle"),
     C(12, count, "why = cancel: so many of them, if they run, are ended; 0: all"),
     C(16, first, "tasks from this index to the attempt's end are wanted back, if they have not begun"),
-    C(24, why, T_WHY),
+    C(24, why, "1 cancel, 2 drain, 3 balance, 7 not begun: answered by RECALLED"),
+};
+static const struct wire_column recalled_columns[] = {
+    C2(0, id, "attempt", "that was asked for"),
+    C(8, first, "tasks from this index to the attempt's end have not begun, and are given back; all others have, or have ended"),
 };
 static const struct wire_column close_columns[] = {
     C2(0, id, "attempt", "that is over"), C(8, job, "handle"), C(12, why, T_WHY),
@@ -411,6 +415,7 @@ const struct wire_message wire_messages[128] = {
         PLAIN("WORKER_STATE", FROM_WORKER, wire_worker_state, worker_state_fields, "Slots have changed, or the worker drains."),
     [WIRE_POOL_FAILED] =
         PLAIN("POOL_FAILED", FROM_WORKER, wire_pool_failed, pool_failed_fields, "A granted pool cannot run on this host."),
+    [WIRE_RECALLED] = RECORDS("RECALLED", FROM_WORKER, recalled_columns, 16, "Answer to RECALL with why = 7: a record for each."),
     [WIRE_BLOB_GET] = PLAIN("BLOB_GET", FROM_WORKER | TO_CLIENT, wire_blob, blob_get_fields, "Asks for one piece of a blob."),
     [WIRE_BLOB_PIECE] = BODY("BLOB_PIECE", FROM_CLIENT | TO_WORKER, wire_blob, blob_piece_fields, "Body: the piece."),
     [WIRE_BLOB_NONE] = PLAIN("BLOB_NONE", FROM_CLIENT | TO_WORKER, wire_blob, blob_none_fields, "The blob cannot be had here."),

@@ -64,6 +64,7 @@ enum wire_type {
     WIRE_RESULTS,
     WIRE_WORKER_STATE,
     WIRE_POOL_FAILED,
+    WIRE_RECALLED,
     /* blobs, either direction between client and broker, broker and worker */
     WIRE_BLOB_GET = 80,
     WIRE_BLOB_PIECE,
@@ -116,7 +117,7 @@ struct wire_item {
 };
 
 enum wire_why { WIRE_WHY_CANCEL = 1, WIRE_WHY_DRAIN, WIRE_WHY_BALANCE, WIRE_WHY_FENCED, WIRE_WHY_DONE, WIRE_WHY_GONE,
-                WIRE_WHY_QUEUED };      /* CANCEL: only what has not begun */
+                WIRE_WHY_QUEUED };      /* CANCEL: only what has not begun; RECALL: answered with RECALLED */
 
 struct wire_str { const char *p; uint32_t n; };     /* not NUL-ended */
 struct wire_bin { const uint8_t *p; uint32_t n; };

@@ -44,6 +44,7 @@
 #define WIRE_OUTCOMES_V1 41u                /* bytes of a record of OUTCOMES, as those without WIRE_FEATURE_GROWTH know it */
 #define WIRE_FEATURE_GROWTH 1u              /* refuses unknown keys from 64 on, reads records by their stride, honours `needs` */
 #define WIRE_FEATURE_STREAM 2u              /* commands whose output comes as OUTPUT: job_spec.streamed */
-#define WIRE_FEATURES ((uint64_t)(WIRE_FEATURE_GROWTH | WIRE_FEATURE_STREAM))
+#define WIRE_FEATURE_RECALLED 4u            /* a worker that answers RECALL with why 7: RECALLED */
+#define WIRE_FEATURES ((uint64_t)(WIRE_FEATURE_GROWTH | WIRE_FEATURE_STREAM | WIRE_FEATURE_RECALLED))
 
 #endif

@@ -80,7 +80,7 @@
 
 #define BFORK_VERSION 0x000100          /* of this header: major << 16 | minor << 8 | patch */
 #define BFORK_FOREVER (-1)              /* timeout_ms */
-#define BFORK_IF_QUEUED (-1)            /* grace_ms: cancel only what does not run */
+#define BFORK_IF_QUEUED (-1)            /* grace_ms: cancel only what has not begun */
 #define BFORK_ALL     (-1)              /* processes: all usable cores or slots; -2: all but one; 0 is refused */
 
 #ifdef __cplusplus
@@ -458,7 +458,7 @@ BFORK_API void *bfork_future_data(const bfork_future *f);
 /**
  * Cancels: a queued task does not run, a running one is killed; either way it soon has an outcome, BFORK_CANCELLED unless it was done
  * before. A map: all its elements that are not done.
- * @param grace_ms  0: killed. BFORK_IF_QUEUED: only what has not been given to a process or a worker; the call returns when that is known
+ * @param grace_ms  0: killed. BFORK_IF_QUEUED: only what no task process has begun; the call returns when that is known
  * @return 0: asked for (BFORK_IF_QUEUED: it will not run; of a map: something of it); BFORK_ESTATE: it is done (or runs) already;
  *         BFORK_ENOTSUP: another grace_ms; BFORK_EINTR and failures of the session with BFORK_IF_QUEUED
  */

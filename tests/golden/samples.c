@@ -250,6 +250,9 @@ static void make_records(struct sample *samples, size_t *n)
     m = &next(samples, n, "recall", WIRE_RECALL)->msg;
     m->n_items = 1;
     m->items[0] = (struct wire_item){ .id = range.id, .job = 5, .first = range.first + 50, .why = WIRE_WHY_DRAIN };
+    m = &next(samples, n, "recalled", WIRE_RECALLED)->msg;
+    m->n_items = 1;
+    m->items[0] = (struct wire_item){ .id = range.id, .first = range.first + 50 };
     m = &next(samples, n, "attempts_close", WIRE_ATTEMPTS_CLOSE)->msg;
     m->n_items = 2;
     m->items[0] = (struct wire_item){ .id = range.id, .job = 5, .why = WIRE_WHY_DONE };

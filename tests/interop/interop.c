@@ -126,11 +126,16 @@ static void scene_windows(struct session *s)
 
 static void scene_cancel(struct session *s)
 {
+    char begun[4096], line[4200];
+    EXPECT(getcwd(begun, sizeof begun - 8));
+    strcat(begun, "/begun");
+    snprintf(line, sizeof line, ": >'%s' && exec sleep 600", begun);
     one_pool(s, 1);
     struct job *j = job_open(s, 1, 1, 0, command(), (struct map){ 0 });
-    for (int i = 0; i < 100; i++)
-        task_of(j, "ss", "sleep", i == 0 ? "600" : "0.01");
-    UNTIL(s, j->next == 100);
+    task_of(j, "sss", "sh", "-c", line);
+    for (int i = 1; i < 100; i++)
+        task_of(j, "ss", "sleep", "0.01");
+    UNTIL(s, j->next == 100 && access(begun, F_OK) == 0);
     uint32_t request = cancel(s, j, 50, 40, 7, true);          /* those that wait */
     UNTIL(s, s->answered == request);
     EXPECT(s->cancelled == 40 && s->running == 0 && s->done == 0);

@@ -7,7 +7,7 @@ programs=$(cd "$(dirname "$0")" && pwd)
 . "$programs/../lib/cluster.sh"
 
 cluster_start 2 2
-for name in r02_queued square thumbs twins commands pages preload structs library threads cpp r04_lines r21_lines r23_globals; do
+for name in r02_queued r02_chunk square thumbs twins commands pages preload structs library threads cpp r04_lines r21_lines r23_globals; do
     mkdir -p "$name"
     (cd "$name" && export BF_TEST_DIRECTORY="$PWD" && if [ "$name" = twins ]; then "$programs/run.sh" cluster twins "$1"; else "$programs/run.sh" cluster "$name"; fi) ||
         cluster_fail "program $name"

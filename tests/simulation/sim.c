@@ -230,7 +230,7 @@ static void judge_task(struct sim *s, const struct sim_job *j, uint32_t i)
         sim_fail(s, "job %u task %u is well and never began", j->tag, i);
     if (kind == BFORK_CANCELLED && !j->cancelled[i])
         sim_fail(s, "job %u task %u was cancelled by nobody and ended so", j->tag, i);
-    if (kind == BFORK_CANCELLED && j->cancelled[i] == 2 && !s->faults && j->starts[i])
+    if (kind == BFORK_CANCELLED && (j->cancelled[i] & 3) == 2 && !s->faults && j->starts[i])
         sim_fail(s, "job %u task %u had begun, was to be cancelled if not, and ended so", j->tag, i);
     enum sim_task does = task_kind(j, i);
     if (does == TASK_OK && kind != BFORK_OK && kind != BFORK_LOST && kind != BFORK_UNKNOWN &&

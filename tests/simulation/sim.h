@@ -99,7 +99,7 @@ struct sim_job {
     int pool;
     uint32_t n, added, settled;
     uint8_t *outcomes;              /* of each task: how many */
-    uint8_t *cancelled;             /* its client has asked for that; 2: if it has not begun */
+    uint8_t *cancelled;             /* its client has asked for that; 2: if it has not begun; 4: it had not, says the answer */
     uint16_t *starts;
     int8_t *kinds;
     uint64_t *in;                   /* of a map */

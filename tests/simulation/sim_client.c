@@ -82,11 +82,13 @@ static void on_failed(void *ctx, int32_t code, struct wire_str text)
 static void on_cancelled(void *ctx, void *user, uint64_t cancelled)
 {
     struct sim_client *c = ctx;
-    const struct sim_job *j = user;
+    struct sim_job *j = user;
     c->answered++;
     sim_trace(c->s, "c%d is told that %llu of job %u will not run", c->number, (unsigned long long)cancelled, j->tag);
     if (cancelled > j->n)
         sim_fail(c->s, "job %u: %llu of %u tasks are said to be cancelled", j->tag, (unsigned long long)cancelled, j->n);
+    for (uint32_t i = 0; i < j->n && c->answered == c->asked; i++)
+        j->cancelled[i] |= j->cancelled[i] & 2 && !j->starts[i] ? 4 : 0;
 }
 
 static const struct session_ops ops = { on_outcomes, on_pool_state, on_output, on_answer, on_failed, on_cancelled };

@@ -103,6 +103,8 @@ static void step_proc(struct sim *s, struct sim_worker *w, struct sim_proc *p)
     p->busy = true;
     if (j->outcomes[index] && j->kinds[index] == BFORK_CANCELLED && !j->starts[index] && s->now >= w->unaware_until)
         sim_fail(s, "job %u task %llu was told to be cancelled, and begins after that", j->tag, (unsigned long long)index);
+    if (j->cancelled[index] & 4 && !s->faults)
+        sim_fail(s, "job %u task %llu had not begun when its cancel was answered, and begins", j->tag, (unsigned long long)index);
     j->starts[index]++;
     sim_trace(s, "w%d begins task %llu of job %u%s", w->number, (unsigned long long)index, j->tag,
               j->starts[index] > 1 ? " again" : "");

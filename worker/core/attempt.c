@@ -176,10 +176,21 @@ void attempt_unpush(struct attempt *a, uint64_t to)
         a->end = to;
 }
 
+/* It ends before `from`: the broker hears, or has been told, what is given back. */
+static void give_back(struct worker *w, struct attempt *a, uint64_t from)
+{
+    struct proc *p = a->proc;
+
+    a->end = from;
+    if (a->next == a->end)
+        attempt_finish(w, a);
+    if (p && !p->killed)
+        proc_place(p);
+}
+
 void attempt_return(struct worker *w, struct attempt *a, uint64_t from)
 {
     struct wire_item i = { .kind = WIRE_RETURNED, .flags = WIRE_FIXED };
-    struct proc *p = a->proc;
 
     if (from < a->pushed)
         from = a->pushed;
@@ -187,15 +198,10 @@ void attempt_return(struct worker *w, struct attempt *a, uint64_t from)
         return;
     i.first = from;
     i.count = (uint32_t)(a->end - from);
-    if (!record_add(w, a, &i)) {
+    if (record_add(w, a, &i))
+        give_back(w, a, from);
+    else
         attempt_lost(w, a);
-        return;
-    }
-    a->end = from;
-    if (a->next == a->end)
-        attempt_finish(w, a);
-    if (p && !p->killed)
-        proc_place(p);
 }
 
 static void kills_free(struct attempt *a)
@@ -236,19 +242,11 @@ bool attempt_is_killed(const struct attempt *a, uint64_t index)
     return v && v->first <= index;
 }
 
-void attempt_recall(struct worker *w, const struct wire_item *i)
+static void recall(struct worker *w, struct attempt *a, const struct wire_item *i)
 {
-    struct attempt *a = map_get(&w->by_attempt, i->id);
-    uint64_t from = i->first;
-
-    if (!a || a->place == ATTEMPT_FINISHED || from >= a->end)
-        return;
-    if (from < a->first)
-        from = a->first;
+    uint64_t from = i->first > a->first ? i->first : a->first;
     struct proc *p = a->proc;
 
-    if (from < a->recall_from)
-        a->recall_from = from;
     if (i->why == WIRE_WHY_CANCEL && !kill_add(a, from, i->count ? i->first + i->count : UINT64_MAX)) {
         attempt_lost(w, a);
         return;
@@ -263,9 +261,42 @@ void attempt_recall(struct worker *w, const struct wire_item *i)
         }
         proc_retract(w, p, (uint32_t)behind);
     }
-    attempt_return(w, a, from);
+    if (from < a->recall_from)
+        a->recall_from = from;
+    if (i->why != WIRE_WHY_QUEUED)
+        attempt_return(w, a, from);
+    else if (a->pushed < a->end && from < a->end)       /* the answer says it */
+        give_back(w, a, from > a->pushed ? from : a->pushed);
     if (p && a->proc == p)
         proc_check_head(w, p);
+}
+
+void attempts_recall(struct worker *w, const struct wire_msg *m)
+{
+    struct wire_item *answers = NULL;
+    uint32_t asked = 0, n = 0;
+
+    for (uint32_t k = 0; k < m->n_items; k++)
+        asked += m->items[k].why == WIRE_WHY_QUEUED;
+    if (asked && !(answers = effect_alloc(w, asked * sizeof(*answers)))) {
+        link_drop(w, "out of memory");
+        return;
+    }
+    for (uint32_t k = 0; k < m->n_items && w->link == LINK_UP; k++) {
+        const struct wire_item *i = &m->items[k];
+        struct attempt *a = map_get(&w->by_attempt, i->id);
+
+        if (a && a->place != ATTEMPT_FINISHED && i->first < a->end)
+            recall(w, a, i);
+        if (i->why == WIRE_WHY_QUEUED)
+            answers[n++] = (struct wire_item){ .id = i->id, .first = a ? a->end : i->first + i->count };
+    }
+    if (!n || w->link != LINK_UP)
+        return;
+    struct wire_msg *answer = link_send(w, WIRE_RECALLED);
+
+    answer->items = answers;
+    answer->n_items = n;
 }
 
 void attempt_kill(struct worker *w, struct attempt *a)

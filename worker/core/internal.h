@@ -260,7 +260,7 @@ void proc_check_head(struct worker *w, struct proc *p);            /* kills it i
 void proc_forget(struct worker *w, struct proc *p);
 /* attempt.c */
 void attempt_take(struct worker *w, const struct wire_item *item);
-void attempt_recall(struct worker *w, const struct wire_item *item);
+void attempts_recall(struct worker *w, const struct wire_msg *m);
 void attempt_close(struct worker *w, const struct wire_item *item);
 void attempt_queue_front(struct worker *w, struct attempt *a);
 void attempt_return(struct worker *w, struct attempt *a, uint64_t from);   /* not below pushed; finishes it if nothing is left */

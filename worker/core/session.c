@@ -318,8 +318,7 @@ static void dispatch(struct worker *w, const struct wire_msg *m)
         on_chunks(w, m);
         return;
     case WIRE_RECALL:
-        for (uint32_t i = 0; i < m->n_items; i++)
-            attempt_recall(w, &m->items[i]);
+        attempts_recall(w, m);
         return;
     case WIRE_ATTEMPTS_CLOSE:
         for (uint32_t i = 0; i < m->n_items; i++)

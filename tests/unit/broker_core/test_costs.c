@@ -65,6 +65,34 @@ static struct world *crowded(bool once)
     return w;
 }
 
+static void settle(struct world *w);
+
+/* A cancel of what has not begun asks for each attempt; answers of one frame cost their records. */
+static void r02_questions_of_many_attempts_cost_their_records(void **state)
+{
+    struct wire_item all = { .job = 1, .why = WIRE_WHY_QUEUED };
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    w->quiet = true;
+    w->features = WIRE_FEATURES;
+    client_start(w, "c1", -1, &(struct wire_job_spec){ .chunk = 1 });
+    tasks(w, 0);
+    worker_hello(w, "w1", RECORDS);
+    world_step(w);
+    assert_int_equal(counters(w).running, RECORDS);
+    within(world_steps(w, "c1", &(struct wire_msg){ .type = WIRE_CANCEL, .request = 1, .items = &all, .n_items = 1 }), STEPS_A_TURN,
+           "CANCEL");
+    settle(w);
+    assert_int_equal(counters(w).queued, 0);
+    for (uint32_t i = 0; i < RECORDS; i++)
+        items[i] = (struct wire_item){ .id = i + 1, .first = 2 * (uint64_t)i };
+    within(records(w, "w1", WIRE_RECALLED, RECORDS), STEPS_A_FRAME, "RECALLED");
+    assert_int_equal(counters(w).running + counters(w).queued, 0);
+    assert_int_equal(counters(w).attempts, RECORDS);
+    world_free(w);
+}
+
 /* Turns until nothing is due any more. */
 static void settle(struct world *w)
 {
@@ -676,6 +704,7 @@ static void r06_the_order_of_what_waits_is_checked(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(r02_questions_of_many_attempts_cost_their_records),
         T(r06_results_and_their_acknowledgement_cost_their_records), T(r06_confirmed_attempts_cost_their_records),
         T(r06_ends_cost_the_same_however_much_waits), T(r06_a_client_that_is_cut_costs_what_it_had_not_confirmed),
         T(r06_what_a_worker_holds_costs_its_records), T(r26_a_client_that_comes_back_while_it_is_put_aside),

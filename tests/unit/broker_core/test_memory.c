@@ -33,8 +33,10 @@ static bool up(struct world *w, const char *name) { return world_peer(w, name)->
 static void schedule(struct world *w)
 {
     struct wire_job_spec spec = { .retries = 1, .chunk = 5 };
+    struct wire_item some = { .job = 1, .first = 3, .count = 9, .why = WIRE_WHY_QUEUED }, told = { 0 };
     const struct attempt_seen *s;
 
+    w->features = WIRE_FEATURES;
     worker_hello_only(w, "w1", 2, NULL);
     IF_UP("w1", worker_holding(w, "w1", NULL, 0));
     client_hello(w, "c1");
@@ -48,6 +50,11 @@ static void schedule(struct world *w)
         worker_failed(w, "w1", s->id, s->first + 2, BFORK_FAILED);
     IF_UP("c1", client_cancel(w, "c1", 1, 12, 3));
     IF_UP("c1", client_cancel(w, "c1", 1, 1, 2));
+    IF_UP("c1", world_send(w, "c1", &(struct wire_msg){ .type = WIRE_CANCEL, .request = 1, .items = &some, .n_items = 1 }));
+    if (s && up(w, "w1")) {
+        told = (struct wire_item){ .id = s->id, .first = s->first + 4 };
+        world_send(w, "w1", &(struct wire_msg){ .type = WIRE_RECALLED, .items = &told, .n_items = 1 });
+    }
     if (up(w, "w1"))
         world_lost(w, "w1");
     world_after(w, 6000);

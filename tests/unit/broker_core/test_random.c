@@ -28,6 +28,8 @@ struct fake_worker {
     uint64_t epoch, features;
     struct held held[HELD];     /* chunks; done ones (next == end) too, until they are closed */
     size_t n;
+    uint64_t asked[HELD];       /* attempts, for what has not begun */
+    size_t n_asked;
     uint8_t job_ids[256][WIRE_ID];      /* by handle of the broker, this epoch */
     uint8_t owners[256][WIRE_KEY];      /* by pool */
     uint8_t job_owner[256][WIRE_KEY];
@@ -57,6 +59,7 @@ struct fake {
     struct fake_worker workers[WORKERS];
     struct fake_client clients[CLIENTS];
     uint64_t duplicates;
+    uint32_t n_asked;           /* by clients */
 };
 
 static uint32_t roll(struct fake *f, uint32_t n)
@@ -107,6 +110,11 @@ static void take_worker(struct fake *f, struct fake_worker *k, const struct wire
     }
     if (m->type == WIRE_CHUNKS)
         take_chunks(f, k, m);
+    for (uint32_t i = 0; i < m->n_items && m->type == WIRE_RECALL; i++)
+        if (m->items[i].why == WIRE_WHY_QUEUED) {
+            assert_true(k->n_asked < HELD);
+            k->asked[k->n_asked++] = m->items[i].id;
+        }
     if (m->type == WIRE_ATTEMPTS_CLOSE)
         for (uint32_t i = 0; i < m->n_items; i++) {
             struct held *h = find(k, m->items[i].id);
@@ -224,8 +232,14 @@ static void client_step(struct fake *f, struct fake_client *c)
     } else if (what == 18 && c->submitted) {
         uint32_t first = roll(f, (uint32_t)c->submitted), count = 1 + roll(f, 20);
         count = first + count > c->submitted ? (uint32_t)c->submitted - first : count;
-        memset(c->unwanted + first, 1, count);
-        client_cancel(f->w, c->name, 1, first, count);
+        struct wire_item some = { .job = 1, .first = first, .count = count, .why = WIRE_WHY_QUEUED };
+        if (roll(f, 2)) {
+            memset(c->unwanted + first, 1, count);
+            client_cancel(f->w, c->name, 1, first, count);
+        } else {
+            world_send(f->w, c->name, &(struct wire_msg){ .type = WIRE_CANCEL, .request = 1 + f->n_asked++, .items = &some,
+                                                          .n_items = 1 });
+        }
     } else if (what == 19 && !roll(f, 3)) {
         c->deaf = true;
     }
@@ -254,6 +268,7 @@ static void worker_up(struct fake *f, struct fake_worker *k)
     worker_hello_only(f->w, k->name, 1 + roll(f, 4), NULL);
     f->w->features = 0;
     k->up = true;
+    k->n_asked = 0;
     k->draining = false;
     k->epoch = world_peer(f->w, k->name)->epoch;
     memset(items, 0, sizeof(items));
@@ -310,6 +325,24 @@ static void give_back(struct fake *f, struct fake_worker *k, struct held *h)
     worker_returns(f->w, k->name, id, from, (uint32_t)(end - from));
 }
 
+/* What has not begun of an attempt that was asked for: all behind some task. */
+static void answer(struct fake *f, struct fake_worker *k)
+{
+    uint64_t id = k->asked[--k->n_asked];
+    struct held *h = find(k, id);
+    struct wire_item it = { .id = id, .first = h ? h->end : TASKS_MAX };
+
+    if (h && h->next < h->end)
+        it.first = h->next + roll(f, (uint32_t)(h->end - h->next) + 1);
+    for (uint64_t t = it.first; h && t < h->end && f->clients[h->job_id[1] - '1'].once; t++)
+        f->clients[h->job_id[1] - '1'].ran[t]--;
+    if (h)
+        h->end = it.first;
+    if (h && h->end == h->first)
+        *h = k->held[--k->n];
+    world_send(f->w, k->name, &(struct wire_msg){ .type = WIRE_RECALLED, .items = &it, .n_items = 1 });
+}
+
 static void worker_step(struct fake *f, struct fake_worker *k)
 {
     uint32_t what = roll(f, 40);
@@ -326,7 +359,9 @@ static void worker_step(struct fake *f, struct fake_worker *k)
             worker_up(f, k);
         return;
     }
-    if (what < 28 && h && h->next < h->end) {
+    if (what < 28 && k->n_asked && roll(f, 2)) {
+        answer(f, k);
+    } else if (what < 28 && h && h->next < h->end) {
         uint32_t n = 1 + roll(f, (uint32_t)(h->end - h->next));
         uint64_t first = h->next;
         h->next += n;
@@ -405,6 +440,10 @@ static void settle(struct fake *f)
                 uint64_t first = h->next;
                 if (h->next == h->end)
                     continue;
+                if (f->workers[i].n_asked) {
+                    answer(f, &f->workers[i]);
+                    break;
+                }
                 h->next = h->end;
                 worker_done(f->w, f->workers[i].name, h->id, first, (uint32_t)(h->end - first), 100);
             }
@@ -428,6 +467,7 @@ static void run(uint64_t seed)
     f->random = seed * 2654435761u + 1;
     f->w = world_new(&config);
     f->w->quiet = true;
+    f->w->features = WIRE_FEATURES;
     f->w->hook = hook;
     f->w->ctx = f;
     for (size_t i = 0; i < WORKERS; i++) {

@@ -732,6 +732,38 @@ static void recall_returns_what_has_not_begun(void **state)
     world_done(x);
 }
 
+/* Who asks for what has not begun hears how much has, also if that is all. */
+static void r02_a_question_for_what_has_not_begun_is_answered(void **state)
+{
+    struct world *x = up(1);
+
+    (void)state;
+    chunk(x, 10, 1, 0, 6);
+    turn(x);
+    clear(x);
+    recall(x, 10, 2, 4, WIRE_WHY_QUEUED);
+    turn(x);
+    EXPECT(x, "p1 gives back 4\n> RECALLED [10 from 2]\n");
+    recall(x, 10, 0, 2, WIRE_WHY_QUEUED);       /* task 0 runs */
+    turn(x);
+    EXPECT(x, "p1 gives back 1\n> RECALLED [10 from 1]\n");
+    recall(x, 10, 0, 1, WIRE_WHY_QUEUED);
+    turn(x);
+    EXPECT(x, "> RECALLED [10 from 1]\n");
+    chunk(x, 13, 1, 6, 3);
+    recall(x, 13, 6, 3, WIRE_WHY_QUEUED);
+    recall(x, 99, 5, 3, WIRE_WHY_QUEUED);       /* it is not here */
+    turn(x);
+    EXPECT(x, "> RECALLED [13 from 6]\n> RECALLED [99 from 8]\n");
+    ran(x, 1, 1, 1000);
+    turn(x);
+    EXPECT(x, "> RESULTS [10 0..0 ok]\n");
+    recall(x, 10, 0, 1, WIRE_WHY_QUEUED);       /* it has ended */
+    turn(x);
+    EXPECT(x, "> RECALLED [10 from 1]\n");
+    world_done(x);
+}
+
 static void recall_of_the_middle_of_a_ring_keeps_the_work_behind_it(void **state)
 {
     struct world *x = up(1);
@@ -1703,6 +1735,7 @@ int main(void)
         cmocka_unit_test(r06_what_clients_can_repeat_is_limited_in_the_log),
         cmocka_unit_test(r24_a_finalizer_that_is_not_understood_fails_its_pool_at_once),
         cmocka_unit_test(recall_returns_what_has_not_begun),
+        cmocka_unit_test(r02_a_question_for_what_has_not_begun_is_answered),
         cmocka_unit_test(cancels_and_a_drain_of_an_attempt_end_what_they_name),
         cmocka_unit_test(r15_a_task_between_cancelled_ones_runs_on),
         cmocka_unit_test(recall_of_the_middle_of_a_ring_keeps_the_work_behind_it),

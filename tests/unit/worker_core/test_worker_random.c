@@ -49,6 +49,15 @@ static void got_results(struct world *x, const struct wire_msg *m)
     (void)x;
     if (m->type == WIRE_HOLDING)
         got_holding(m);
+    for (uint32_t k = 0; k < m->n_items && m->type == WIRE_RECALLED; k++) {
+        struct seen *s = &seen[m->items[k].id - 1];
+
+        if (s->fenced)
+            continue;                   /* it is not there any more */
+        assert_true(m->items[k].first >= s->reported);
+        if (m->items[k].first < s->returned_from)
+            s->returned_from = m->items[k].first;
+    }
     if (m->type != WIRE_RESULTS)
         return;
     for (uint32_t k = 0; k < m->n_items; k++) {
@@ -132,7 +141,8 @@ static void broker_event(struct world *x)
     case 0:
     case 1:
         if (s)
-            recall(x, id, s->first + pick(s->count), 1 + pick(5), pick(3) ? WIRE_WHY_BALANCE : WIRE_WHY_CANCEL);
+            recall(x, id, s->first + pick(s->count), 1 + pick(5),
+                   pick(3) ? WIRE_WHY_BALANCE : pick(2) ? WIRE_WHY_QUEUED : WIRE_WHY_CANCEL);
         return;
     case 2:
         if (s) {

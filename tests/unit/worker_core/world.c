@@ -94,6 +94,10 @@ static void say_message(struct world *x, const struct wire_msg *m)
     for (uint32_t k = 0; k < m->n_items; k++) {
         const struct wire_item *i = &m->items[k];
 
+        if (m->type == WIRE_RECALLED) {
+            say(x, " [%u from %u]", (unsigned)i->id, (unsigned)i->first);
+            continue;
+        }
         say(x, " [%u %u..%u", (unsigned)i->id, (unsigned)i->first, (unsigned)(i->first + i->count - 1));
         if (m->type == WIRE_RESULTS)
             say(x, " %s", kinds[i->kind]);

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * ask.c - cancels of what has not begun, where a worker has it: it is asked back, and what comes back is cancelled.
+ *
+ * Only the worker knows what its processes have begun. It gives back the rest and says so (RECALLED); its loss or the end of the
+ * attempt answers as well. Until then the cancel waits and has an ask at the attempt for the tasks it names: what of them comes
+ * back to the queue, for whatever reason, is cancelled instead; what an answer leaves with the worker goes on. Of an adopted
+ * attempt the arguments may still be on their way from the client, and would come behind the answer: it is asked when they are
+ * there.
+ *
+ * Invariants: an attempt with asks is live, was sent, and has a RECALL due or unanswered; it has no more than ASKS_MOST of them,
+ * and keeps ranges and outcomes in reserve for each, since each may cut what comes back.
+ */
+#include "state.h"
+
+#define ASKS_MOST 16u               /* further cancels wait until these are answered */
+
+void ask_free(struct broker *b, struct ask *q)
+{
+    struct attempt *a = q->attempt;
+
+    list_remove(&a->asks, &q->in_attempt);
+    list_remove(&q->cancel->asks, &q->in_cancel);
+    mem_free_for(b, a->account, q, sizeof(*q));
+    account_release(a->account, CANCELLED_RESERVE);
+    b->n_cancels--;
+    b->steps++;
+}
+
+static void due(struct broker *b, struct attempt *a, uint64_t first)
+{
+    if ((a->ask_due || a->ask_open) && first >= a->ask_first)
+        return;                     /* what was asked covers it */
+    a->ask_first = first;
+    a->ask_due = true;
+    attempt_recall_due(b, a);
+}
+
+enum asked attempt_ask(struct broker *b, struct attempt *a, struct cancel *k, uint64_t first, uint64_t end)
+{
+    struct ask *q;
+
+    if (!(a->worker->features & WIRE_FEATURE_RECALLED) || account_takes_cancel(b, a->job->owner) < 0)
+        return ASK_NOT;
+    for (LIST_EACH(&a->asks, n))
+        if (LIST_ENTRY(n, struct ask, in_attempt)->cancel == k)
+            return ASK_MADE;
+    if (a->asks.count == ASKS_MOST) {
+        a->ask_wanted = true;
+        return ASK_LATER;
+    }
+    if (!(q = mem_new_for(b, a->account, sizeof(*q))))
+        return ASK_NO_MEMORY;
+    b->n_cancels++;
+    if (reserve(b, 4, 4) < 0) {
+        b->n_cancels--;
+        mem_free_for(b, a->account, q, sizeof(*q));
+        return ASK_NO_MEMORY;
+    }
+    account_charge(a->account, CANCELLED_RESERVE);
+    *q = (struct ask){ .attempt = a, .cancel = k, .first = first, .end = end, .again = k->again };
+    list_push_back(&a->asks, &q->in_attempt);
+    list_push_back(&k->asks, &q->in_cancel);
+    due(b, a, first);
+    return ASK_MADE;
+}
+
+bool asks_have(const struct attempt *a, uint64_t index, uint64_t *ret_until)
+{
+    *ret_until = UINT64_MAX;
+    for (LIST_EACH(&a->asks, n)) {
+        const struct ask *q = LIST_ENTRY(n, struct ask, in_attempt);
+        if (q->first <= index && index < q->end) {
+            *ret_until = q->end;
+            return true;
+        }
+        if (q->first > index && q->first < *ret_until)
+            *ret_until = q->first;
+    }
+    return false;
+}
+
+static uint64_t both(uint64_t first, uint64_t end, uint64_t from, uint64_t to)
+{
+    first = first > from ? first : from;
+    end = end < to ? end : to;
+    return first < end ? end - first : 0;
+}
+
+void asks_cancelled(struct attempt *a, uint64_t first, uint64_t end)
+{
+    for (LIST_EACH(&a->asks, n)) {
+        struct ask *q = LIST_ENTRY(n, struct ask, in_attempt);
+        q->cancelled += both(q->first, q->end, first, end);
+    }
+}
+
+void asks_end(struct broker *b, struct attempt *a)
+{
+    struct job *j = a->job;
+
+    if (list_empty(&a->asks))
+        return;
+    for (struct list_node *n; (n = list_first(&a->asks));) {
+        struct ask *q = LIST_ENTRY(n, struct ask, in_attempt);
+        cancel_told(b, q, both(q->first, q->end, a->next, a->end));
+    }
+    a->ask_due = false;
+    if (a->ask_wanted)
+        cancel_wake(b, j);
+    a->ask_wanted = false;
+}
+
+void asks_again(struct broker *b, struct attempt *a)
+{
+    a->ask_due = false;
+    a->ask_open = 0;
+    if (!list_empty(&a->asks))
+        due(b, a, a->ask_first);
+}
+
+/* 0, or BFORK_EPROTOCOL. What the worker says for an attempt that has ended meanwhile is no news. */
+static int told(struct broker *b, struct worker *w, const struct wire_item *it)
+{
+    struct attempt *a = map_get(&b->attempts, it->id);
+
+    b->steps++;
+    if (!a || a->worker != w || !a->sent || a->state != ATTEMPT_LIVE || job_is_ending(a->job))
+        return 0;
+    if (it->first < a->next)
+        return BFORK_EPROTOCOL;
+    a->ask_open -= a->ask_open > 0;
+    if (it->first < a->end)
+        attempt_shrink(b, a, it->first);
+    else
+        attempt_recalled(a);
+    if (a->state == ATTEMPT_LIVE && !a->ask_open && !a->ask_due)
+        asks_end(b, a);
+    return 0;
+}
+
+void asks_told(struct broker *b, struct worker *w, const struct wire_msg *m)
+{
+    int rc = reserve(b, 2 * (size_t)m->n_items + 8, 2 * (size_t)m->n_items + 8);
+
+    for (uint32_t i = 0; i < m->n_items && rc == 0; i++)
+        rc = told(b, w, &m->items[i]);
+    if (rc == BFORK_ENOMEM)
+        session_break(b, w->peer);
+    else if (rc < 0)
+        session_fail(b, w->peer, rc, "RECALLED that does not fit its attempt");
+}
