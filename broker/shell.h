@@ -48,11 +48,12 @@ void shell_take(struct shell *s, uint64_t now, struct flow_peer *p, struct buf *
 /* admin.c: an ADMIN message. */
 void shell_admin(struct shell *s, uint64_t now, struct flow_peer *p, const struct wire_msg *m);
 
-/* status.c: a JSON text the caller frees; NULL: out of memory. what: "summary", "workers", "jobs"; owner: the key that
- * asks sees its own jobs and counters; NULL: all. */
-/* Of a client: the name in the allow file, or the key itself. */
+/* status.c */
+/* Of a client's key: its name in the allow file, or else the key, written into text. */
 const char *shell_key_name(const struct shell *s, const uint8_t key[32], char text[NET_KEY_TEXT]);
 bool shell_status_known(const char *what, struct err *e);      /* is there such a status? */
+/* A JSON text the caller frees; NULL: out of memory. what: "summary", "workers", "jobs"; owner: the key that asks sees its own jobs
+ * and counters; NULL: all. */
 char *shell_status(struct shell *s, uint64_t now, const char *what, const uint8_t *owner);
 
 /* notify.c: what a service manager is told; nothing without one. */

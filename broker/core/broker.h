@@ -29,7 +29,7 @@ struct broker_config {
     uint64_t owner_quota_bytes, owner_quota_tasks;  /* all jobs of one key together; 0: 4 times the session's */
     uint64_t owner_memory;          /* all that is held for one client key; 0: 2 GiB, or twice quota_bytes if more */
     uint64_t worker_memory;         /* and for one worker key; 0: 64 MiB */
-    uint64_t worker_specs;          /* specifications of an owner's pools that a worker keeps, as much of its jobs; 0: 32 MiB */
+    uint64_t worker_specs;          /* bytes of specifications of an owner's pools at a worker, as much of jobs; 0: 32 MiB */
     uint32_t sessions_max, pools_max, jobs_max;     /* of one key; of one session; 0: 4096, 1024, 65536 */
     uint64_t window_bytes;          /* unacknowledged bytes towards the broker; 0: 8 MiB */
     uint64_t peer_window_bytes;     /* towards a peer: what it says is cut to this; 0: WIRE_WINDOW_MAX */
@@ -38,7 +38,7 @@ struct broker_config {
     uint64_t worker_window_bytes;   /* chunks on the way to one worker and in its rings; 0: 4 MiB */
     uint64_t output_window;         /* output of a pool's tasks on one worker, sent and not taken; 0: WIRE_OUTPUT_WINDOW */
     uint32_t target_us;             /* duration a chunk is cut for; 0: 1000 */
-    uint32_t turn_steps;            /* places that one owner's messages and chores touch in a turn; 0: 2048 */
+    uint32_t turn_steps;            /* places that all chores together touch in a turn, and each owner's messages; 0: 2048 */
     /* MAC for tickets: out = MAC(secret, in). NULL (local engine): tickets are zero and nothing is adopted. */
     void (*mac)(void *ctx, const void *in, size_t n, uint8_t out[WIRE_TICKET]);
     void *mac_ctx;

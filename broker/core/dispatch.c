@@ -127,7 +127,7 @@ static bool dispatch_one(struct broker *b, struct pool *p, struct job *j, struct
     return true;
 }
 
-/* The next job by turn that this lane has room for. A client that is back has to open a job again before it hears of it. */
+/* The next job by turn that this lane has room for. Mute ones leave the list: the client has to open them again first. */
 static struct job *next_job(struct broker *b, struct pool *p, struct lane *l)
 {
     size_t most = pool_ready(p), tries = most < 16 ? most : 16;
@@ -191,7 +191,7 @@ static void dispatch_pool(struct broker *b, struct pool *p)
 
 static bool moves(const struct attempt *a, uint32_t needs) { return needs & 1u << (a->job->need - a->job->pool->need); }
 
-/* How long the lane has to do with what other lanes can run: `needs`. */
+/* How long the lane is busy with tasks of these needs (a bit each, as of needs_at), which other lanes can run, too. */
 static uint64_t backlog_ns(const struct lane *l, uint32_t needs)
 {
     bool all = !(needs_at(l->pool, l->worker) & ~needs);

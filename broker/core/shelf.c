@@ -2,10 +2,10 @@
  * shelf.c - what a worker keeps of the specifications of one owner, and what it is told to forget before it is told more.
  *
  * Pools and jobs have a limit each (worker_specs). When one is reached, the worker forgets what is not in use there: a job of
- * which no attempt runs or waits there, a pool that claims no slot and of which it holds no attempt. Both are told again when they
- * are needed. If all is in use, a job waits (its attempts are crowded) until one of the others is not, and a pool is granted
- * elsewhere or later, as one for whose program there is no room. One of each kind always fits, so what is in use ends, and what
- * waits goes on.
+ * which no attempt runs or waits there, a pool that claims no slot and of which it holds no attempt, live or finished. Both are
+ * told again when they are needed. If all is in use, a job waits until one of the others is not (its attempts are in `crowded`),
+ * and a pool is granted elsewhere or later, like one for whose program there is no room (pool_crowded). One of each kind always
+ * fits, so what is in use ends, and what waits goes on.
  *
  * Invariants: pool_bytes and job_bytes are the sums of what is in the lists; known.live counts the attempts that carry `counted`.
  */
@@ -13,7 +13,7 @@
 
 #include <stdio.h>
 
-#define LOOK 64u                    /* at so many of a list, from the one used longest ago on */
+#define LOOK 64u                    /* at so many pools, each time at the next ones */
 
 static struct shelf *shelf_get(struct broker *b, struct worker *w, struct account *a)
 {
@@ -122,7 +122,7 @@ void shelf_unuse(struct broker *b, struct attempt *a)
     wake(b, k->shelf);
 }
 
-/* The job used longest ago that is not in use is forgotten. 1: one was; 0: there is none. */
+/* Of the jobs that are not in use the one used longest ago is forgotten. 1: one was; 0: there is none. */
 static int forget_job(struct broker *b, struct shelf *s)
 {
     struct list_node *n = list_first(&s->idle);
@@ -186,7 +186,8 @@ void shelf_drop_lane(struct broker *b, struct lane *l)
     put_away(b, s);
 }
 
-/* The pool granted longest ago that neither claims slots nor has an attempt there is forgotten. 1: one was; 0: there is none. */
+/* A pool that neither claims slots nor has an attempt there is forgotten: the first of the next LOOK. 1: one was; 0: there is none
+ * among them. */
 static int forget_pool(struct broker *b, struct shelf *s)
 {
     struct worker *w = s->worker;

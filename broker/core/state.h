@@ -6,7 +6,8 @@
  *   peer      new -> ready -> cut                            one connection; session.c
  *   client    ready <-> detached -> gone                     key + instance; outlives connections for detach_ms; session.c
  *   worker    joining -> ready <-> draining; any <-> silent; silent -> lost (gone)       key + instance; session.c
- *                 joining  HELLO was taken, HOLDING is not complete: nothing is granted or sent
+ *                 joining  HELLO was taken, not all of HOLDING was looked at: nothing is granted or sent, and what the worker
+ *                          says meanwhile waits (worker.behind), also when it is ready, until all of that was taken in
  *                 silent   the connection is cut, the lease runs: its attempts are orphaned, not lost
  *   pool      open -> gone; `doubt` while every ready worker said POOL_FAILED but another may come back, then `failed`   pool.c
  *   lane      one pool on one worker: slots granted there, attempts handed out there     grant.c
@@ -22,7 +23,7 @@
  * O(log n). job.n_queued, n_held, n_live are the sums; their total is what quotas count, by session and by owner.
  *
  * A message of k records costs O(k log n) steps. What a single record may ask for that is larger (the end of a client, a pool or a
- * job, an acknowledgement or a cancel of very many) begins at once and goes on as a chore of its owner, some TURN_STEPS a turn
+ * job, an acknowledgement or a cancel of very many) begins at once and goes on as a chore of its owner, some turn_steps a turn
  * (chore.c); owners with chores take turns. What is ending is in no lookup and no sum of its session any more.
  *
  * How things fail
@@ -80,7 +81,7 @@
 #define LONG_NS (20 * CLOCK_MS)     /* tasks this long are not prefetched */
 #define AHEAD_NS (4 * CLOCK_MS)     /* work that waits at a worker for each slot, when tasks are shorter */
 #define BALANCE_NS (5 * CLOCK_MS)
-#define TURN_STEPS 2048u            /* places that chores touch in a turn, and one owner's messages at once */
+#define TURN_STEPS 2048u            /* of any one walk in a turn; and what config.turn_steps is by default */
 #define OUTCOME_COST 64u            /* what an outcome counts besides its bytes */
 #define RETRY_BITS 0x3eu            /* of retry_on: failed, crashed, exited, over time, over memory */
 #define BACKOFF_MOST_MS 600000u     /* a back-off is doubled up to here */
@@ -213,7 +214,8 @@ struct client {
     bool said_held;                 /* unsaid waits until the client has acknowledged: its window is full */
     struct piece *unsaid;
     uint64_t said_seq, said_sent;
-    bool paused, detached;          /* detached: counted in owner.n_detached */
+    bool paused, detached;          /* paused: nothing of it is handed out, as its outcomes fill its window, or its connection has
+                                     * ended; detached: counted in owner.n_detached */
     bool adopted;                   /* a worker has brought tasks of it, which it may not have counted against its quota */
     bool ending;                    /* no peer, found by nobody: its chore takes it apart */
     struct chore end, away;
@@ -245,7 +247,7 @@ struct worker {
     struct list lanes, attempts;    /* attempts: assigning, live */
     struct list finished;           /* attempts */
     struct list told;               /* struct holding: what it said it has, not yet looked at */
-    struct list behind;             /* struct behind: what it sent after that */
+    struct list behind;             /* struct behind: what it said behind HOLDING */
     bool all_told;                  /* the last HOLDING has come */
     size_t unseen;                  /* of attempts, to be looked at before it is ready */
     bool ending;                    /* no peer, found by nobody: its chore gives back what it had */
@@ -281,7 +283,7 @@ struct known {
     struct account *account;        /* of the job's owner */
     uint32_t number, size;
     uint32_t live;                  /* attempts there that need it */
-    uint32_t forgotten;             /* the lane's when it was told: another one, and the worker forgot it with its pool */
+    uint32_t forgotten;             /* lane.forgotten when it was told: if that has risen, the worker forgot it with its pool */
     uint64_t conn_no;
 };
 
@@ -291,9 +293,9 @@ struct shelf {
     struct worker *worker;
     struct account *account;        /* the owner's */
     uint64_t pool_bytes, job_bytes;
-    struct list lanes, used, idle;  /* used, idle: known; attempts there are of them, or none; the longest ago first */
+    struct list lanes, used, idle;  /* used, idle: known that attempts there are of, or none; first those not used for longest */
     struct list crowded;            /* attempts that wait for room for their job, by `out` */
-    bool full;                      /* all jobs are in use: one of them must end first */
+    bool full;                      /* no job fits, and all that are there are in use: wait until one is not */
 };
 
 struct lane {
@@ -306,7 +308,7 @@ struct lane {
     struct list_node shelved;       /* in shelf.lanes, while the worker keeps the specification */
     struct shelf *shelf;
     uint32_t size;                  /* of it */
-    uint32_t forgotten;             /* so often the worker was told to forget it, to make room */
+    uint32_t forgotten;             /* so often the worker was told to forget the pool, to make room */
     uint32_t number;                /* of the pool */
     uint32_t slots, yields;         /* yields: slots that go to others when what they run has ended */
     uint64_t spec_conn;             /* conn_no on which the specification was sent; 0: never */
@@ -324,10 +326,10 @@ struct lane {
 struct need {
     uint64_t features;              /* the pool's own among them */
     size_t n_jobs;                  /* 0: it stands for nothing */
-    struct list ready;              /* jobs with queued tasks, by turn */
+    struct list ready;              /* jobs with queued tasks, by turn; one that is mute may have left it: see next_job */
     uint64_t n_tasks;               /* queued + live of its jobs */
-    uint64_t n_opened;              /* of those, what is of jobs that were opened on the connection `opened`, see client.attached */
-    uint32_t opened;
+    uint64_t n_opened;              /* of n_tasks: what is of jobs that were opened on the connection `opened` */
+    uint32_t opened;                /* client.attached, when n_opened was counted */
 };
 
 struct pool {
@@ -348,9 +350,9 @@ struct pool {
     uint32_t attached;              /* the client's, when it or a job in it was opened last */
     uint64_t needs;                 /* features that it needs of a worker, whatever its jobs need besides */
     struct need need[NEEDS_MAX];
-    uint64_t turns;
-    bool passed;                    /* a lane has left `open` since what is ready is not for its worker */
-    uint64_t lacks;                 /* what its jobs with tasks need and no worker has; 0: nothing, as far as grants know */
+    uint64_t turns;                 /* the next job.turn */
+    bool passed;                    /* a lane has left `open` because its worker can run nothing that is ready */
+    uint64_t lacks;                 /* features that tasks of it wait for and no worker has, when grants were made last; 0: none */
     struct buf *spec;               /* owned */
     char name[64];
     struct list jobs, lanes, open;
@@ -675,7 +677,7 @@ void counts_send(struct broker *b);
 /* session.c */
 void session_hello(struct broker *b, struct peer *p, const struct wire_msg *m);
 void session_lost(struct broker *b, struct peer *p);                /* the connection is gone */
-void peer_dirty(struct broker *b, struct peer *p);                  /* a PONG is due */
+void peer_dirty(struct broker *b, struct peer *p);                  /* a PONG or an ack is due */
 void session_drop(struct broker *b, struct peer *p, const char *why);      /* it is cut, and may resume its session */
 void session_break(struct broker *b, struct peer *p);               /* the same, for want of memory */
 void session_bye(struct broker *b, struct peer *p);
@@ -713,7 +715,7 @@ static inline bool handle_may_be_gone(const struct client *c, bool pool, uint32_
     return handle <= c->top[pool] || map_get(pool ? &c->pools : &c->jobs, handle);      /* a job that is ending is in its map */
 }
 
-/* Nothing of it is handed out: what it has brought is not fetched. */
+/* Nothing of it is handed out: its outcomes are not fetched, or its client's connection has ended. */
 static inline bool pool_is_paused(const struct pool *p) { return p->client->paused || p->owner->full; }
 
 /* pool.c. What returns int: 0, or < 0 and r says why it is refused; nothing else has changed */
@@ -728,7 +730,7 @@ void pool_check_failed(struct broker *b, struct pool *p);
 void pool_tasks(struct broker *b, struct job *j, int64_t n);        /* its pool has so many more */
 void pool_opened(struct broker *b, struct job *j);                  /* the client has opened it again: its tasks may run */
 void pool_wake(struct broker *b, struct pool *p);                   /* all its lanes may have room */
-void pool_paused(struct broker *b, struct pool *p);                 /* its client's outcomes fill their window, or no longer */
+void pool_paused(struct broker *b, struct pool *p);                 /* pool_is_paused has changed */
 void pool_work(struct broker *b, struct pool *p);
 void pool_changed(struct broker *b, struct pool *p);                /* it wants other slots than before: grants are made anew */
 void pool_tell(struct broker *b, struct pool *p);
@@ -825,15 +827,15 @@ void needs_init(struct pool *p, uint64_t features);
 void need_join(struct broker *b, struct job *j);                    /* its pool has it now */
 void need_leave(struct job *j);
 void need_opened(struct pool *p, struct need *k, int64_t n);        /* so many tasks more are of jobs that are open */
-/* Those of n_tasks that may be handed out, or were: not of jobs that the client has yet to open again. */
+/* Those of n_tasks that may be handed out, or were; tasks of jobs that the client has yet to open again are not among them. */
 uint64_t need_due(const struct pool *p, const struct need *k);
 uint64_t pool_tasks_due(const struct pool *p);                      /* of all its needs */
 bool pool_is_picky(const struct pool *p);                           /* it may be that not every worker can run all of it */
-bool pool_runs_at(const struct pool *p, const struct worker *w);    /* what is due of it, some of it; without tasks: itself */
-/* Those that are due and that a ready worker can run. *ret_lacks: what others need; 0: there are none. */
+bool pool_runs_at(const struct pool *p, const struct worker *w);    /* some of what is due; if nothing is: the pool itself */
+/* Tasks that are due and that a ready worker can run. *ret_lacks: features that the others wait for; 0: there are no others. */
 uint64_t pool_tasks_somewhere(const struct broker *b, const struct pool *p, uint64_t *ret_lacks);
 uint64_t need_reach(const struct pool *p, const struct need *k);    /* slots that the pool has where it can run */
-struct need *need_poorest(struct pool *p, uint32_t *tried);         /* that has tasks due, and least reach; NULL: all were tried */
+struct need *need_poorest(struct pool *p, uint32_t *tried);         /* with tasks due, that of least reach; NULL: all were tried */
 size_t pool_ready(const struct pool *p);                            /* jobs with queued tasks */
 bool pool_ready_at(const struct pool *p, const struct worker *w);   /* is one of them for this worker? */
 void job_takes_turn(struct job *j);                                 /* it is ready, and comes after those that are */
@@ -857,15 +859,15 @@ uint32_t slots_total(const struct broker *b);
 /* dispatch.c */
 void dispatch_run(struct broker *b);
 
-/* shelf.c. What returns int: 0, BFORK_ENOMEM, or BFORK_EQUOTA: there is no room now. While messages to this worker are composed */
+/* shelf.c. What returns int: 0, BFORK_ENOMEM, or BFORK_EQUOTA: there is no room now; only compose.c calls it, as it may send */
 int shelf_job(struct broker *b, struct known *k);
 int shelf_pool(struct broker *b, struct lane *l);
 void shelf_drop_known(struct broker *b, struct known *k);
 void shelf_drop_lane(struct broker *b, struct lane *l);
 void shelf_use(struct known *k, struct attempt *a);                 /* its chunk is about to be sent: the job is needed there … */
 void shelf_unuse(struct broker *b, struct attempt *a);              /* … not any more */
-void shelf_crowded(struct attempt *a);                              /* of to_send: it waits for room for its job */
-void shelf_uncrowd(struct broker *b, struct attempt *a);            /* it leaves that list for none */
+void shelf_crowded(struct attempt *a);                              /* it leaves to_send, and waits for room for its job */
+void shelf_uncrowd(struct broker *b, struct attempt *a);            /* it leaves shelf.crowded, and is in no list then */
 void shelves_wake(struct broker *b, struct worker *w);              /* all that wait are in to_send again */
 bool shelves_check(struct broker *b, const struct worker *w);       /* false: b->check_text says what differs */
 
@@ -891,7 +893,7 @@ void outcome_ack(struct broker *b, struct job *j, uint64_t seq);
 bool outcome_ack_some(struct broker *b, struct job *j, uint32_t *budget);   /* up to job.ack_to; true: done */
 void outcome_acks(struct broker *b, struct client *c, const struct wire_msg *m);
 void outcome_free(struct broker *b, struct job *j, struct outcome *o);
-void client_pause(struct broker *b, struct client *c);               /* its window is full or open, its connection there or not */
+void client_pause(struct broker *b, struct client *c);               /* sets c->paused, as outcomes or connection have changed */
 void outcome_freed(struct broker *b, struct client *c);              /* its window may have opened */
 void outcome_resend(struct broker *b, struct job *j);
 
@@ -915,8 +917,8 @@ void adopt_holding(struct broker *b, struct worker *w, const struct wire_msg *m)
 bool worker_join(struct broker *b, struct worker *w, uint32_t *budget);     /* true: it is ready, or waits for more, or is gone */
 static inline bool worker_is_behind(const struct worker *w) { return w->state == WORKER_JOINING || !list_empty(&w->behind); }
 void worker_behind_forget(struct broker *b, struct worker *w);
-void worker_wait_behind(struct broker *b, struct worker *w, const struct wire_msg *m);  /* until it has joined */
-void worker_said(struct broker *b, struct worker *w, const struct wire_msg *m);         /* a message of one that has joined */
+void worker_wait_behind(struct broker *b, struct worker *w, const struct wire_msg *m);  /* while worker_is_behind */
+void worker_said(struct broker *b, struct worker *w, const struct wire_msg *m);         /* takes in one that need not wait */
 
 /* leave.c */
 bool worker_end_some(struct broker *b, struct worker *w, uint32_t *budget); /* true: it is gone */
@@ -930,11 +932,11 @@ bool tasks_room(struct broker *b, struct job *j);                           /* f
 void tasks_drop(struct broker *b, struct job *j, struct list_node *n);      /* one that waits */
 
 /* ask.c */
-enum asked { ASK_MADE, ASK_LATER, ASK_NOT, ASK_NO_MEMORY };     /* later: it has many; not: nothing can be asked there */
+enum asked { ASK_MADE, ASK_LATER, ASK_NOT, ASK_NO_MEMORY };     /* later: there are too many; not: this worker cannot be asked */
 enum asked attempt_ask(struct broker *b, struct attempt *a, struct cancel *k, uint64_t first, uint64_t end);
 bool asks_have(const struct attempt *a, uint64_t index, uint64_t *ret_until);
 void asks_cancelled(struct attempt *a, uint64_t first, uint64_t end);       /* these have come back, and are settled */
-void asks_end(struct broker *b, struct attempt *a);                 /* what has not come back does not */
+void asks_end(struct broker *b, struct attempt *a);                 /* all are answered: what has not come back goes on */
 void asks_again(struct broker *b, struct attempt *a);               /* its worker has a new connection */
 void asks_told(struct broker *b, struct worker *w, const struct wire_msg *m);
 void ask_free(struct broker *b, struct ask *q);

@@ -32,7 +32,7 @@ struct source {
     bool marked, guessing, sure;        /* sure: what is kept was printed by task `since` */
     uint32_t last_mark, since, blanks, patience, guess, guess_n, guess_read;
     uint32_t n_kept, cap;
-    uint64_t ran_at;                    /* sure: when results up to here were there, `since` was still running */
+    uint64_t ran_at;                    /* if sure: exec_proc.snapshot when `since` was last seen running */
     uint8_t *kept;                      /* owned: read and not told yet */
 };
 

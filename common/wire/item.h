@@ -6,7 +6,7 @@
 
 #include "wire/fields.h"
 
-/* What the head of m says, else (0) `otherwise`; 0: it is smaller than what version 1 has. */
+/* The stride that the head of m says; `otherwise`, if it says none. Returns 0 if that is smaller than a record of version 1. */
 uint32_t item_stride(const struct wire_message *d, const struct wire_msg *m, uint32_t otherwise);
 void item_stride_set(struct wire_msg *m, uint32_t stride);
 uint8_t *item_write(const struct wire_message *d, const struct wire_item *i, uint32_t stride, uint8_t *out);

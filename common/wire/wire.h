@@ -107,7 +107,7 @@ struct wire_item {
     uint64_t sum_ns;            /* RESULTS: time the functions took, all tasks together; 0: not measured */
     uint64_t end;               /* HOLDING: one past the last index of the attempt as it was handed out; OUTPUT: the limit */
     uint64_t seq, offset;       /* OUTPUT: number of the piece; of its first byte */
-    uint64_t attempt;           /* OUTCOMES: that they are of; 0: of none, or not told */
+    uint64_t attempt;           /* OUTCOMES (`id` is their seq): the attempt that ended so; 0: none did, or it was not told */
     uint8_t stream;             /* OUTPUT: 1, 2 */
     uint8_t ticket[WIRE_TICKET];
     uint8_t job_id[WIRE_ID];    /* HOLDING */

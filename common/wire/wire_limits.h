@@ -39,9 +39,10 @@
 #define WIRE_KEY_STRIDE 64u                 /* in the head of every message with records: bytes from one record to the next */
 #define WIRE_STRIDE_MAX 1024u
 
-/* What the sender understands beyond version 1, one bit each, in HELLO and WELCOME; and in documents what who runs them must
- * understand. Bits are never used again for something else. */
 #define WIRE_OUTCOMES_V1 41u                /* bytes of a record of OUTCOMES, as those without WIRE_FEATURE_GROWTH know it */
+
+/* One bit each: in HELLO and WELCOME what the sender understands beyond version 1, in documents what whoever runs them must
+ * understand. Bits are never used again for something else. */
 #define WIRE_FEATURE_GROWTH 1u              /* refuses unknown keys from 64 on, reads records by their stride, honours `needs` */
 #define WIRE_FEATURE_STREAM 2u              /* commands whose output comes as OUTPUT: job_spec.streamed */
 #define WIRE_FEATURE_RECALLED 4u            /* a worker that answers RECALL with why 7: RECALLED */

@@ -4,8 +4,9 @@
  * Pieces are numbered in a session and epoch; the program takes them in that order, and what it has taken is acknowledged. Outcomes
  * that came behind a piece of their job wait here until it is taken: then whoever sees a future settled has had its task's output.
  * They are not acknowledged meanwhile, so a connection that ends loses none. After a restart of the broker workers send again what
- * was not acknowledged: the offset in a task's stream says what is new. A piece of another attempt, or of a later try in the same,
- * says that the task runs again; an outcome of another attempt than the one that printed, that it did and printed nothing.
+ * was not acknowledged: the offset in a task's stream says what is new.
+ * A piece of another attempt, or of a later try in the same, says that the task runs again. An outcome of another attempt than the
+ * one whose pieces came says that the task has run again and printed nothing.
  */
 #include "state.h"
 

@@ -40,7 +40,7 @@ struct session_print {
     uint32_t pid, attempt;                  /* attempt: which try of the task, from 1 */
     int stream;                             /* 1, 2 */
     bool again;                             /* another try of the task has printed before; this is the first piece of a new one */
-    bool silent;                            /* again: and the last: the new one has ended and printed nothing */
+    bool silent;                            /* with `again`: the new try has ended and printed nothing; no piece of it follows */
     bool cut;                               /* the task's limit of `limit` bytes is reached: the rest is dropped */
     uint64_t limit, lost;                   /* lost: bytes before this piece that never came */
     struct wire_str host;

@@ -63,7 +63,7 @@ struct session_job {
     struct map counts;              /* index -> tries and crashes that the broker has told; of few tasks */
     struct map printed;             /* index -> struct printed: what has come of tasks that are not settled */
     struct list deferred;           /* outcomes that wait for output to be taken */
-    uint64_t said_after;            /* session.said_given, when a piece of it was told last */
+    uint64_t said_after;            /* session.said_given, when the program was given something of this job last */
     struct slice source;            /* of a map */
     uint32_t source_size;
     uint64_t source_n, source_next; /* elements, elements cut into batches */
@@ -121,7 +121,7 @@ struct session {
     uint64_t acks_due;              /* jobs may have outcomes to acknowledge: bytes since */
     uint64_t acks_since;            /* when the first of them came */
     uint64_t said_seen, said_taken, said_told, said_turn;   /* pieces of output: come, taken, acknowledged; turn: one an epoch */
-    uint64_t said_given, said_got;  /* in this turn: told to the program, taken by it */
+    uint64_t said_given, said_got;  /* how many, in this said_turn: given to the program, taken by it */
     uint64_t last_received, last_tick, pinged;
     uint64_t quiet_since;           /* since when the broker owes a sign of life */
     bool bye;

@@ -102,9 +102,9 @@ struct attempt {
     uint64_t bytes;                     /* of its records */
     struct piece *said, *said_tail, *to_say;    /* output; to_say: not sent on this connection */
     uint64_t said_seq, said_index, said_offset[2];
-    uint64_t said_from, said_end;       /* tasks that have printed are among these; one of them that is pushed again says so */
-    uint64_t anew_at, anew_end;         /* it was said last of those before anew_at, ever of some before anew_end … */
-    uint16_t anew;                      /* … and so often */
+    uint64_t said_from, said_end;       /* tasks that have printed are in [said_from, said_end) */
+    uint64_t anew_at, anew_end;         /* said_anew: tasks up to anew_at were the last to say so; none from anew_end on ever did */
+    uint16_t anew;                      /* so many rounds of saying so there were */
     struct list_node saying;            /* worker->saying while to_say is set */
     struct list_node node;              /* lane->queue or proc->attempts */
     struct list_node all;               /* worker->attempts, unless dead */
@@ -232,7 +232,7 @@ uint64_t link_deadline(const struct worker *w);
 void lane_grant(struct worker *w, const struct wire_grant *g);
 void lane_dirty(struct worker *w, struct lane *l);
 void lane_stale_all(struct worker *w);                             /* a new connection: pools and jobs are told anew */
-void lane_unbind_idle(struct worker *w);                           /* of them, those of which nothing is here */
+void lane_unbind_idle(struct worker *w);                           /* those that are stale and of which nothing is here */
 void lane_expire(struct worker *w, struct lane *l);
 void lane_unbind_all(struct worker *w);                            /* the broker forgot every handle */
 void lane_tick(struct worker *w);
@@ -246,7 +246,7 @@ void job_open(struct worker *w, const struct wire_job_to_worker *j);
 void job_forget(struct worker *w, uint32_t handle);
 void job_unref(struct worker *w, struct job *j);
 void job_unbind(struct worker *w, struct job *j);
-void job_rests(struct job *j);                                     /* is its specification needed? */
+void job_rests(struct job *j);                                     /* drops its specification, if nothing needs it */
 /* proc.c */
 void proc_staff(struct worker *w); /* starts processes as grants allow and queues need, stops those that are too many */
 void proc_need(struct worker *w, const struct lane *l);            /* its queue has grown: are processes missing? */
@@ -277,7 +277,7 @@ void said_free(struct worker *w, struct attempt *a);
 void said_resend(struct worker *w);
 void said_flush(struct worker *w);
 void said_taken(struct worker *w, const struct wire_item *item);
-void said_anew(struct worker *w, struct attempt *a, uint64_t first, uint64_t count);   /* they are pushed, maybe again */
+void said_anew(struct worker *w, struct attempt *a, uint64_t first, uint64_t count);   /* pushed: who has printed says so */
 bool said_blocks(const struct attempt *a, const struct record *r);  /* output of its tasks has not been sent yet */
 bool said_full(const struct worker *w, const struct lane *l);       /* nothing more is started there */
 /* results.c */

@@ -386,8 +386,9 @@ static bool is_unclear(const struct proc *p, const struct attempt *a, const stru
     return o->violated && !p->killed && p->pending > 1 && a->next >= a->apart;
 }
 
-/* To charge the first of them would end one that is innocent with each process, for minutes if there are thousands. They run again,
- * no two at a time, and then it is known. At most once there is no again. */
+/* To charge the first task without a result would fail an innocent one with each process that ends so, for minutes if there are
+ * thousands. So they run again, one at a time in a process, and then it is known which one it is. Tasks at most once do not run
+ * again: they end as UNKNOWN. */
 static void set_apart(struct worker *w, struct proc *p, const struct worker_obituary *o)
 {
     struct wire_outcome out = { .kind = BFORK_UNKNOWN, .pid = o->pid,

@@ -6,15 +6,15 @@
  * known to be full, and the last words of processes. While either is too much, nothing more is read, and in the end nothing
  * started: a reader that is stuck stops its own tasks, and only those that print.
  *
- * A task that has printed and is pushed again in the same attempt, as its template or its process has ended for no fault of its
- * own, says so by a piece without bytes, whose try is one more: what it prints begins anew behind it.
+ * A task that has printed may be pushed again in the same attempt: its template has ended, or its process for no fault of this
+ * task. Then a piece without bytes, whose try is one more, says so: what the task prints behind that begins anew.
  */
 #include "internal.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define ANEW_MOST 1000u             /* told; more than ever */
+#define ANEW_MOST 1000u             /* rounds that are told apart: more than an attempt ever has */
 
 static uint64_t cost(const struct piece *p) { return p->body.size + WIRE_OUTPUT_COST; }
 

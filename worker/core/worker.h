@@ -72,7 +72,7 @@ struct worker_obituary {
     int32_t code, signal;
     uint32_t pid;
     bool in_task;                   /* a task was running: the first one without a result */
-    bool violated;                  /* … or another one of these: it wrote over its ring */
+    bool violated;                  /* a task wrote over the ring: that one, or another one without a result */
     uint64_t duration_us;           /* of that task, if known */
     struct wire_str message, function, where, backtrace, output, stage;
 };
