@@ -566,17 +566,27 @@ static bool retry(struct broker *b, struct attempt *a, const struct wire_item *i
 }
 
 /* 1: it runs again; 0: recorded; < 0: no memory, nothing has changed. */
-static int settle(struct broker *b, struct attempt *a, struct wire_item *it)
+/* What does not fit its attempt is told with its name. */
+static int misfit(struct refusal *r, const struct wire_item *it, int code, const char *why)
+{
+    return refuse(r, code, NULL, "RESULTS of attempt %llu, %u tasks from %llu: %s", (unsigned long long)it->id, it->count,
+                  (unsigned long long)it->first, why);
+}
+
+static int settle(struct broker *b, struct attempt *a, struct wire_item *it, struct refusal *r)
 {
     struct account *account = a->job->owner->account;
     struct slice lens, body;
     struct wire_outcome d;
     struct buf *doc;
-    int crashes, fails;
+    struct err e = { 0 };
+    int crashes, fails, rc;
 
     if (it->kind == WIRE_OUTCOME) {
-        if (wire_outcome_decode(it->body.data, it->body.size, &d, NULL) < 0 || d.kind >= 0 || d.kind < BFORK_MISMATCH)
-            return BFORK_EPROTOCOL;
+        if ((rc = wire_outcome_decode(it->body.data, it->body.size, &d, &e)) < 0)
+            return misfit(r, it, rc, e.text);
+        if (d.kind >= 0 || d.kind < BFORK_MISMATCH)
+            return misfit(r, it, BFORK_EPROTOCOL, "outcome: field kind (key 1) is none of the codes -1 to -10");
         if (retry(b, a, it, &d, &crashes, &fails)) {
             back(b, a, it->first, it->first + it->count, 0, crashes, fails);
             return 1;
@@ -605,19 +615,14 @@ static int settle(struct broker *b, struct attempt *a, struct wire_item *it)
 }
 
 /* What this item says is new and fits: accounts for it. */
-static int advance(struct broker *b, struct worker *w, struct attempt *a, struct wire_item *it)
+static int advance(struct broker *b, struct worker *w, struct attempt *a, struct wire_item *it, struct refusal *r)
 {
     int rc;
 
     if (it->kind == WIRE_OK)
         measure(b, a, it);
-    if (it->count > 1 && it->kind == WIRE_OUTCOME) {
-        struct wire_outcome d;
-        if (wire_outcome_decode(it->body.data, it->body.size, &d, NULL) < 0)
-            return BFORK_EPROTOCOL;
-    }
     attempt_place(a, a->next + it->count, a->end);      /* a task is in one place at a time */
-    if ((rc = settle(b, a, it)) < 0) {
+    if ((rc = settle(b, a, it, r)) < 0) {
         attempt_place(a, a->next, a->end);
         return rc;
     }
@@ -631,7 +636,7 @@ static int advance(struct broker *b, struct worker *w, struct attempt *a, struct
     return 0;
 }
 
-static int result(struct broker *b, struct worker *w, const struct wire_item *item)
+static int result(struct broker *b, struct worker *w, const struct wire_item *item, struct refusal *r)
 {
     struct attempt *a = map_get(&b->attempts, item->id);
     struct wire_item it = *item, head;
@@ -651,20 +656,22 @@ static int result(struct broker *b, struct worker *w, const struct wire_item *it
         return 0;
     }
     handed = a->s.first + a->s.count;
-    if (!it.count || end < it.first || it.first < a->s.first || end > handed || it.kind > WIRE_RETURNED || it.flags & WIRE_SEALED)
-        return BFORK_EPROTOCOL;
+    if (!it.count || end < it.first || it.first < a->s.first || end > handed || it.kind > WIRE_RETURNED)
+        return misfit(r, &it, BFORK_EPROTOCOL, "they are not among those that were handed out with it");
+    if (it.flags & WIRE_SEALED)
+        return misfit(r, &it, BFORK_EPROTOCOL, "flag 8 (SEALED) is set, which this release does not know");
     if (end <= a->next || it.first >= a->end) {
         b->n.duplicates += it.count;
         return 0;
     }
     if (it.kind == WIRE_RETURNED) {
         if (it.first < a->next || end < a->end)
-            return BFORK_EPROTOCOL;
+            return misfit(r, &it, BFORK_EPROTOCOL, "they are given back and are not its tail");
         attempt_shrink(b, a, it.first);
         return 0;
     }
     if (it.first > a->next || end > a->end)
-        return BFORK_EPROTOCOL;
+        return misfit(r, &it, BFORK_EPROTOCOL, it.first > a->next ? "there is a gap before them" : "its end was given back");
     if (it.first < a->next) {
         uint32_t n = (uint32_t)(a->next - it.first);
         b->n.duplicates += n;
@@ -675,19 +682,20 @@ static int result(struct broker *b, struct worker *w, const struct wire_item *it
             it.count -= n;
         }
     }
-    return advance(b, w, a, &it);
+    return advance(b, w, a, &it, r);
 }
 
 void attempt_results(struct broker *b, struct worker *w, const struct wire_msg *m)
 {
     int rc = reserve(b, 2 * (size_t)m->n_items + 8, 2 * (size_t)m->n_items + 8);
+    struct refusal r;
 
     for (uint32_t i = 0; i < m->n_items && rc == 0; i++)
-        rc = result(b, w, &m->items[i]);
+        rc = result(b, w, &m->items[i], &r);
     if (rc == BFORK_ENOMEM) {
         session_break(b, w->peer);
     } else if (rc < 0) {
-        session_fail(b, w->peer, rc, rc == BFORK_EQUOTA ? TOO_MANY_FOREIGN : "RESULTS that do not fit their attempt");
+        session_fail(b, w->peer, rc, "%s", rc == BFORK_EQUOTA ? TOO_MANY_FOREIGN : r.text);
     }
 }
 

@@ -56,6 +56,10 @@ int refuse_job_spec(const struct wire_job_spec *s, struct refusal *r)
         return refuse(r, BFORK_EINVAL, "retry_on",
                       "job_spec: field retry_on is 0x%x; bits 1 (failed) to 5 (over memory) can be retried, others not",
                       s->retry_on);
+    if (s->streamed && !(s->needs & WIRE_FEATURE_STREAM))
+        return refuse(r, BFORK_EINVAL, "needs",
+                      "job_spec: field needs is 0x%llx; with streamed it has bit 1 (2), the feature that is",
+                      (unsigned long long)s->needs);
     return 0;
 }
 
@@ -165,6 +169,10 @@ void job_refused(struct broker *b, struct client *c, uint32_t request, uint32_t 
 
     if (r->code == BFORK_ENOMEM) {
         session_break(b, c->peer);
+        return;
+    }
+    if (!handle) {                      /* no JOB_STATE can say that */
+        session_fail(b, c->peer, BFORK_EPROTOCOL, "%s; handles are not 0", r->text);
         return;
     }
     if (j)

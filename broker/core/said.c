@@ -163,17 +163,19 @@ static int take(struct broker *b, struct worker *w, const struct wire_item *i)
 
 void said_take(struct broker *b, struct worker *w, const struct wire_msg *m)
 {
+    uint32_t i = 0;
     int rc = 0;
 
-    for (uint32_t i = 0; i < m->n_items && rc == 0; i++)
-        rc = take(b, w, &m->items[i]);
+    while (i < m->n_items && rc == 0)
+        rc = take(b, w, &m->items[i++]);
     if (rc == BFORK_ENOMEM) {
         session_break(b, w->peer);
     } else if (rc == BFORK_EQUOTA) {
         session_fail(b, w->peer, BFORK_EPROTOCOL, "OUTPUT beyond the window of %llu bytes that a pool has on a worker",
                      (unsigned long long)b->c.output_window);
     } else if (rc < 0) {
-        session_fail(b, w->peer, rc, "OUTPUT that does not fit its attempt");
+        session_fail(b, w->peer, rc, "OUTPUT of attempt %llu: task %llu is not among those that were handed out with it",
+                     (unsigned long long)m->items[i - 1].id, (unsigned long long)m->items[i - 1].first);
     }
 }
 

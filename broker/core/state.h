@@ -712,7 +712,8 @@ const uint8_t *handle_was(const struct client *c, bool pool, uint32_t handle);  
 /* What still comes for it may have crossed with its end. */
 static inline bool handle_may_be_gone(const struct client *c, bool pool, uint32_t handle)
 {
-    return handle <= c->top[pool] || map_get(pool ? &c->pools : &c->jobs, handle);      /* a job that is ending is in its map */
+    /* A job that is ending is in its map. */
+    return (handle && handle <= c->top[pool]) || map_get(pool ? &c->pools : &c->jobs, handle);
 }
 
 /* Nothing of it is handed out: its outcomes are not fetched, or its client's connection has ended. */

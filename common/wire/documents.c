@@ -82,7 +82,7 @@ static const struct wire_field outcome_fields[] = {
     F(10, STR, wire_outcome, where, WIRE_TEXT_MAX, FIELD_CUT, "file:line; object+offset where neither line nor function is known"),
     F(11, STR, wire_outcome, host, WIRE_NAME_MAX, FIELD_CUT, "where it ran"),
     F(12, STR, wire_outcome, backtrace, 32768, FIELD_CUT, "lines"),
-    F(13, STR, wire_outcome, output, 32768, FIELD_CUT, "tail of standard error"),
+    F(13, STR, wire_outcome, output, 32768, FIELD_CUT, "tail of the task's standard error"),
     F(14, STR, wire_outcome, stage, WIRE_NAME_MAX, FIELD_CUT,
       "when it never ran: fetch, arch, exec, load, init, preload, initializer"),
 };

@@ -255,6 +255,9 @@ static void values_that_mean_something_are_not_ignored(void **state)
         { { .retry_on = 1 },
           "-32 retry_on",
           "job_spec: field retry_on is 0x1; bits 1 (failed) to 5 (over memory) can be retried, others not" },
+        { { .streamed = true, .needs = 1 },
+          "-32 needs",
+          "job_spec: field needs is 0x1; with streamed it has bit 1 (2), the feature that is" },
     };
     struct world *w = started();
 
@@ -420,18 +423,70 @@ static void backing_off_doubles_up_to_ten_minutes(void **state)
     world_free(w);
 }
 
-static void results_that_are_sealed_break_the_protocol(void **state)
+/* No JOB_STATE can say which job it is: the session ends, and is told why. */
+static void a_handle_that_is_zero_breaks_the_protocol(void **state)
 {
-    struct wire_item it = { .id = 1, .first = 0, .count = 1, .flags = WIRE_FIXED | WIRE_SEALED };
-    struct wire_msg m = { .type = WIRE_RESULTS, .items = &it, .n_items = 1 };
-    struct world *w = started();
+    static const enum wire_type types[] = { WIRE_TASKS, WIRE_CANCEL, WIRE_OUTCOMES_ACK };
 
     (void)state;
-    client_tasks(w, "c1", 1, 0, 1, 10);
+    for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++) {
+        struct wire_item none = { .count = 1, .flags = types[i] == WIRE_TASKS ? WIRE_FIXED : 0, .why = WIRE_WHY_CANCEL };
+        struct wire_msg m = { .type = types[i], .request = 6, .items = &none, .n_items = 1 };
+        struct world *w = started();
+        w->hook = listen;
+        world_send(w, "c1", &m);
+        EXPECT(w, "[   0] > c1 ERROR -49\n"
+                  "[   0] > c1 CUT\n");
+        assert_non_null(strstr(last_text, "job 0, which is not open; handles are not 0"));
+        world_free(w);
+    }
+}
+
+/* One answer of a worker that holds tasks 0 to 9 in an attempt. */
+static void wrong_result(struct wire_item it, const char *document, size_t size, int code, const char *why)
+{
+    struct wire_msg m = { .type = WIRE_RESULTS, .items = &it, .n_items = 1 };
+    struct wire_job_spec spec = { .chunk = 10 };
+    struct world *w = started();
+    struct buf *body = buf_new(size + 1);
+    char expected[32];
+
+    it.id = 1;
+    it.size = (uint32_t)size;
+    memcpy(body->data, document, size);
+    it.body = slice_of(body, 0, size);
+    client_job(w, "c1", 2, 1, &spec);
+    client_tasks(w, "c1", 2, 0, 10, 10);
     world_forget(w);
+    w->hook = listen;
     world_send(w, "w1", &m);
-    assert_non_null(strstr(w->trace, "> w1 ERROR -49\n[   0] > w1 CUT"));
+    snprintf(expected, sizeof(expected), "> w1 ERROR %d\n", code);
+    if (!strstr(w->trace, expected) || !strstr(last_text, why))
+        fail_msg("expected %d %s, got %s\n%s", code, why, last_text, w->trace);
+    slice_unref(&it.body);
     world_free(w);
+}
+
+static void what_does_not_fit_its_attempt_is_told_by_name(void **state)
+{
+    const struct wire_item ok = { .count = 1, .flags = WIRE_FIXED }, bad = { .count = 1, .kind = WIRE_OUTCOME };
+    struct wire_item it = ok;
+
+    (void)state;
+    it.flags |= WIRE_SEALED;
+    wrong_result(it, "", 0, BFORK_EPROTOCOL, "SEALED");
+    it = ok;
+    it.first = 3;
+    wrong_result(it, "", 0, BFORK_EPROTOCOL, "1 tasks from 3: there is a gap before them");
+    it.first = 4000;
+    wrong_result(it, "", 0, BFORK_EPROTOCOL, "not among those that were handed out");
+    it.first = 0;
+    it.kind = WIRE_RETURNED;
+    wrong_result(it, "", 0, BFORK_EPROTOCOL, "not its tail");
+    wrong_result(bad, "\xc1", 1, BFORK_EPROTOCOL, "outcome: ");
+    wrong_result(bad, "\x80", 1, BFORK_EPROTOCOL, "outcome: field kind (key 1) is missing");
+    wrong_result(bad, "\x81\x01\x00", 3, BFORK_EPROTOCOL, "outcome: field kind (key 1) is none of the codes");
+    wrong_result(bad, "\x82\x01\xff\x4d\x01", 5, BFORK_ENOTSUP, "outcome: key 77 must be understood");
 }
 
 int main(void)
@@ -448,7 +503,8 @@ int main(void)
         cmocka_unit_test(what_was_received_may_come_again_after_a_reconnect),
         cmocka_unit_test(what_is_retried_is_what_was_asked_for),
         cmocka_unit_test(backing_off_doubles_up_to_ten_minutes),
-        cmocka_unit_test(results_that_are_sealed_break_the_protocol),
+        cmocka_unit_test(a_handle_that_is_zero_breaks_the_protocol),
+        cmocka_unit_test(what_does_not_fit_its_attempt_is_told_by_name),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -211,6 +211,29 @@ static void r24_what_an_overtime_command_wrote_is_told(void **state)
     assert_string_equal(told.text[2], "more\n");
 }
 
+/* A process runs one task after the other, and all write into one pipe. */
+static void r21_what_another_task_wrote_is_not_told_of_a_death(void **state)
+{
+    static const struct { const char *script, *tail; } cases[] = {
+        { "sleep 1000", "" },
+        { "echo mine >&2; sleep 1000", "mine\n" },
+    };
+
+    (void)state;
+    job = 2;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int died = owner.died;
+        proc = owner_proc(&owner);
+        owner_job_command(proc, 2, true);
+        RUN("sh", "-c", "echo of another task >&2");
+        exec_proc_limit(proc, 300);
+        push((const char *const[]){ "sh", "-c", cases[i].script, NULL });
+        owner_until(&owner, &owner.died, died + 1);
+        assert_int_equal(owner.death.kind, BFORK_OVERTIME);
+        assert_string_equal(owner.tail, cases[i].tail);
+    }
+}
+
 static void what_it_leaves_behind_is_killed_and_not_waited_for(void **state)
 {
     (void)state;
@@ -260,6 +283,7 @@ int main(void)
         cmocka_unit_test(what_it_leaves_behind_is_killed_and_not_waited_for),
         cmocka_unit_test(arguments_must_be_strings), cmocka_unit_test(r01_streamed_output_comes_whole_before_the_result),
         cmocka_unit_test(r01_streamed_commands_do_not_share_output), cmocka_unit_test(r24_what_an_overtime_command_wrote_is_told),
+        cmocka_unit_test(r21_what_another_task_wrote_is_not_told_of_a_death),
     };
     return cmocka_run_group_tests(tests, setup, teardown);
 }
