@@ -210,8 +210,10 @@ static int behind_new(struct broker *b, struct worker *w, const struct wire_msg 
         return BFORK_EQUOTA;
     if (!(k = mem_new_for(b, w->account, size)))
         return BFORK_ENOMEM;
-    k->m = *m;
-    k->m.items = k->items;
+    /* of the head only what is of numbers: a host's name, or a body, lies in a frame that is gone by then */
+    k->m = (struct wire_msg){ .type = m->type, .items = k->items, .n_items = m->n_items };
+    if (m->type == WIRE_WORKER_STATE)
+        k->m.u.worker_state = m->u.worker_state;
     for (uint32_t i = 0; i < m->n_items; i++) {
         k->items[i] = m->items[i];
         k->items[i].lens = k->items[i].body = slice_none();

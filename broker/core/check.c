@@ -189,6 +189,20 @@ static bool check_job(struct broker *b, struct job *j)
     return check_index(b, j);
 }
 
+/* What waits behind HOLDING outlives the frame that it came in. */
+static bool check_behind(struct broker *b, const struct worker *w)
+{
+    for (LIST_EACH(&w->behind, n)) {
+        const struct wire_msg *m = &LIST_ENTRY(n, struct behind, node)->m;
+        MUST(b, !m->body.data && (m->type != WIRE_OUTPUT || !m->u.output.host.p), "a head that waits at worker %s has pointers",
+             w->name);
+        for (uint32_t i = 0; i < m->n_items; i++)
+            MUST(b, (m->items[i].lens.buf || !m->items[i].lens.data) && (m->items[i].body.buf || !m->items[i].body.data),
+                 "a record that waits at worker %s is in no buf", w->name);
+    }
+    return true;
+}
+
 static bool check_worker(struct broker *b, struct worker *w)
 {
     uint64_t out = 0, sent = 0;
@@ -226,7 +240,7 @@ static bool check_worker(struct broker *b, struct worker *w)
          w->granted, w->slots);
     MUST(b, w->state == WORKER_READY || !granted, "worker %s has grants in state %d", w->name, w->state);
     MUST(b, !!w->peer == (w->state != WORKER_SILENT), "worker %s: peer and state differ", w->name);
-    return shelves_check(b, w);
+    return check_behind(b, w) && shelves_check(b, w);
 }
 
 static bool check_need(struct broker *b, const struct pool *p, const struct need *k)

@@ -204,6 +204,28 @@ static void r15_what_is_behind_holding_has_a_limit(void **state)
     world_free(w);
 }
 
+/* It is looked at in a later turn, when the frame that it came in is gone. */
+static void r18_what_waits_behind_holding_refers_to_no_frame(void **state)
+{
+    struct wire_item said = { .id = 8, .count = 1, .first = 7, .flags = WIRE_FIXED, .size = 3, .seq = 1, .stream = 1, .tries = 1,
+                              .body = slice_borrow("ab\n", 3) };
+    struct wire_msg output = { .type = WIRE_OUTPUT, .items = &said, .n_items = 1, .u.output.host = WIRE_STR("there") };
+    struct wire_msg stands = { .type = WIRE_WORKER_STATE, .u.worker_state.slots = 6, .body = slice_borrow("ab\n", 3) };
+    struct world *w = restarted_with_many();
+
+    (void)state;
+    world_send(w, "w1", &output);
+    world_send(w, "w1", &stands);
+    assert_in_range(counters(w).adopted, 1, 7);
+    assert_null(broker_check(w->b));
+    w->in_a_row = false;
+    world_step(w);
+    assert_int_equal(counters(w).adopted, 8);
+    assert_int_equal(counters(w).foreign + counters(w).fenced, 0);
+    assert_int_equal(counters(w).slots, 6);             /* what it says of itself is heard */
+    world_free(w);
+}
+
 /* A PONG says that all ATTEMPTS_CLOSE are told: a worker begins tasks again after it. */
 static void r20_a_ping_behind_holding_is_answered_when_all_of_it_is_known(void **state)
 {
@@ -751,6 +773,7 @@ int main(void)
                                         T(r15_what_a_worker_has_brought_does_not_wait_without_a_slot),
         T(r15_results_wait_until_what_a_worker_holds_is_known), T(r15_results_behind_holding_end_with_their_connection),
         T(r15_what_is_behind_holding_has_a_limit),
+        T(r18_what_waits_behind_holding_refers_to_no_frame),
         T(r20_a_ping_behind_holding_is_answered_when_all_of_it_is_known),
         T(reported_too_late),
                                         T(forged),
