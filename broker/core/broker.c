@@ -519,8 +519,6 @@ void broker_flush(struct broker *b, uint64_t now)
     }
     if (b->busy.count)
         chores_run(b, false);
-    if (b->recall_full)
-        outcomes_recall(b);
     if (b->grants_dirty)
         grant_run(b);
     if (b->n_stale)

@@ -93,6 +93,8 @@ static bool run(struct broker *b, struct chore *c, uint32_t *budget)
 
     switch (c->kind) {
     case CHORE_CLIENT_END: done = client_end_some(b, LIST_ENTRY(c, struct client, end), budget); break;
+    case CHORE_OWNER_WAKE: done = owner_wake_some(b, LIST_ENTRY(c, struct owner, wake), budget); break;
+    case CHORE_LANE_RECALL: done = lane_recall_some(b, LIST_ENTRY(c, struct lane, recall), budget); break;
     case CHORE_CLIENT_AWAY: done = client_away(b, LIST_ENTRY(c, struct client, away), budget); break;
     case CHORE_POOL_END: done = pool_end(b, LIST_ENTRY(c, struct pool, end), budget); break;
     case CHORE_JOB_END: done = job_reap(b, LIST_ENTRY(c, struct job, end), budget); break;

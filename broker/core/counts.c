@@ -53,14 +53,23 @@ void counts_tell(struct broker *b, struct job *j, const struct span *s, uint64_t
                                                          .tries = s->tries, .crashes = s->crashes };
 }
 
-/* The client is back: it may have missed what was told, or was to be told, meanwhile. */
-void counts_tell_all(struct broker *b, struct job *j)
+/* The client is back: it may have missed what was told, or was to be told, meanwhile. Attempts that have no lane yet get one. */
+bool counts_tell_some(struct broker *b, struct job *j, uint32_t *budget)
 {
-    for (LIST_EACH(&j->live, n)) {
-        const struct attempt *a = LIST_ENTRY(n, struct attempt, in_job);
+    struct list_node *n;
+
+    for (; *budget && j->to_tell && (n = list_first(&j->live)); j->to_tell--, --*budget) {
+        struct attempt *a = LIST_ENTRY(n, struct attempt, in_job);
+        b->steps++;
+        list_remove(&j->live, n);
+        list_push_back(&j->live, n);
+        attempt_bind(b, a);
         counts_tell(b, j, &a->s, a->next, a->end);
     }
     counts_send(b);
+    if (list_empty(&j->live))
+        j->to_tell = 0;
+    return !j->to_tell;
 }
 
 static void raise(struct range *r, uint16_t tries, uint16_t crashes)

@@ -128,16 +128,19 @@ static bool dispatch_one(struct broker *b, struct pool *p, struct job *j, struct
 }
 
 /* The next job by turn that this lane has room for. Mute ones leave the list: the client has to open them again first. */
-static struct job *next_job(struct broker *b, struct pool *p, struct lane *l)
+static struct job *next_job(struct broker *b, struct pool *p, struct lane *l, uint32_t *budget)
 {
     size_t most = pool_ready(p), tries = most < 16 ? most : 16;
     struct job *j;
 
     b->steps++;
-    while (tries && (j = job_of_turn(p, l->worker))) {
+    while (tries && *budget && (j = job_of_turn(p, l->worker))) {
         list_remove(&j->need->ready, &j->ready);
-        if (j->client->peer && job_mute(j))
+        if (j->client->peer && job_mute(j)) {
+            b->steps++;
+            --*budget;
             continue;               /* it is ready again when it is opened again */
+        }
         tries--;
         job_takes_turn(j);
         if ((job_once(j) && !j->client->peer) || job_cancels(j) || j->ending)
@@ -165,6 +168,7 @@ static void refuse_returned(struct broker *b, struct pool *p)
 
 static void dispatch_pool(struct broker *b, struct pool *p)
 {
+    uint32_t budget = TURN_STEPS;       /* of jobs that are not open yet */
     struct list_node *n;
 
     if (p->failed && !p->ending) {
@@ -175,11 +179,11 @@ static void dispatch_pool(struct broker *b, struct pool *p)
         return;
     while (pool_ready(p) && (n = list_pop(&p->open))) {
         struct lane *l = LIST_ENTRY(n, struct lane, open);
-        struct job *j = next_job(b, p, l);
-        if (!j)
+        struct job *j = next_job(b, p, l, &budget);
+        if (!j && budget)
             continue;
         list_push_back(&p->open, n);
-        if (!dispatch_one(b, p, j, l)) {
+        if (!j || !dispatch_one(b, p, j, l)) {
             pool_work(b, p);
             b->again = true;
             return;

@@ -78,20 +78,12 @@ void lane_slots(struct broker *b, struct lane *l, uint32_t slots)
 
 struct lane *lane_get(struct broker *b, struct worker *w, struct pool *p, bool make)
 {
-    struct lane *l;
+    struct lane *l = map_get(&w->lane_map, p->number);
 
-    if (p->lanes.count <= w->lanes.count) {
-        for (LIST_EACH(&p->lanes, n))
-            if ((l = LIST_ENTRY(n, struct lane, in_pool))->worker == w)
-                return l;
-    } else {
-        for (LIST_EACH(&w->lanes, n))
-            if ((l = LIST_ENTRY(n, struct lane, in_worker))->pool == p)
-                return l;
-    }
-    if (!make || !(l = mem_new_for(b, p->owner->account, sizeof(*l))))
-        return NULL;
+    if (l || !make || map_reserve(&w->lane_map, 1) < 0 || !(l = mem_new_for(b, p->owner->account, sizeof(*l))))
+        return l;
     l->account = account_ref(p->owner->account);
+    account_charge(l->account, MAP_COST);
     l->worker = w;
     l->pool = p;
     l->number = p->number;
@@ -99,7 +91,20 @@ struct lane *lane_get(struct broker *b, struct worker *w, struct pool *p, bool m
     list_init(&l->kept);
     list_push_back(&w->lanes, &l->in_worker);
     list_push_back(&p->lanes, &l->in_pool);
+    map_put(&w->lane_map, l->number, l);
     return l;
+}
+
+/* It leaves its pool, which may have another lane there before this one is gone. */
+static void lane_leaves(struct broker *b, struct lane *l)
+{
+    lane_slots(b, l, 0);
+    chore_forget(b, l->pool->owner, &l->recall);
+    if (list_in(&l->open))
+        list_remove(&l->pool->open, &l->open);
+    list_remove(&l->pool->lanes, &l->in_pool);
+    map_take(&l->worker->lane_map, l->number);
+    l->pool = NULL;
 }
 
 static void attempts_leave(struct lane *l)
@@ -119,15 +124,12 @@ void lane_free(struct broker *b, struct lane *l)
 
     attempts_leave(l);
     shelf_drop_lane(b, l);
-    if (l->pool) {
-        lane_slots(b, l, 0);
-        if (list_in(&l->open))
-            list_remove(&l->pool->open, &l->open);
-        list_remove(&l->pool->lanes, &l->in_pool);
-    }
+    if (l->pool)
+        lane_leaves(b, l);
     if (list_in(&l->grant))
         list_remove(&l->worker->grants, &l->grant);
     list_remove(&l->worker->lanes, &l->in_worker);
+    account_release(a, MAP_COST);
     mem_free_for(b, a, l, sizeof(*l));
     account_unref(a);
 }
@@ -143,12 +145,40 @@ void lane_forget(struct broker *b, struct lane *l)
         lane_free(b, l);
         return;
     }
-    if (list_in(&l->open))
-        list_remove(&l->pool->open, &l->open);
-    list_remove(&l->pool->lanes, &l->in_pool);
+    lane_leaves(b, l);
     shelf_drop_lane(b, l);
-    l->pool = NULL;
     lane_grant_due(b, l);
+}
+
+bool lane_recall_some(struct broker *b, struct lane *l, uint32_t *budget)
+{
+    struct list_node *n;
+
+    while (l->to_recall && (n = list_last(&l->live)) && (!l->slots || l->pool->owner->full)) {
+        struct attempt *a = LIST_ENTRY(n, struct attempt, in_lane);
+        if (!*budget)
+            return false;
+        --*budget;
+        b->steps++;
+        l->to_recall--;
+        list_remove(&l->live, n);
+        list_push_front(&l->live, n);
+        if (!a->recalled || !a->asked || l->why == WIRE_WHY_DRAIN)
+            attempt_recall(b, a, a->next, l->why);
+    }
+    l->to_recall = 0;
+    return true;
+}
+
+/* The newest first: what was not sent goes back in front. */
+void lane_recall(struct broker *b, struct lane *l, uint8_t why)
+{
+    struct owner *o = l->pool->owner;
+
+    l->why = why;
+    l->to_recall = l->live.count;
+    if (!list_in(&l->recall.node) && !lane_recall_some(b, l, chore_budget(b, o)))
+        chore_add(b, o, &l->recall, CHORE_LANE_RECALL);
 }
 
 uint32_t slots_total(const struct broker *b)
@@ -511,14 +541,8 @@ static void call_back(struct broker *b, struct pool *p)
     for (LIST_EACH(&p->lanes, k)) {
         struct lane *l = LIST_ENTRY(k, struct lane, in_pool);
         b->steps++;
-        if (l->slots || l->worker->state != WORKER_READY)
-            continue;
-        for (struct list_node *m = l->live.head.prev, *before = m->prev; m != &l->live.head; m = before, before = m->prev) {
-            struct attempt *a = LIST_ENTRY(m, struct attempt, in_lane);
-            b->steps++;
-            if (!a->recalled || !a->asked)
-                attempt_recall(b, a, a->next, WIRE_WHY_BALANCE);
-        }
+        if (!l->slots && l->worker->state == WORKER_READY && !list_in(&l->recall.node))
+            lane_recall(b, l, WIRE_WHY_BALANCE);
     }
 }
 
@@ -623,6 +647,7 @@ void offers_run(struct broker *b)
     for (; b->n_stale && b->steps < until; b->n_stale--) {
         struct pool *p = LIST_ENTRY(list_pop(&b->offers), struct pool, offer);
         list_push_back(&b->offers, &p->offer);
+        pool_check_failed(b, p);
         if (list_in(&p->active))
             b->steps++;             /* grant_run looks at it */
         else

@@ -262,7 +262,11 @@ bool job_bind_some(struct broker *b, struct job *j, uint32_t *budget)
 {
     struct list_node *n;
 
-    for (size_t left = j->live.count; left-- && (n = list_first(&j->live)) && !job_is_ending(j); --*budget) {
+    if (job_is_ending(j))
+        return true;
+    if (j->to_tell && !counts_tell_some(b, j, budget))
+        return false;
+    for (size_t left = j->live.count; left-- && (n = list_first(&j->live)); --*budget) {
         if (LIST_ENTRY(n, struct attempt, in_job)->lane)
             break;
         if (!*budget)
@@ -273,6 +277,12 @@ bool job_bind_some(struct broker *b, struct job *j, uint32_t *budget)
         attempt_bind(b, LIST_ENTRY(n, struct attempt, in_job));
     }
     return true;
+}
+
+static void job_bind(struct broker *b, struct job *j)
+{
+    if (!job_bind_some(b, j, chore_budget(b, j->owner)))
+        chore_add(b, j->owner, &j->bind, CHORE_JOB_BIND);
 }
 
 /* A parked or new job becomes the client's. The maps have room. */
@@ -296,8 +306,7 @@ static void bind(struct broker *b, struct job *j, struct client *c, struct pool 
     said_bind(b, j);
     pool_tasks(b, j, (int64_t)(j->n_queued + j->n_live));
     c->adopted |= !list_empty(&j->live);
-    if (!job_bind_some(b, j, chore_budget(b, j->owner)))
-        chore_add(b, j->owner, &j->bind, CHORE_JOB_BIND);
+    job_bind(b, j);
     job_ready(b, j);
 }
 
@@ -371,8 +380,10 @@ static void reopen(struct broker *b, struct client *c, struct job *j, const stru
     }
     j->closed = false;
     tell_state(b, c, j, m->request);
-    if (!again)
-        counts_tell_all(b, j);
+    if (!again) {
+        j->to_tell = j->live.count;
+        job_bind(b, j);
+    }
     job_ready(b, j);
     if (j->pool)
         pool_wake(b, j->pool);

@@ -110,8 +110,6 @@ void worker_end(struct broker *b, struct worker *w, const char *why)
     list_remove(&b->workers, &w->node);
     list_push_back(&b->leaving, &w->node);
     keyed_take(&b->worker_map, &w->by_name);
-    for (LIST_EACH(&b->pools, k))
-        pool_check_failed(b, LIST_ENTRY(k, struct pool, node));
     if (!worker_end_some(b, w, chore_budget(b, &b->own)))
         chore_add(b, &b->own, &w->end, CHORE_WORKER_END);
 }

@@ -10,33 +10,38 @@
 
 /* What an owner has out is asked back when its account takes no more outcomes, as far as it has not begun: prefetched tasks would
  * bring many times what the account has room for. */
-void outcomes_recall(struct broker *b)
+static void recall_full(struct broker *b, struct pool *p)
 {
-    b->recall_full = false;
-    for (LIST_EACH(&b->owners, n)) {
-        const struct owner *o = LIST_ENTRY(n, struct owner, node);
-        if (!o->full)
-            continue;
-        for (LIST_EACH(&o->pools, k)) {
-            for (LIST_EACH(&LIST_ENTRY(k, struct pool, in_owner)->lanes, l)) {
-                for (LIST_EACH_SAFE(&LIST_ENTRY(l, struct lane, in_pool)->live, m, after)) {
-                    struct attempt *a = LIST_ENTRY(m, struct attempt, in_lane);
-                    attempt_recall(b, a, a->next, WIRE_WHY_BALANCE);
-                }
-            }
-        }
-    }
+    for (LIST_EACH(&p->lanes, n))
+        lane_recall(b, LIST_ENTRY(n, struct lane, in_pool), WIRE_WHY_BALANCE);
 }
 
-/* The owner's, or one client's. Those without tasks and slots, which may be very many, have nothing to stop or go on with. */
-static void pools_paused(struct broker *b, const struct owner *o, const struct client *c)
+bool owner_wake_some(struct broker *b, struct owner *o, uint32_t *budget)
 {
-    for (LIST_EACH(&o->active, n)) {
+    struct list_node *n;
+
+    for (; o->to_wake && (n = list_first(&o->active)); o->to_wake--) {
         struct pool *p = LIST_ENTRY(n, struct pool, active);
+        if (!*budget)
+            return false;
+        budget_take(budget, 1 + p->lanes.count);
         b->steps++;
-        if (!c || p->client == c)
-            pool_paused(b, p);
+        list_remove(&o->active, n);
+        list_push_back(&o->active, n);
+        pool_paused(b, p);
+        if (o->full)
+            recall_full(b, p);
     }
+    o->to_wake = 0;
+    return true;
+}
+
+/* Pools of the owner stop, or go on. Those without tasks and slots, which may be very many, have nothing to stop or go on with. */
+static void owner_wake(struct broker *b, struct owner *o)
+{
+    o->to_wake = o->active.count;
+    if (o->to_wake)
+        chore_add(b, o, &o->wake, CHORE_OWNER_WAKE);
 }
 
 /* Of all sessions of the key the one that keeps most waiting is named: usually it is gone, or stopped. */
@@ -72,10 +77,9 @@ static void owner_full(struct broker *b, struct owner *o)
     if (full)
         owner_says(b, o);
     grant_workers_changed(b);           /* all its pools are told, also those that claim nothing */
-    b->recall_full |= full;
     if (!full)
         cancels_unstop(b, o);
-    pools_paused(b, o, NULL);
+    owner_wake(b, o);
 }
 
 void outcome_costs(struct broker *b, struct job *j, int64_t cost, int64_t sent)
@@ -103,7 +107,7 @@ void client_pause(struct broker *b, struct client *c)
     if (pause == c->paused || c->ending)
         return;
     c->paused = pause;
-    pools_paused(b, c->owner, c);
+    owner_wake(b, c->owner);
 }
 
 static void job_sending(struct broker *b, struct job *j)

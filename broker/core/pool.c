@@ -31,8 +31,10 @@ void pool_changed(struct broker *b, struct pool *p)
 
 void pool_wake(struct broker *b, struct pool *p)
 {
-    for (LIST_EACH(&p->lanes, n))
+    for (LIST_EACH(&p->lanes, n)) {
+        b->steps++;
         lane_open(b, LIST_ENTRY(n, struct lane, in_pool));
+    }
     pool_work(b, p);
 }
 
@@ -262,10 +264,14 @@ void pool_check_failed(struct broker *b, struct pool *p)
 
     for (LIST_EACH(&p->lanes, n)) {
         struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
+        b->steps++;
         failed += l->failed && l->worker->state == WORKER_READY;
         failed_away += l->failed && away(l->worker);
     }
     for (LIST_EACH(&b->workers, n)) {
+        if (!failed)
+            break;
+        b->steps++;
         ready += LIST_ENTRY(n, struct worker, node)->state == WORKER_READY;
         n_away += away(LIST_ENTRY(n, struct worker, node));
     }
@@ -347,10 +353,7 @@ static void failed(struct broker *b, struct lane *l, const struct wire_pool_fail
 static void lane_ends(struct broker *b, struct lane *l)
 {
     lane_slots(b, l, 0);
-    for (LIST_EACH_SAFE(&l->live, n, after)) {
-        struct attempt *a = LIST_ENTRY(n, struct attempt, in_lane);
-        attempt_recall(b, a, a->next, WIRE_WHY_DRAIN);
-    }
+    lane_recall(b, l, WIRE_WHY_DRAIN);
     pool_changed(b, l->pool);
     pool_tell(b, l->pool);
     pool_check_failed(b, l->pool);
@@ -370,12 +373,9 @@ void pool_crowded(struct broker *b, struct lane *l)
 
 void pool_failed(struct broker *b, struct worker *w, const struct wire_pool_failed *f)
 {
-    struct lane *l = NULL;
+    struct lane *l = map_get(&w->lane_map, f->pool);
 
-    for (LIST_EACH(&w->lanes, n))
-        if (LIST_ENTRY(n, struct lane, in_worker)->number == f->pool)
-            l = LIST_ENTRY(n, struct lane, in_worker);
-    if (!l || !l->pool)
+    if (!l)
         return;
     if (f->code == BFORK_EAGAIN)
         not_now(b, l, f);

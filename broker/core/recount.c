@@ -127,8 +127,10 @@ static void found_worker(struct recount *t, struct worker *w)
     found_pieces(t, &w->taken);
     for (LIST_EACH(&w->closing, n))
         found_attempt(t, LIST_ENTRY(n, struct attempt, in_worker));
-    for (LIST_EACH(&w->lanes, n))
+    for (LIST_EACH(&w->lanes, n)) {
         found(t, LIST_ENTRY(n, struct lane, in_worker)->account, sizeof(struct lane));
+        found(t, LIST_ENTRY(n, struct lane, in_worker)->account, MAP_COST);
+    }
     for (LIST_EACH(&w->shelves, n)) {
         found(t, LIST_ENTRY(n, struct shelf, in_worker)->account, sizeof(struct shelf));
         found(t, LIST_ENTRY(n, struct shelf, in_worker)->account, MAP_COST);

@@ -71,6 +71,7 @@ void owner_unref(struct broker *b, struct owner *o)
         return;
     list_remove(&b->owners, &o->node);
     keyed_take(&b->owner_map, &o->by_key);
+    chore_forget(b, o, &o->wake);
     account_release(o->account, sizeof(*o));
     account_unref(o->account);
     mem_free(b, o, sizeof(*o));
@@ -186,34 +187,41 @@ static void client_detach(struct broker *b, struct client *c)
     if (list_in(&c->dirty))
         list_remove(&b->dirty_clients, &c->dirty);
     c->attached++;
+    c->mute_pools = c->mute_jobs = 0;           /* what it opens again in its next connection goes on */
     list_append(&c->unsure, &c->assigning);
     list_append(&c->unsure, &c->told);
     client_pause(b, c);
     away(b, c);
 }
 
-/* What its pools had there has gone back: nothing that is on its way is for a lane that is gone. */
-static void leave_workers(struct broker *b, struct client *c)
+/* What its pool had there has gone back: nothing that is on its way is for a lane that is gone. What a worker has brought since is
+ * for one that stays. */
+static bool leave_workers(struct broker *b, struct pool *p, uint32_t *budget)
 {
-    for (LIST_EACH(&c->pool_list, n)) {
-        struct pool *p = LIST_ENTRY(n, struct pool, in_client);
-        for (struct list_node *k; (k = list_first(&p->lanes));)
-            lane_forget(b, LIST_ENTRY(k, struct lane, in_pool));
+    for (LIST_EACH_SAFE(&p->lanes, n, after)) {
+        struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
+        struct list_node *k;
+        b->steps++;
+        for (; list_empty(&l->live) && *budget && (k = list_pop(&l->kept)); --*budget) {
+            LIST_ENTRY(k, struct attempt, in_lane)->kept = NULL;
+            b->steps++;
+        }
+        if (!*budget)
+            return false;
+        if (!list_empty(&l->live))
+            continue;
+        --*budget;
+        lane_forget(b, l);
     }
+    return true;
 }
 
-/* What it was told of and has not confirmed goes back at once; when it is dormant, all that its processes had. */
-bool client_away(struct broker *b, struct client *c, uint32_t *budget)
+/* All that its processes had goes back. */
+static bool asleep(struct broker *b, struct client *c, uint32_t *budget)
 {
     struct list_node *n, *k;
 
-    for (; (n = list_first(&c->unsure)); --*budget) {
-        if (!*budget)
-            return false;
-        b->steps++;
-        attempt_requeue(b, LIST_ENTRY(n, struct attempt, out), false, NULL, 0);
-    }
-    for (; c->dormant && c->away_jobs && (n = list_first(&c->job_list)); c->away_jobs--) {
+    for (; c->away_jobs && (n = list_first(&c->job_list)); c->away_jobs--) {
         struct job *j = LIST_ENTRY(n, struct job, in_client);
         while ((k = list_first(&j->live))) {
             struct attempt *a = LIST_ENTRY(k, struct attempt, in_job);
@@ -231,13 +239,64 @@ bool client_away(struct broker *b, struct client *c, uint32_t *budget)
         list_push_back(&c->job_list, n);
     }
     c->away_jobs = 0;
-    if (c->dormant)
-        leave_workers(b, c);
-    if (c->dormant && c->peer) {
+    for (; c->away_pools && (n = list_first(&c->pool_list)); c->away_pools--, --*budget) {
+        if (!leave_workers(b, LIST_ENTRY(n, struct pool, in_client), budget) || !*budget)
+            return false;
+        b->steps++;
+        list_remove(&c->pool_list, n);
+        list_push_back(&c->pool_list, n);
+    }
+    c->away_pools = 0;
+    if (c->peer) {
         c->dormant = false;
         b->grants_dirty = true;
     }
     return true;
+}
+
+/* Pools and jobs that the client has finished with while that, or a last acknowledgement, was lost with a connection. */
+static bool drop_mute(struct broker *b, struct client *c, uint32_t *budget)
+{
+    struct list_node *n;
+
+    for (; c->mute_pools && (n = list_first(&c->pool_list)); c->mute_pools--, --*budget) {
+        struct pool *p = LIST_ENTRY(n, struct pool, in_client);
+        if (!*budget)
+            return false;
+        b->steps++;
+        list_remove(&c->pool_list, n);
+        list_push_back(&c->pool_list, n);
+        if (!p->ending && p->attached != c->attached)
+            pool_close(b, p);
+    }
+    c->mute_pools = 0;
+    for (; c->mute_jobs && (n = list_first(&c->job_list)); c->mute_jobs--, --*budget) {
+        struct job *j = LIST_ENTRY(n, struct job, in_client);
+        if (!*budget)
+            return false;
+        b->steps++;
+        list_remove(&c->job_list, n);
+        list_push_back(&c->job_list, n);
+        if (job_mute(j))
+            job_end(b, j);
+    }
+    c->mute_jobs = 0;
+    return true;
+}
+
+/* What it was told of and has not confirmed goes back at once; when it is dormant, all that its processes had. When it has been
+ * back for long enough, what it has not opened again ends. One after the other: each goes around the same lists. */
+bool client_away(struct broker *b, struct client *c, uint32_t *budget)
+{
+    struct list_node *n;
+
+    for (; (n = list_first(&c->unsure)); --*budget) {
+        if (!*budget)
+            return false;
+        b->steps++;
+        attempt_requeue(b, LIST_ENTRY(n, struct attempt, out), false, NULL, 0);
+    }
+    return (!c->dormant || asleep(b, c, budget)) && drop_mute(b, c, budget);
 }
 
 /* Its connection was closed and it has not come back: its processes end, what they ran goes back to its jobs. Session and outcomes
@@ -246,6 +305,7 @@ static void client_dormant(struct broker *b, struct client *c)
 {
     c->dormant = true;
     c->away_jobs = c->job_list.count;
+    c->away_pools = c->pool_list.count;
     effect_log_session(b, c->owner->key, LOG_INFO_, "client %s has not come back: its processes end, its work waits for it",
                        c->name);
     b->grants_dirty = true;
@@ -330,6 +390,7 @@ void worker_free(struct broker *b, struct worker *w)
         account_release(a, sizeof(*w));
     assert(list_empty(&w->shelves));
     map_free(&w->known_map);
+    map_free(&w->lane_map);
     map_free(&w->shelf_map);
     mem_free(b, w, sizeof(*w));
     account_unref(a);
@@ -384,6 +445,7 @@ static struct worker *worker_new(struct broker *b, struct peer *p, const struct 
     memcpy(w->instance, h->instance.p, WIRE_ID);
     w->since = b->now;
     map_init_keyed(&w->known_map, &b->hash);
+    map_init_keyed(&w->lane_map, &b->hash);
     map_init_keyed(&w->shelf_map, &b->hash);
     list_init(&w->shelves);
     list_init(&w->lanes);
@@ -499,7 +561,7 @@ static void hello_client(struct broker *b, struct peer *p, const struct wire_hel
     }
     client_attached(c);
     b->grants_dirty |= c->dormant;
-    c->dormant = c->dormant && c->away_jobs;    /* what its processes had goes back before anything is handed out */
+    c->dormant = c->dormant && (c->away_jobs || c->away_pools);     /* until what its processes had has gone back */
     c->peer = p;
     c->window = p->window;
     c->features = h->features;
@@ -649,20 +711,6 @@ void session_fail(struct broker *b, struct peer *p, int code, const char *format
         worker_end(b, p->worker, "its session has failed");
 }
 
-/* Pools and jobs that the client has finished with while that, or a last acknowledgement, was lost with a connection. */
-static void drop_mute(struct broker *b, struct client *c)
-{
-    for (LIST_EACH_SAFE(&c->pool_list, n, after)) {
-        struct pool *p = LIST_ENTRY(n, struct pool, in_client);
-        if (!p->ending && p->attached != c->attached)
-            pool_close(b, p);
-    }
-    for (LIST_EACH_SAFE(&c->job_list, n, after))
-        if (job_mute(LIST_ENTRY(n, struct job, in_client)))
-            job_end(b, LIST_ENTRY(n, struct job, in_client));
-    client_dirty(b, c);
-}
-
 static void tick_workers(struct broker *b, uint64_t *next)
 {
     for (LIST_EACH_SAFE(&b->workers, n, after)) {
@@ -686,7 +734,10 @@ static void tick_client(struct broker *b, struct client *c)
     uint64_t end = c->detached_at + b->c.detach_ms * CLOCK_MS;
 
     if (c->peer) {
-        drop_mute(b, c);
+        c->mute_pools = c->pool_list.count;
+        c->mute_jobs = c->job_list.count;
+        away(b, c);
+        client_dirty(b, c);
     } else if (end <= b->now) {
         client_end(b, c);
     } else {
@@ -704,7 +755,7 @@ void session_tick(struct broker *b, uint64_t *next)
     tick_workers(b, next);
     while ((v = interval_first(&b->timers)) && v->first <= b->now && b->steps < until) {
         struct client *c = INTERVAL_ENTRY(v, struct client, timer);
-        b->steps += 1 + c->pool_list.count + (c->peer ? c->job_list.count : 0);
+        b->steps++;
         interval_take(&b->timers, v);
         tick_client(b, c);
     }

@@ -23,8 +23,9 @@
  * O(log n). job.n_queued, n_held, n_live are the sums; their total is what quotas count, by session and by owner.
  *
  * A message of k records costs O(k log n) steps. What a single record may ask for that is larger (the end of a client, a pool or a
- * job, an acknowledgement or a cancel of very many) begins at once and goes on as a chore of its owner, some turn_steps a turn
- * (chore.c); owners with chores take turns. What is ending is in no lookup and no sum of its session any more.
+ * job, a pool that fails, an acknowledgement or a cancel of very many) begins at once and goes on as a chore of its owner, some
+ * turn_steps a turn (chore.c); owners with chores take turns. What a client has is not walked at once either when it goes or
+ * comes back. What is ending is in no lookup and no sum of its session any more.
  *
  * How things fail
  *   connection of a worker cut
@@ -116,7 +117,7 @@ struct cache { void *free; size_t size, n_free, n_used, n_reserved; };      /* o
 
 /* Work that one record asked for and that is too much for a turn. Embedded in what it is about. */
 enum chore_kind { CHORE_CLIENT_END, CHORE_CLIENT_AWAY, CHORE_POOL_END, CHORE_JOB_END, CHORE_JOB_BIND, CHORE_ACK, CHORE_CANCEL,
-                  CHORE_REPLAY, CHORE_ROOM, CHORE_WORKER_JOIN, CHORE_WORKER_END };
+                  CHORE_REPLAY, CHORE_ROOM, CHORE_OWNER_WAKE, CHORE_WORKER_JOIN, CHORE_WORKER_END, CHORE_LANE_RECALL };
 struct chore {
     struct list_node node;
     enum chore_kind kind;
@@ -130,6 +131,8 @@ struct owner {
     struct list chores;
     struct list waiting;            /* chores that go on when something of the owner has ended */
     uint64_t round;                 /* of them */
+    struct chore wake;
+    size_t to_wake;                 /* of active, to be looked at: they may hand out again, or not any more */
     uint64_t turn;                  /* in which `budget` counts */
     uint32_t budget;                /* places that its messages may still touch at once */
     uint64_t leaving_tasks, leaving_bytes;  /* of what is ending: in no other sum here */
@@ -219,7 +222,8 @@ struct client {
     bool adopted;                   /* a worker has brought tasks of it, which it may not have counted against its quota */
     bool ending;                    /* no peer, found by nobody: its chore takes it apart */
     struct chore end, away;
-    size_t away_jobs;               /* of job_list, to be looked at before it is all asleep */
+    size_t away_jobs, away_pools;   /* of the lists, to be looked at before it is all asleep */
+    size_t mute_jobs, mute_pools;   /* and what was not opened again in time is to end */
     char name[64], host[64];
     uint32_t pid;
     struct gone gone[GONE_MAX];     /* a ring: what was open and is not any more */
@@ -245,6 +249,7 @@ struct worker {
     uint32_t slots, granted;
     uint32_t round;                 /* of HOLDING: attempts that were reported carry it */
     struct list lanes, attempts;    /* attempts: assigning, live */
+    struct map lane_map;            /* number of a pool -> its lane, until that is forgotten */
     struct list finished;           /* attempts */
     struct list told;               /* struct holding: what it said it has, not yet looked at */
     struct list behind;             /* struct behind: what it said behind HOLDING */
@@ -314,7 +319,10 @@ struct lane {
     uint64_t spec_conn;             /* conn_no on which the specification was sent; 0: never */
     uint64_t not_before, pause;     /* the worker had no room: it is granted nothing until then; how long that is */
     bool failed;
-    struct list live;               /* attempts, oldest first */
+    struct list live;               /* attempts, oldest first, but while some are asked back */
+    struct chore recall;
+    size_t to_recall;               /* of live, to be asked back, */
+    uint8_t why;                    /* as long as it has no slots: why */
     struct list kept;               /* finished ones: the worker keeps their results, and with them the pool */
     uint64_t out_bytes, short_ns;   /* outstanding: bytes; time of those that are prefetched */
     uint32_t n_long;                /* attempts outstanding that are not prefetched */
@@ -419,6 +427,7 @@ struct job {
     bool ending;                    /* found by nobody: a chore takes it apart */
     bool resend;                    /* opened again while a chore is freeing what it has acknowledged: outcomes go out after that */
     struct chore end, ack, bind, cancel, replay, room;
+    size_t to_tell;                 /* of live: their counts are told again */
     uint64_t ack_to;
     uint32_t opening;               /* rises when it is opened: what waits of before is sent again */
     struct list replays;            /* struct replay: items of TASKS that wait for their turn, in the order in which they came */
@@ -585,7 +594,6 @@ struct broker {
     size_t n_attempts, n_pieces, n_cancels;         /* of assigning and live attempts: what each keeps in reserve, see reserve();
                                                      * asks are among the cancels */
     struct batch batch[2], *building, *current;
-    bool recall_full;                               /* an owner's account takes no more outcomes: see outcomes_recall */
     bool grants_dirty, contended, draining, again;
     uint64_t regrant_at, granted_at, tick_at, doubt_at;
     struct { struct peer *peer; struct wire_item *items; uint32_t n; } counts;   /* counts.c */
@@ -671,7 +679,7 @@ void counts_take(struct broker *b, struct attempt *a);              /* what is k
 uint64_t counts_kept(const struct job *j, uint64_t first, uint64_t end, uint16_t *tries, uint16_t *crashes);
 void counts_sent(struct broker *b, struct job *j);                  /* its tasks below j->next have come */
 bool counts_drop(struct broker *b, struct job *j);                  /* one that is kept; false: there is none */
-void counts_tell_all(struct broker *b, struct job *j);
+bool counts_tell_some(struct broker *b, struct job *j, uint32_t *budget);  /* of job.to_tell; true: all */
 void counts_send(struct broker *b);
 
 /* session.c */
@@ -752,7 +760,7 @@ static inline bool job_is_ending(const struct job *j)
 }
 /* The client has reconnected, but not opened it again: outcomes would overtake those to be sent again. */
 static inline bool job_mute(const struct job *j) { return j->client && j->attached != j->client->attached; }
-bool job_bind_some(struct broker *b, struct job *j, uint32_t *budget);     /* live attempts get their lanes; true: all */
+bool job_bind_some(struct broker *b, struct job *j, uint32_t *budget);     /* live attempts get their lanes, are told; true: all */
 struct job *job_of(struct client *c, uint32_t handle);              /* NULL: not there, or it is ending */
 void job_maybe_end(struct broker *b, struct job *j);
 /* Has it items of TASKS that have come and are not all taken yet? What they say is compared with what is known. */
@@ -855,6 +863,8 @@ void lane_open(struct broker *b, struct lane *l);
 void lane_free(struct broker *b, struct lane *l);
 void lane_forget(struct broker *b, struct lane *l);
 void lane_grant_due(struct broker *b, struct lane *l);
+void lane_recall(struct broker *b, struct lane *l, uint8_t why);    /* all that it was given, while it has no slots */
+bool lane_recall_some(struct broker *b, struct lane *l, uint32_t *budget);  /* true: done */
 uint32_t slots_total(const struct broker *b);
 
 /* dispatch.c */
@@ -879,7 +889,6 @@ void compose_pong(struct broker *b, struct worker *w, uint64_t stamp);
 bool compose_pool_state(struct broker *b, struct pool *p, uint32_t request);       /* false: no memory */
 
 /* outcome.c */
-void outcomes_recall(struct broker *b);                              /* of owners whose account takes no more */
 void outcome_costs(struct broker *b, struct job *j, int64_t cost, int64_t sent);   /* they change by so much */
 /* Fields of it and its slices (their references are consumed); uses the reserve. */
 void outcome_record(struct broker *b, struct job *j, struct attempt *a, const struct wire_item *it);
@@ -894,7 +903,8 @@ void outcome_ack(struct broker *b, struct job *j, uint64_t seq);
 bool outcome_ack_some(struct broker *b, struct job *j, uint32_t *budget);   /* up to job.ack_to; true: done */
 void outcome_acks(struct broker *b, struct client *c, const struct wire_msg *m);
 void outcome_free(struct broker *b, struct job *j, struct outcome *o);
-void client_pause(struct broker *b, struct client *c);               /* sets c->paused, as outcomes or connection have changed */
+bool owner_wake_some(struct broker *b, struct owner *o, uint32_t *budget);   /* true: all */
+void client_pause(struct broker *b, struct client *c);               /* its window is full or open, its connection there or not */
 void outcome_freed(struct broker *b, struct client *c);              /* its window may have opened */
 void outcome_resend(struct broker *b, struct job *j);
 
