@@ -180,7 +180,8 @@ static bool check_job(struct broker *b, struct job *j)
          "job in the list of ready ones: %d, queue %zu", list_in(&j->ready), j->queue.count);
     MUST(b, list_in(&j->holder) == (j->held.count > 0), "job in the list of holders");
     MUST(b, !job_cancels(j) || job_is_ending(j) || list_in(&j->cancel.node) || list_in(&j->stopped), "cancels that do not go on");
-    MUST(b, job_is_ending(j) || job_mute(j) || list_in(&j->sending) == (j->client && j->unsent && !j->resend),
+    MUST(b, job_is_ending(j) || job_mute(j) ||
+         list_in(&j->sending) == (j->client && j->unsent && !j->resend && list_empty(&j->said)),
          "job in the list of senders");
     for (LIST_EACH(&j->finished, n)) {
         const struct attempt *a = LIST_ENTRY(n, struct attempt, in_job);

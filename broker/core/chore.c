@@ -74,6 +74,8 @@ static bool client_end_some(struct broker *b, struct client *c, uint32_t *budget
 {
     struct list_node *n;
 
+    if (!said_drop(b, &c->said, budget))
+        return false;               /* first: workers go on with what others wait for */
     while ((n = list_first(&c->job_list)))
         if (!job_reap(b, LIST_ENTRY(n, struct job, in_client), budget))
             return false;
@@ -82,6 +84,8 @@ static bool client_end_some(struct broker *b, struct client *c, uint32_t *budget
             return false;
         pool_free(b, LIST_ENTRY(n, struct pool, in_client));
     }
+    if (!said_drop(b, &c->said, budget))
+        return false;               /* what came while it ended */
     client_free(b, c);
     return true;
 }
@@ -96,6 +100,7 @@ static bool run(struct broker *b, struct chore *c, uint32_t *budget)
     case CHORE_OWNER_WAKE: done = owner_wake_some(b, LIST_ENTRY(c, struct owner, wake), budget); break;
     case CHORE_LANE_RECALL: done = lane_recall_some(b, LIST_ENTRY(c, struct lane, recall), budget); break;
     case CHORE_CLIENT_AWAY: done = client_away(b, LIST_ENTRY(c, struct client, away), budget); break;
+    case CHORE_SAID_ACK: done = said_ack_some(b, LIST_ENTRY(c, struct client, said_ack), budget); break;
     case CHORE_POOL_END: done = pool_end(b, LIST_ENTRY(c, struct pool, end), budget); break;
     case CHORE_JOB_END: done = job_reap(b, LIST_ENTRY(c, struct job, end), budget); break;
     case CHORE_JOB_BIND: done = job_bind_some(b, LIST_ENTRY(c, struct job, bind), budget); break;

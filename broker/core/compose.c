@@ -475,8 +475,8 @@ static void outcomes(struct broker *b, struct client *c)
     }
 }
 
-/* Pieces of output from one host, as many as one message and the window take; false: none now, no memory or no room. */
-static bool said_message(struct broker *b, struct client *c)
+/* Pieces of output from one host, as many as one message, the window and the turn take; false: none now, no memory or no room. */
+static bool said_message(struct broker *b, struct client *c, uint32_t *budget)
 {
     uint64_t out = c->peer->sent - c->peer->acked, room = out < c->peer->window ? c->peer->window - out : 0;
     struct piece *p = c->unsaid, *end = p;
@@ -490,7 +490,7 @@ static bool said_message(struct broker *b, struct client *c)
         return false;
     }
     room = room < WIRE_BODY_MAX ? room : WIRE_BODY_MAX;
-    for (; end && n < WIRE_ITEMS_MAX && (!n || bytes + end->size <= room) && !strcmp(end->host, p->host); n++) {
+    for (; end && n < WIRE_ITEMS_MAX && n < *budget && (!n || bytes + end->size <= room) && !strcmp(end->host, p->host); n++) {
         bytes += end->size;
         end = end->node.next == &c->said.head ? NULL : LIST_ENTRY(end->node.next, struct piece, node);
     }
@@ -505,6 +505,8 @@ static bool said_message(struct broker *b, struct client *c)
         c->said_sent = p->seq > c->said_sent ? p->seq : c->said_sent;
     }
     c->unsaid = end;
+    *budget -= (uint32_t)n;
+    b->steps += n;
     message(b, c->peer, WIRE_OUTPUT, items, n)->u.output = (struct wire_output){ .host = WIRE_STR(host) };
     c->peer->sent += bytes;
     return true;
@@ -512,16 +514,18 @@ static bool said_message(struct broker *b, struct client *c)
 
 static void compose_client(struct broker *b, struct client *c)
 {
-    bool said = true;
+    uint32_t budget = b->c.turn_steps;
 
     pool_states(b, c);
     assigned(b, c);
-    while (c->unsaid && (said = said_message(b, c)))
-        continue;                       /* all that its window takes, and no outcome may overtake it */
-    if (said)
-        outcomes(b, c);
-    else if (!c->said_held)
+    while (c->unsaid && budget && said_message(b, c, &budget))
+        continue;                       /* what its window and a turn take */
+    if (!c->unsaid && !c->said_again) {
+        outcomes(b, c);                 /* none may overtake output */
+    } else if (c->unsaid && !c->said_held) {
+        b->again = true;
         client_dirty(b, c);
+    }
     if (!list_empty(&c->states) || !list_empty(&c->assigning)) {
         b->again = true;
         client_dirty(b, c);

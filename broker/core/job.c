@@ -135,6 +135,8 @@ static bool reap_one(struct broker *b, struct job *j)
     struct list_node *n = list_first(&j->queue);
     struct range *r = n ? LIST_ENTRY(n, struct range, node) : j->held.count ? HELD_RANGE(j->held.root) : NULL;
 
+    uint32_t one = 1;
+
     b->steps++;
     if ((n = list_first(&j->cancels)) || (n = list_first(&j->awaiting))) {
         struct cancel *k = LIST_ENTRY(n, struct cancel, in_job);
@@ -161,6 +163,8 @@ static bool reap_one(struct broker *b, struct job *j)
         attempt_close(b, LIST_ENTRY(n, struct attempt, in_job), WIRE_WHY_GONE);
     } else if ((n = list_first(&j->replays))) {
         tasks_drop(b, j, n);
+    } else if (!list_empty(&j->said)) {
+        said_drop(b, &j->said, &one);
     } else {
         return counts_drop(b, j);
     }
@@ -210,7 +214,6 @@ bool job_reap(struct broker *b, struct job *j, uint32_t *budget)
             return false;
         --*budget;
     } while (reap_one(b, j));
-    said_drop(b, &j->said);
     job_forget(b, j);
     unbind(j);
     unhash(b, j);
@@ -257,13 +260,15 @@ void job_maybe_end(struct broker *b, struct job *j)
         job_end(b, j);
 }
 
-/* Those that were adopted before are the first. */
+/* Its output from before goes to its client. Attempts that were adopted before are the first. */
 bool job_bind_some(struct broker *b, struct job *j, uint32_t *budget)
 {
     struct list_node *n;
 
     if (job_is_ending(j))
         return true;
+    if (!said_bind(b, j, budget))
+        return false;
     if (j->to_tell && !counts_tell_some(b, j, budget))
         return false;
     for (size_t left = j->live.count; left-- && (n = list_first(&j->live)); --*budget) {
@@ -303,7 +308,6 @@ static void bind(struct broker *b, struct job *j, struct client *c, struct pool 
     p->all_tasks += job_tasks_pending(j);
     p->all_bytes += j->n_bytes;
     c->unacked += j->cost;
-    said_bind(b, j);
     pool_tasks(b, j, (int64_t)(j->n_queued + j->n_live));
     c->adopted |= !list_empty(&j->live);
     job_bind(b, j);

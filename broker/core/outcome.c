@@ -110,9 +110,9 @@ void client_pause(struct broker *b, struct client *c)
     owner_wake(b, c->owner);
 }
 
-static void job_sending(struct broker *b, struct job *j)
+void job_sending(struct broker *b, struct job *j)
 {
-    if (!j->client || !j->unsent || job_mute(j) || j->resend || job_is_ending(j))
+    if (!j->client || !j->unsent || job_mute(j) || j->resend || !list_empty(&j->said) || job_is_ending(j))
         return;
     if (!list_in(&j->sending))
         list_push_back(&j->client->sending, &j->sending);

@@ -5,7 +5,8 @@
  * A piece is in the list of its client, or of its job while that is parked. Pieces of a task are with the client before its
  * outcome: they come from the worker before its result and are composed before outcomes. What a worker may send is bounded for each
  * pool by its window, so what is kept is bounded by the workers of the pool; it is charged to the owner's account
- * and to the worker's from then on until that is told.
+ * and to the worker's from then on until that is told. Very many workers make it very much: what is taken, given back or handed
+ * over goes on over turns.
  */
 #include "state.h"
 
@@ -57,7 +58,7 @@ static void put(struct broker *b, struct client *c, struct job *j, struct piece 
     p->job = j->handle;
     p->seq = ++c->said_seq;
     list_push_back(&c->said, &p->node);
-    if (!c->unsaid)
+    if (!c->unsaid && !c->said_again)
         c->unsaid = p;
     client_dirty(b, c);
 }
@@ -154,7 +155,7 @@ static int take(struct broker *b, struct worker *w, const struct wire_item *i)
         return BFORK_ENOMEM;
     a->said_seq = i->seq;
     use(w->peer, pool, (int64_t)more);
-    if (a->job->client)
+    if (a->job->client && list_empty(&a->job->said))
         put(b, a->job->client, a->job, p);
     else
         list_push_back(&a->job->said, &p->node);
@@ -179,29 +180,51 @@ void said_take(struct broker *b, struct worker *w, const struct wire_msg *m)
     }
 }
 
-/* The job has got a client: what came before is for it. */
-void said_bind(struct broker *b, struct job *j)
+/* The job has got a client: what came before is for it. Outcomes wait for that. */
+bool said_bind(struct broker *b, struct job *j, uint32_t *budget)
 {
     struct list_node *n;
 
-    while ((n = list_pop(&j->said)))
+    if (list_empty(&j->said))
+        return true;
+    for (; *budget && (n = list_pop(&j->said)); --*budget) {
+        b->steps++;
         put(b, j->client, j, LIST_ENTRY(n, struct piece, node));
+    }
+    job_sending(b, j);
+    return list_empty(&j->said);
+}
+
+bool said_ack_some(struct broker *b, struct client *c, uint32_t *budget)
+{
+    struct list_node *n;
+
+    for (; (n = list_first(&c->said)) && LIST_ENTRY(n, struct piece, node) != c->unsaid &&
+           LIST_ENTRY(n, struct piece, node)->seq <= c->said_acked; --*budget) {
+        if (!*budget)
+            return false;
+        b->steps++;
+        list_remove(&c->said, n);
+        taken(b, LIST_ENTRY(n, struct piece, node));
+    }
+    if (c->said_again) {
+        c->said_again = false;
+        said_resend(b, c);
+        client_dirty(b, c);             /* outcomes have waited for it */
+    }
+    return true;
 }
 
 void said_ack(struct broker *b, struct client *c, uint64_t seq)
 {
-    struct list_node *n;
-
     if (seq > c->said_sent) {
         session_fail(b, c->peer, BFORK_EPROTOCOL, "OUTPUT_ACK up to %llu, but only %llu were sent", (unsigned long long)seq,
                      (unsigned long long)c->said_sent);
         return;
     }
-    while ((n = list_first(&c->said)) && LIST_ENTRY(n, struct piece, node) != c->unsaid &&
-           LIST_ENTRY(n, struct piece, node)->seq <= seq) {
-        list_remove(&c->said, n);
-        taken(b, LIST_ENTRY(n, struct piece, node));
-    }
+    c->said_acked = seq > c->said_acked ? seq : c->said_acked;
+    if (!said_ack_some(b, c, chore_budget(b, c->owner)))
+        chore_add(b, c->owner, &c->said_ack, CHORE_SAID_ACK);
 }
 
 void said_room(struct broker *b, struct client *c)
@@ -217,18 +240,23 @@ void said_resend(struct broker *b, struct client *c)
 {
     struct list_node *n = list_first(&c->said);
 
+    if ((c->said_again = list_in(&c->said_ack.node)))
+        n = NULL;                       /* what it has acknowledged goes first */
     c->unsaid = n ? LIST_ENTRY(n, struct piece, node) : NULL;
     c->said_held = false;
     if (n)
         client_dirty(b, c);
 }
 
-void said_drop(struct broker *b, struct list *pieces)
+bool said_drop(struct broker *b, struct list *pieces, uint32_t *budget)
 {
     struct list_node *n;
 
-    while ((n = list_pop(pieces)))
+    for (; *budget && (n = list_pop(pieces)); --*budget) {
+        b->steps++;
         taken(b, LIST_ENTRY(n, struct piece, node));
+    }
+    return list_empty(pieces);
 }
 
 /* Pieces outlive their attempt. */

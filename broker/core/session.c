@@ -132,8 +132,6 @@ void client_end(struct broker *b, struct client *c)
         return;
     client_attached(c);
     client_timer(b, c, 0);
-    c->unsaid = NULL;
-    said_drop(b, &c->said);
     if (c->peer)
         c->peer->client = NULL;
     c->peer = NULL;
@@ -146,6 +144,7 @@ void client_end(struct broker *b, struct client *c)
     c->ending = c->paused = true;
     keyed_take(&b->client_map, &c->by_name);
     chore_forget(b, o, &c->away);
+    chore_forget(b, o, &c->said_ack);
     b->grants_dirty = true;
     chore_add(b, o, &c->end, CHORE_CLIENT_END);
 }
@@ -154,7 +153,7 @@ void client_free(struct broker *b, struct client *c)
 {
     struct owner *o = c->owner;
 
-    said_drop(b, &c->said);             /* what came while it ended */
+    assert(list_empty(&c->said));
     chore_forget(b, o, &c->end);
     list_remove(&b->clients, &c->node);
     map_free(&c->jobs);

@@ -116,8 +116,9 @@ struct account {
 struct cache { void *free; size_t size, n_free, n_used, n_reserved; };      /* objects of one size, kept when freed */
 
 /* Work that one record asked for and that is too much for a turn. Embedded in what it is about. */
-enum chore_kind { CHORE_CLIENT_END, CHORE_CLIENT_AWAY, CHORE_POOL_END, CHORE_JOB_END, CHORE_JOB_BIND, CHORE_ACK, CHORE_CANCEL,
-                  CHORE_REPLAY, CHORE_ROOM, CHORE_OWNER_WAKE, CHORE_WORKER_JOIN, CHORE_WORKER_END, CHORE_LANE_RECALL };
+enum chore_kind { CHORE_CLIENT_END, CHORE_CLIENT_AWAY, CHORE_SAID_ACK, CHORE_POOL_END, CHORE_JOB_END, CHORE_JOB_BIND, CHORE_ACK,
+                  CHORE_CANCEL, CHORE_REPLAY, CHORE_ROOM, CHORE_OWNER_WAKE, CHORE_WORKER_JOIN, CHORE_WORKER_END,
+                  CHORE_LANE_RECALL };
 struct chore {
     struct list_node node;
     enum chore_kind kind;
@@ -216,7 +217,9 @@ struct client {
     struct list said;               /* pieces of output, by seq; before unsaid: sent on this connection */
     bool said_held;                 /* unsaid waits until the client has acknowledged: its window is full */
     struct piece *unsaid;
-    uint64_t said_seq, said_sent;
+    uint64_t said_seq, said_sent, said_acked;
+    struct chore said_ack;
+    bool said_again;                /* it is back while that goes on: what is left goes out again after it */
     bool paused, detached;          /* paused: nothing of it is handed out, as its outcomes fill its window, or its connection has
                                      * ended; detached: counted in owner.n_detached */
     bool adopted;                   /* a worker has brought tasks of it, which it may not have counted against its quota */
@@ -451,7 +454,7 @@ struct job {
     struct list finished;           /* attempts whose outcomes are not all acknowledged */
     struct list outcomes;           /* by seq */
     struct outcome *unsent;
-    struct list said;               /* output that came while it is parked */
+    struct list said;               /* output that came while it was parked: behind it comes what is newer, and its outcomes */
     struct list known;
     uint64_t cost, sent_cost;       /* of its outcomes; of those that were sent on this connection */
     uint64_t n_queued, n_held, n_live, n_bytes;
@@ -907,14 +910,16 @@ bool owner_wake_some(struct broker *b, struct owner *o, uint32_t *budget);   /* 
 void client_pause(struct broker *b, struct client *c);               /* its window is full or open, its connection there or not */
 void outcome_freed(struct broker *b, struct client *c);              /* its window may have opened */
 void outcome_resend(struct broker *b, struct job *j);
+void job_sending(struct broker *b, struct job *j);                  /* its outcomes may go out, if nothing is in front of them */
 
 /* said.c */
 void said_take(struct broker *b, struct worker *w, const struct wire_msg *m);
-void said_bind(struct broker *b, struct job *j);
+bool said_bind(struct broker *b, struct job *j, uint32_t *budget);         /* true: all */
 void said_ack(struct broker *b, struct client *c, uint64_t seq);
+bool said_ack_some(struct broker *b, struct client *c, uint32_t *budget);  /* true: all */
 void said_resend(struct broker *b, struct client *c);
 void said_room(struct broker *b, struct client *c);                 /* it has acknowledged something: its window may have room */
-void said_drop(struct broker *b, struct list *pieces);
+bool said_drop(struct broker *b, struct list *pieces, uint32_t *budget);   /* true: all */
 void said_orphan(struct attempt *a);
 void said_forget(struct broker *b, struct worker *w);
 void said_item(const struct piece *p, struct wire_item *i);

@@ -11,7 +11,7 @@
 
 /* What c1 was sent of it, and w1 told. */
 static struct {
-    uint64_t n, bytes, last, outcomes, n_at_outcome, errors, taken, taken_seq, messages, attempt;
+    uint64_t n, bytes, last, outcomes, n_at_outcome, errors, taken, taken_seq, messages, attempt, offset;
     uint32_t pool, stride;
 } got;
 
@@ -26,6 +26,7 @@ static void on_message(struct world *w, struct world_peer *p, const struct wire_
         got.n++;
         got.bytes += m->items[i].body.size;
         got.last = m->items[i].seq;
+        got.offset = m->items[i].offset;
     }
     for (uint32_t i = 0; i < m->n_items && m->type == WIRE_OUTPUT_TAKEN; i++) {
         got.taken += m->items[i].size;
@@ -394,6 +395,215 @@ static void r21_a_piece_above_the_window_goes_alone(void **state)
     world_free(w);
 }
 
+/* ---- very much of it --------------------------------------------------------------------------------------------------------- */
+
+#define MUCH 24000u
+#define A_TURN 2048u                /* pieces that chores touch in one */
+#define STEPS_OF_A_TURN (8 * A_TURN)    /* each is taken, and counted in its worker's window */
+
+/* One frame at most, and a turn. */
+static uint64_t turn(struct world *w, const char *name, const struct wire_msg *m)
+{
+    uint64_t before = broker_steps(w->b), after;
+    const struct broker_effect *e;
+    size_t n;
+
+    if (m)
+        broker_recv(w->b, w->now, world_peer(w, name)->id, world_peer(w, name)->role, world_peer(w, name)->key, m);
+    broker_tick(w->b, w->now);
+    broker_flush(w->b, w->now);
+    after = broker_steps(w->b);
+    e = broker_effects(w->b, &n);
+    for (size_t i = 0; i < n; i++)
+        if (e[i].type == BROKER_SEND)
+            on_message(w, world_peer(w, e[i].peer == world_peer(w, "c1")->id ? "c1" : "w1"), &e[i].msg);
+    broker_effects_done(w->b);
+    return after - before;
+}
+
+static void turns(struct world *w, const char *name, const struct wire_msg *m)
+{
+    int i = 0;
+
+    do {
+        uint64_t steps = turn(w, name, i ? NULL : m);
+        if (steps > STEPS_OF_A_TURN)
+            fail_msg("turn %d costs %llu steps", i, (unsigned long long)steps);
+        assert_true(i++ < 1000);
+    } while (broker_deadline(w->b) <= w->now);
+    assert_null(broker_check(w->b));
+}
+
+/* Pieces of attempt 1 without a byte in them, from seq on. */
+static void says_much(struct world *w, uint32_t pool, uint64_t seq, uint32_t count)
+{
+    static struct wire_item items[2000];
+
+    while (count) {
+        uint32_t n = count < 2000 ? count : 2000;
+        for (uint32_t i = 0; i < n; i++)
+            items[i] = (struct wire_item){ .id = 1, .job = pool, .count = 1, .flags = WIRE_FIXED, .seq = seq++, .stream = 1,
+                                           .tries = 1 };
+        turns(w, "w1", &(struct wire_msg){ .type = WIRE_OUTPUT, .items = items, .n_items = n });
+        count -= n;
+    }
+}
+
+static struct world *much(void)
+{
+    struct world *w = begin(8u << 20);
+
+    says_much(w, got.pool, 1, MUCH);
+    assert_int_equal(got.n, MUCH);
+    return w;
+}
+
+static void r06_much_output_is_taken_over_turns(void **state)
+{
+    struct wire_msg took = { .type = WIRE_OUTPUT_ACK, .u.output_ack.seq = MUCH };
+    struct world *w = much();
+
+    (void)state;
+    turns(w, "c1", &took);
+    assert_int_equal(got.taken, MUCH * (uint64_t)WIRE_OUTPUT_COST);
+    world_free(w);
+}
+
+/* It is cut and comes back in the middle of it: what it has taken does not come again; what it has not does, in order. */
+static void r06_a_client_comes_back_while_its_output_is_taken(void **state)
+{
+    struct wire_msg took = { .type = WIRE_OUTPUT_ACK, .u.output_ack.seq = MUCH - 10 };
+    struct world *w = much();
+
+    (void)state;
+    turn(w, "c1", &took);
+    assert_in_range(got.taken, 1, (MUCH - 11) * (uint64_t)WIRE_OUTPUT_COST);
+    assert_null(broker_check(w->b));
+    broker_lost(w->b, w->now, world_peer(w, "c1")->id);
+    world_peer(w, "c1")->id = 0;
+    turn(w, NULL, NULL);
+    w->in_a_row = true;
+    client_start(w, "c1", 1, NULL);
+    says(w, "w1", got.pool, MUCH + 1, 10);
+    worker_done(w, "w1", 1, 0, 1, 1000);
+    w->in_a_row = false;
+    got.n = 0;
+    turn(w, "c1", &took);
+    assert_int_equal(got.n + got.outcomes, 0);
+    turns(w, NULL, NULL);
+    assert_int_equal(got.taken, (MUCH - 10) * (uint64_t)WIRE_OUTPUT_COST);
+    assert_int_equal(got.n, 11);
+    assert_int_equal(got.last, MUCH + 1);
+    assert_int_equal(got.outcomes, 1);
+    assert_int_equal(got.n_at_outcome, 11);
+    took.u.output_ack.seq = MUCH + 1;
+    turns(w, "c1", &took);
+    assert_int_equal(got.taken, (MUCH + 1) * (uint64_t)WIRE_OUTPUT_COST + 10);
+    assert_int_equal(got.errors, 0);
+    world_free(w);
+}
+
+static void r06_much_output_is_sent_again_over_turns(void **state)
+{
+    struct world *w = much();
+
+    (void)state;
+    worker_done(w, "w1", 1, 0, 1, 1000);
+    world_lost(w, "c1");
+    w->in_a_row = true;
+    client_start(w, "c1", 1, NULL);
+    w->in_a_row = false;
+    got.n = got.outcomes = 0;
+    turn(w, NULL, NULL);
+    assert_in_range(got.n, 1, A_TURN);
+    assert_int_equal(got.outcomes, 0);
+    turns(w, NULL, NULL);
+    assert_int_equal(got.n, MUCH);
+    assert_int_equal(got.n_at_outcome, MUCH);
+    assert_int_equal(got.outcomes, 1);
+    world_free(w);
+}
+
+static void r06_much_output_of_a_client_that_ends_is_given_back_over_turns(void **state)
+{
+    struct world *w = much();
+
+    (void)state;
+    turns(w, "c1", &(struct wire_msg){ .type = WIRE_BYE });
+    assert_int_equal(got.taken, MUCH * (uint64_t)WIRE_OUTPUT_COST);
+    says(w, "w1", got.pool, MUCH + 1, 10);
+    assert_int_equal(got.errors, 0);
+    world_free(w);
+}
+
+/* A broker that was started again has got it before the client is back. */
+static struct world *parked(void)
+{
+    struct world *w = begin(8u << 20);
+
+    world_restart(w, EPOCH + 1);
+    memset(&got, 0, sizeof(got));
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (const uint64_t[]){ 1 }, 1);
+    says_much(w, 0, 1, MUCH);
+    assert_int_equal(got.n, 0);
+    return w;
+}
+
+static void r06_much_output_waits_for_its_client_over_turns(void **state)
+{
+    struct world *w = parked();
+
+    (void)state;
+    worker_done(w, "w1", 1, 0, 1, 1000);
+    client_hello(w, "c1");
+    client_pool(w, "c1", 1, 1);
+    w->in_a_row = true;
+    client_job(w, "c1", 1, 1, NULL);
+    w->in_a_row = false;
+    turn(w, NULL, NULL);
+    assert_in_range(got.n, 1, 2 * A_TURN);
+    assert_int_equal(got.outcomes, 0);
+    assert_null(broker_check(w->b));
+    turns(w, NULL, NULL);
+    assert_int_equal(got.n, MUCH);
+    assert_int_equal(got.last, MUCH);
+    assert_int_equal(got.n_at_outcome, MUCH);
+    world_free(w);
+}
+
+static void r21_what_is_printed_while_older_output_waits_comes_behind_it(void **state)
+{
+    struct world *w = parked();
+
+    (void)state;
+    client_hello(w, "c1");
+    client_pool(w, "c1", 1, 1);
+    w->in_a_row = true;
+    client_job(w, "c1", 1, 1, NULL);
+    w->in_a_row = false;
+    turn(w, NULL, NULL);
+    got.offset = 0;
+    says(w, "w1", 0, MUCH + 1, 10);
+    assert_int_equal(got.n, MUCH + 1);
+    assert_int_equal(got.last, MUCH + 1);
+    assert_int_equal(got.offset, MUCH * 10);            /* the last one that came is the last one that was said */
+    world_free(w);
+}
+
+static void r06_much_output_of_a_job_that_nobody_opens_goes_over_turns(void **state)
+{
+    struct world *w = parked();
+
+    (void)state;
+    for (int i = 0; i < 200 && got.taken < MUCH * (uint64_t)WIRE_OUTPUT_COST; i++) {
+        w->now += CLOCK_MS * 1000;
+        turns(w, "w1", &(struct wire_msg){ .type = WIRE_PING });
+    }
+    assert_int_equal(got.taken, MUCH * (uint64_t)WIRE_OUTPUT_COST);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -407,6 +617,13 @@ int main(void)
         cmocka_unit_test(r06_output_that_comes_again_costs_its_records),
         cmocka_unit_test(r21_output_says_which_host_it_is_of), cmocka_unit_test(r21_a_piece_that_comes_twice_is_counted_once),
         cmocka_unit_test(r21_what_is_to_be_sent_again_is_not_taken), cmocka_unit_test(r21_a_piece_above_the_window_goes_alone),
+        cmocka_unit_test(r06_much_output_is_taken_over_turns),
+        cmocka_unit_test(r06_a_client_comes_back_while_its_output_is_taken),
+        cmocka_unit_test(r06_much_output_is_sent_again_over_turns),
+        cmocka_unit_test(r06_much_output_of_a_client_that_ends_is_given_back_over_turns),
+        cmocka_unit_test(r06_much_output_waits_for_its_client_over_turns),
+        cmocka_unit_test(r21_what_is_printed_while_older_output_waits_comes_behind_it),
+        cmocka_unit_test(r06_much_output_of_a_job_that_nobody_opens_goes_over_turns),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
