@@ -466,7 +466,7 @@ void broker_tick(struct broker *b, uint64_t now)
     session_tick(b, &next);
     pool_tick(b, &next);
     if (b->regrant_at <= b->now)
-        b->grants_dirty = true;
+        b->regrant = true;
     else if (b->regrant_at < next)
         next = b->regrant_at;
     if (next < b->tick_at)
@@ -519,7 +519,7 @@ void broker_flush(struct broker *b, uint64_t now)
     }
     if (b->busy.count)
         chores_run(b, false);
-    if (b->grants_dirty)
+    if (b->grants_dirty || b->regrant)
         grant_run(b);
     if (b->n_stale)
         offers_run(b);
@@ -542,5 +542,5 @@ void broker_effects_done(struct broker *b) { effects_clear(b, b->current); }
 
 uint64_t broker_deadline(const struct broker *b)
 {
-    return b->again || b->grants_dirty || b->building->n || b->status.count || b->busy.count ? b->now : b->tick_at;
+    return b->again || b->grants_dirty || b->regrant || b->building->n || b->status.count || b->busy.count ? b->now : b->tick_at;
 }

@@ -291,6 +291,7 @@ static bool check_pool(struct broker *b, struct pool *p)
         if (!check_need(b, p, k))
             return false;
     MUST(b, list_in(&p->active) || (!tasks && !slots), "pool %s is not among the active ones", p->name);
+    MUST(b, !p->is_later || (list_in(&p->active) && !slots), "pool %s waits to be looked at, and has slots", p->name);
     MUST(b, list_in(&p->doubtful) == (p->failed || p->doubt), "pool %s is in doubt, or not", p->name);
     MUST(b, b->grants_dirty || p->wanted < 0 || p->slots - p->yields <= (uint32_t)p->wanted || !p->n_tasks,
          "pool %s has %u slots, wanted %d", p->name, p->slots, p->wanted);
@@ -355,6 +356,7 @@ static bool check_owner(struct broker *b, struct owner *o)
     MUST(b, leaving == o->leaving_tasks && leaving_bytes == o->leaving_bytes, "an owner: leaving %llu/%llu",
          (unsigned long long)leaving, (unsigned long long)o->leaving_tasks);
     MUST(b, list_in(&o->busy) == !list_empty(&o->chores), "an owner's chores are not known");
+    MUST(b, counted(&o->active) && counted(&o->later) && o->n_fresh <= o->later.count, "an owner's active pools are not counted");
     MUST(b, counted(&o->chores) && counted(&o->waiting), "a chore was taken from the list that it is not in");
     MUST(b, tasks == o->n_tasks && bytes == o->n_bytes && detached == o->n_detached,
          "an owner: tasks %llu/%llu bytes %llu/%llu detached %u/%u", (unsigned long long)tasks, (unsigned long long)o->n_tasks,

@@ -10,12 +10,15 @@
  * Invariants: the lanes' slots of a worker never exceed its slots; pool.slots is the sum of its lanes'. Without memory for a lane
  * its slots are not given; that is tried again after a pause.
  *
- * Only active pools are looked at: those that have tasks or slots, or have changed. The others are told what they would have, which
- * changes only with them, and with workers: then all are looked at, a few in each turn (offers_run).
+ * Only active pools are looked at: those that have slots, and of those that have tasks, or have changed, some of each owner, which
+ * take turns (owner.later): more than there is room for cost no more. The others are told what they would have, which changes only
+ * with them, and with workers: then all are looked at, a few in each turn (offers_run).
  */
 #include "state.h"
 
 #define RETRY_NS (10 * CLOCK_MS)
+#define LOOK 256u                   /* pools without slots that are looked at in a run, of all owners; … */
+#define LOOK_LEAST 16u              /* … of each */
 #define ACTIVE_EACH(b, p) struct pool *p = active_next((b), NULL); p; p = active_next((b), p)
 
 /* The one behind p in the owners' lists of active pools; NULL: the first. */
@@ -66,8 +69,8 @@ void lane_slots(struct broker *b, struct lane *l, uint32_t slots)
 {
     if (slots == l->slots)
         return;
-    if (!list_in(&l->pool->active))
-        list_push_back(&l->pool->owner->active, &l->pool->active);
+    if (!list_in(&l->pool->active) || l->pool->is_later)
+        pool_active(l->pool, false);
     l->worker->granted += slots - l->slots;
     l->pool->slots += slots - l->slots;
     l->slots = slots;
@@ -199,6 +202,8 @@ void grant_workers_changed(struct broker *b)
 {
     b->grants_dirty = true;
     b->n_stale = b->offers.count;
+    for (LIST_EACH(&b->owners, n))
+        LIST_ENTRY(n, struct owner, node)->n_fresh = LIST_ENTRY(n, struct owner, node)->later.count;
 }
 
 static uint64_t pool_wanted(struct broker *b, const struct pool *p, uint32_t total)
@@ -609,16 +614,48 @@ static void offer(struct broker *b, struct pool *p, uint32_t total)
     p->lacks = lacks;
 }
 
+/* The next of each owner's that wait to be looked at: as many as may get what is free, and some to change places with. */
+static void admit(struct broker *b, uint32_t total)
+{
+    size_t each = LOOK / (b->owners.count ? b->owners.count : 1);
+    uint64_t granted = 0;
+
+    for (LIST_EACH(&b->workers, n)) {
+        const struct worker *w = LIST_ENTRY(n, struct worker, node);
+        granted += w->state == WORKER_READY ? w->granted : 0;
+    }
+    each = (each > LOOK_LEAST ? each : LOOK_LEAST) + (total > granted ? total - granted : 0);
+    for (LIST_EACH(&b->owners, k)) {
+        struct owner *o = LIST_ENTRY(k, struct owner, node);
+        struct list_node *n;
+        if (b->grants_dirty)
+            o->n_vain = 0;
+        for (size_t left = each; left && (n = list_first(&o->later)); left--) {
+            o->n_fresh -= o->n_fresh > 0;
+            pool_active(LIST_ENTRY(n, struct pool, active), false);
+        }
+    }
+}
+
+/* True: it has looked at all of its owner's that wait, and none of them claims anything. */
+static bool in_vain(const struct owner *o) { return o->n_vain >= o->later.count; }
+
 static void offer_active(struct broker *b, uint32_t total)
 {
     for (LIST_EACH(&b->owners, k)) {
         struct owner *o = LIST_ENTRY(k, struct owner, node);
+        size_t without = 0;
         for (LIST_EACH_SAFE(&o->active, n, after)) {
             struct pool *p = LIST_ENTRY(n, struct pool, active);
             offer(b, p, total);
-            if (!p->n_tasks && !p->slots)
-                list_remove(&o->active, n);
+            if (!p->n_tasks && !p->slots) {
+                pool_idle(p);
+            } else if (!p->slots && (++without > LOOK_LEAST || !list_empty(&o->later))) {
+                pool_active(p, true);
+                o->n_vain = pool_claims(p) && !p->failed ? 0 : o->n_vain + 1;
+            }
         }
+        b->grants_dirty |= o->n_fresh > 0;
     }
 }
 
@@ -661,7 +698,8 @@ void grant_run(struct broker *b)
     uint32_t total = slots_total(b);
     uint64_t until;
 
-    b->grants_dirty = false;
+    admit(b, total);
+    b->grants_dirty = b->regrant = false;
     charge(b);
     b->contended = demands(b, total, false) > total;
     if (b->contended && demands(b, total, true) > total) {
@@ -672,6 +710,8 @@ void grant_run(struct broker *b)
     }
     bool waits = false, placed = place(b, total, &waits);
     offer_active(b, total);
+    for (LIST_EACH(&b->owners, n))
+        waits = waits || !in_vain(LIST_ENTRY(n, struct owner, node));
     b->regrant_at = !placed ? b->now + RETRY_NS : b->contended || waits ? b->now + QUANTUM_NS : CLOCK_NEVER;
     if ((until = barred_until(b)) < b->regrant_at)
         b->regrant_at = until;

@@ -42,6 +42,7 @@ static void owner_wake(struct broker *b, struct owner *o)
     o->to_wake = o->active.count;
     if (o->to_wake)
         chore_add(b, o, &o->wake, CHORE_OWNER_WAKE);
+    b->grants_dirty |= !list_empty(&o->later);      /* those are looked at by turn */
 }
 
 /* Of all sessions of the key the one that keeps most waiting is named: usually it is gone, or stopped. */

@@ -22,11 +22,33 @@ void pool_work(struct broker *b, struct pool *p)
         list_push_back(&b->work, &p->work);
 }
 
+void pool_idle(struct pool *p)
+{
+    struct owner *o = p->owner;
+
+    if (!list_in(&p->active))
+        return;
+    list_remove(p->is_later ? &o->later : &o->active, &p->active);
+    o->n_fresh = o->n_fresh < o->later.count ? o->n_fresh : o->later.count;
+    p->is_later = false;
+}
+
+void pool_active(struct pool *p, bool later)
+{
+    pool_idle(p);
+    p->is_later = later;
+    list_push_back(later ? &p->owner->later : &p->owner->active, &p->active);
+}
+
 void pool_changed(struct broker *b, struct pool *p)
 {
-    if (!list_in(&p->active))
-        list_push_back(&p->owner->active, &p->active);
     b->grants_dirty = true;
+    if (list_in(&p->active) && !p->is_later)
+        return;
+    pool_idle(p);
+    p->is_later = true;
+    list_push_front(&p->owner->later, &p->active);
+    p->owner->n_fresh++;
 }
 
 void pool_wake(struct broker *b, struct pool *p)
@@ -190,8 +212,7 @@ static void pool_gone(struct broker *b, struct pool *p)
     list_remove(&b->pools, &p->node);
     list_remove(&p->client->pool_list, &p->in_client);
     list_remove(&p->owner->pools, &p->in_owner);
-    if (list_in(&p->active))
-        list_remove(&p->owner->active, &p->active);
+    pool_idle(p);
     if (list_in(&p->doubtful))
         list_remove(&b->doubtful, &p->doubtful);
     list_remove(&b->offers, &p->offer);

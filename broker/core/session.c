@@ -60,6 +60,7 @@ struct owner *owner_get(struct broker *b, const uint8_t *key)
     list_init(&o->pools);
     list_init(&o->stopped);
     list_init(&o->active);
+    list_init(&o->later);
     list_init(&o->jobs);
     list_push_back(&b->owners, &o->node);
     return o;

@@ -149,7 +149,10 @@ struct owner {
     uint64_t n_tasks, n_bytes;      /* pending, of all its jobs, against the owner's quota */
     uint32_t n_detached;            /* sessions */
     struct list pools;
-    struct list active;             /* those of them that grant_run looks at */
+    struct list active;             /* those of them that grant_run looks at: all that have slots, and some that have tasks */
+    struct list later;              /* others that have tasks or have changed: they take turns to be among those */
+    size_t n_fresh;                 /* of `later`, the first: they are looked at without delay … */
+    size_t n_vain;                  /* … and so many were looked at, the last ones, that claimed nothing */
     struct list jobs;
     uint64_t queued, running;       /* tasks of all its jobs */
     uint64_t demand, target;        /* inside grant_run */
@@ -346,7 +349,7 @@ struct need {
 struct pool {
     struct list_node node;          /* b->pools */
     struct list_node in_client, in_owner;
-    struct list_node active;        /* owner.active: it has tasks or slots, or has changed */
+    struct list_node active;        /* owner.active or, without slots, owner.later: it has tasks or slots, or has changed */
     struct list_node offer;         /* b->offers */
     struct list_node doubtful;      /* b->doubtful: failed or in doubt */
     struct list_node work;          /* b->work: has tasks and perhaps room */
@@ -373,7 +376,7 @@ struct pool {
     uint64_t all_tasks, all_bytes;  /* queued, held and live; those that end do not count */
     uint64_t balanced_at;
     uint64_t used_ns, demand, target;
-    bool failed, doubt;
+    bool failed, doubt, is_later;
     bool ending;                    /* in no map: its chore takes it and its jobs apart */
     struct chore end;
     int32_t code;
@@ -597,7 +600,9 @@ struct broker {
     size_t n_attempts, n_pieces, n_cancels;         /* of assigning and live attempts: what each keeps in reserve, see reserve();
                                                      * asks are among the cancels */
     struct batch batch[2], *building, *current;
-    bool grants_dirty, contended, draining, again;
+    bool grants_dirty;              /* grants are made anew: something has changed, … */
+    bool regrant;                   /* … or it is time */
+    bool contended, draining, again;
     uint64_t regrant_at, granted_at, tick_at, doubt_at;
     struct { struct peer *peer; struct wire_item *items; uint32_t n; } counts;   /* counts.c */
     struct broker_counters n;
@@ -744,6 +749,8 @@ void pool_opened(struct broker *b, struct job *j);                  /* the clien
 void pool_wake(struct broker *b, struct pool *p);                   /* all its lanes may have room */
 void pool_paused(struct broker *b, struct pool *p);                 /* pool_is_paused has changed */
 void pool_work(struct broker *b, struct pool *p);
+void pool_active(struct pool *p, bool later);
+void pool_idle(struct pool *p);                                     /* neither: it has no tasks and no slots */
 void pool_changed(struct broker *b, struct pool *p);                /* it wants other slots than before: grants are made anew */
 void pool_tell(struct broker *b, struct pool *p);
 bool pool_refuse(struct broker *b, struct pool *p, struct job *j, uint32_t *budget);    /* what it has queued; true: all */

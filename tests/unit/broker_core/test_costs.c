@@ -17,6 +17,7 @@
 
 #define POOLS 16384u                /* or jobs, which nothing is asked of */
 #define STEPS_OF_FEW 64u            /* what has nothing to do with them, however many there are */
+#define STEPS_OF_GRANTS 8192u       /* of them, what may be granted */
 #define STEPS_OF_IDLE (2 * 2048u)   /* what looks at all of them, in each of its turns */
 
 static struct wire_item items[RECORDS];
@@ -423,7 +424,30 @@ static void r06_idle_pools_hear_of_slots_over_turns(void **state)
     done(w);
 }
 
-static void open_jobs(struct world *w, uint64_t needs)
+static uint64_t chunks[64];
+static uint32_t n_chunks;
+
+/* As world_steps, and the attempts that are handed out. */
+static uint64_t steps_heard(struct world *w, const char *name, struct wire_msg *m)
+{
+    const struct world_peer *p = world_peer(w, name);
+    uint64_t before = broker_steps(w->b);
+    const struct broker_effect *e;
+    size_t n;
+
+    if (m->type != WIRE_RESULTS || m->n_items)
+        broker_recv(w->b, w->now, p->id, p->role, p->key, m);
+    broker_flush(w->b, w->now);
+    e = broker_effects(w->b, &n);
+    for (size_t i = 0; i < n; i++)
+        for (uint32_t k = 0; e[i].type == BROKER_SEND && e[i].msg.type == WIRE_CHUNKS && k < e[i].msg.n_items; k++)
+            chunks[n_chunks++ % 64] = e[i].msg.items[k].id;
+    broker_effects_done(w->b);
+    return broker_steps(w->b) - before;
+}
+
+/* Jobs 2, 3, …; each_pool: in the pool of the same number. */
+static void open_jobs(struct world *w, uint64_t needs, bool each_pool)
 {
     struct wire_fn fn = { .kind = WIRE_FN_SYMBOL, .object = WIRE_STR("x"), .symbol = WIRE_STR("f") };
     struct buf *f = wire_fn_encode(&fn), *spec;
@@ -433,12 +457,66 @@ static void open_jobs(struct world *w, uint64_t needs)
     for (uint32_t i = 2; i <= POOLS; i++) {
         uint8_t id[WIRE_ID] = { 9, (uint8_t)i, (uint8_t)(i >> 8), (uint8_t)(i >> 16) };
         struct wire_msg m = { .type = WIRE_JOB_OPEN };
-        m.u.job_open = (struct wire_job_open){ .job = i, .pool = 1, .id = wire_bin_of(id, WIRE_ID),
+        m.u.job_open = (struct wire_job_open){ .job = i, .pool = each_pool ? i : 1, .id = wire_bin_of(id, WIRE_ID),
                                                .spec = wire_bin_of(spec->data, spec->size) };
         world_steps(w, "c1", &m);       /* now and then a map grows */
     }
     buf_unref(&spec);
     buf_unref(&f);
+}
+
+/* A task for each of more pools than there is room for: no turn looks at all of them, and each gets its turn. */
+static void r06_pools_with_tasks_take_turns(void **state)
+{
+    struct world *w = idle_pools();
+    struct wire_item one = { .count = 1, .flags = WIRE_FIXED };
+    struct wire_msg tasks = { .type = WIRE_TASKS, .items = &one, .n_items = 1 };
+
+    (void)state;
+    open_jobs(w, 0, true);
+    n_chunks = 0;
+    for (one.job = 1; one.job <= POOLS; one.job++)
+        within(steps_heard(w, "c1", &tasks), STEPS_OF_GRANTS, "a task of one more pool");
+    assert_int_equal(counters(w).queued + counters(w).running, POOLS);
+    for (int turns = 0; counters(w).tasks_ok < POOLS; turns++) {
+        uint32_t n = n_chunks;
+        for (uint32_t i = 0; i < n; i++)
+            items[i] = (struct wire_item){ .id = chunks[i], .count = 1, .flags = WIRE_FIXED, .kind = WIRE_OK, .sum_ns = 1000 };
+        n_chunks = 0;
+        within(steps_heard(w, "w1", &(struct wire_msg){ .type = WIRE_RESULTS, .items = items, .n_items = n }),
+               STEPS_OF_GRANTS, "results");
+        w->now += 2 * CLOCK_MS;
+        broker_tick(w->b, w->now);
+        assert_true(turns < 2 * (int)POOLS);
+    }
+    done(w);
+}
+
+/* One that can run is found at once among many that cannot; when none claims anything, they are looked at once more, and left. */
+static void r06_pools_that_cannot_run_hold_nobody_up(void **state)
+{
+    struct world *w = idle_pools();
+    struct wire_item one = { .count = 1, .flags = WIRE_FIXED };
+    struct wire_msg tasks = { .type = WIRE_TASKS, .items = &one, .n_items = 1 };
+    uint64_t end;
+
+    (void)state;
+    open_jobs(w, 0x8000, true);
+    for (one.job = 2; one.job <= POOLS; one.job++)
+        world_steps(w, "c1", &tasks);
+    settle(w);
+    one.job = 1;
+    within(world_steps(w, "c1", &tasks), STEPS_OF_GRANTS, "a task that can run");
+    assert_int_equal(counters(w).running, 1);
+    broker_lost(w->b, w->now, world_peer(w, "c1")->id);
+    world_peer(w, "c1")->id = 0;
+    settle(w);
+    for (end = w->now + 4000 * CLOCK_MS; broker_deadline(w->b) < end;) {
+        w->now = broker_deadline(w->b);
+        settle(w);
+    }
+    assert_true(w->now + 1000 * CLOCK_MS < end);
+    done(w);
 }
 
 /* What no worker can run is not looked at when others of its pool are handed out. */
@@ -452,7 +530,7 @@ static void r09_a_task_costs_the_same_however_many_jobs_cannot_run(void **state)
     w->quiet = true;
     worker_hello(w, "w1", 4);
     client_start(w, "c1", -1, NULL);
-    open_jobs(w, 0x8000);
+    open_jobs(w, 0x8000, false);
     for (one.job = 2; one.job <= POOLS; one.job++)
         within(world_steps(w, "c1", &tasks), 2 * STEPS_OF_FEW, "a task that cannot run");
     settle(w);
@@ -474,7 +552,7 @@ static void r06_a_tick_walks_over_no_jobs(void **state)
     (void)state;
     w->quiet = true;
     client_start(w, "c1", -1, NULL);
-    open_jobs(w, 0);
+    open_jobs(w, 0, false);
     client_hello(w, "c2");
     broker_lost(w->b, w->now, world_peer(w, "c2")->id);
     world_peer(w, "c2")->id = 0;
@@ -532,7 +610,7 @@ static void r06_questions_are_answered_over_turns(void **state)
     (void)state;
     w->quiet = true;
     client_start(w, "c1", -1, NULL);
-    open_jobs(w, 0);
+    open_jobs(w, 0, false);
     client_start(w, "c2", -1, NULL);
     client_hello(w, "c3");
     client_hello(w, "c4");
@@ -716,6 +794,7 @@ int main(void)
         T(r06_the_order_of_what_waits_is_checked),
         T(r06_replays_that_wait_end_with_their_connection), T(r06_a_pool_costs_the_same_however_many_are_idle),
         T(r06_idle_pools_hear_of_slots_over_turns), T(r06_a_tick_walks_over_no_jobs),
+        T(r06_pools_with_tasks_take_turns), T(r06_pools_that_cannot_run_hold_nobody_up),
         T(r09_a_task_costs_the_same_however_many_jobs_cannot_run), T(r06_parked_jobs_end_over_turns),
         T(r06_questions_are_answered_over_turns),
     };

@@ -31,6 +31,10 @@ static void within(uint64_t steps, uint64_t most, const char *what)
         fail_msg("%s costs %llu steps, which may be %llu", what, (unsigned long long)steps, (unsigned long long)most);
 }
 
+/* Of the outcomes that were sent since the last. */
+static struct wire_item acks[MANY];
+static uint32_t n_acks;
+
 static void note(const struct wire_msg *m)
 {
     if (m->type == WIRE_RECALL)
@@ -39,6 +43,8 @@ static void note(const struct wire_msg *m)
         got.drains += m->items[i].why == WIRE_WHY_DRAIN;
     if (m->type == WIRE_TRIES)
         got.tries += m->n_items;
+    for (uint32_t i = 0; i < m->n_items && m->type == WIRE_OUTCOMES; i++)
+        acks[n_acks++] = (struct wire_item){ .job = m->items[i].job, .id = m->items[i].id };
     if (m->type == WIRE_GRANT && m->u.grant.slots)
         got.granted = m->u.grant.pool;
     if (m->type == WIRE_GRANT && !m->u.grant.spec.n && !m->u.grant.slots)
@@ -147,6 +153,7 @@ static struct world *idle(uint32_t slots)
 
     w->quiet = true;
     memset(&got, 0, sizeof(got));
+    n_acks = 0;
     if (slots)
         worker_hello(w, "w1", slots);
     client_hello(w, "c1");
@@ -173,19 +180,17 @@ static struct world *crowd(uint32_t slots)
 /* All tasks of a crowd have had their results, and the slots have gone. */
 static struct world *done(void)
 {
-    static struct wire_item results[WIRE_ITEMS_MAX], acks[WIRE_ITEMS_MAX];
+    static struct wire_item results[WIRE_ITEMS_MAX];
     struct wire_msg stands = { .type = WIRE_WORKER_STATE, .u.worker_state.slots = 1 };
     struct world *w = crowd(MANY);
 
     for (uint32_t i = 0; i < MANY;) {
         uint32_t n = 0;
-        for (; n < WIRE_ITEMS_MAX && i < MANY; n++, i++) {
+        for (n_acks = 0; n < WIRE_ITEMS_MAX && i < MANY; n++, i++)
             results[n] = (struct wire_item){ .id = i + 1, .count = 1, .flags = WIRE_FIXED, .kind = WIRE_OK, .sum_ns = 1000 };
-            acks[n] = (struct wire_item){ .job = i + 1, .id = 1 };
-        }
         say(w, "w1", &(struct wire_msg){ .type = WIRE_RESULTS, .items = results, .n_items = n });
         settle(w, UINT64_MAX, "");
-        say(w, "c1", &(struct wire_msg){ .type = WIRE_OUTCOMES_ACK, .items = acks, .n_items = n });
+        say(w, "c1", &(struct wire_msg){ .type = WIRE_OUTCOMES_ACK, .items = acks, .n_items = n_acks });
     }
     say(w, "w1", &stands);
     settle(w, UINT64_MAX, "");
