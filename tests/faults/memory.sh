@@ -56,21 +56,6 @@ says tasks.out 'refused=[1-9]'
 begin 'r07_questions: 20000 questions of which no answer is read'
 attack status 20000
 
-begin 'r06_ranges: 400 frames of 2048 ranges that came while the broker slept are no single turn of it, so others are answered between'
-kill -STOP "$CLUSTER_BROKER"
-mkfifo ranges.in
-"$FAULTS/fault_memory" ranges "$clients" "$keys/client-mallory.key" 400 <ranges.in >ranges.out 2>&1 &
-attack_pid=$!
-exec 7>ranges.in
-cluster_until 'everything is on its way' test -s ranges.out
-kill -CONT "$CLUSTER_BROKER"
-well
-exec 7>&-
-wait "$attack_pid" || cluster_fail 'the client with many ranges'
-most=$(counter most_messages_in_a_turn)
-echo "at most $most messages in a turn"
-[ "$most" -lt 128 ] || cluster_fail "$most messages were taken in one turn"
-
 begin 'r07_outcomes: results behind a window of 2^62 that nobody reads'
 attack outcomes 550 "$workers" "$keys/worker.key"
 [ "$(sed -n 's/^sent=\([0-9]*\) .*/\1/p' outcomes.out)" -lt $((MIB * 2)) ] || cluster_fail 'results are taken without a limit'
