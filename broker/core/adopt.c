@@ -72,6 +72,14 @@ static bool genuine(struct broker *b, const struct worker *w, const struct wire_
     return !differ;
 }
 
+/* Its job came to its end here before the worker was back: whoever has it was told of all its tasks. */
+static bool has_ended(struct broker *b, const struct wire_item *it)
+{
+    struct owner *o = owner_find(b, it->owner);
+
+    return o && !job_find(b, o, it->job_id) && job_has_ended(o, it->job_id);
+}
+
 static struct job *parked(struct broker *b, const struct wire_item *it)
 {
     struct owner *o = owner_get(b, it->owner);
@@ -94,6 +102,8 @@ static int adopt(struct broker *b, struct worker *w, const struct wire_item *it)
         b->n.foreign += it->count;
         return attempt_foreign(b, w, it->id);
     }
+    if (has_ended(b, it))
+        return attempt_foreign(b, w, it->id);
     if (!(j = parked(b, it)))
         return BFORK_ENOMEM;
     if (account_takes_parked(b, j->owner) < 0 || (j->client && j->client->dormant))

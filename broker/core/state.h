@@ -90,6 +90,7 @@
 #define MAP_COST 64u                /* cells of maps that are for one object */
 #define TOO_MANY_FOREIGN "it names more attempts that are not its own than it can be told of"
 #define SESSION_LINES 8u            /* of the log about sessions of one key, in a second */
+#define ENDED_MAX 64u               /* jobs of an owner that have ended and that are remembered */
 #define GONE_MAX 64u                /* handles that a session used and that are remembered */
 
 /* What is found by bytes that peers choose: see keyed.c. */
@@ -154,6 +155,8 @@ struct owner {
     size_t n_fresh;                 /* of `later`, the first: they are looked at without delay … */
     size_t n_vain;                  /* … and so many were looked at, the last ones, that claimed nothing */
     struct list jobs;
+    uint8_t ended[ENDED_MAX][WIRE_ID];  /* ids of those that ended lately: what a worker brings of them is not wanted any more */
+    uint32_t n_ended;               /* so many have */
     uint64_t queued, running;       /* tasks of all its jobs */
     uint64_t demand, target;        /* inside grant_run */
 };
@@ -760,6 +763,7 @@ bool pool_refuse(struct broker *b, struct pool *p, struct job *j, uint32_t *budg
 
 /* job.c */
 struct job *job_find(struct broker *b, struct owner *o, const uint8_t *id);
+bool job_has_ended(const struct owner *o, const uint8_t *id);       /* lately, since this start of the broker */
 struct job *job_new(struct broker *b, struct owner *o, const uint8_t *id);
 int job_open(struct broker *b, struct client *c, const struct wire_msg *m, struct refusal *r);
 void job_end(struct broker *b, struct job *j);                      /* its chore takes it apart */

@@ -153,6 +153,7 @@ struct lane {
     struct job **jobs;
     uint32_t n_jobs, free_hint;
     uint64_t idle_since;
+    int32_t unfit;                      /* not 0: why its specification cannot be run here; fail_text says it */
     int32_t fail_code;
     char fail_stage[32], fail_text[512];
     struct list_node all, dirty;

@@ -28,16 +28,6 @@ void lane_dirty(struct worker *w, struct lane *l)
         list_push_back(&w->dirty, &l->dirty);
 }
 
-/* A grant that asks for what this release does not know is refused by name, and nothing of the pool runs here. */
-static void refuse_grant(struct worker *w, const struct wire_grant *g, int code, const char *why)
-{
-    struct wire_str text = effect_str(w, why);
-
-    effect_log_of(w, g->owner.p, LOG_ERROR_, "a pool cannot run here (pool_spec): %s", why);
-    link_send(w, WIRE_POOL_FAILED)->u.pool_failed =
-        (struct wire_pool_failed){ g->pool, code, WIRE_STR("pool_spec"), text };
-}
-
 static int spec_read(const struct wire_grant *g, struct wire_pool_spec *spec, struct err *e)
 {
     int rc;
@@ -80,17 +70,12 @@ static struct lane *lane_new(struct worker *w, const struct wire_grant *g)
     struct lane *l;
     int rc;
 
-    if ((rc = spec_read(g, &spec, &e)) < 0) {
-        if (rc == BFORK_ENOTSUP)
-            refuse_grant(w, g, rc, e.text);
-        else
-            link_drop(w, e.text);
+    if ((rc = spec_read(g, &spec, &e)) < 0 && rc != BFORK_ENOTSUP) {
+        link_drop(w, e.text);
         return NULL;
     }
-    if ((rc = hooks_read(&spec, &e)) < 0) {
-        refuse_grant(w, g, rc, e.text);
-        return NULL;
-    }
+    if (rc == 0)
+        rc = hooks_read(&spec, &e);
     if (!(l = calloc(1, sizeof(*l))) || !(l->spec = buf_new(g->spec.n ? g->spec.n : 1)) || map_reserve(&w->by_lane, 1) < 0) {
         if (l)
             buf_unref(&l->spec);
@@ -103,6 +88,8 @@ static struct lane *lane_new(struct worker *w, const struct wire_grant *g)
     memcpy(l->digest, g->digest.p, WIRE_DIGEST);
     memcpy(l->owner, g->owner.p, WIRE_KEY);
     l->max_tasks = spec.max_tasks;
+    l->unfit = rc;
+    snprintf(l->fail_text, sizeof(l->fail_text), "%s", e.text);
     list_init(&l->procs);
     list_init(&l->idle);
     list_init(&l->hungry);
@@ -279,12 +266,24 @@ static void park(struct worker *w, struct lane *l)
     }
 }
 
+/* Its specification asks for what this release does not know: that is told by name, and nothing of the pool runs here. The lane is
+ * there for what the broker has sent before it hears so. */
+static void lane_refuse(struct worker *w, struct lane *l)
+{
+    char why[sizeof(l->fail_text)];
+
+    memcpy(why, l->fail_text, sizeof(why));
+    lane_fail(w, l, l->unfit, "pool_spec", why);
+}
+
 static void set_slots(struct worker *w, struct lane *l, uint32_t slots)
 {
-    bool was_idle = lane_idle(l);
+    bool was_idle = lane_idle(l), stands = l->state != LANE_COLD && l->state != LANE_FAILED;
 
     l->slots = slots;
-    if (slots && (l->state == LANE_COLD || l->state == LANE_FAILED))
+    if (slots && !stands && l->unfit)
+        lane_refuse(w, l);
+    else if (slots && !stands)
         lane_start(w, l);
     park(w, l);
     w->staff = true;
@@ -387,7 +386,7 @@ void lane_grant(struct worker *w, const struct wire_grant *g)
         l = NULL;
     }
     if (!l) {
-        if (!g->slots)          /* refused before, or forgotten: nothing is kept, and the specification is not there */
+        if (!g->slots)          /* forgotten: nothing is kept, and the specification is not there */
             return;
         if (!(l = find_unbound(w, g)) && !(l = lane_new(w, g)))
             return;

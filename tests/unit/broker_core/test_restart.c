@@ -751,6 +751,27 @@ static void r18_what_nobody_reports_is_unknown_and_says_why(void **state)
     world_free(w);
 }
 
+/* A worker comes back behind the hold, when the client was told that its tasks are cancelled, and has closed the job. */
+static void r15_what_was_cancelled_does_not_begin_when_its_job_has_ended(void **state)
+{
+    struct world *w = restarted();
+
+    (void)state;
+    client_again(w, &tens);
+    client_replay(w, "c1", 1, 0, 30, 0);
+    client_cancel(w, "c1", 1, 0, 30);
+    world_after(w, 8100);
+    assert_int_equal(counters(w).queued + counters(w).running, 0);
+    client_ack(w, "c1", 1, 1);
+    simple(w, "c1", WIRE_JOB_CLOSE, 1);
+    world_forget(w);
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);
+    assert_int_equal(counters(w).adopted, 0);
+    EXPECT(w, "[8200] > w1 ATTEMPTS_CLOSE #1 why 4\n");
+    world_free(w);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -775,6 +796,7 @@ int main(void)
         T(r15_what_is_behind_holding_has_a_limit),
         T(r18_what_waits_behind_holding_refers_to_no_frame),
         T(r20_a_ping_behind_holding_is_answered_when_all_of_it_is_known),
+        T(r15_what_was_cancelled_does_not_begin_when_its_job_has_ended),
         T(reported_too_late),
                                         T(forged),
                                         T(finished_before_the_client_is_back),

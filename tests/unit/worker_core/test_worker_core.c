@@ -649,6 +649,33 @@ static void r24_a_finalizer_that_is_not_understood_fails_its_pool_at_once(void *
     world_done(x);
 }
 
+/* Jobs and chunks that the broker sent before it heard of the refusal: the session of all others goes on. */
+static void r24_what_crosses_with_the_refusal_of_a_pool_goes_back(void **state)
+{
+    struct world *x = &world;
+
+    (void)state;
+    world_init(x, 8);
+    online(x, 99);
+    message_pool(x, 5, "\x81\x08\xc4\x01\xc1", 5);
+    message_pool(x, 6, "\x81\x41\x01", 3);
+    clear(x);
+    open_job(x, 1, 5, 1, 0, 0);
+    open_job(x, 2, 6, 2, 0, 0);
+    chunk(x, 10, 1, 0, 4);
+    chunk(x, 11, 2, 0, 2);
+    turn(x);
+    EXPECT(x, "> RESULTS [10 0..3 returned] [11 0..1 returned]\n");
+    message_pool(x, 5, "\x81\x08\xc4\x01\xc1", 5);
+    EXPECT(x, "> POOL_FAILED pool 5 pool_spec: pool_spec: field initializer: fn: the fields are not a "
+              "MessagePack map, or it is cut short\n");
+    forget_job(x, 1);
+    forget_pool(x, 5);
+    turn(x);
+    EXPECT(x, "");
+    world_done(x);
+}
+
 /* A client opens as many pools and jobs that are refused here as it wants: each line of the log is one of its owner's. */
 static void r06_what_clients_can_repeat_is_limited_in_the_log(void **state)
 {
@@ -663,7 +690,7 @@ static void r06_what_clients_can_repeat_is_limited_in_the_log(void **state)
     message_pool(x, 5, "\x81\x41\x01", 3);
     message_pool(x, 6, "\x81\x08\xc4\x01\xc1", 5);
     grant(x, 1, 1, "prog", 0);
-    lane_ready(x, 1);
+    lane_ready(x, 3);
     message_job(x, 1, "\x83\x01\x00\x02\xc4\x00\x66\x01", 8);
     turn(x);
     assert_int_equal(x->logs - logs, 3);
@@ -687,7 +714,7 @@ static void what_it_does_not_understand_is_refused_by_name(void **state)
     message_pool(x, 6, "\x81\x0f\xcd\x80\x01", 5);
     EXPECT(x, "> POOL_FAILED pool 6 pool_spec: pool_spec: field needs asks for features 0x8000, which this worker does not have\n");
     grant(x, 1, 1, "prog", 0);
-    lane_ready(x, 1);
+    lane_ready(x, 3);
     message_job(x, 1, "\x83\x01\x00\x02\xc4\x00\x66\x01", 8);
     message_job(x, 2, "\x83\x01\x00\x02\xc4\x00\x13\x40", 8);
     message_job(x, 3, "\x83\x01\x00\x02\xc4\x00\x13\x01", 8);
@@ -1734,6 +1761,7 @@ int main(void)
         cmocka_unit_test(what_it_does_not_understand_is_refused_by_name),
         cmocka_unit_test(r06_what_clients_can_repeat_is_limited_in_the_log),
         cmocka_unit_test(r24_a_finalizer_that_is_not_understood_fails_its_pool_at_once),
+        cmocka_unit_test(r24_what_crosses_with_the_refusal_of_a_pool_goes_back),
         cmocka_unit_test(recall_returns_what_has_not_begun),
         cmocka_unit_test(r02_a_question_for_what_has_not_begun_is_answered),
         cmocka_unit_test(cancels_and_a_drain_of_an_attempt_end_what_they_name),
