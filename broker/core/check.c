@@ -356,7 +356,8 @@ static bool check_owner(struct broker *b, struct owner *o)
     MUST(b, leaving == o->leaving_tasks && leaving_bytes == o->leaving_bytes, "an owner: leaving %llu/%llu",
          (unsigned long long)leaving, (unsigned long long)o->leaving_tasks);
     MUST(b, list_in(&o->busy) == !list_empty(&o->chores), "an owner's chores are not known");
-    MUST(b, counted(&o->active) && counted(&o->later) && o->n_fresh <= o->later.count, "an owner's active pools are not counted");
+    MUST(b, counted(&o->active) && counted(&o->later) && o->n_fresh <= o->later.count && o->n_vain <= o->later.count,
+         "an owner's active pools are not counted");
     MUST(b, counted(&o->chores) && counted(&o->waiting), "a chore was taken from the list that it is not in");
     MUST(b, tasks == o->n_tasks && bytes == o->n_bytes && detached == o->n_detached,
          "an owner: tasks %llu/%llu bytes %llu/%llu detached %u/%u", (unsigned long long)tasks, (unsigned long long)o->n_tasks,

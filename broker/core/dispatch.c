@@ -136,14 +136,14 @@ static struct job *next_job(struct broker *b, struct pool *p, struct lane *l, ui
     b->steps++;
     while (tries && *budget && (j = job_of_turn(p, l->worker))) {
         list_remove(&j->need->ready, &j->ready);
-        if (j->client->peer && job_mute(j)) {
+        if ((j->client->peer && job_mute(j)) || j->ending) {
             b->steps++;
             --*budget;
-            continue;               /* it is ready again when it is opened again */
+            continue;               /* it is ready again when it is opened again; what ends is never */
         }
         tries--;
         job_takes_turn(j);
-        if ((job_once(j) && !j->client->peer) || job_cancels(j) || j->ending)
+        if ((job_once(j) && !j->client->peer) || job_cancels(j))
             continue;
         if (lane_room(b, l, j))
             return j;

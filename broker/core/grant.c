@@ -640,6 +640,17 @@ static void admit(struct broker *b, uint32_t total)
 /* True: it has looked at all of its owner's that wait, and none of them claims anything. */
 static bool in_vain(const struct owner *o) { return o->n_vain >= o->later.count; }
 
+/* It claims slots that there are, or will be when its pause at a worker is over. */
+static bool hopes(const struct broker *b, const struct pool *p)
+{
+    if (p->demand || !pool_claims(p) || p->failed)
+        return p->demand;
+    for (LIST_EACH(&p->lanes, n))
+        if (LIST_ENTRY(n, struct lane, in_pool)->not_before > b->now)
+            return true;
+    return false;
+}
+
 static void offer_active(struct broker *b, uint32_t total)
 {
     for (LIST_EACH(&b->owners, k)) {
@@ -652,7 +663,7 @@ static void offer_active(struct broker *b, uint32_t total)
                 pool_idle(p);
             } else if (!p->slots && (++without > LOOK_LEAST || !list_empty(&o->later))) {
                 pool_active(p, true);
-                o->n_vain = pool_claims(p) && !p->failed ? 0 : o->n_vain + 1;
+                o->n_vain = hopes(b, p) ? 0 : o->n_vain + 1;
             }
         }
         b->grants_dirty |= o->n_fresh > 0;

@@ -28,8 +28,11 @@ void pool_idle(struct pool *p)
 
     if (!list_in(&p->active))
         return;
-    list_remove(p->is_later ? &o->later : &o->active, &p->active);
+    bool first = list_first(&o->later) == &p->active, later = p->is_later;
+    list_remove(later ? &o->later : &o->active, &p->active);
     o->n_fresh = o->n_fresh < o->later.count ? o->n_fresh : o->later.count;
+    if (later && o->n_vain && (!first || o->n_vain > o->later.count))
+        o->n_vain--;                /* it may have been one of those */
     p->is_later = false;
 }
 

@@ -128,6 +128,8 @@ static void questions_rewound(struct session_job *j)
         uint64_t end = q->first + q->count, sent, before = s->settled_total;
         if (q->type != WIRE_CANCEL || q->job != j->handle)
             continue;
+        if (q->sent)
+            q->wire = ++s->next_request;        /* what was asked on this connection counts what is seen as well */
         q->sent = false;
         if ((sent = gone_out(j, q->first)) >= end)
             continue;
@@ -216,7 +218,7 @@ int session_cancel_queued(struct session_job *j, uint64_t first, uint64_t count,
         if (!q)
             return BFORK_ENOMEM;
         q->type = WIRE_CANCEL;
-        q->request = *ret_request = ++s->next_request;
+        q->request = q->wire = *ret_request = ++s->next_request;
         q->user = user;
         q->job = j->handle;
         q->first = first;

@@ -121,7 +121,7 @@ static void send_questions(struct session *s)
         }
         if (q->sent || (j && !cancel_can_ask(j, q)) || !(e = send_effect(s, q->type)))
             continue;
-        e->msg.request = q->request;
+        e->msg.request = q->wire;
         if (q->type == WIRE_STATUS_GET)
             e->msg.u.status_get.what = WIRE_STR(q->a);
         else if (q->type == WIRE_ADMIN)

@@ -204,8 +204,9 @@ static void answer(struct session *s, uint32_t request, int32_t code, struct wir
 {
     for (LIST_EACH_SAFE(&s->questions, n, after)) {
         struct question *q = LIST_ENTRY(n, struct question, node);
-        if (q->request != request)
+        if (!q->sent || q->wire != request)
             continue;
+        request = q->request;
         list_remove(&s->questions, &q->node);
         free(q);
         s->ops->answer(s->ctx, request, code, text);
@@ -226,6 +227,17 @@ void session_answer_cancel(struct session *s, uint32_t request, uint64_t cancell
         free(q);
         s->ops->cancelled(s->ctx, user, cancelled);
         return;
+    }
+}
+
+static void cancelled(struct session *s, const struct wire_msg *m)
+{
+    for (LIST_EACH(&s->questions, n)) {
+        const struct question *q = LIST_ENTRY(n, struct question, node);
+        if (q->sent && q->wire == m->request && q->type == WIRE_CANCEL) {
+            session_answer_cancel(s, q->request, m->u.cancelled.cancelled);
+            return;
+        }
     }
 }
 
@@ -278,7 +290,7 @@ void session_recv(struct session *s, uint64_t now, const struct wire_msg *m)
         look_seen(s, m);
         break;
     case WIRE_CANCELLED:
-        session_answer_cancel(s, m->request, m->u.cancelled.cancelled);
+        cancelled(s, m);
         break;
     case WIRE_STATUS:
         answer(s, m->request, 0, m->u.status.json);
@@ -377,7 +389,7 @@ static int ask(struct session *s, uint8_t type, const char *a, const char *b, ui
     if (!q)
         return BFORK_ENOMEM;
     q->type = type;
-    q->request = *ret_request = ++s->next_request;
+    q->request = q->wire = *ret_request = ++s->next_request;
     snprintf(q->a, sizeof(q->a), "%s", a);
     snprintf(q->b, sizeof(q->b), "%s", b ? b : "");
     list_push_back(&s->questions, &q->node);

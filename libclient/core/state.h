@@ -88,6 +88,7 @@ struct session_pool {
 struct question {
     struct list_node node;
     uint32_t request;
+    uint32_t wire;                  /* as the broker has it: another one when it is asked again on the same connection */
     uint8_t type;
     bool sent;
     char a[64], b[256];

@@ -481,6 +481,122 @@ static void r06_jobs_that_are_not_open_again_are_passed_over_in_turns(void **sta
     world_free(w);
 }
 
+/* Time passes, a millisecond with each turn that is due at once. True: as many tasks run. */
+static bool runs_within(struct world *w, uint64_t ms, uint64_t running)
+{
+    uint64_t end = w->now + ms * CLOCK_MS;
+
+    while (broker_deadline(w->b) <= end && counters(w).running != running) {
+        uint64_t at = broker_deadline(w->b);
+        w->now = at > w->now ? at : w->now + CLOCK_MS;
+        turn(w);
+    }
+    return counters(w).running == running;
+}
+
+/* Pools that are closed while they wait for slots go one by one. The last in their row, which stays, gets its turn. */
+static void r06_a_pool_behind_many_that_end_gets_its_turn(void **state)
+{
+    static struct wire_item many[WIRE_ITEMS_MAX];
+    struct wire_msg m = { .type = WIRE_TASKS, .items = many, .n_items = 256 };
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    w->quiet = true;
+    worker_hello(w, "w1", 1);
+    client_start(w, "c2", -1, NULL);
+    client_tasks(w, "c2", 1, 0, 1, 0);
+    client_hello(w, "c1");
+    for (uint32_t i = 1; i <= 1000; i++)
+        open_pool(w, i);
+    for (uint32_t i = 1; i <= 1000; i++)
+        open_job(w, i, i);
+    task(w, 1, 0);
+    for (uint32_t i = 2; i <= 1000; i++) {
+        for (uint32_t k = 0; k < m.n_items; k++)
+            many[k] = (struct wire_item){ .job = i, .first = 2 * k, .count = 1, .flags = WIRE_FIXED };
+        say(w, "c1", &m);
+    }
+    settle(w, UINT64_MAX, "");
+    assert_int_equal(counters(w).running, 1);
+    for (uint32_t i = 1000; i > 1; i--) {
+        struct wire_msg close = { .type = WIRE_POOL_CLOSE };
+        close.u.pool_ref.pool = i;
+        say(w, "c1", &close);
+    }
+    assert_false(runs_within(w, 2000, 0));
+    assert_int_equal(jobs(w), 2);
+    worker_done(w, "w1", 1, 0, 1, 1000);
+    assert_true(runs_within(w, 2000, 1));
+    world_free(w);
+}
+
+/* Nobody has what they need, or nobody is there: nothing becomes due until something changes. */
+static void r06_pools_that_nobody_can_run_are_left(void **state)
+{
+    struct world *w = world_new(NULL);
+    uint64_t end;
+
+    (void)state;
+    w->quiet = true;
+    client_hello(w, "c1");
+    for (uint32_t i = 1; i <= 1000; i++)
+        open_pool(w, i);
+    for (uint32_t i = 1; i <= 1000; i++)
+        open_job(w, i, i);
+    for (uint32_t i = 1; i <= 1000; i++)
+        task(w, i, 0);
+    settle(w, UINT64_MAX, "");
+    int wakes = 0;
+    for (end = w->now + 10000 * CLOCK_MS; broker_deadline(w->b) < end; wakes++) {
+        w->now = broker_deadline(w->b);
+        turn(w);
+    }
+    assert_true(wakes < 50);
+    worker_hello(w, "w1", 2);
+    settle(w, UINT64_MAX, "");
+    assert_int_equal(counters(w).running, 2);
+    world_free(w);
+}
+
+/* More jobs than a dispatch looks at are refused at once, and taken apart over turns: what is not one of them goes on. */
+static void r06_jobs_that_end_hold_up_no_other_of_their_pool(void **state)
+{
+    static struct wire_item many[300];
+    struct wire_msg m = { .type = WIRE_TASKS, .items = many, .n_items = 300 };
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    w->quiet = true;
+    worker_hello(w, "w1", 1);
+    client_hello(w, "c1");
+    open_pool(w, 1);
+    for (uint32_t i = 1; i <= 40; i++)
+        open_job(w, i, 1);
+    task(w, 40, 0);
+    settle(w, UINT64_MAX, "");
+    for (uint32_t i = 1; i < 40; i++) {
+        for (uint32_t k = 0; k < m.n_items; k++)
+            many[k] = (struct wire_item){ .job = i, .first = 2 * k, .count = 1, .flags = WIRE_FIXED };
+        say(w, "c1", &m);
+    }
+    task(w, 40, 1);
+    settle(w, UINT64_MAX, "");
+    m.n_items = 1;
+    for (uint32_t i = 1; i < 40; i++) {
+        many[0] = (struct wire_item){ .job = i, .first = 900, .count = 1, .flags = WIRE_FIXED | WIRE_MAYBE_STARTED };
+        say(w, "c1", &m);
+    }
+    many[0] = (struct wire_item){ .id = 1, .count = 1, .flags = WIRE_FIXED, .kind = WIRE_OK, .sum_ns = 100 * CLOCK_MS };
+    say(w, "w1", &(struct wire_msg){ .type = WIRE_RESULTS, .items = many, .n_items = 1 });
+    settle(w, UINT64_MAX, "");
+    assert_int_equal(jobs(w), 1);
+    assert_int_equal(counters(w).tasks_ok, 1);
+    runs_within(w, 1000, 1);
+    assert_int_equal(counters(w).running, 1);
+    world_free(w);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -493,6 +609,8 @@ int main(void)
         T(r06_what_is_not_opened_again_ends_over_turns), T(r06_what_is_opened_while_the_rest_ends_stays),
         T(r26_pools_of_a_client_that_is_away_leave_their_workers_over_turns), T(r06_counts_are_told_again_over_turns),
         T(r06_jobs_that_are_not_open_again_are_passed_over_in_turns),
+        T(r06_a_pool_behind_many_that_end_gets_its_turn), T(r06_pools_that_nobody_can_run_are_left),
+        T(r06_jobs_that_end_hold_up_no_other_of_their_pool),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
