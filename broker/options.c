@@ -43,7 +43,8 @@ static const struct conf_option table[] = {
       "what one client may have queued and running", 0 },
     { "quota-tasks", 0, CONF_SIZE, O(quota_tasks), "16M", 1, INT64_MAX, "NUMBER", "tasks of one client, the same", 0 },
     { "owner-quota-bytes", 0, CONF_SIZE, O(owner_quota_bytes), "0", 0, INT64_MAX, "SIZE",
-      "what all clients with one key may have queued and running; 0: four times quota-bytes; at most owner-memory", 0 },
+      "what all clients with one key may have queued and running; 0: four times quota-bytes; at most three quarters of "
+      "owner-memory", 0 },
     { "owner-quota-tasks", 0, CONF_SIZE, O(owner_quota_tasks), "0", 0, INT64_MAX, "NUMBER",
       "tasks of all clients with one key; 0: four times quota-tasks", 0 },
     { "owner-memory", 0, CONF_SIZE, O(owner_memory), "0", 0, INT64_MAX, "SIZE",

@@ -30,7 +30,7 @@
  *     keeper, worker  the worker's guard, a child of it that is no ancestor of any task, sees its end and kills every process
  *                     that has the worker's mark in its environment. A task that has cleared that too and kills the whole chain
  *                     of its parents escapes: against intent only other users, name spaces or the unit's cgroup help
- *                     (KillMode=control-group)
+ *                     (KillMode=mixed: when the worker has ended, all else in it is killed)
  */
 #include "exec/keep.h"
 #include "exec/sweep.h"
