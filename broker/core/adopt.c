@@ -72,12 +72,12 @@ static bool genuine(struct broker *b, const struct worker *w, const struct wire_
     return !differ;
 }
 
-/* Its job came to its end here before the worker was back: whoever has it was told of all its tasks. */
+/* Its job came to its end here before the worker was back. */
 static bool has_ended(struct broker *b, const struct wire_item *it)
 {
     struct owner *o = owner_find(b, it->owner);
 
-    return o && !job_find(b, o, it->job_id) && job_has_ended(o, it->job_id);
+    return ended_has(b, it->owner, it->job_id) && !(o && job_find(b, o, it->job_id));
 }
 
 static struct job *parked(struct broker *b, const struct wire_item *it)

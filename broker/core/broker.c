@@ -26,7 +26,7 @@ int broker_new(const struct broker_config *config, struct broker **ret)
     struct list *lists[] = { &b->owners,  &b->clients,     &b->workers,       &b->pools,         &b->all_jobs,
                              &b->cuts,    &b->dirty_peers, &b->dirty_clients, &b->dirty_workers, &b->work,
                              &b->thirsty, &b->holders,     &b->status,        &b->busy,        &b->leaving,
-                             &b->offers,  &b->doubtful };
+                             &b->offers,  &b->doubtful, &b->ended };
     b->c = *config;
     c = &b->c;
     t = (struct times){ c->heartbeat_ms, c->lease_ms, c->hold_ms };
@@ -65,6 +65,7 @@ int broker_new(const struct broker_config *config, struct broker **ret)
     map_init_keyed(&b->attempts, &b->hash);
     map_init_keyed(&b->jobs, &b->hash);
     map_init_keyed(&b->owner_map, &b->hash);
+    map_init_keyed(&b->ended_map, &b->hash);
     map_init_keyed(&b->client_map, &b->hash);
     map_init_keyed(&b->worker_map, &b->hash);
     intervals_init(&b->timers, b->ranks += 2, &b->steps);
@@ -109,6 +110,7 @@ void broker_free(struct broker **bp)
         account_unref(s->account);
         mem_free(b, s, sizeof(*s));
     }
+    ended_free(b);
     effects_free(b, &b->batch[0]);
     effects_free(b, &b->batch[1]);
     cache_free(b, &b->ranges);

@@ -19,14 +19,6 @@ struct job *job_find(struct broker *b, struct owner *o, const uint8_t *id)
     return j;
 }
 
-bool job_has_ended(const struct owner *o, const uint8_t *id)
-{
-    for (uint32_t i = 0; i < o->n_ended && i < ENDED_MAX; i++)
-        if (!memcmp(o->ended[i], id, WIRE_ID))
-            return true;
-    return false;
-}
-
 struct job *job_of(struct client *c, uint32_t handle)
 {
     struct job *j = map_get(&c->jobs, handle);
@@ -222,7 +214,7 @@ bool job_reap(struct broker *b, struct job *j, uint32_t *budget)
             return false;
         --*budget;
     } while (reap_one(b, j));
-    memcpy(o->ended[o->n_ended++ % ENDED_MAX], j->id, WIRE_ID);
+    ended_add(b, j);
     job_forget(b, j);
     unbind(j);
     unhash(b, j);

@@ -90,7 +90,8 @@
 #define MAP_COST 64u                /* cells of maps that are for one object */
 #define TOO_MANY_FOREIGN "it names more attempts that are not its own than it can be told of"
 #define SESSION_LINES 8u            /* of the log about sessions of one key, in a second */
-#define ENDED_MAX 64u               /* jobs of an owner that have ended and that are remembered */
+#define ENDED_MAX 64u               /* jobs of a key that have ended and that are remembered … */
+#define ENDED_KEYS 256u             /* … and of so many keys */
 #define GONE_MAX 64u                /* handles that a session used and that are remembered */
 
 /* What is found by bytes that peers choose: see keyed.c. */
@@ -155,8 +156,6 @@ struct owner {
     size_t n_fresh;                 /* of `later`, the first: they are looked at without delay … */
     size_t n_vain;                  /* … and so many were looked at, the last ones, that claimed nothing */
     struct list jobs;
-    uint8_t ended[ENDED_MAX][WIRE_ID];  /* ids of those that ended lately: what a worker brings of them is not wanted any more */
-    uint32_t n_ended;               /* so many have */
     uint64_t queued, running;       /* tasks of all its jobs */
     uint64_t demand, target;        /* inside grant_run */
 };
@@ -587,9 +586,10 @@ struct broker {
     uint32_t next_number;
     struct map peers, attempts, jobs;               /* jobs: by hash of the id */
     struct map owner_map, client_map, worker_map;   /* by key, by key and instance */
+    struct map ended_map;                           /* by key: see ended.c */
     struct owner own;                               /* whose chores are those of workers; in no list of owners */
     struct list owners, clients, workers, pools, all_jobs, cuts, dirty_peers, dirty_clients, dirty_workers, work, thirsty, holders,
-        status, busy, leaving, doubtful;
+        status, busy, leaving, doubtful, ended;
     struct list offers;                             /* all pools: the first n_stale are told, when nothing is asked of them, … */
     size_t n_stale;                                 /* … what they would have, a few in each turn, since workers have changed */
     struct intervals timers, parked;                /* clients and jobs, by time */
@@ -761,9 +761,13 @@ bool pool_refuse(struct broker *b, struct pool *p, struct job *j, uint32_t *budg
 #define HELD_EACH(j, v) struct interval *v = interval_first(&(j)->held); v; v = interval_next(v)
 #define HELD_RANGE(v) INTERVAL_ENTRY(v, struct range, time)
 
+/* ended.c */
+void ended_add(struct broker *b, const struct job *j);
+bool ended_has(const struct broker *b, const uint8_t *key, const uint8_t *id);     /* lately, since this start of the broker */
+void ended_free(struct broker *b);
+
 /* job.c */
 struct job *job_find(struct broker *b, struct owner *o, const uint8_t *id);
-bool job_has_ended(const struct owner *o, const uint8_t *id);       /* lately, since this start of the broker */
 struct job *job_new(struct broker *b, struct owner *o, const uint8_t *id);
 int job_open(struct broker *b, struct client *c, const struct wire_msg *m, struct refusal *r);
 void job_end(struct broker *b, struct job *j);                      /* its chore takes it apart */

@@ -188,7 +188,7 @@ typedef struct bfork_session_options {
     const char      *name;              /* shown by bfork status; default: the program's name */
     bfork_output_fn *output;            /* what tasks print: whole lines, in order for each task; default: to stdout and stderr */
     void            *output_data;
-    int64_t          connect_limit_ms;  /* default 10000: then work fails with BFORK_EUNREACHABLE */
+    int64_t          connect_limit_ms;  /* of trying, default 10000: then work fails with BFORK_EUNREACHABLE */
     uint32_t         flags, reserved32;
     uint64_t         max_output_bytes;  /* printed and not yet taken by output; then tasks that print wait. Default 16 MiB. In a
                                            cluster 256 KiB for each worker */

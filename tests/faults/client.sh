@@ -20,6 +20,20 @@ well
 [ "$(lines killed.ran)" -eq "$ran" ] || cluster_fail 'tasks of a dead client still run'
 echo "$ran of its 10000 tasks ran"
 
+begin 'r24_late_first: a program computes for longer than connecting may take, and then asks for the first time'
+: >there
+spawn late late "$PWD/there"
+late=$CLIENT
+kill -TERM "$CLUSTER_BROKER"
+cluster_ended 'the broker' "$CLUSTER_BROKER"
+spawn late_early late "$PWD/again" early
+cluster_until 'its first task is under way' logged late_early.out computes 0
+cluster_broker || cluster_fail 'the broker does not start again'
+: >again
+finished late_early
+CLIENT=$late
+finished late
+
 begin 'one client floods 1,000,000 tasks, another submits 10 at a time'
 rounds=${ROUNDS:-30}
 "$FAULTS/fault_client" small "$rounds" >quiet.out 2>&1 || { cat quiet.out; cluster_fail 'the small client'; }

@@ -14,6 +14,8 @@
  *     fault_client gated N BYTES GATE       submits N tasks with results of so many bytes, which wait until the file GATE is there,
  *                                           and reads them: whoever starts it can stop it between
  *     fault_client small ROUNDS             submits 10 tasks and waits for them, so often: "p99_us=…" of a round
+ *     fault_client late FILE [early]        does nothing with its pool for twice as long as connecting may take, and until FILE is
+ *                                           there; then as good. early: after a first task was sent
  *     fault_client denied                   a map that must end because the key is refused or revoked: "ended=KIND MESSAGE"
  * FILE "-": nothing is written. MICROSECONDS: each task sleeps so long; "10s": it computes for so long.
  */
@@ -28,10 +30,21 @@
 #include <time.h>
 #include <unistd.h>
 
-struct orders { uint32_t sleep_us, spin_us; char path[1024]; };
-struct in { uint64_t index; };
-struct out { uint64_t value; uint64_t attempt; };
-struct counts { uint64_t attempted, acknowledged, delivered, lost, duplicated, unexpected, recovered; };
+#define LATE_LIMIT_MS 3000u
+struct orders {
+    uint32_t sleep_us, spin_us;
+    char path[1024];
+};
+struct in {
+    uint64_t index;
+};
+struct out {
+    uint64_t value;
+    uint64_t attempt;
+};
+struct counts {
+    uint64_t attempted, acknowledged, delivered, lost, duplicated, unexpected, recovered;
+};
 
 static uint64_t now_us(void)
 {
@@ -158,7 +171,7 @@ static int do_map(bfork_pool *pool, size_t n, const char *us, const char *path, 
         complain(&c, "map of", n);
     c.unexpected = 0;
     for (size_t i = 0; i < n; i++) {
-        if (status[i] == BFORK_END || (status[i] == 0 && out[i].attempt == 0)) {   /* no outcome, or a result that never came */
+        if (status[i] == BFORK_END || (status[i] == 0 && out[i].attempt == 0)) { /* no outcome, or a result that never came */
             c.lost++;
             continue;
         }
@@ -278,7 +291,7 @@ static int do_small(bfork_pool *pool, size_t rounds)
     bfork_options b = options(&o, "0", "-");
     struct counts c = { 0 };
 
-    for (size_t r = 0; r <= rounds; r++) {          /* the first one warms up: the program is fetched, processes are made */
+    for (size_t r = 0; r <= rounds; r++) { /* the first one warms up: the program is fetched, processes are made */
         bfork_stream *s = bfork_stream_new();
         uint64_t begin = now_us();
         memset(seen, 0, sizeof(seen));
@@ -295,6 +308,34 @@ static int do_small(bfork_pool *pool, size_t rounds)
     printf("rounds=%zu p50_us=%" PRIu64 " p99_us=%" PRIu64 "\n", rounds, took[rounds / 2], took[(rounds - 1) * 99 / 100]);
     free(took);
     return report(&c);
+}
+
+/* Makes its pool, submits a task at once or not, computes for longer than it may take to connect and until the file is there, and only
+ * then has work done: neither the library nor the broker was asked for anything meanwhile. */
+static int do_late(bool early, const char *file)
+{
+    const bfork_session_options so = { .connect_limit_ms = LATE_LIMIT_MS };
+    bfork_session *s = bfork_session_new(NULL, &so);
+    bfork_pool *pool = bfork_pool_new(s, BFORK_ALL, NULL);
+    struct orders o;
+    bfork_options b = options(&o, "0", "-");
+    bfork_future *f = early ? bfork_submit_with(pool, &b, submit_task, 5ul) : NULL;
+    unsigned long index, value = 0;
+    int attempt, rc = 0;
+
+    puts("computes");
+    fflush(stdout);
+    for (uint64_t until = now_us() + 2000 * LATE_LIMIT_MS; now_us() < until || access(file, F_OK) != 0;)
+        usleep(1000);
+    if (early && bfork_result(f, &index, &value, &attempt) != 0) {
+        fprintf(stderr, "the task sent early: %s\n", bfork_last_error()->message);
+        rc = 1;
+    }
+    bfork_future_free(&f);
+    rc |= do_good(pool);
+    bfork_pool_free(&pool);
+    bfork_session_free(&s);
+    return rc;
 }
 
 static int do_denied(bfork_pool *pool)
@@ -314,6 +355,9 @@ int main(int argc, char **argv)
     bfork_init(&argc, &argv);
 
     const char *what = argc > 1 ? argv[1] : "";
+    if (strcmp(what, "late") == 0 && argc >= 3)
+        return do_late(argc > 3, argv[2]);
+
     size_t n = argc > 2 ? strtoul(argv[2], NULL, 10) : 0;
     bfork_pool *pool = bfork_pool_new(NULL, BFORK_ALL, NULL);
     int rc = 2;

@@ -772,6 +772,27 @@ static void r15_what_was_cancelled_does_not_begin_when_its_job_has_ended(void **
     world_free(w);
 }
 
+/* As above, and the program has ended as well, as programs do: nothing of its key is left in the broker. */
+static void r15_what_was_cancelled_does_not_begin_when_its_program_has_ended(void **state)
+{
+    struct world *w = restarted();
+
+    (void)state;
+    client_again(w, &tens);
+    client_replay(w, "c1", 1, 0, 30, 0);
+    client_cancel(w, "c1", 1, 0, 30);
+    world_after(w, 8100);
+    client_ack(w, "c1", 1, 1);
+    simple(w, "c1", WIRE_JOB_CLOSE, 1);
+    simple(w, "c1", WIRE_BYE, 0);
+    world_forget(w);
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);
+    assert_int_equal(counters(w).adopted, 0);
+    EXPECT(w, "[8200] > w1 ATTEMPTS_CLOSE #1 why 4\n");
+    world_free(w);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -797,6 +818,7 @@ int main(void)
         T(r18_what_waits_behind_holding_refers_to_no_frame),
         T(r20_a_ping_behind_holding_is_answered_when_all_of_it_is_known),
         T(r15_what_was_cancelled_does_not_begin_when_its_job_has_ended),
+        T(r15_what_was_cancelled_does_not_begin_when_its_program_has_ended),
         T(reported_too_late),
                                         T(forged),
                                         T(finished_before_the_client_is_back),
