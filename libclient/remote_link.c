@@ -5,7 +5,7 @@
  * States   waiting (until `again`) -> connecting -> up -> waiting …; failed (for good)
  * Failures never connected within connect_limit: failed, saying what was tried. Key refused, wrong broker key, other version:
  * failed at once. Cut later: tried again for RECONNECT_LIMIT with back-off; work goes on where it was (core/session.h).
- * Limits are of time spent on trying: a program that computes between two calls lets the link have no turns, and that does not count.
+ * Limits are of time spent on trying: a program that computes between two calls gives the link no turns, and that does not count.
  */
 #include "link.h"
 
@@ -26,8 +26,8 @@
 #define BACKOFF_MOST (TIME_CLIENT_RETRY_MS * CLOCK_MS)
 #define RECONNECT_LIMIT (TIME_CLIENT_GIVE_UP_MS * CLOCK_MS)
 #define REMOTE_OBJECT "libbfork-remote.so.0"
-#define RECV_TURN 256        /* messages a turn */
-#define LOOK_EVERY CLOCK_SEC /* while it connects: who waits gives it a turn as often */
+#define RECV_TURN 256               /* messages a turn */
+#define LOOK_EVERY CLOCK_SEC        /* while it connects: who waits gives it a turn as often */
 
 #pragma weak bfork_remote_transport /* there in a static program, else loaded */
 
@@ -36,18 +36,18 @@ enum remote_state { REMOTE_WAITING, REMOTE_CONNECTING, REMOTE_UP, REMOTE_FAILED 
 struct remote {
     struct link link;
     const struct transport_table *table;
-    void *object; /* of dlopen */
+    void *object;                   /* of dlopen */
     struct transport *transport;
     struct session *core;
     struct link_events events;
     enum remote_state state;
     uint64_t again, backoff, give_up, connect_limit;
-    uint64_t since;  /* not connected: the first try, or when it was cut */
-    uint64_t looked; /* the last turn */
+    uint64_t since;                 /* not connected: the first try, or when it was cut */
+    uint64_t looked;                /* the last turn */
     int program_fd;
     uint8_t program_digest[WIRE_DIGEST];
     uint64_t program_size;
-    struct err why; /* of the last failed connection */
+    struct err why;                 /* of the last failed connection */
     char text[1200];
     struct wire_item items[WIRE_ITEMS_MAX];
 };
@@ -65,7 +65,10 @@ static void start_trying(struct remote *r, uint64_t now, uint64_t limit)
     r->give_up = now + limit;
 }
 
-static double tried_for(const struct remote *r, uint64_t now) { return (double)(now - r->since) / (double)CLOCK_SEC; }
+static double tried_for(const struct remote *r, uint64_t now)
+{
+    return (double)(now - r->since) / (double)CLOCK_SEC;
+}
 
 static void lost(struct remote *r, uint64_t now)
 {
@@ -138,7 +141,7 @@ static bool watch_state(struct remote *r, uint64_t now)
         return true;
     default:
         r->why = e;
-        if (e.code == BFORK_EDENIED) { /* refused, or revoked meanwhile: trying again is of no use */
+        if (e.code == BFORK_EDENIED) {      /* refused, or revoked meanwhile: trying again is of no use */
             fail(r, BFORK_EDENIED, e.text);
             return true;
         }
@@ -169,7 +172,7 @@ static void give_blob(struct remote *r, const struct wire_blob *asked, uint32_t 
             m.u.blob.text = WIRE_STR("the program's file cannot be read any more");
         }
     }
-    r->table->send(r->transport, &m); /* a broken connection shows in the next turn */
+    r->table->send(r->transport, &m);       /* a broken connection shows in the next turn */
     buf_unref(&piece);
 }
 
@@ -318,7 +321,7 @@ static void remote_close(struct link *l)
         r->table->close(&r->transport);
     if (r->program_fd >= 0)
         close(r->program_fd);
-    free(r); /* the object stays loaded: its threads' last instructions may still run */
+    free(r);                                /* the object stays loaded: its threads' last instructions may still run */
 }
 
 static const char *remote_trouble(struct link *l)

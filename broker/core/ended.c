@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * ended.c - the jobs of each key that came to their end lately. What a worker brings of such a job when it comes back after a restart
- * of the broker, and after the hold, is not wanted any more: whoever has the job was told of all its tasks.
+ * ended.c - the jobs of each key that came to their end lately. What a worker brings of such a job when it comes back after a
+ * restart of the broker, and after the hold, is not wanted any more: whoever has the job was told of all its tasks.
  *
  * This outlives the owner, which goes with its last session and job: most programs end right after their jobs. A key has a place of
  * its own, so that the jobs of one push out no others. The place not used for longest goes when there are ENDED_KEYS; without
@@ -9,11 +9,11 @@
 #include "state.h"
 
 struct ended {
-    struct list_node node; /* b->ended, used last first */
-    struct keyed by_key;   /* b->ended_map */
+    struct list_node node;          /* b->ended, used last first */
+    struct keyed by_key;            /* b->ended_map */
     uint8_t key[WIRE_KEY];
     uint8_t ids[ENDED_MAX][WIRE_ID];
-    uint64_t n; /* so many have ended */
+    uint64_t n;                     /* so many have ended */
 };
 
 static struct ended *ended_find(const struct broker *b, const uint8_t *key)
@@ -58,7 +58,7 @@ void ended_add(struct broker *b, const struct job *j)
     struct ended *e;
 
     if (!b->c.mac || !(e = ended_get(b, j->owner->key)))
-        return; /* on one machine nothing comes back */
+        return;                     /* on one machine nothing comes back */
     memcpy(e->ids[e->n++ % ENDED_MAX], j->id, WIRE_ID);
 }
 

@@ -31,20 +31,10 @@
 #include <unistd.h>
 
 #define LATE_LIMIT_MS 3000u
-struct orders {
-    uint32_t sleep_us, spin_us;
-    char path[1024];
-};
-struct in {
-    uint64_t index;
-};
-struct out {
-    uint64_t value;
-    uint64_t attempt;
-};
-struct counts {
-    uint64_t attempted, acknowledged, delivered, lost, duplicated, unexpected, recovered;
-};
+struct orders { uint32_t sleep_us, spin_us; char path[1024]; };
+struct in { uint64_t index; };
+struct out { uint64_t value; uint64_t attempt; };
+struct counts { uint64_t attempted, acknowledged, delivered, lost, duplicated, unexpected, recovered; };
 
 static uint64_t now_us(void)
 {
@@ -171,7 +161,7 @@ static int do_map(bfork_pool *pool, size_t n, const char *us, const char *path, 
         complain(&c, "map of", n);
     c.unexpected = 0;
     for (size_t i = 0; i < n; i++) {
-        if (status[i] == BFORK_END || (status[i] == 0 && out[i].attempt == 0)) { /* no outcome, or a result that never came */
+        if (status[i] == BFORK_END || (status[i] == 0 && out[i].attempt == 0)) {   /* no outcome, or a result that never came */
             c.lost++;
             continue;
         }
@@ -291,7 +281,7 @@ static int do_small(bfork_pool *pool, size_t rounds)
     bfork_options b = options(&o, "0", "-");
     struct counts c = { 0 };
 
-    for (size_t r = 0; r <= rounds; r++) { /* the first one warms up: the program is fetched, processes are made */
+    for (size_t r = 0; r <= rounds; r++) {          /* the first one warms up: the program is fetched, processes are made */
         bfork_stream *s = bfork_stream_new();
         uint64_t begin = now_us();
         memset(seen, 0, sizeof(seen));
@@ -310,8 +300,8 @@ static int do_small(bfork_pool *pool, size_t rounds)
     return report(&c);
 }
 
-/* Makes its pool, submits a task at once or not, computes for longer than it may take to connect and until the file is there, and only
- * then has work done: neither the library nor the broker was asked for anything meanwhile. */
+/* Makes its pool, submits a task at once or not, computes for longer than it may take to connect and until the file is there, and
+ * only then has work done: neither the library nor the broker was asked for anything meanwhile. */
 static int do_late(bool early, const char *file)
 {
     const bfork_session_options so = { .connect_limit_ms = LATE_LIMIT_MS };
