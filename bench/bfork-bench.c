@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * bfork-bench - the contender that is us: bfork-bench WORK [SIZE [N [PID...]]], or bfork-bench rtt [PLACEMENT], here or, with
- * BFORK_PROFILE, through a broker. See work.h for the workloads and contest.h for how bench/run talks to it. */
+ * bfork-bench - the contender that is us: bfork-bench WORK [SIZE [N [NAME=PID...]]], or bfork-bench rtt [PLACEMENT], here or,
+ * with BFORK_PROFILE, through a broker. See work.h for the workloads and contest.h for how bench/run talks to it. */
 #include "contest.h"
 #include "work.h"
 #include <stdio.h>
@@ -34,8 +34,8 @@ int work_same(bfork_task *task)
 
 bfork_future *work_submit(bfork_pool *pool, size_t number)
 {
-    char bytes[WORK_TASK] = { 0 };
-    memcpy(bytes, &number, sizeof(number));
+    char bytes[WORK_TASK];
+    contest_fill(bytes, sizeof(bytes), number);
     return bfork_submit(pool, work_same, bfork_bytes_of(bytes, sizeof(bytes)));
 }
 
@@ -44,8 +44,8 @@ void work_check(bfork_future *f, size_t number)
     bfork_bytes bytes;
     if (bfork_result(f, &bytes) != 0)
         contest_fail("task %zu: %s", number, bfork_last_error()->message);
-    if (bytes.size != WORK_TASK || memcmp(bytes.data, &number, sizeof(number)) != 0)
-        contest_fail("task %zu has the result of another", number);
+    if (bytes.size != WORK_TASK || !contest_filled(bytes.data, WORK_TASK, number))
+        contest_fail("task %zu has another result", number);
 }
 
 bfork_future *work_next(bfork_stream *s)
@@ -84,12 +84,18 @@ int main(int argc, char **argv)
     struct work w = { 0 };
     bfork_init(&argc, &argv);
     if (argc < 2)
-        contest_fail("usage: bfork-bench WORK [SIZE [N [PID...]]]");
+        contest_fail("usage: bfork-bench WORK [SIZE [N [NAME=PID...]]]");
     w.placement = argc > 2 ? argv[2] : "free";
     w.size = argc > 2 ? strtoul(argv[2], NULL, 10) : WORK_TASK;
     w.n = argc > 3 ? strtoul(argv[3], NULL, 10) : 0;
-    for (int i = 4; i < argc && i - 4 < WORK_PIDS - 1; i++)
-        w.pids[i - 4] = strcmp(argv[i], "self") == 0 ? getpid() : (pid_t)strtol(argv[i], NULL, 10);
+    for (int i = 4; i < argc && i - 4 < WORK_PIDS - 1; i++) {
+        char *pid = strchr(argv[i], '=');
+        if (!pid)
+            contest_fail("%s is no NAME=PID", argv[i]);
+        *pid++ = '\0';
+        w.pid_names[i - 4] = argv[i];
+        w.pids[i - 4] = strcmp(pid, "self") == 0 ? getpid() : (pid_t)strtol(pid, NULL, 10);
+    }
 
     for (size_t i = 0; i < sizeof(works) / sizeof(works[0]); i++)
         if (strcmp(works[i].name, argv[1]) == 0) {

@@ -61,6 +61,16 @@ void contest_fail(const char *format, ...)
     abort();
 }
 
+void contest_note(const char *format, ...)
+{
+    va_list ap;
+    va_start(ap, format);
+    printf("note: ");
+    vprintf(format, ap);
+    printf("\n");
+    va_end(ap);
+}
+
 int contest_loop(double (*run)(void *data), void (*done)(void *data), void *data)
 {
     char line[64];
@@ -116,6 +126,56 @@ void contest_read(int fd, void *bytes, size_t size)
             size -= (size_t)n;
         }
     }
+}
+
+/* Bytes in which no eight occur twice; a payload begins at the place that its number says. Only as many are made as are needed:
+ * they count as memory of the client. */
+static const uint8_t *noise(size_t size, size_t number)
+{
+    enum { PLACES = 4096 };
+    static uint8_t bytes[PLACES + CONTEST_PAYLOAD];
+    static size_t made;
+    static uint64_t x = 88172645463325252u;
+    if (size > CONTEST_PAYLOAD)
+        contest_fail("a payload of %zu bytes is too large", size);
+    for (; made < PLACES + size; made += sizeof(x)) {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        memcpy(bytes + made, &x, sizeof(x));
+    }
+    return bytes + number % PLACES;
+}
+
+static size_t head(size_t size) { return size < sizeof(size_t) ? size : sizeof(size_t); }
+
+void contest_fill(void *payload, size_t size, size_t number)
+{
+    memcpy(payload, &number, head(size));
+    memcpy((uint8_t *)payload + head(size), noise(size, number), size - head(size));
+}
+
+bool contest_filled(const void *payload, size_t size, size_t number)
+{
+    return memcmp(payload, &number, head(size)) == 0 &&
+           memcmp((const uint8_t *)payload + head(size), noise(size, number), size - head(size)) == 0;
+}
+
+size_t contest_number(const void *payload)
+{
+    size_t number;
+    memcpy(&number, payload, sizeof(number));
+    return number;
+}
+
+void *contest_payloads(size_t n, size_t size)
+{
+    uint8_t *all = malloc(n * size);
+    if (!all)
+        contest_fail("out of memory");
+    for (size_t i = 0; i < n; i++)
+        contest_fill(all + i * size, size, i);
+    return all;
 }
 
 enum contest_placement contest_placement_of(const char *name)

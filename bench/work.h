@@ -15,11 +15,12 @@ struct work {
     unsigned long size;             /* the parameter: bytes, microseconds */
     size_t n;                       /* the second: how many tasks */
     pid_t pids[WORK_PIDS];          /* whose memory is measured; 0-ended */
+    const char *pid_names[WORK_PIDS];
     const char *placement;          /* of the client and its task process: see contest_place */
 };
 
 int work_same(bfork_task *task);                            /* returns its one argument, bytes */
-bfork_future *work_submit(bfork_pool *pool, size_t number); /* work_same with 100 bytes that hold the number */
+bfork_future *work_submit(bfork_pool *pool, size_t number); /* work_same with the payload of that number, 100 bytes */
 void work_check(bfork_future *f, size_t number);            /* the same 100 bytes came back */
 bfork_future *work_next(bfork_stream *s);                   /* or the end of the program */
 
@@ -27,7 +28,7 @@ bfork_future *work_next(bfork_stream *s);                   /* or the end of the
 double work_map(void *work);            /* elements/s of size 8 or 100, returned as they are */
 double work_single(void *work);         /* tasks/s */
 double work_rtt(void *work);            /* microseconds, p50 */
-double work_echo(void *work);           /* MB/s, 1 MiB there and back, four in flight */
+double work_echo(void *work);           /* MB/s, 64 values of 1 MiB there and back, four in flight, results copied out */
 double work_commands(void *work);       /* commands/s */
 /* work_cost.c */
 double work_efficiency(void *work);     /* ideal time / real time of tasks that are busy for size microseconds */
@@ -36,6 +37,6 @@ double work_process(void *work);        /* microseconds a task where each has a 
 double work_queued(void *work);         /* bytes of pids for each task that is queued by submit */
 double work_queued_map(void *work);     /* the same, queued by map_async */
 double work_depth(void *work);          /* see work_cost.c: cost of a task of 1,000,000 queued / of 1,000 queued */
-double work_forever(void *work);        /* memory of pids after 10 million finished tasks / after 10 thousand: the worst */
+double work_forever(void *work);        /* memory of pids after 10 million finished tasks / after 10 thousand: the worst; notes */
 
 #endif

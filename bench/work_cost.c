@@ -163,11 +163,9 @@ static int same_element(const char (*in)[WORK_TASK], char (*out)[WORK_TASK], bfo
 double work_queued_map(void *work)
 {
     struct work *w = work;
-    char (*in)[WORK_TASK] = calloc(w->n, WORK_TASK), (*out)[WORK_TASK] = calloc(w->n, WORK_TASK);
-    if (!in || !out)
+    char (*in)[WORK_TASK] = contest_payloads(w->n, WORK_TASK), (*out)[WORK_TASK] = calloc(w->n, WORK_TASK);
+    if (!out)
         contest_fail("out of memory");
-    for (size_t i = 0; i < w->n; i++)
-        memcpy(in[i], &i, sizeof(i));
     bfork_future *one = work_submit(w->pool, 0);
     double before = settled(w, one);
     bfork_future *f = bfork_pool_map_async(w->pool, (bfork_map_fn *)same_element, in, WORK_TASK, out, WORK_TASK, w->n, NULL);
@@ -253,25 +251,41 @@ static void ten_thousand(bfork_pool *pool)
     enum { HALF = 5000 };
     static char in[HALF][WORK_TASK], out[HALF][WORK_TASK];
     for (size_t i = 0; i < HALF; i++)
-        memcpy(in[i], &i, sizeof(i));
+        contest_fill(in[i], WORK_TASK, i);
+    memset(out, 0xff, sizeof(out));
     if (bfork_pool_map(pool, (bfork_map_fn *)same_element, in, WORK_TASK, out, WORK_TASK, HALF, NULL) != 0)
         contest_fail("map: %s", bfork_last_error()->message);
+    if (memcmp(in, out, sizeof(in)) != 0)
+        contest_fail("map: a result is wrong");
     submits(pool, HALF, FEW);
+}
+
+/* Puts the memory of each process into `is`, and into a note. */
+static void look(const struct work *w, const char *when, double is[WORK_PIDS])
+{
+    char text[256] = "";
+    for (int i = 0; w->pids[i]; i++) {
+        size_t n = strlen(text);
+        is[i] = contest_resident(w->pids[i]);
+        snprintf(text + n, sizeof(text) - n, "%s%s %.1f MB", i ? ", " : "", w->pid_names[i], is[i] / 1e6);
+    }
+    contest_note("after %s tasks: %s", when, text);
 }
 
 double work_forever(void *work)
 {
+    enum { ALL = 1000, TENTH = 100 };   /* of ten thousand */
     struct work *w = work;
-    double before[WORK_PIDS], worst = 0;
+    double before[WORK_PIDS], after[WORK_PIDS], worst = 0;
     ten_thousand(w->pool);
-    for (int i = 0; w->pids[i]; i++)
-        before[i] = contest_resident(w->pids[i]);
-    for (int i = 1; i < 1000; i++)
+    look(w, "10,000", before);
+    for (int i = 1; i < ALL; i++) {
+        if (i == TENTH)
+            look(w, "1,000,000", after);
         ten_thousand(w->pool);
-    for (int i = 0; w->pids[i]; i++) {
-        double ratio = contest_resident(w->pids[i]) / before[i];
-        if (ratio > worst)
-            worst = ratio;
     }
+    look(w, "10,000,000", after);
+    for (int i = 0; w->pids[i]; i++)
+        worst = after[i] / before[i] > worst ? after[i] / before[i] : worst;
     return worst;
 }

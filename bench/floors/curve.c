@@ -7,11 +7,11 @@
  *     echo        1 MiB there and back, four in flight: MB/s
  *     batch N B   N tasks of B bytes a message, eight messages in flight: tasks/s
  * The broker is one ROUTER to the client and one to the worker, and forwards bodies as they are. No authentication handler: keys
- * only. */
+ * only. What comes back is compared as a whole: a round trip within its time, what flows after it. */
 #include "contest.h"
 #include <errno.h>
-#include <limits.h>
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,7 +20,14 @@
 
 enum { ROUNDS = 2000, TASK = 100, BIG = 1 << 20, MOVED = 40000000 };
 
-struct floor { void *socket; const char *mode; size_t batch, bytes; };
+struct floor {
+    void *socket;
+    const char *mode;
+    size_t size;                /* of a message */
+    size_t batch;               /* payloads in it */
+    unsigned n;                 /* messages of a run of echo and batch: all that is sent, all that came back */
+    char *in, *out;
+};
 
 static char server_public[41], server_secret[41], client_public[41], client_secret[41];
 
@@ -130,37 +137,44 @@ static void worker(const char *endpoint, bool chain)
     }
 }
 
-static void send_one(void *socket, size_t size, unsigned number)
+static void send_one(void *socket, const void *bytes, size_t size)
 {
-    zmq_msg_t m;
-    check(zmq_msg_init_size(&m, size) == 0, "memory");
-    memset(zmq_msg_data(&m), 0, size);
-    memcpy(zmq_msg_data(&m), &number, sizeof(number));
-    check(zmq_msg_send(&m, socket, 0) >= 0, "send");
+    check(zmq_send(socket, bytes, size, 0) >= 0, "send");
 }
 
-/* Messages come back in their order. */
-static void receive_one(void *socket, size_t size, unsigned number)
+static void receive_one(void *socket, void *bytes, size_t size)
 {
-    zmq_msg_t m;
-    zmq_msg_init(&m);
-    check(zmq_msg_recv(&m, socket, 0) >= 0, "receive");
-    if (zmq_msg_size(&m) != size || memcmp(zmq_msg_data(&m), &number, sizeof(number)) != 0)
-        contest_fail("message %u came back as another", number);
-    zmq_msg_close(&m);
+    int n = zmq_recv(socket, bytes, size, 0);
+    check(n >= 0, "receive");
+    if ((size_t)n != size)
+        contest_fail("a message of %zu bytes came back with %d", size, n);
 }
 
-/* Messages a second, with so many in flight. */
-static double flow(void *socket, size_t size, unsigned n, unsigned in_flight)
+/* Messages a second, with so many in flight. They come back in their order. */
+static double flow(const struct floor *f, unsigned in_flight)
 {
     unsigned sent = 0;
+    memset(f->out, 0xff, f->n * f->size);
     double t = contest_now();
-    for (unsigned received = 0; received < n; received++) {
-        for (; sent < n && sent - received < in_flight; sent++)
-            send_one(socket, size, sent);
-        receive_one(socket, size, received);
+    for (unsigned received = 0; received < f->n; received++) {
+        for (; sent < f->n && sent - received < in_flight; sent++)
+            send_one(f->socket, f->in + sent * f->size, f->size);
+        receive_one(f->socket, f->out + received * f->size, f->size);
     }
-    return n / (contest_now() - t);
+    t = contest_now() - t;
+    if (memcmp(f->in, f->out, f->n * f->size) != 0)
+        contest_fail("a message came back as another");
+    return f->n / t;
+}
+
+static void round_trip(const struct floor *f, unsigned number)
+{
+    char bytes[TASK];
+    contest_fill(bytes, TASK, number);
+    send_one(f->socket, bytes, TASK);
+    receive_one(f->socket, bytes, TASK);
+    if (!contest_filled(bytes, TASK, number))
+        contest_fail("message %u came back as another", number);
 }
 
 static double run(void *data)
@@ -168,24 +182,37 @@ static double run(void *data)
     struct floor *f = data;
     static double us[ROUNDS];
     if (strcmp(f->mode, "echo") == 0)
-        return flow(f->socket, BIG, 60, 4) * BIG / 1e6;
+        return flow(f, 4) * BIG / 1e6;
     if (strcmp(f->mode, "batch") == 0)
-        return flow(f->socket, f->batch * f->bytes, MOVED / (unsigned)(f->batch * f->bytes), 8) * (double)f->batch;
+        return flow(f, 8) * (double)f->batch;
     for (unsigned i = 0; i < ROUNDS; i++) {
         double t = contest_now();
-        send_one(f->socket, TASK, i);
-        receive_one(f->socket, TASK, i);
+        round_trip(f, i);
         us[i] = (contest_now() - t) * 1e6;
     }
     return contest_median(us, ROUNDS);
+}
+
+/* What is sent, and room for what comes back. */
+static void prepare(struct floor *f, size_t batch, size_t bytes)
+{
+    bool echo = strcmp(f->mode, "echo") == 0;
+    if (!echo && strcmp(f->mode, "batch") != 0)
+        return;
+    f->batch = echo ? 1 : batch;
+    f->size = echo ? BIG : batch * bytes;
+    f->n = echo ? 64 : MOVED / (unsigned)f->size;
+    f->in = contest_payloads(f->n * f->batch, f->size / f->batch);
+    f->out = malloc(f->n * f->size);
+    if (!f->out)
+        contest_fail("out of memory");
 }
 
 int main(int argc, char **argv)
 {
     char endpoints[2][64];
     int ports[2], wait = 100;
-    struct floor f = { NULL, argc > 1 ? argv[1] : "rtt", argc > 2 ? strtoul(argv[2], NULL, 10) : 1,
-                       argc > 3 ? strtoul(argv[3], NULL, 10) : TASK };
+    struct floor f = { .mode = argc > 1 ? argv[1] : "rtt" };
 
     if (zmq_curve_keypair(server_public, server_secret) < 0 || zmq_curve_keypair(client_public, client_secret) < 0)
         contest_skip("this libzmq has no CURVE");
@@ -197,16 +224,18 @@ int main(int argc, char **argv)
     if (contest_fork() == 0)
         worker(endpoints[1], strcmp(f.mode, "chain") == 0);
 
+    prepare(&f, argc > 2 ? strtoul(argv[2], NULL, 10) : 1, argc > 3 ? strtoul(argv[3], NULL, 10) : TASK);
     f.socket = make_socket(zmq_ctx_new(), ZMQ_DEALER, false);
     check(zmq_connect(f.socket, endpoints[0]) == 0, "connect");
     zmq_setsockopt(f.socket, ZMQ_RCVTIMEO, &wait, sizeof(wait));
-    for (unsigned tries = 0, came = UINT_MAX; ; tries++) {      /* until the worker is known, and nothing older is on its way */
+    for (size_t tries = 0, came = SIZE_MAX; ; tries++) {      /* until the worker is known, and nothing older is on its way */
         char bytes[TASK];
         if (tries == 50)
             contest_fail("no echo after 5 s");
-        send_one(f.socket, TASK, tries);
+        contest_fill(bytes, TASK, tries);
+        send_one(f.socket, bytes, TASK);
         while (came != tries && zmq_recv(f.socket, bytes, sizeof(bytes), 0) >= 0)
-            memcpy(&came, bytes, sizeof(came));
+            came = contest_number(bytes);
         if (came == tries)
             break;
     }

@@ -15,16 +15,16 @@ static int there[2], back[2];
 static double run(void *data)
 {
     static double us[ROUNDS];
-    char bytes[BYTES] = { 0 };
+    char bytes[BYTES];
     (void)data;
     for (int i = 0; i < ROUNDS; i++) {
         double t = contest_now();
-        memcpy(bytes, &i, sizeof(i));
+        contest_fill(bytes, BYTES, (size_t)i);
         contest_write(there[1], bytes, BYTES);
         contest_read(back[0], bytes, BYTES);
-        us[i] = (contest_now() - t) * 1e6;
-        if (memcmp(bytes, &i, sizeof(i)) != 0)
+        if (!contest_filled(bytes, BYTES, (size_t)i))
             contest_fail("round %d came back as another", i);
+        us[i] = (contest_now() - t) * 1e6;
     }
     return contest_median(us, ROUNDS);
 }

@@ -130,12 +130,10 @@ int main(int argc, char **argv)
         contest_fail("usage: floor-ring map BYTES N | echo");
     f.blocks = shared(sizeof(*f.blocks) * f.n_blocks);
     f.bytes = shared(f.block_bytes * 2 * f.n_blocks);
-    f.in = calloc(f.n, f.size);
+    f.in = contest_payloads(f.n, f.size);
     f.out = calloc(f.n, f.size);
-    if (!f.in || !f.out)
+    if (!f.out)
         contest_fail("out of memory");
-    for (size_t i = 0; i < f.n; i++)
-        memcpy(f.in + i * f.size, &i, f.size < sizeof(i) ? f.size : sizeof(i));
     for (unsigned p = 0; p < PROCESSES; p++)
         if (contest_fork() == 0)
             serve(&f, p);

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-RUN_LIMIT = 60          # seconds of one run, and of getting ready
+RUN_LIMIT = 60          # seconds of one run, unless the row says otherwise, and of getting ready
 
 
 class Skipped(Exception):
@@ -26,6 +26,8 @@ class Contender:
     def __init__(self, name, argv, env=None):
         self.name = name
         self.values = []
+        self.notes = []                 # what it says besides numbers
+        self.limit = RUN_LIMIT
         self.skipped = False            # it ends, and is not to be asked again
         self.pending = b""
         self.process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True,
@@ -44,11 +46,11 @@ class Contender:
         raise (Skipped if kind == "skip" else Failed)(why or line or "it ended with status %s" % self.process.wait(10))
 
     def read_line(self):
-        end = time.monotonic() + RUN_LIMIT
+        end = time.monotonic() + self.limit
         while b"\n" not in self.pending:
             left = end - time.monotonic()
             if left <= 0 or not select.select([self.process.stdout], [], [], left)[0]:
-                raise Failed("no answer in %d s" % RUN_LIMIT)
+                raise Failed("no answer in %d s" % self.limit)
             piece = os.read(self.process.stdout.fileno(), 4096)
             if not piece:
                 return ""
@@ -63,6 +65,9 @@ class Contender:
         except BrokenPipeError:
             raise Failed("it ended with status %s" % self.process.wait(10)) from None
         line = self.read_line()
+        while line.startswith("note: "):
+            self.notes.append(line[len("note: "):])
+            line = self.read_line()
         try:
             self.values.append(float(line))
         except ValueError:

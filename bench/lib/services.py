@@ -81,9 +81,9 @@ class Services:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def get(self, name):
-        """The service, started if it does not run yet; what failed once is not tried again. Those called idle are fresh every time:
-        their memory is measured."""
-        if name not in self.running or name.startswith("idle_"):
+        """The service, started if it does not run yet; what failed once is not tried again. Those called idle or fresh are new every
+        time: their memory is measured."""
+        if name not in self.running or name.startswith(("idle_", "fresh_")):
             try:
                 self.running[name] = getattr(self, "start_" + name)()
             except (Skipped, Failed) as e:
@@ -115,6 +115,9 @@ class Services:
 
     def start_cluster(self):
         return self.start_broker("cluster", 2)
+
+    def start_fresh_cluster(self):
+        return self.start_broker("fresh", 2)
 
     def start_idle_cluster(self):
         """A broker that nobody works for."""

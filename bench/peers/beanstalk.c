@@ -12,12 +12,18 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ROUNDS = 2000, TASK = 100, BIG = 1 << 20, BATCH = 200, SUBMITS = 20000, QUEUED = 200000 };
+enum { ROUNDS = 2000, TASK = 100, BIG = 1 << 20, BATCH = 200, SUBMITS = 20000, ECHOES = 64, FLIGHT = 4, QUEUED = 200000 };
 
 struct link { FILE *in; int fd; };
 struct reply { char id[24]; size_t size; };
 
-static struct { struct link client; const char *mode; pid_t broker; char *body; size_t size; } bench;
+static struct {
+    struct link client;
+    const char *mode;
+    pid_t broker;
+    size_t size;
+    char *in, *out;         /* all tasks of a run, all results in the order in which they came */
+} bench;
 
 static struct link connect_to(int port)
 {
@@ -31,15 +37,15 @@ static struct link connect_to(int port)
     return l;
 }
 
-/* Reads a reply's line; the body, if it has one, goes into bench.body's place. */
-static struct reply expect(struct link *l, const char *word, char *body)
+/* Reads a reply's line, and its body, if it has one, into room for `room` bytes. */
+static struct reply expect(struct link *l, const char *word, char *body, size_t room)
 {
     char line[128], end[2];
     struct reply r = { "", 0 };
     if (!fgets(line, sizeof(line), l->in) || strncmp(line, word, strlen(word)) != 0)
         contest_fail("beanstalkd answers \"%.40s\" instead of %s", line, word);
     if (strcmp(word, "RESERVED") == 0) {
-        if (sscanf(line, "RESERVED %23s %zu", r.id, &r.size) != 2 || r.size > BIG || fread(body, 1, r.size, l->in) != r.size ||
+        if (sscanf(line, "RESERVED %23s %zu", r.id, &r.size) != 2 || r.size > room || fread(body, 1, r.size, l->in) != r.size ||
             fread(end, 1, 2, l->in) != 2)
             contest_fail("beanstalkd: a bad body");
     }
@@ -57,7 +63,7 @@ static size_t put_text(char *to, const void *body, size_t size)
 static void command(struct link *l, const char *text, const char *reply)
 {
     contest_write(l->fd, text, strlen(text));
-    expect(l, reply, NULL);
+    expect(l, reply, NULL, 0);
 }
 
 static void worker(int port)
@@ -69,12 +75,12 @@ static void worker(int port)
     command(&l, "ignore default\r\n", "WATCHING");
     contest_write(l.fd, "reserve\r\n", 9);
     for (;;) {
-        struct reply r = expect(&l, "RESERVED", body);
+        struct reply r = expect(&l, "RESERVED", body, BIG);
         size_t n = put_text(text, body, r.size);
         n += (size_t)snprintf(text + n, 64, "delete %s\r\nreserve\r\n", r.id);
         contest_write(l.fd, text, n);
-        expect(&l, "INSERTED", NULL);
-        expect(&l, "DELETED", NULL);
+        expect(&l, "INSERTED", NULL, 0);
+        expect(&l, "DELETED", NULL, 0);
     }
 }
 
@@ -83,76 +89,103 @@ static void round_trip(unsigned batch, unsigned first)
 {
     static char *text, ids[BATCH][24];
     size_t n = 0;
-    if (!text && !(text = malloc((bench.size + 256) * (bench.size == BIG ? 4 : BATCH))))
+    if (!text && !(text = malloc((bench.size + 256) * (bench.size == BIG ? FLIGHT : BATCH))))
         contest_fail("out of memory");
-    for (unsigned i = 0; i < batch; i++) {
-        unsigned number = first + i;
-        memcpy(bench.body, &number, sizeof(number));
-        n += put_text(text + n, bench.body, bench.size);
-    }
+    for (unsigned i = 0; i < batch; i++)
+        n += put_text(text + n, bench.in + (first + i) * bench.size, bench.size);
     for (unsigned i = 0; i < batch; i++)
         n += (size_t)snprintf(text + n, 64, "reserve\r\n");
     contest_write(bench.client.fd, text, n);
     for (unsigned i = 0; i < batch; i++)
-        expect(&bench.client, "INSERTED", NULL);
-    bool seen[BATCH] = { false };
+        expect(&bench.client, "INSERTED", NULL, 0);
     for (unsigned i = 0; i < batch; i++) {
-        unsigned number;
-        struct reply r = expect(&bench.client, "RESERVED", bench.body);
+        struct reply r = expect(&bench.client, "RESERVED", bench.out + (first + i) * bench.size, bench.size);
         memcpy(ids[i], r.id, sizeof(ids[i]));
-        memcpy(&number, bench.body, sizeof(number));
-        if (r.size != bench.size || number - first >= batch || seen[number - first])
-            contest_fail("beanstalkd: a result is wrong");
-        seen[number - first] = true;
+        if (r.size != bench.size)
+            contest_fail("beanstalkd: a result has another size");
     }
     n = 0;
     for (unsigned i = 0; i < batch; i++)
         n += (size_t)snprintf(text + n, 64, "delete %s\r\n", ids[i]);
     contest_write(bench.client.fd, text, n);
     for (unsigned i = 0; i < batch; i++)
-        expect(&bench.client, "DELETED", NULL);
+        expect(&bench.client, "DELETED", NULL, 0);
+}
+
+/* The results of a round trip: those of its tasks, each once, in any order. */
+static void compare(unsigned batch, unsigned first)
+{
+    bool seen[BATCH] = { false };
+    for (unsigned i = 0; i < batch; i++) {
+        const char *result = bench.out + (first + i) * bench.size;
+        size_t number = contest_number(result);
+        if (number - first >= batch || seen[number - first] || !contest_filled(result, bench.size, number))
+            contest_fail("beanstalkd: a result is wrong");
+        seen[number - first] = true;
+    }
 }
 
 /* Bytes of the broker for each task that only waits. Once: what is queued stays. */
 static double queue_memory(void)
 {
-    char *text = malloc(BATCH * (TASK + 256));
+    char *text = malloc(BATCH * (TASK + 256)), body[TASK];
     double before = contest_resident(bench.broker);
     for (unsigned done = 0; done < QUEUED; done += BATCH) {
         size_t n = 0;
         for (unsigned i = 0; i < BATCH; i++) {
-            unsigned number = done + i;
-            memcpy(bench.body, &number, sizeof(number));
-            n += put_text(text + n, bench.body, TASK);
+            contest_fill(body, TASK, done + i);
+            n += put_text(text + n, body, TASK);
         }
         contest_write(bench.client.fd, text, n);
         for (unsigned i = 0; i < BATCH; i++)
-            expect(&bench.client, "INSERTED", NULL);
+            expect(&bench.client, "INSERTED", NULL, 0);
     }
     free(text);
     return (contest_resident(bench.broker) - before) / QUEUED;
+}
+
+static unsigned tasks(void)     /* of a run */
+{
+    return strcmp(bench.mode, "echo") == 0 ? ECHOES : strcmp(bench.mode, "submits") == 0 ? SUBMITS : ROUNDS;
+}
+
+/* Compared after the time, as ours is. */
+static double echo(void)
+{
+    double t = contest_now();
+    for (unsigned i = 0; i < ECHOES; i += FLIGHT)
+        round_trip(FLIGHT, i);
+    t = contest_now() - t;
+    for (unsigned i = 0; i < ECHOES; i += FLIGHT)
+        compare(FLIGHT, i);
+    return ECHOES * (double)BIG / 1e6 / t;
+}
+
+static double submits(void)
+{
+    double t = contest_now();
+    for (unsigned i = 0; i < SUBMITS; i += BATCH) {
+        round_trip(BATCH, i);
+        compare(BATCH, i);
+    }
+    return SUBMITS / (contest_now() - t);
 }
 
 static double run(void *data)
 {
     static double us[ROUNDS];
     (void)data;
-    double t = contest_now();
     if (strcmp(bench.mode, "memory") == 0)
         return queue_memory();
-    if (strcmp(bench.mode, "echo") == 0) {
-        for (unsigned i = 0; i < 40; i += 4)
-            round_trip(4, i);
-        return 40.0 * BIG / 1e6 / (contest_now() - t);
-    }
-    if (strcmp(bench.mode, "submits") == 0) {
-        for (unsigned i = 0; i < SUBMITS; i += BATCH)
-            round_trip(BATCH, i);
-        return SUBMITS / (contest_now() - t);
-    }
+    memset(bench.out, 0xff, tasks() * bench.size);
+    if (strcmp(bench.mode, "echo") == 0)
+        return echo();
+    if (strcmp(bench.mode, "submits") == 0)
+        return submits();
     for (unsigned i = 0; i < ROUNDS; i++) {
-        t = contest_now();
+        double t = contest_now();
         round_trip(1, i);
+        compare(1, i);
         us[i] = (contest_now() - t) * 1e6;
     }
     return contest_median(us, ROUNDS);
@@ -166,7 +199,10 @@ int main(int argc, char **argv)
     bench.mode = argv[2];
     bench.broker = argc > 3 ? (pid_t)strtol(argv[3], NULL, 10) : 0;
     bench.size = strcmp(bench.mode, "echo") == 0 ? BIG : TASK;
-    bench.body = calloc(1, BIG);
+    bench.in = contest_payloads(tasks(), bench.size);
+    bench.out = malloc(tasks() * bench.size);
+    if (!bench.out)
+        contest_fail("out of memory");
     int workers = strcmp(bench.mode, "rtt") == 0 ? 1 : 2;           /* as many as ours has */
     for (int i = 0; i < workers && !bench.broker; i++)
         if (contest_fork() == 0)

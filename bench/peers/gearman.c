@@ -31,13 +31,15 @@ static void worker(const char *port)
 
 static void one(unsigned number)
 {
-    char body[TASK] = { 0 };
+    char body[TASK];
     size_t size;
     gearman_return_t rc;
-    memcpy(body, &number, sizeof(number));
+    contest_fill(body, TASK, number);
     void *result = gearman_client_do(bench.client, "echo", NULL, body, TASK, &size, &rc);
-    if (rc != GEARMAN_SUCCESS || size != TASK || memcmp(result, body, TASK) != 0)
+    if (rc != GEARMAN_SUCCESS)
         contest_fail("gearman: %s", gearman_strerror(rc));
+    if (size != TASK || !contest_filled(result, TASK, number))
+        contest_fail("gearman: a result is wrong");
     free(result);
 }
 
@@ -46,11 +48,11 @@ static struct { unsigned first, n; bool seen[WINDOW]; } window;
 /* A result of the window: the number that was sent, once. */
 static gearman_return_t came_back(gearman_task_st *task)
 {
-    unsigned number;
     if (gearman_task_data_size(task) != TASK)
         contest_fail("gearman: a result has another size");
-    memcpy(&number, gearman_task_data(task), sizeof(number));
-    if (number - window.first >= WINDOW || window.seen[number - window.first])
+    size_t number = contest_number(gearman_task_data(task));
+    if (number - window.first >= WINDOW || window.seen[number - window.first] ||
+        !contest_filled(gearman_task_data(task), TASK, number))
         contest_fail("gearman: a result is wrong");
     window.seen[number - window.first] = true;
     window.n++;
@@ -65,8 +67,7 @@ static void many(unsigned first, unsigned n)
     window.first = first;
     gearman_client_set_complete_fn(bench.client, came_back);
     for (unsigned i = 0; i < n && rc == GEARMAN_SUCCESS; i++) {
-        unsigned number = first + i;
-        memcpy(bodies[i], &number, sizeof(number));
+        contest_fill(bodies[i], TASK, first + i);
         gearman_client_add_task(bench.client, NULL, NULL, "echo", NULL, bodies[i], TASK, &rc);
     }
     if (rc != GEARMAN_SUCCESS || (rc = gearman_client_run_tasks(bench.client)) != GEARMAN_SUCCESS)
@@ -79,10 +80,10 @@ static void many(unsigned first, unsigned n)
 static double queue_memory(void)
 {
     double before = contest_resident(bench.broker);
-    char body[TASK] = { 0 };
+    char body[TASK];
     for (unsigned i = 0; i < QUEUED; i++) {
         gearman_job_handle_t handle;
-        memcpy(body, &i, sizeof(i));
+        contest_fill(body, TASK, i);
         gearman_return_t rc = gearman_client_do_background(bench.client, "wait", NULL, body, TASK, handle);
         if (rc != GEARMAN_SUCCESS)
             contest_fail("gearman: %s", gearman_strerror(rc));

@@ -34,7 +34,7 @@ def busy(job):
 def bodies(n, size):
     if size <= 8:
         return list(range(n))
-    return [i.to_bytes(8, "little") + bytes(size - 8) for i in range(n)]
+    return [contest.payload(size, i) for i in range(n)]
 
 
 class Pool:
@@ -133,8 +133,7 @@ def work_rtt(pool):
 
 
 def work_echo(pool):
-    n = 48
-    items = [i.to_bytes(8, "little") + bytes(BIG - 8) for i in range(n)]
+    items = bodies(64, BIG)
 
     def all_of_them():
         flight, results = collections.deque(), []

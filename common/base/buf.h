@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0
  * buf.h - reference-counted bytes, and slices of them.
  *
- * A buf owns memory; a slice points into one and may hold a reference. What travels between the cores is slices, so that a body is
- * copied at most once on its way. References are atomic: a future may outlive the thread that drove its session. Contents are
- * written by one owner before they are shared and never change afterwards.
+ * A buf owns memory; a slice points into one and may hold a reference. What travels between the cores is slices, so that a core
+ * can pass a body on without copying it. It is copied where it cannot stay in the memory it came in: into what a core keeps, into
+ * and out of the rings of task processes, into the caller's array. The client of a local map copies arguments and results five
+ * times in all. References are atomic: a future may outlive the thread that drove its session. Contents are written by one owner
+ * before they are shared and never change afterwards.
  */
 #ifndef BASE_BUF_H
 #define BASE_BUF_H
