@@ -118,6 +118,92 @@ void cancel_untold(struct session_job *j)
     due(j, 0);
 }
 
+/* How many will not run, to who has asked. */
+static void finish(struct session *s, struct question *q, uint64_t cancelled)
+{
+    void *user = q->user;
+    cancelled = (q->again && q->seen > cancelled ? q->seen : cancelled) + q->here;
+    list_remove(&s->questions, &q->node);
+    free(q);
+    s->ops->cancelled(s->ctx, user, cancelled);
+}
+
+void cancel_over(struct session *s, struct question *q)
+{
+    q->again = q->asked;                        /* the answer is on its way, or lost; what came of it was seen */
+    finish(s, q, 0);
+}
+
+void question_sent(struct question *q)
+{
+    if (!q->on_this)
+        q->seen_first = q->seen;
+    q->on_this = q->sent = true;
+    q->again = q->asked;
+    q->asked = true;
+    q->seen_before = q->seen;
+}
+
+void question_cut(struct question *q)
+{
+    q->on_this = q->sent = false;
+    q->told = 0;
+    memset(q->earlier, 0, sizeof(q->earlier));
+}
+
+/* It is asked again on this connection. The broker may have answered already, ahead of the outcomes: what that says counts. */
+static void wire_anew(struct session *s, struct question *q)
+{
+    size_t most = sizeof(q->earlier) / sizeof(q->earlier[0]);
+    memmove(q->earlier + 1, q->earlier, (most - 1) * sizeof(q->earlier[0]));
+    q->earlier[0] = q->wire;
+    q->wire = ++s->next_request;
+}
+
+static bool is_earlier(struct question *q, uint32_t request)
+{
+    for (size_t i = 0; i < sizeof(q->earlier) / sizeof(q->earlier[0]); i++)
+        if (q->earlier[i] == request) {
+            q->earlier[i] = 0;
+            return true;
+        }
+    return false;
+}
+
+/* So many of its tasks can be cancelled: those that were seen to be, and those that have no outcome yet. */
+static uint64_t at_most(const struct session *s, const struct question *q)
+{
+    const struct session_job *j = map_get(&s->handles, q->job);
+    uint64_t n = q->seen, end = q->first + q->count;
+    for (uint64_t at = q->first, to; j && at < end; at = to) {
+        at = bits_next(&j->settled, at, end, false);
+        to = bits_next(&j->settled, at, end, true);
+        n += to - at;
+    }
+    return n;
+}
+
+/* Questions of one connection count different tasks, since to the later one those are done that have an outcome; what a worker was
+ * asked for on behalf of both, both count, so there is a limit. What answers to earlier ones count may have been seen since. */
+void cancel_answered(struct session *s, uint32_t request, uint64_t cancelled)
+{
+    for (LIST_EACH(&s->questions, n)) {
+        struct question *q = LIST_ENTRY(n, struct question, node);
+        if (q->type != WIRE_CANCEL || !request)
+            continue;
+        if (is_earlier(q, request)) {
+            q->told += cancelled;
+            return;
+        }
+        if (q->sent && q->wire == request) {
+            uint64_t before = q->seen_first + q->told, most;
+            cancelled += before > q->seen_before ? before : q->seen_before;
+            finish(s, q, cancelled < (most = at_most(s, q)) ? cancelled : most);
+            return;
+        }
+    }
+}
+
 /* What of the questions about j nobody has is settled here. The rest is asked about again, behind the tasks that are sent again:
  * what is settled meanwhile never is, and the broker could wait for it. */
 static void questions_rewound(struct session_job *j)
@@ -129,7 +215,7 @@ static void questions_rewound(struct session_job *j)
         if (q->type != WIRE_CANCEL || q->job != j->handle)
             continue;
         if (q->sent)
-            q->wire = ++s->next_request;        /* what was asked on this connection counts what is seen as well */
+            wire_anew(s, q);
         q->sent = false;
         if ((sent = gone_out(j, q->first)) >= end)
             continue;
@@ -138,7 +224,7 @@ static void questions_rewound(struct session_job *j)
             q->count = end - q->first;          /* without memory: the broker is asked about all of it */
         q->here += s->settled_total - before;
         if (!q->count)
-            session_answer_cancel(s, q->request, 0);
+            cancel_over(s, q);
     }
 }
 

@@ -116,7 +116,7 @@ static void send_questions(struct session *s)
         const struct session_job *j = q->type == WIRE_CANCEL ? map_get(&s->handles, q->job) : NULL;
         struct session_effect *e;
         if (q->type == WIRE_CANCEL && (!j || job_is_refused(j))) {
-            session_answer_cancel(s, q->request, 0);    /* all of it has ended */
+            cancel_over(s, q);
             continue;
         }
         if (q->sent || (j && !cancel_can_ask(j, q)) || !(e = send_effect(s, q->type)))
@@ -135,10 +135,7 @@ static void send_questions(struct session *s)
         }
         else if (q->type == WIRE_PING)
             e->msg.u.ping.stamp = q->request;   /* small: the stamps of the lease's own pings are times */
-        q->sent = true;
-        q->again = q->asked;
-        q->asked = true;
-        q->seen_before = q->seen;
+        question_sent(q);
     }
 }
 

@@ -108,7 +108,7 @@ void session_disconnected(struct session *s, uint64_t now)
         job_dirty(j);
     }
     for (LIST_EACH(&s->questions, n))
-        LIST_ENTRY(n, struct question, node)->sent = false;
+        question_cut(LIST_ENTRY(n, struct question, node));
     s->n_oks = s->oks_sent = 0;
     s->look_request = 0;
     s->look_due = false;
@@ -214,33 +214,6 @@ static void answer(struct session *s, uint32_t request, int32_t code, struct wir
     }
 }
 
-void session_answer_cancel(struct session *s, uint32_t request, uint64_t cancelled)
-{
-    for (LIST_EACH(&s->questions, n)) {
-        struct question *q = LIST_ENTRY(n, struct question, node);
-        void *user = q->user;
-        if (q->request != request || q->type != WIRE_CANCEL)
-            continue;
-        cancelled += q->seen_before;
-        cancelled = (q->again && q->seen > cancelled ? q->seen : cancelled) + q->here;
-        list_remove(&s->questions, &q->node);
-        free(q);
-        s->ops->cancelled(s->ctx, user, cancelled);
-        return;
-    }
-}
-
-static void cancelled(struct session *s, const struct wire_msg *m)
-{
-    for (LIST_EACH(&s->questions, n)) {
-        const struct question *q = LIST_ENTRY(n, struct question, node);
-        if (q->sent && q->wire == m->request && q->type == WIRE_CANCEL) {
-            session_answer_cancel(s, q->request, m->u.cancelled.cancelled);
-            return;
-        }
-    }
-}
-
 void session_forget(struct session *s, const void *user)
 {
     for (LIST_EACH_SAFE(&s->questions, n, after)) {
@@ -290,7 +263,7 @@ void session_recv(struct session *s, uint64_t now, const struct wire_msg *m)
         look_seen(s, m);
         break;
     case WIRE_CANCELLED:
-        cancelled(s, m);
+        cancel_answered(s, m->request, m->u.cancelled.cancelled);
         break;
     case WIRE_STATUS:
         answer(s, m->request, 0, m->u.status.json);

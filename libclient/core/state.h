@@ -89,6 +89,7 @@ struct question {
     struct list_node node;
     uint32_t request;
     uint32_t wire;                  /* as the broker has it: another one when it is asked again on the same connection */
+    uint32_t earlier[8];            /* CANCEL: those it had on this connection before, and that have no answer; 0: none */
     uint8_t type;
     bool sent;
     char a[64], b[256];
@@ -98,6 +99,8 @@ struct question {
     bool asked, again;              /* sent before; sent once more, so that an answer may have been lost */
     uint64_t here;                  /* of its tasks, settled here since: the broker never had them */
     uint64_t seen, seen_before;     /* of its tasks, told to be cancelled since; those before it was sent last */
+    bool on_this;                   /* sent on this connection: then the next two count */
+    uint64_t seen_first, told;      /* seen before it was sent there first; cancelled, as answers to the earlier ones say */
 };
 
 enum session_state { SESSION_DOWN, SESSION_GREETING, SESSION_UP, SESSION_FAILED };
@@ -198,6 +201,10 @@ void cancel_rewound(struct session_job *j);                 /* tasks count as no
 void cancel_done(struct session_job *j);                    /* the job goes */
 bool cancel_check(const struct session_job *j);             /* false: something that is to be said is forgotten */
 bool cancel_can_ask(const struct session_job *j, const struct question *q);     /* its tasks have gone out */
+void question_sent(struct question *q);
+void question_cut(struct question *q);                      /* with its connection */
+void cancel_answered(struct session *s, uint32_t request, uint64_t cancelled);
+void cancel_over(struct session *s, struct question *q);    /* all of its tasks have their outcome, and nothing is to be asked */
 void cancel_settled(struct session_job *j, const struct wire_item *i);     /* before it is: for the questions' sums */
 
 /* counts.c */
@@ -215,7 +222,6 @@ void said_free(struct session_job *j);
 void said_ack(struct session *s);
 
 /* session.c */
-void session_answer_cancel(struct session *s, uint32_t request, uint64_t cancelled);
 void session_reconnect(struct session *s, const char *why);      /* text: static or s->text */
 
 /* send.c */

@@ -458,7 +458,8 @@ BFORK_API void *bfork_future_data(const bfork_future *f);
 /**
  * Cancels: a queued task does not run, a running one is killed; either way it soon has an outcome, BFORK_CANCELLED unless it was done
  * before. A map: all its elements that are not done.
- * @param grace_ms  0: killed. BFORK_IF_QUEUED: only what no task process has begun; the call returns when that is known
+ * @param grace_ms  0: killed. BFORK_IF_QUEUED: only what no task process has begun; the call returns when that is known. If a worker is
+ *                  lost, or passes its lease, while it is asked, what had begun there and would run again is cancelled as well
  * @return 0: asked for (BFORK_IF_QUEUED: it will not run; of a map: something of it); BFORK_ESTATE: it is done (or runs) already;
  *         BFORK_ENOTSUP: another grace_ms; BFORK_EINTR and failures of the session with BFORK_IF_QUEUED
  */

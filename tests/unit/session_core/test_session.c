@@ -674,6 +674,69 @@ static void r02_a_question_is_asked_until_it_is_answered(void **state)
     assert_int_equal(b->cancelled, 7);          /* 2, 3, 4 to 6, one of 0, 1 and 7, and 8 */
 }
 
+/* On one connection the first answer may come when the question is asked once more, or is about to be, and ahead of the outcomes:
+ * what it says counts, and nothing twice. */
+static void asked_twice(bool late)
+{
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    uint64_t here;
+    uint32_t request;
+    add(b, j, 9, 3);
+    connect_to(b, 5, false);
+    cut(b);
+    connect_to(b, 6, false);
+    b->cancelled = -1;
+    assert_int_equal(session_cancel_queued(j, 0, UINT64_MAX, &told, &here, &request), 0);
+    flush(b);
+    const struct wire_msg first = { .type = WIRE_CANCELLED, .request = request, .u.cancelled = { .cancelled = 5 } };
+    job_state(b, 2);
+    say(b, &(struct wire_msg){ .type = WIRE_JOB_STATE, .u.job_state = { .job = b->job, .next = 2 } });
+    if (!late)
+        say(b, &first);
+    flush(b);
+    if (late) {
+        ended(b, 2, 2, BFORK_CANCELLED);
+        say(b, &first);
+    }
+    assert_int_equal(b->cancelled, -1);
+    say(b, &(struct wire_msg){ .type = WIRE_CANCELLED, .request = request + 1, .u.cancelled = { .cancelled = 1 } });
+    assert_int_equal(b->cancelled, 6);
+}
+
+static void r02_an_answer_to_a_question_that_is_to_be_asked_again_counts(void **state)
+{
+    (void)state;
+    asked_twice(false);
+}
+
+static void r02_answers_of_one_connection_count_together(void **state)
+{
+    (void)state;
+    asked_twice(true);
+}
+
+/* The connection that carried the question is cut. On the next one all of its tasks end before it is asked again. */
+static void r02_a_question_whose_tasks_have_ended_counts_what_was_seen(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    uint64_t here;
+    uint32_t request;
+    add(b, j, 9, 3);
+    session_job_close(j);
+    connect_to(b, 5, false);
+    b->cancelled = -1;
+    assert_int_equal(session_cancel_queued(j, 0, UINT64_MAX, &told, &here, &request), 0);
+    flush(b);
+    cut(b);
+    connect_to(b, 5, true);
+    ended(b, 0, 7, BFORK_CANCELLED);
+    done(b, 7, 2);
+    job_state(b, 9);
+    flush(b);
+    assert_int_equal(b->cancelled, 7);
+}
+
 /* The broker has put off what the question is about, and waits for it. Some of that has ended here, and is not sent again: the
  * question is, behind what is. */
 static void r15_a_question_is_asked_again_behind_what_is_sent_again(void **state)
@@ -1177,6 +1240,8 @@ int main(void)
         T(r15_a_cancelled_task_that_never_arrived_is_settled),
         T(r15_a_close_that_may_be_lost_is_said_again),
         T(r02_a_question_is_asked_until_it_is_answered),
+        T(r02_an_answer_to_a_question_that_is_to_be_asked_again_counts), T(r02_answers_of_one_connection_count_together),
+        T(r02_a_question_whose_tasks_have_ended_counts_what_was_seen),
         T(a_job_closed_without_tasks),
         T(closing_a_pool_drops_its_jobs),
         T(r05_counts_come_back_with_a_replay),
