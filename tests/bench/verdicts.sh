@@ -70,6 +70,18 @@ has json 'runs of pipe lie far apart, from 1 to 4; ours is 2 of its best run'
 ends 0 --runs 3 --markdown page.md rtt-local-same
 has page.md '^- rtt-local-same: ours 3 1 2; pipe 4 1 2$'
 
+# Which tree, and when; what a contender notes; a row of longest turns tells the worst of them.
+has json '"commit": "[^"]+", "date": "2[0-9]{3}-[0-9]{2}-[0-9]{2}"'
+has page.md '^Made by .* of commit [^ ]+ on 2[0-9]{3}-[0-9]{2}-[0-9]{2},$'
+contender frame 1 3 2
+ends 0 --json frame-status
+has out '"ours": 3\.0, "kind": "maximum"'
+cp out frame.json
+ends 0 --verify frame.json frame-status
+printf '#!/bin/sh\necho ready\nread -r line\necho note: half of it\necho 2\n' >built/bench/frame
+ends 0 --runs 1 --json frame-status
+has out '"runs": \{"ours": \[2\.0\]\},.*"notes": \["half of it"\]'
+
 # --verify: what is not whole is told.
 ends 0 --verify json rtt-local-same
 ends 1 --verify json rtt-local-same rtt
