@@ -30,6 +30,8 @@ static int not_implemented(struct refusal *r, const char *map, const char *field
 
 int refuse_pool_spec(const struct wire_pool_spec *s, struct refusal *r)
 {
+    if (s->max_growth)
+        return not_implemented(r, "pool_spec", "max_growth", (long long)s->max_growth);
     if (s->output_limit)
         return not_implemented(r, "pool_spec", "output_limit", (long long)s->output_limit);
     if (s->resources.n && (s->resources.n != 6 || memcmp(s->resources.p, "cpus=1", 6)))

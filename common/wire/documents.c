@@ -34,7 +34,7 @@ static const struct wire_field pool_spec_fields[] = {
     F(9, BIN, wire_pool_spec, finalizer, WIRE_FN_MAX, 0, "document fn, run at the end of each task process"),
     F(10, BIN, wire_pool_spec, args, WIRE_SPEC_MAX, 0, "MessagePack array, the arguments of these three"),
     F(11, U32, wire_pool_spec, max_tasks, 0, 0, "tasks for each task process, then a fresh one; 0: no limit"),
-    F(12, U64, wire_pool_spec, max_growth, 0, 0, "bytes a task process may grow by before a fresh one takes over; 0: no limit"),
+    F(12, U64, wire_pool_spec, max_growth, 0, 0, "reserved; 0: a task process may grow as it likes"),
     F(13, U64, wire_pool_spec, output_limit, 0, 0, "reserved; 0: what the worker allows"),
     F(14, STR, wire_pool_spec, resources, WIRE_TEXT_MAX, 0, "what one slot is: \"cpus=1\", or empty, which is that"),
     F(15, U64, wire_pool_spec, needs, 0, 0, "features, as in HELLO, that a worker must have to be granted"),

@@ -17,7 +17,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #define KEPT_CHILDREN 64
@@ -562,24 +561,6 @@ static void wait_for_tasks(struct process *p)
     check_alive(p);
 }
 
-static void set_limits(const struct process_start *s)
-{
-#ifndef BF_SANITIZED
-    unsigned long pages = 0;
-    struct rlimit r;
-
-    FILE *f = s->spec->max_growth ? fopen("/proc/self/statm", "re") : NULL;
-    if (f && fscanf(f, "%lu", &pages) == 1) {
-        r.rlim_cur = r.rlim_max = (rlim_t)pages * (rlim_t)sysconf(_SC_PAGESIZE) + s->spec->max_growth;
-        setrlimit(RLIMIT_AS, &r);
-    }
-    if (f)
-        fclose(f);
-#else
-    (void)s;
-#endif
-}
-
 static int high_fd(int fd)
 {
     int high = fcntl(fd, F_DUPFD_CLOEXEC, 500);     /* out of the way of tasks that close low numbers */
@@ -634,7 +615,6 @@ void process_main(const struct process_start *s)
     p->t.room_ctx = p;
     p->t.slot = (int32_t)s->id;
     crash_install(&p->c->obituary);
-    set_limits(s);
     run_hook(p, s->spec->initializer, s->spec->args, true);
     if (sweep_has_children())
         p->n_kept = sweep_list(p->kept, KEPT_CHILDREN);

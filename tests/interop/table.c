@@ -19,6 +19,7 @@ const char *const name_lines['z' - 'a' + 1] = {
     ['a' - 'a'] = "{5 #613100;}",
     ['m' - 'a'] = "{70 1}",
     ['o' - 'a'] = "{13 5}",                             /* output_limit */
+    ['b' - 'a'] = "{12 1048576}",                       /* max_growth */
     ['r' - 'a'] = "{14 'cpus=2'}",
     ['g' - 'a'] = "!c1;",
     ['l' - 'a'] = "{64 'here'}",                        /* cwd */
@@ -86,6 +87,7 @@ const struct mistake mistake_table[] = {
     { "an unknown key in a pool's specification", READY, "[16 0 0 0 {1 1 2 1 3 $M 4 $m} <> <> <>]",
       POOL_ENDS, ENOTSUP_, "pool_spec|70" },
     { "a limit of output", READY, "[16 0 0 0 {1 1 2 1 3 $O 4 $o} <> <> <>]", POOL_ENDS, ENOTSUP_, "output_limit" },
+    { "a limit of growth", READY, "[16 0 0 0 {1 1 2 1 3 $B 4 $b} <> <> <>]", POOL_ENDS, ENOTSUP_, "max_growth" },
     { "slots of two processors", READY, "[16 0 0 0 {1 1 2 1 3 $R 4 $r} <> <> <>]", POOL_ENDS, ENOTSUP_, "resources" },
     { "a directory that does not begin at /", READY, "[16 0 0 0 {1 1 2 1 3 $L 4 $l} <> <> <>]", POOL_ENDS, EINVAL_, "cwd" },
     { "an open pool with another specification", OPEN, "[16 0 0 0 {1 1 2 1 3 $A 4 $a} <> <> <>]", POOL_ENDS, ESTATE, "digest" },

@@ -190,7 +190,7 @@ static void answers_carry_the_request_they_belong_to(void **state)
 static void a_pool_that_is_refused_is_only_that_pool(void **state)
 {
     struct wire_pool_spec resources = { .resources = WIRE_STR("gpus=1") }, output = { .output_limit = 5 },
-                          plain = { .resources = WIRE_STR("cpus=1") };
+                          growth = { .max_growth = 1 << 20 }, plain = { .resources = WIRE_STR("cpus=1") };
     struct world *w = world_new(&(struct broker_config){ .digest = toy_digest });
     uint8_t sum = 0;
     struct buf *bytes = wire_pool_spec_encode(&plain);
@@ -226,6 +226,9 @@ static void a_pool_that_is_refused_is_only_that_pool(void **state)
     open_pool(w, "c1", 0, 5, 1, 1, &output);
     EXPECT(w, "[   0] > c1 POOL_STATE p5 slots 0 refused -42 output_limit\n");
     assert_string_equal(last_text, "pool_spec: field output_limit is 5; this release knows no other value than 0");
+    open_pool(w, "c1", 0, 6, 1, 1, &growth);
+    EXPECT(w, "[   0] > c1 POOL_STATE p6 slots 0 refused -42 max_growth\n");
+    assert_string_equal(last_text, "pool_spec: field max_growth is 1048576; this release knows no other value than 0");
     simple(w, "c1", WIRE_POOL_CLOSE, 4);
     EXPECT(w, "");                          /* it was told that this one is gone */
     simple(w, "c1", WIRE_POOL_CLOSE, 77);
