@@ -49,7 +49,7 @@ static void owner_wake(struct broker *b, struct owner *o)
 static void owner_says(struct broker *b, struct owner *o)
 {
     const struct client *most = NULL;
-    char who[160] = "a session that is gone";
+    char who[112] = "a session that is gone";       /* as much as o->why has room for */
 
     for (LIST_EACH(&b->clients, n)) {
         const struct client *c = LIST_ENTRY(n, struct client, node);

@@ -128,7 +128,7 @@ void *effect_alloc(struct worker *w, size_t size)
 
 struct wire_str effect_str(struct worker *w, const char *text)
 {
-    size_t n = strnlen(text, WIRE_TEXT_MAX);
+    size_t whole = strlen(text), n = whole < WIRE_TEXT_MAX ? whole : WIRE_TEXT_MAX;
     char *p = effect_alloc(w, n + 1);
 
     if (!p)
