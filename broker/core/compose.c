@@ -316,11 +316,11 @@ static void chunks(struct broker *b, struct worker *w)
 static void compose_worker(struct broker *b, struct worker *w)
 {
     w->specs_full = false;
+    taken(b, w);                /* before the attempts are closed: without a pool their lane's window is found by them */
     closes(b, w);
     recalls(b, w);
     forgets(b, w);
     grants(b, w);
-    taken(b, w);
     chunks(b, w);
     specs_mark(b, w);
     w->message_bytes = 0;

@@ -128,6 +128,18 @@ static struct piece *piece_new(struct broker *b, struct worker *w, struct attemp
     return p;
 }
 
+/* Whose window the worker counts it in: of the pool that it names, if its tasks can be there; before its lane has one, of the job.
+ * The attempt's own lane does not tell: it is bound over turns, and one lane of the worker may go to another pool of the digest. */
+static uint32_t window_of(const struct worker *w, const struct attempt *a, uint32_t named)
+{
+    const struct lane *l = named ? map_get(&w->lane_map, named) : NULL;
+    const struct job *j = a->job;
+
+    if (!l || l->pool->owner != j->owner || (j->pool && memcmp(l->pool->digest, j->pool->digest, WIRE_DIGEST) != 0))
+        return j->number;
+    return named;
+}
+
 static int take(struct broker *b, struct worker *w, const struct wire_item *i)
 {
     struct attempt *a = map_get(&b->attempts, i->id);
@@ -139,7 +151,7 @@ static int take(struct broker *b, struct worker *w, const struct wire_item *i)
         give_back(b, w, i);
         return 0;
     }
-    uint32_t pool = a->lane && a->lane->number == i->job ? i->job : a->job->number;     /* parked: a window for the job */
+    uint32_t pool = window_of(w, a, i->job);
     if (i->seq <= a->said_seq)                      /* also of one that has ended, of which no tasks are left */
         return again(b, w, a, i, pool);
     if (a->state == ATTEMPT_FINISHED) {             /* of a task that was returned: HOLDING told that before the piece came again */

@@ -180,6 +180,8 @@ void said_taken(struct worker *w, const struct wire_item *i)
     struct lane *l = map_get(&w->by_pool, i->job);
     struct attempt *a = map_get(&w->by_attempt, i->id);
 
+    if (!l && a && !a->job->lane->bound)
+        l = a->job->lane;               /* said before a pool was granted to it, and perhaps none ever is: see lane_grant */
     if (l) {
         l->said_out -= i->size < l->said_out ? i->size : l->said_out;
         lane_dirty(w, l);

@@ -12,7 +12,9 @@
 /* What c1 was sent of it, and w1 told. */
 static struct {
     uint64_t n, bytes, last, outcomes, n_at_outcome, errors, taken, taken_seq, messages, attempt, offset;
-    uint32_t pool, stride;
+    uint32_t pool, stride, under, watch;
+    uint64_t taken_at_close;
+    uint64_t watched;               /* of taken: what is of the pool `watch`; the last of it was told under the number `under` */
 } got;
 
 static void on_message(struct world *w, struct world_peer *p, const struct wire_msg *m)
@@ -31,7 +33,11 @@ static void on_message(struct world *w, struct world_peer *p, const struct wire_
     for (uint32_t i = 0; i < m->n_items && m->type == WIRE_OUTPUT_TAKEN; i++) {
         got.taken += m->items[i].size;
         got.taken_seq = m->items[i].seq;
+        got.under = m->items[i].job;
+        got.watched += got.under == got.watch ? m->items[i].size : 0;
     }
+    if (m->type == WIRE_ATTEMPTS_CLOSE)
+        got.taken_at_close = got.taken;
     if (m->type == WIRE_OUTCOMES) {
         got.outcomes++;
         got.n_at_outcome = got.n;
@@ -270,6 +276,99 @@ static void r21_output_waits_for_a_client_that_is_not_back(void **state)
     assert_int_equal(got.n, 2);
     client_took(w, 2);
     assert_int_equal(got.taken, 2 * (10 + WIRE_OUTPUT_COST));
+    world_free(w);
+}
+
+static void back_with_attempt_1(struct world *w)
+{
+    world_restart(w, EPOCH + 1);
+    memset(&got, 0, sizeof(got));
+    worker_hello_only(w, "w1", 2, NULL);
+    worker_holding(w, "w1", (const uint64_t[]){ 1 }, 1);
+}
+
+/* The worker finds the window by the attempt: it hears of that first. */
+static void r21_what_is_taken_is_told_before_its_attempt_is_closed(void **state)
+{
+    struct world *w = begin(0);
+
+    (void)state;
+    says(w, "w1", got.pool, 1, 10);
+    worker_done(w, "w1", 1, 0, 1, 1000);
+    assert_int_equal(got.outcomes, 1);
+    w->in_a_row = true;
+    client_took(w, 1);
+    w->in_a_row = false;
+    client_ack(w, "c1", 1, 1);
+    assert_int_equal(got.taken_at_close, 10 + WIRE_OUTPUT_COST);
+    world_free(w);
+}
+
+/* Two sessions of a key have pools of one specification: the worker's lane that has the tasks of one may go to the pool of the
+ * other, which comes first. What is said there is of that pool's window. */
+static void r18_output_is_of_the_pool_that_its_lane_was_granted_to(void **state)
+{
+    const uint64_t two = 2 * (PIECE + WIRE_OUTPUT_COST);
+    struct world *w = begin(0);
+
+    (void)state;
+    back_with_attempt_1(w);
+    says(w, "w1", 0, 1, PIECE);
+    says(w, "w1", 0, 2, PIECE);
+    client_hello(w, "c1b");
+    client_pool(w, "c1b", 1, 1);
+    client_job(w, "c1b", 2, 1, NULL);
+    client_tasks(w, "c1b", 2, 0, 1, 100);
+    got.watch = got.pool;
+    assert_true(got.watch);
+    says(w, "w1", got.watch, 3, PIECE);
+    says(w, "w1", got.watch, 4, PIECE);
+    assert_int_equal(got.errors, 0);
+    client_hello(w, "c1");
+    client_pool(w, "c1", 1, 1);
+    client_job(w, "c1", 1, 1, NULL);
+    simple(w, "c1", WIRE_PING, 7);
+    assert_int_equal(got.n, 4);
+    client_took(w, 4);
+    assert_int_equal(got.taken, 2 * two);
+    assert_int_equal(got.watched, two);
+    world_free(w);
+}
+
+/* Of its own window only: pools of another key, and those of another specification, are not where its tasks can be. */
+static void r18_a_worker_gets_no_window_by_naming_another_pool(void **state)
+{
+    struct world *w = world_new(NULL);
+    uint32_t own, others[2];
+
+    (void)state;
+    memset(&got, 0, sizeof(got));
+    w->hook = on_message;
+    w->quiet = true;
+    worker_hello(w, "w1", 3);
+    client_start(w, "c1", 1, NULL);
+    client_tasks(w, "c1", 1, 0, 1, 100);
+    own = got.pool;
+    client_pool(w, "c1", 2, 1);
+    client_job(w, "c1", 2, 2, NULL);
+    client_tasks(w, "c1", 2, 0, 1, 100);
+    others[0] = got.pool;
+    client_start(w, "c2", 1, NULL);
+    client_tasks(w, "c2", 1, 0, 1, 100);
+    others[1] = got.pool;
+    assert_true(own != others[0] && others[0] != others[1]);
+    for (uint64_t i = 0; i < 2; i++) {
+        says(w, "w1", others[i], i + 1, PIECE);
+        client_took(w, i + 1);
+        assert_int_equal(got.taken, (i + 1) * (PIECE + WIRE_OUTPUT_COST));
+        assert_true(got.under != others[i] && got.under != own);
+    }
+    says(w, "w1", own, 3, PIECE);
+    client_took(w, 3);
+    assert_int_equal(got.under, own);
+    for (uint64_t i = 0; i < 3; i++)
+        says(w, "w1", others[i % 2], i + 4, PIECE);
+    assert_int_equal(got.errors, 1);
     world_free(w);
 }
 
@@ -537,9 +636,9 @@ static void r06_much_output_of_a_client_that_ends_is_given_back_over_turns(void 
 }
 
 /* A broker that was started again has got it before the client is back. */
-static struct world *parked(void)
+static struct world *parked(uint64_t output_window)
 {
-    struct world *w = begin(8u << 20);
+    struct world *w = begin(output_window);
 
     world_restart(w, EPOCH + 1);
     memset(&got, 0, sizeof(got));
@@ -552,7 +651,7 @@ static struct world *parked(void)
 
 static void r06_much_output_waits_for_its_client_over_turns(void **state)
 {
-    struct world *w = parked();
+    struct world *w = parked(8u << 20);
 
     (void)state;
     worker_done(w, "w1", 1, 0, 1, 1000);
@@ -574,7 +673,7 @@ static void r06_much_output_waits_for_its_client_over_turns(void **state)
 
 static void r21_what_is_printed_while_older_output_waits_comes_behind_it(void **state)
 {
-    struct world *w = parked();
+    struct world *w = parked(8u << 20);
 
     (void)state;
     client_hello(w, "c1");
@@ -591,9 +690,34 @@ static void r21_what_is_printed_while_older_output_waits_comes_behind_it(void **
     world_free(w);
 }
 
+/* Its pool is granted while that goes on: what the worker says from then on is of the window of the pool, and given back so. */
+static void r18_a_pool_is_granted_while_older_output_goes_out(void **state)
+{
+    struct wire_msg took = { .type = WIRE_OUTPUT_ACK, .u.output_ack.seq = 2ull * MUCH };
+    struct world *w = parked(MUCH * (uint64_t)WIRE_OUTPUT_COST);
+
+    (void)state;
+    client_hello(w, "c1");
+    client_pool(w, "c1", 1, 1);
+    w->in_a_row = true;
+    client_job(w, "c1", 1, 1, NULL);
+    w->in_a_row = false;
+    turn(w, NULL, NULL);
+    assert_in_range(got.n, 1, 2 * A_TURN);
+    got.watch = got.pool;
+    assert_true(got.watch);
+    says_much(w, got.watch, MUCH + 1, MUCH);
+    assert_int_equal(got.errors, 0);
+    assert_int_equal(got.n, 2 * MUCH);
+    turns(w, "c1", &took);
+    assert_int_equal(got.taken, 2 * MUCH * (uint64_t)WIRE_OUTPUT_COST);
+    assert_int_equal(got.watched, MUCH * (uint64_t)WIRE_OUTPUT_COST);
+    world_free(w);
+}
+
 static void r06_much_output_of_a_job_that_nobody_opens_goes_over_turns(void **state)
 {
-    struct world *w = parked();
+    struct world *w = parked(8u << 20);
 
     (void)state;
     for (int i = 0; i < 200 && got.taken < MUCH * (uint64_t)WIRE_OUTPUT_COST; i++) {
@@ -614,6 +738,9 @@ int main(void)
         cmocka_unit_test(r21_a_worker_beyond_its_window_is_ended),
         cmocka_unit_test(r21_output_of_a_client_that_ends_is_given_back),
         cmocka_unit_test(r21_output_waits_for_a_client_that_is_not_back),
+        cmocka_unit_test(r21_what_is_taken_is_told_before_its_attempt_is_closed),
+        cmocka_unit_test(r18_output_is_of_the_pool_that_its_lane_was_granted_to),
+        cmocka_unit_test(r18_a_worker_gets_no_window_by_naming_another_pool),
         cmocka_unit_test(r06_output_that_comes_again_costs_its_records),
         cmocka_unit_test(r21_output_says_which_host_it_is_of), cmocka_unit_test(r21_a_piece_that_comes_twice_is_counted_once),
         cmocka_unit_test(r21_what_is_to_be_sent_again_is_not_taken), cmocka_unit_test(r21_a_piece_above_the_window_goes_alone),
@@ -623,6 +750,7 @@ int main(void)
         cmocka_unit_test(r06_much_output_of_a_client_that_ends_is_given_back_over_turns),
         cmocka_unit_test(r06_much_output_waits_for_its_client_over_turns),
         cmocka_unit_test(r21_what_is_printed_while_older_output_waits_comes_behind_it),
+        cmocka_unit_test(r18_a_pool_is_granted_while_older_output_goes_out),
         cmocka_unit_test(r06_much_output_of_a_job_that_nobody_opens_goes_over_turns),
     };
 

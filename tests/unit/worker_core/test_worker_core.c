@@ -486,6 +486,45 @@ static void r21_a_task_that_runs_again_in_its_attempt_says_so(void **state)
     world_done(x);
 }
 
+static void taken(struct world *x, uint64_t attempt, uint64_t seq, uint32_t number, uint32_t size)
+{
+    struct wire_item it = { .id = attempt, .seq = seq, .job = number, .size = size };
+
+    message(x, &(struct wire_msg){ .type = WIRE_OUTPUT_TAKEN, .items = &it, .n_items = 1 });
+    turn(x);
+}
+
+/* A restarted broker may have no slot here for the pool of what runs: it tells of what was taken under a number of its own. When a
+ * pool is granted its window is a fresh one, and what was said before opens it no more. */
+static void r21_the_window_of_what_has_no_pool_opens(void **state)
+{
+    const uint32_t cost = 4 + WIRE_OUTPUT_COST;
+    struct world *x = up(1);
+
+    (void)state;
+    memset(&pieces, 0, sizeof(pieces));
+    x->on_send = on_said;
+    x->auto_ready = true;
+    x->w->config.output_window = 2 * cost;
+    chunk(x, 10, 1, 0, 1);
+    turn(x);
+    worker_disconnected(x->w, x->now, "cut");
+    worker_connected(x->w, x->now);
+    welcome(x, 100, false);
+    for (int k = 0; k < 6; k++)
+        says(x, 1, 0, "abc\n");
+    assert_int_equal(pieces.n, 2);
+    taken(x, 10, 1, 55, cost);
+    assert_int_equal(pieces.n, 3);
+    grant(x, 7, 1, "prog", 0);
+    assert_int_equal(pieces.n, 5);
+    taken(x, 10, 3, 55, 2 * cost);
+    assert_int_equal(pieces.n, 5);
+    taken(x, 10, 4, 7, cost);
+    assert_int_equal(pieces.n, 6);
+    world_done(x);
+}
+
 /* It kills its template each time: after three it is lost, as with a worker, and the others run. */
 static void r16_a_task_that_takes_its_template_along_is_lost_after_three(void **state)
 {
@@ -1754,6 +1793,7 @@ int main(void)
         cmocka_unit_test(r16_a_template_that_dies_is_started_again),
         cmocka_unit_test(r16_a_task_that_takes_its_template_along_is_lost_after_three),
         cmocka_unit_test(r21_a_task_that_runs_again_in_its_attempt_says_so),
+        cmocka_unit_test(r21_the_window_of_what_has_no_pool_opens),
         cmocka_unit_test(r16_a_task_that_was_lost_with_workers_is_lost_sooner),
         cmocka_unit_test(r16_a_template_that_nobody_wants_is_not_started_again),
         cmocka_unit_test(r16_at_most_once_what_ran_is_unknown),
