@@ -385,7 +385,7 @@ void client_start(struct sim *s, struct sim_client *c)
     c->n_pools = 1 + (int)sim_random(s, SIM_POOLS);
     for (int i = 0; i < c->n_pools; i++) {
         const struct wire_pool_spec spec = { .arch = WIRE_STR("sim"), .max_tasks = sim_chance(s, 300) ? 5 : 0 };
-        memset(digest, SIM_POOLS * c->number + i, sizeof(digest));
+        memset(digest, 2 * c->number + (spec.max_tasks != 0), sizeof(digest));      /* of equal specifications */
         if (session_pool_open(c->core, sim_chance(s, 500) ? -1 : 1 + (int)sim_random(s, 6), wire_pool_spec_encode(&spec), digest,
                               "p", c, &c->pools[i]) != 0)
             abort();

@@ -271,6 +271,14 @@ static void recall(struct worker *w, struct attempt *a, const struct wire_item *
         proc_check_head(w, p);
 }
 
+void attempt_hand_back(struct worker *w, struct attempt *a)
+{
+    const struct wire_item all = { .id = a->id, .first = a->first, .why = WIRE_WHY_DRAIN };
+
+    if (a->place != ATTEMPT_FINISHED)
+        recall(w, a, &all);
+}
+
 void attempts_recall(struct worker *w, const struct wire_msg *m)
 {
     struct wire_item *answers = NULL;

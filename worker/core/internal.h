@@ -261,6 +261,7 @@ void proc_check_head(struct worker *w, struct proc *p);            /* kills it i
 void proc_forget(struct worker *w, struct proc *p);
 /* attempt.c */
 void attempt_take(struct worker *w, const struct wire_item *item);
+void attempt_hand_back(struct worker *w, struct attempt *a);       /* what of it has not begun; what runs goes on */
 void attempts_recall(struct worker *w, const struct wire_msg *m);
 void attempt_close(struct worker *w, const struct wire_item *item);
 void attempt_queue_front(struct worker *w, struct attempt *a);

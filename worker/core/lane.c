@@ -338,15 +338,39 @@ void lane_expire(struct worker *w, struct lane *l)
     w->again = true;
 }
 
+static bool has_strangers(const struct lane *l)
+{
+    for (uint32_t k = 0; k < l->n_jobs; k++)
+        if (l->jobs[k] && !l->jobs[k]->bound)
+            return true;
+    return false;
+}
+
+/* A job that was not described on this connection may be of another pool: this lane was found by digest and owner, which pools may
+ * have in common. The broker looks for what runs and waits of it where that pool has slots, and would not ask for it when there are
+ * none here. So what has not begun goes back, and what runs goes on until the broker closes it. */
+static void strangers_leave(struct worker *w, struct lane *l)
+{
+    if (!has_strangers(l))
+        return;
+    for (LIST_EACH_SAFE(&w->attempts, n, after)) {
+        struct attempt *a = LIST_ENTRY(n, struct attempt, all);
+
+        if (a->job->lane == l && !a->job->bound)
+            attempt_hand_back(w, a);
+    }
+}
+
 /* The pool is no more: nothing of it is wanted. Its processes end in an orderly way, its template stays warm for the next one. */
 static void lane_forget(struct worker *w, struct lane *l)
 {
     for (LIST_EACH_SAFE(&w->attempts, n, after)) {
         struct attempt *a = LIST_ENTRY(n, struct attempt, all);
 
-        if (a->job->lane == l)
+        if (a->job->lane == l && a->job->bound)
             attempt_kill(w, a);
     }
+    strangers_leave(w, l);
     for (LIST_EACH(&l->procs, n)) {
         struct proc *p = LIST_ENTRY(n, struct proc, in_lane);
 
@@ -400,6 +424,8 @@ void lane_grant(struct worker *w, const struct wire_grant *g)
     }
     l->stale = false;
     set_slots(w, l, g->slots);
+    if (!g->slots)
+        strangers_leave(w, l);
 }
 
 void worker_lane_ready(struct worker *w, uint64_t now, worker_lane lane)

@@ -1179,6 +1179,82 @@ static void a_restarted_broker_finds_lanes_and_jobs_again(void **state)
     world_done(x);
 }
 
+/* Two pools of equal digest; after a restart of the broker, pool 7 gets the lane where attempt 10 of pool 8 runs. */
+static struct world *swapped(void)
+{
+    struct world *x = &world;
+
+    world_init(x, 4);
+    online(x, 99);
+    x->auto_ready = true;
+    grant(x, 1, 1, "a", 0);
+    grant(x, 2, 1, "a", 0);
+    open_job(x, 1, 1, 1, 0, 0);
+    open_job(x, 2, 2, 2, 0, 0);
+    chunk(x, 10, 1, 0, 3);
+    chunk(x, 20, 2, 0, 1);
+    turn(x);
+    worker_disconnected(x->w, x->now, "cut");
+    worker_connected(x->w, x->now);
+    welcome(x, 100, false);
+    grant(x, 7, 1, "a", 0);
+    grant(x, 8, 1, "a", 0);
+    clear(x);
+    return x;
+}
+
+/* What runs goes on until it is closed, what has not begun goes back: to where its own pool has slots. */
+static void r15_a_pool_that_ends_takes_no_task_of_another_one_along(void **state)
+{
+    struct world *x = swapped();
+
+    (void)state;
+    ran(x, 2, 1, 1000);
+    turn(x);
+    EXPECT(x, "> RESULTS [20 0..0 ok]\n");
+    open_job(x, 3, 7, 3, 0, 0);
+    chunk(x, 30, 3, 0, 1);              /* that the pool's own goes with it is the broker's order */
+    turn(x);
+    EXPECT(x, "");
+    close_attempt(x, 20, WIRE_WHY_DONE);
+    forget_pool(x, 7);
+    EXPECT(x, "p1 gives back 2\n> RESULTS [10 1..2 returned]\n");
+    open_job(x, 1, 8, 1, 0, 0);
+    chunk(x, 40, 1, 1, 2);
+    turn(x);
+    EXPECT(x, "p2 job 0\np2 push 1..2\n");
+    ran(x, 1, 1, 1000);
+    turn(x);
+    EXPECT(x, "> RESULTS [10 0..0 ok]\n");
+    close_attempt(x, 10, WIRE_WHY_DONE);
+    close_attempt(x, 40, WIRE_WHY_GONE);
+    turn(x);
+    EXPECT(x, "p2 gives back 1\np2 kill: its attempt is closed\n");
+    forget_pool(x, 8);
+    died(x, 2, 0, true);
+    turn(x);
+
+    struct worker_counters c;
+
+    worker_counters(x->w, &c);
+    assert_int_equal(c.chunks + c.busy, 0);
+    world_done(x);
+}
+
+/* Without slots nothing of it would begin here, and the broker sees its own pool's slots. Nor is what comes back later kept. */
+static void r15_a_lane_without_slots_keeps_no_task_of_another_pool(void **state)
+{
+    struct world *x = swapped();
+
+    (void)state;
+    grant(x, 7, 0, "a", 0);
+    EXPECT(x, "p1 gives back 2\n> RESULTS [10 1..2 returned]\n");
+    died(x, 1, BFORK_LOST, false);
+    turn(x);
+    EXPECT(x, "> RESULTS [10 0..0 returned]\n");
+    world_done(x);
+}
+
 static void the_window_of_the_broker_is_kept(void **state)
 {
     struct world *x = &world;
@@ -1818,6 +1894,8 @@ int main(void)
         cmocka_unit_test(r07_what_may_have_ended_behind_a_cut_is_not_kept),
         cmocka_unit_test(r07_what_runs_through_a_cut_keeps_no_handles),
         cmocka_unit_test(a_restarted_broker_finds_lanes_and_jobs_again),
+        cmocka_unit_test(r15_a_pool_that_ends_takes_no_task_of_another_one_along),
+        cmocka_unit_test(r15_a_lane_without_slots_keeps_no_task_of_another_pool),
         cmocka_unit_test(the_window_of_the_broker_is_kept),
         cmocka_unit_test(fewer_slots_feed_fewer_processes),
         cmocka_unit_test(processes_are_renewed_after_max_tasks),
