@@ -64,6 +64,7 @@ int broker_new(const struct broker_config *config, struct broker **ret)
     map_init_keyed(&b->peers, &b->hash);
     map_init_keyed(&b->attempts, &b->hash);
     map_init_keyed(&b->jobs, &b->hash);
+    map_init(&b->numbers);
     map_init_keyed(&b->owner_map, &b->hash);
     map_init_keyed(&b->ended_map, &b->hash);
     map_init_keyed(&b->client_map, &b->hash);
@@ -119,6 +120,7 @@ void broker_free(struct broker **bp)
     map_free(&b->peers);
     map_free(&b->attempts);
     map_free(&b->jobs);
+    map_free(&b->numbers);
     map_free(&b->owner_map);
     map_free(&b->client_map);
     map_free(&b->worker_map);

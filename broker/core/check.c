@@ -365,6 +365,21 @@ static bool check_owner(struct broker *b, struct owner *o)
     return true;
 }
 
+static bool check_numbers(struct broker *b)
+{
+    for (LIST_EACH(&b->all_jobs, n)) {
+        struct job *j = LIST_ENTRY(n, struct job, in_all);
+        MUST(b, j->number && map_get(&b->numbers, j->number) == j, "number %u is not its job's", j->number);
+    }
+    for (LIST_EACH(&b->pools, n)) {
+        struct pool *p = LIST_ENTRY(n, struct pool, node);
+        MUST(b, p->number && map_get(&b->numbers, p->number) == p, "number %u is not pool %s's", p->number, p->name);
+    }
+    MUST(b, b->numbers.count == b->all_jobs.count + b->pools.count, "%zu numbers are in use by %zu", b->numbers.count,
+         b->all_jobs.count + b->pools.count);
+    return true;
+}
+
 static bool check_all(struct broker *b)
 {
     uint64_t queued = 0, running = 0, live = 0, pieces = 0, cancels = 0;
@@ -399,7 +414,7 @@ static bool check_all(struct broker *b)
     for (LIST_EACH(&b->owners, n))
         if (!check_owner(b, LIST_ENTRY(n, struct owner, node)))
             return false;
-    return recount_accounts(b);
+    return check_numbers(b) && recount_accounts(b);
 }
 
 const char *broker_check(struct broker *b) { return check_all(b) ? NULL : b->check_text; }

@@ -434,22 +434,42 @@ static bool gather(struct client *c, struct job *j, struct gather *g)
     return true;
 }
 
+/* Of all its jobs, as many as fit; those that say nothing any more leave. What is behind the message, or the turn, is not looked
+ * at. */
+static void gather_all(struct broker *b, struct client *c, struct gather *g)
+{
+    uint32_t budget = b->c.turn_steps;
+
+    g->n = 0;
+    g->bytes = g->cost = 0;
+    for (LIST_EACH_SAFE(&c->sending, k, after)) {
+        struct job *j = LIST_ENTRY(k, struct job, sending);
+        if (!budget--) {
+            b->again = true;
+            client_dirty(b, c);
+            return;
+        }
+        b->steps++;
+        if (job_is_ending(j) || job_mute(j))
+            list_remove(&c->sending, k);
+        else if (!gather(c, j, g))
+            return;
+    }
+}
+
 static void outcomes(struct broker *b, struct client *c)
 {
     struct gather g;
     struct wire_item *items;
     struct wire_msg *m;
 
-    g.n = 0;
-    g.bytes = g.cost = 0;
-    for (LIST_EACH_SAFE(&c->sending, k, after))
-        if (job_is_ending(LIST_ENTRY(k, struct job, sending)) || job_mute(LIST_ENTRY(k, struct job, sending)))
-            list_remove(&c->sending, k);
-    for (LIST_EACH(&c->sending, n))
-        if (!gather(c, LIST_ENTRY(n, struct job, sending), &g))
-            break;
-    if (!g.n || !(items = items_of(b, g.n)))
+    gather_all(b, c, &g);
+    if (!g.n)
         return;
+    if (!(items = items_of(b, g.n))) {
+        client_dirty(b, c);
+        return;
+    }
     for (size_t i = 0; i < g.n; i++) {
         struct outcome *o = g.found[i];
         struct job *j = g.jobs[i];

@@ -430,18 +430,39 @@ static bool suits(struct broker *b, struct worker *w, struct pool *p)
     return !l || !barred(b, l);
 }
 
-/* There are slots, but not where this pool can run: one that has no work gives its own there to it. True: there is room now. */
-static bool make_room(struct broker *b, struct pool *p, uint64_t need)
+/* Usable slots of pools that claim none. */
+static uint64_t slots_idle(struct broker *b)
 {
-    for (LIST_EACH(&b->workers, n)) {
-        struct worker *w = LIST_ENTRY(n, struct worker, node);
-        if (!suits(b, w, p))
+    uint64_t sum = 0;
+
+    for (ACTIVE_EACH(b, p)) {
+        b->steps++;
+        sum += pool_claims(p) ? 0 : p->slots - p->yields;
+    }
+    return sum;
+}
+
+/* There are slots, but not where this pool can run: one that claims nothing gives of its own there to it. idle: slots_idle. True:
+ * there is room now. */
+static bool make_room(struct broker *b, struct pool *p, uint64_t need, uint64_t *idle)
+{
+    uint64_t left = *idle;
+
+    for (ACTIVE_EACH(b, from)) {
+        if (!left)
+            break;
+        b->steps++;
+        if (from->slots == from->yields || pool_claims(from))
             continue;
-        for (LIST_EACH(&w->lanes, m)) {
-            struct lane *l = LIST_ENTRY(m, struct lane, in_worker);
-            if (!l->pool || l->pool == p || !lane_usable(l) || pool_claims(l->pool))
+        for (LIST_EACH(&from->lanes, n)) {
+            struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
+            uint32_t give = at_most(need, lane_usable(l));
+            b->steps++;
+            left -= at_most(left, lane_usable(l));
+            if (!give || !suits(b, l->worker, p))
                 continue;
-            if (lane_give(b, l, at_most(need, lane_usable(l))))
+            *idle -= at_most(*idle, give);
+            if (lane_give(b, l, give))
                 return true;
         }
     }
@@ -579,13 +600,14 @@ static bool place(struct broker *b, uint32_t total, bool *ret_waits)
             used += p->slots;
         }
     }
+    uint64_t idle = slots_idle(b);
     for (ACTIVE_EACH(b, p)) {
         b->steps++;
         need = p->target > p->slots ? p->target - p->slots : 0;
         while (need) {
             if (grow_one(b, p, &need, alone, &no_memory))
                 continue;
-            if (no_memory || !make_room(b, p, need))
+            if (no_memory || !idle || !make_room(b, p, need, &idle))
                 break;
         }
         *ret_waits |= need && !p->slots;

@@ -32,15 +32,15 @@ struct job *job_new(struct broker *b, struct owner *o, const uint8_t *id)
 
     if (!j)
         return NULL;
-    if (map_reserve(&b->jobs, 1) < 0) {
+    if (map_reserve(&b->jobs, 1) < 0 || map_reserve(&b->numbers, 1) < 0) {
         mem_free_for(b, o->account, j, sizeof(*j));
         return NULL;
     }
-    account_charge(o->account, 2 * MAP_COST);
+    account_charge(o->account, 3 * MAP_COST);
     memcpy(j->id, id, WIRE_ID);
     j->owner = o;
     o->refs++;
-    j->number = b->next_number++;
+    j->number = number_new(b, j);
     j->since = b->now;
     list_init(&j->queue);
     intervals_init(&j->held, b->ranks += 2, &b->steps);
@@ -218,6 +218,7 @@ bool job_reap(struct broker *b, struct job *j, uint32_t *budget)
     job_forget(b, j);
     unbind(j);
     unhash(b, j);
+    number_free(b, j->number);
     list_remove(&b->all_jobs, &j->in_all);
     list_remove(&o->jobs, &j->in_owner);
     if (interval_in(&j->parked))
@@ -233,7 +234,7 @@ bool job_reap(struct broker *b, struct job *j, uint32_t *budget)
     buf_unref(&j->slab);
     buf_unref(&j->lens_slab);
     buf_unref(&j->spec_bytes);
-    account_release(o->account, 2 * MAP_COST);
+    account_release(o->account, 3 * MAP_COST);
     mem_free_for(b, o->account, j, sizeof(*j));
     chores_room(b, o);
     owner_unref(b, o);

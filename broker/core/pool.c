@@ -119,7 +119,8 @@ static int pool_new(struct broker *b, struct client *c, const struct wire_pool_o
     struct err e = { 0 };
     int rc;
 
-    if (!p || map_reserve(&c->pools, 1) < 0 || !(p->spec = bytes_copy(a, o->spec.p, o->spec.n))) {
+    if (!p || map_reserve(&c->pools, 1) < 0 || map_reserve(&b->numbers, 1) < 0 ||
+        !(p->spec = bytes_copy(a, o->spec.p, o->spec.n))) {
         mem_free_for(b, a, p, sizeof(*p));
         return refuse(r, BFORK_ENOMEM, NULL, "the broker is out of memory");
     }
@@ -136,12 +137,12 @@ static int pool_new(struct broker *b, struct client *c, const struct wire_pool_o
         memcpy(p->program, spec.program.p, WIRE_DIGEST);
         p->has_program = true;
     }
-    account_charge(a, MAP_COST);
+    account_charge(a, 2 * MAP_COST);
     needs_init(p, spec.needs);
     p->client = c;
     p->owner = c->owner;
     p->handle = o->pool;
-    p->number = b->next_number++;
+    p->number = number_new(b, p);
     memcpy(p->digest, o->digest.p, WIRE_DIGEST);
     copy_text(p->name, sizeof(p->name), o->name.n ? o->name : spec.program_name);
     list_init(&p->jobs);
@@ -227,7 +228,8 @@ static void pool_gone(struct broker *b, struct pool *p)
         handle_gone(p->client, true, p->handle, p->digest);
     }
     buf_unref(&p->spec);
-    account_release(p->owner->account, MAP_COST);
+    number_free(b, p->number);
+    account_release(p->owner->account, 2 * MAP_COST);
     chores_room(b, p->owner);
     mem_free_for(b, p->owner->account, p, sizeof(*p));
 }

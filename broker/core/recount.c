@@ -70,7 +70,7 @@ static void found_job(struct recount *t, struct job *j)
     struct account *a = j->owner->account;
 
     found(t, a, sizeof(*j));
-    found(t, a, 2 * MAP_COST);
+    found(t, a, 3 * MAP_COST);
     found_buf(t, j->slab);
     found_buf(t, j->lens_slab);
     found_buf(t, j->spec_bytes);
@@ -156,7 +156,7 @@ static void walk(struct recount *t)
     }
     for (LIST_EACH(&b->pools, n)) {
         found(t, LIST_ENTRY(n, struct pool, node)->owner->account, sizeof(struct pool));
-        found(t, LIST_ENTRY(n, struct pool, node)->owner->account, MAP_COST);
+        found(t, LIST_ENTRY(n, struct pool, node)->owner->account, 2 * MAP_COST);
         found_buf(t, LIST_ENTRY(n, struct pool, node)->spec);
     }
     for (LIST_EACH(&b->all_jobs, n))

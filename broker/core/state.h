@@ -583,9 +583,10 @@ struct broker {
     struct buf *loan, *lent;                        /* a frame of which parts are kept, as charged to `borrower` */
     struct account *borrower;
     uint64_t now, started, next_attempt, hold_end;
-    uint32_t next_number;
+    uint32_t next_number;                           /* of a pool or a job */
     struct map peers, attempts, jobs;               /* jobs: by hash of the id */
     struct map owner_map, client_map, worker_map;   /* by key, by key and instance */
+    struct map numbers;                             /* of pools and jobs, until they are gone */
     struct map ended_map;                           /* by key: see ended.c */
     struct owner own;                               /* whose chores are those of workers; in no list of owners */
     struct list owners, clients, workers, pools, all_jobs, cuts, dirty_peers, dirty_clients, dirty_workers, work, thirsty, holders,
@@ -665,6 +666,10 @@ uint64_t keyed_hash(const struct broker *b, const uint8_t *key, const uint8_t *i
 int keyed_put(struct map *m, struct keyed *k, uint64_t hash);       /* 0 or BFORK_ENOMEM */
 void keyed_take(struct map *m, struct keyed *k);
 #define KEYED_EACH(m, hash_, k) struct keyed *k = map_get(m, hash_); k; k = k->next
+
+/* number.c: what workers know a pool or a job by */
+uint32_t number_new(struct broker *b, void *whose);     /* not 0 and nobody's; a cell of b->numbers is reserved */
+void number_free(struct broker *b, uint32_t number);    /* it is gone: the number may be another's */
 
 /* effect.c */
 void *effect_bytes(struct broker *b, size_t n);                     /* lives as long as the effects; NULL: no memory */

@@ -492,6 +492,130 @@ static void r06_pools_with_tasks_take_turns(void **state)
     done(w);
 }
 
+/* All slots run long tasks: for what others are due, a worker that has had all of their pools is not searched for room. */
+static void r06_room_is_not_looked_for_among_pools_without_slots(void **state)
+{
+    struct world *w = idle_pools();
+    struct wire_item one = { .count = 1, .flags = WIRE_FIXED };
+    struct wire_msg tasks = { .type = WIRE_TASKS, .items = &one, .n_items = 1 };
+    uint64_t end;
+
+    (void)state;
+    open_jobs(w, 0, true);
+    for (one.job = 1; one.job <= POOLS / 2; one.job++) {    /* each has had a slot */
+        n_chunks = 0;
+        steps_heard(w, "c1", &tasks);
+        for (int turns = 0; !n_chunks && turns < 9; turns++) {
+            w->now += 25 * CLOCK_MS;
+            broker_tick(w->b, w->now);
+            steps_heard(w, "w1", &(struct wire_msg){ .type = WIRE_RESULTS });
+        }
+        assert_int_equal(n_chunks, 1);
+        items[0] = (struct wire_item){ .id = chunks[0], .count = 1, .flags = WIRE_FIXED, .kind = WIRE_OK, .sum_ns = 30 * CLOCK_MS };
+        steps_heard(w, "w1", &(struct wire_msg){ .type = WIRE_RESULTS, .items = items, .n_items = 1 });
+    }
+    one.first = 1;
+    for (one.job = 1; one.job <= 64; one.job++)
+        within(steps_heard(w, "c1", &tasks), STEPS_OF_GRANTS, "a task that waits for a slot");
+    settle(w);
+    assert_int_equal(counters(w).running, 4);
+    for (end = w->now + 1000 * CLOCK_MS; w->now < end; w->now += 10 * CLOCK_MS) {
+        uint64_t before = broker_steps(w->b);
+        broker_tick(w->b, w->now);
+        broker_flush(w->b, w->now);
+        broker_effects_done(w->b);
+        within(broker_steps(w->b) - before, STEPS_OF_GRANTS, "a turn of fairness");
+    }
+    assert_int_equal(counters(w).running, 4);
+    done(w);
+}
+
+static uint32_t n_outcomes;
+
+static void on_outcomes(struct world *w, struct world_peer *p, const struct wire_msg *m)
+{
+    (void)w;
+    (void)p;
+    n_outcomes += m->type == WIRE_OUTCOMES ? m->n_items : 0;
+}
+
+/* RECORDS jobs with an outcome each, half of which its client's window has room for. */
+static struct world *full_window(uint32_t turn_steps)
+{
+    static uint8_t body[1024];
+    struct world *w = world_new(&(struct broker_config){ .jobs_max = POOLS + 8, .turn_steps = turn_steps });
+    struct wire_item one = { .count = 1, .flags = WIRE_FIXED };
+
+    w->quiet = true;
+    client_start(w, "c1", -1, NULL);
+    open_jobs(w, 0, false);
+    worker_hello(w, "w1", RECORDS);
+    for (one.job = 1; one.job <= RECORDS; one.job++)
+        world_steps(w, "c1", &(struct wire_msg){ .type = WIRE_TASKS, .items = &one, .n_items = 1 });
+    assert_int_equal(counters(w).running, RECORDS);
+    for (uint32_t i = 0; i < RECORDS; i++)
+        items[i] = (struct wire_item){ .id = i + 1, .count = 1, .flags = WIRE_FIXED, .kind = WIRE_OK, .size = sizeof(body),
+                                       .sum_ns = 1000, .body = slice_borrow(body, sizeof(body)) };
+    records(w, "w1", WIRE_RESULTS, RECORDS);
+    settle(w);
+    assert_int_equal(counters(w).tasks_ok, RECORDS);
+    return w;
+}
+
+static void r06_an_acknowledgement_costs_the_same_however_many_jobs_wait_for_a_window(void **state)
+{
+    struct world *w = full_window(0);
+
+    (void)state;
+    for (uint32_t i = 1; i < 100; i++) {
+        struct wire_item one = { .job = i, .id = 1 };
+        within(world_steps(w, "c1", &(struct wire_msg){ .type = WIRE_OUTCOMES_ACK, .items = &one, .n_items = 1 }), STEPS_OF_FEW,
+               "an acknowledgement");
+    }
+    done(w);
+}
+
+static struct world *watched;
+
+static void on_call(bool inside)
+{
+    static uint64_t before;
+
+    if (!inside)
+        within(broker_steps(watched->b) - before, STEPS_OF_GRANTS, "a call");
+    before = broker_steps(watched->b);
+}
+
+/* Jobs that were not opened again are passed over in turns; what is behind them goes out. */
+static void r06_outcomes_behind_many_of_another_connection_go_out(void **state)
+{
+    struct wire_fn fn = { .kind = WIRE_FN_SYMBOL, .object = WIRE_STR("x"), .symbol = WIRE_STR("f") };
+    struct world *w = full_window(128);
+    struct buf *f = wire_fn_encode(&fn), *spec;
+    struct wire_job_spec s = { .fn = wire_bin_of(f->data, f->size) };
+    uint8_t id[WIRE_ID] = { 9, 2 };
+    struct wire_msg m = { .type = WIRE_JOB_OPEN };
+
+    (void)state;
+    world_lost(w, "c1");
+    w->hook = on_outcomes;
+    n_outcomes = 0;
+    w->in_a_row = true;
+    client_hello(w, "c1");
+    client_pool(w, "c1", 1, -1);
+    w->in_a_row = false;
+    watched = w;
+    w->around = on_call;
+    spec = wire_job_spec_encode(&s);
+    m.u.job_open = (struct wire_job_open){ .job = 2, .pool = 1, .id = wire_bin_of(id, WIRE_ID),
+                                           .spec = wire_bin_of(spec->data, spec->size) };
+    world_send(w, "c1", &m);
+    assert_int_equal(n_outcomes, 1);
+    buf_unref(&spec);
+    buf_unref(&f);
+    done(w);
+}
+
 /* One that can run is found at once among many that cannot; when none claims anything, they are looked at once more, and left. */
 static void r06_pools_that_cannot_run_hold_nobody_up(void **state)
 {
@@ -795,6 +919,9 @@ int main(void)
         T(r06_replays_that_wait_end_with_their_connection), T(r06_a_pool_costs_the_same_however_many_are_idle),
         T(r06_idle_pools_hear_of_slots_over_turns), T(r06_a_tick_walks_over_no_jobs),
         T(r06_pools_with_tasks_take_turns), T(r06_pools_that_cannot_run_hold_nobody_up),
+        T(r06_room_is_not_looked_for_among_pools_without_slots),
+        T(r06_an_acknowledgement_costs_the_same_however_many_jobs_wait_for_a_window),
+        T(r06_outcomes_behind_many_of_another_connection_go_out),
         T(r09_a_task_costs_the_same_however_many_jobs_cannot_run), T(r06_parked_jobs_end_over_turns),
         T(r06_questions_are_answered_over_turns),
     };
