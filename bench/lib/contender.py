@@ -59,6 +59,7 @@ class Contender:
         return line.decode(errors="replace")
 
     def run(self):
+        """True: it has measured."""
         try:
             self.process.stdin.write(b"run\n")
             self.process.stdin.flush()
@@ -72,6 +73,7 @@ class Contender:
             self.values.append(float(line))
         except ValueError:
             self.refuse(line)
+        return True
 
     def stop(self):
         """The end of stdin, a little patience, and then its whole process group."""

@@ -82,6 +82,14 @@ printf '#!/bin/sh\necho ready\nread -r line\necho note: half of it\necho 2\n' >b
 ends 0 --runs 1 --json frame-status
 has out '"runs": \{"ours": \[2\.0\]\},.*"notes": \["half of it"\]'
 
+# A value counts also when its contender has ended by then.
+mkfifo lives
+printf '#!/bin/sh\necho ready\nread -r line\n(read -r line; echo 2) <lives &\nexec 3>lives\n' >built/bench/frame
+ends 0 --runs 1 --json frame-status
+has out '"runs": \{"ours": \[2\.0\]\}'
+ends 1 --runs 2 --json frame-status
+has out '"ours": null,.*"notes": \["ours failed: it ended with status 0"\]'
+
 # --verify: what is not whole is told.
 ends 0 --verify json rtt-local-same
 ends 1 --verify json rtt-local-same rtt
