@@ -116,6 +116,7 @@ static int adopt(struct broker *b, struct worker *w, const struct wire_item *it)
     if (reserve(b, 12 + waiting, 12 + waiting) < 0 || !(a = attempt_new(b, j, w, NULL)))
         return BFORK_ENOMEM;
     b->n.adopted++;
+    w->peer->windows++;
     a->id = it->id;
     a->adopted = a->sent = true;
     a->round = w->round;
@@ -145,6 +146,7 @@ static int held(struct broker *b, struct worker *w, const struct wire_item *it)
     b->steps++;
     if (a && a->worker == w && a->sent) {
         a->round = w->round;
+        w->peer->windows++;
         if (a->state == ATTEMPT_FINISHED || !it->count || end < a->next || end >= a->end)
             return 0;
         if (reserve(b, 8, 8) < 0)

@@ -184,6 +184,7 @@ static void grants(struct broker *b, struct worker *w)
         if (spec) {
             effect_hold(b, spec);
             m->u.grant.spec = wire_bin_of(spec->data, spec->size);
+            w->peer->windows++;
             w->specs += spec->size;
         } else if (l->pool && !l->slots) {
             m->u.grant.spec = wire_bin_of(empty_map, sizeof(empty_map));
@@ -316,7 +317,7 @@ static void chunks(struct broker *b, struct worker *w)
 static void compose_worker(struct broker *b, struct worker *w)
 {
     w->specs_full = false;
-    taken(b, w);                /* before the attempts are closed: without a pool their lane's window is found by them */
+    taken(b, w);
     closes(b, w);
     recalls(b, w);
     forgets(b, w);

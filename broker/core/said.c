@@ -3,25 +3,27 @@
  * them, then told to their worker, which is what keeps its window open.
  *
  * A piece is in the list of its client, or of its job while that is parked. Pieces of a task are with the client before its
- * outcome: they come from the worker before its result and are composed before outcomes. What a worker may send is bounded for each
- * pool by its window, so what is kept is bounded by the workers of the pool; it is charged to the owner's account
- * and to the worker's from then on until that is told. Very many workers make it very much: what is taken, given back or handed
- * over goes on over turns.
+ * outcome: they come from the worker before its result and are composed before outcomes. What a worker may send is bounded by
+ * windows, which it names itself: it has one for each pool, and for each lane that has none yet, and only it knows which of its
+ * tasks are in which lane when pools come and go. So we count what it says, and limit how many windows there can be: one for each
+ * pool that it was granted on this connection, and for each attempt that it brought. What is kept is so bounded by the workers of a
+ * pool; it is charged to the owner's account, and to the worker's from then on until that is told. Very many workers make it very
+ * much: what is taken, given back or handed over goes on over turns.
  */
 #include "state.h"
 
 static uint64_t cost(const struct piece *p) { return p->size + WIRE_OUTPUT_COST; }
 
-static uint64_t used(const struct peer *p, uint32_t pool) { return (uint64_t)(uintptr_t)map_get(&p->said, pool); }
+static uint64_t used(const struct peer *p, uint32_t window) { return (uint64_t)(uintptr_t)map_get(&p->said, window); }
 
-static void use(struct peer *p, uint32_t pool, int64_t bytes)
+static void use(struct peer *p, uint32_t window, int64_t bytes)
 {
-    uint64_t now = used(p, pool);
+    uint64_t now = used(p, window);
 
     now = bytes < 0 && (uint64_t)-bytes > now ? 0 : now + (uint64_t)bytes;
-    map_take(&p->said, pool);
+    map_take(&p->said, window);
     if (now)
-        map_put(&p->said, pool, (void *)(uintptr_t)now);    /* there was room for it: see said_take */
+        map_put(&p->said, window, (void *)(uintptr_t)now);    /* there was room for it: see said_take */
 }
 
 static void piece_free(struct broker *b, struct piece *p)
@@ -45,7 +47,7 @@ static void taken(struct broker *b, struct piece *p)
         piece_free(b, p);
         return;
     }
-    use(from, p->pool, -(int64_t)cost(p));
+    use(from, p->window, -(int64_t)cost(p));
     account_release(p->account, sizeof(*p));
     p->account = from->worker->account;
     account_charge(p->account, sizeof(*p));
@@ -64,21 +66,22 @@ static void put(struct broker *b, struct client *c, struct job *j, struct piece 
 }
 
 /* Nobody waits for it: it counts no more. */
-static void give_back(struct broker *b, struct worker *w, const struct wire_item *i)
+static int give_back(struct broker *b, struct worker *w, const struct wire_item *i)
 {
     struct piece *p = mem_new_for(b, w->account, sizeof(*p));
 
     if (!p)
-        return;
-    *p = (struct piece){ .attempt = i->id, .attempt_seq = i->seq, .pool = i->job, .size = (uint32_t)i->body.size,
+        return BFORK_ENOMEM;            /* untold, its window would stay as it is */
+    *p = (struct piece){ .attempt = i->id, .attempt_seq = i->seq, .window = i->job, .size = (uint32_t)i->body.size,
                          .account = w->account };
     list_push_back(&w->taken, &p->node);
     worker_dirty(b, w);
+    return 0;
 }
 
 /* One that came before, on an earlier connection of the worker: it counts in the window of this one now. On a connection they come
  * in order, so all of them together walk over the attempt's pieces once; what does not is no news. */
-static int again(struct broker *b, struct worker *w, struct attempt *a, const struct wire_item *i, uint32_t pool)
+static int again(struct broker *b, struct worker *w, struct attempt *a, const struct wire_item *i)
 {
     struct piece *p = NULL;
 
@@ -100,15 +103,14 @@ static int again(struct broker *b, struct worker *w, struct attempt *a, const st
         if (map_reserve(&w->peer->said, 1) < 0)
             return BFORK_ENOMEM;        /* uncounted it would open the window too far when it is taken */
         p->peer = w->peer->id;
-        p->pool = pool;
-        use(w->peer, pool, (int64_t)cost(p));
+        p->window = i->job;
+        use(w->peer, p->window, (int64_t)cost(p));
         return 0;
     }
-    give_back(b, w, i);                             /* the client has it */
-    return 0;
+    return give_back(b, w, i);                      /* the client has it */
 }
 
-static struct piece *piece_new(struct broker *b, struct worker *w, struct attempt *a, const struct wire_item *i, uint32_t pool)
+static struct piece *piece_new(struct broker *b, struct worker *w, struct attempt *a, const struct wire_item *i)
 {
     struct account *owner = a->job->owner->account;
     struct piece *p = mem_new_for(b, owner, sizeof(*p));
@@ -119,25 +121,13 @@ static struct piece *piece_new(struct broker *b, struct worker *w, struct attemp
         return NULL;
     }
     *p = (struct piece){ .attempt = i->id, .attempt_seq = i->seq, .index = i->first, .offset = i->offset, .limit = i->end,
-                         .peer = w->peer->id, .pool = pool, .pid = i->pid, .tries = i->tries, .stream = i->stream,
+                         .peer = w->peer->id, .window = i->job, .pid = i->pid, .tries = i->tries, .stream = i->stream,
                          .flags = i->flags, .size = (uint32_t)i->body.size, .from = a, .account = owner };
     if (copy)
         p->body = slice_of(copy, 0, i->body.size);
     memcpy(p->host, w->host, sizeof(p->host));
     list_push_back(&a->said, &p->in_attempt);
     return p;
-}
-
-/* Whose window the worker counts it in: of the pool that it names, if its tasks can be there; before its lane has one, of the job.
- * The attempt's own lane does not tell: it is bound over turns, and one lane of the worker may go to another pool of the digest. */
-static uint32_t window_of(const struct worker *w, const struct attempt *a, uint32_t named)
-{
-    const struct lane *l = named ? map_get(&w->lane_map, named) : NULL;
-    const struct job *j = a->job;
-
-    if (!l || l->pool->owner != j->owner || (j->pool && memcmp(l->pool->digest, j->pool->digest, WIRE_DIGEST) != 0))
-        return j->number;
-    return named;
 }
 
 static int take(struct broker *b, struct worker *w, const struct wire_item *i)
@@ -148,25 +138,22 @@ static int take(struct broker *b, struct worker *w, const struct wire_item *i)
     if (!a || a->worker != w || !a->sent) {
         b->n.foreign++;
         attempt_foreign(b, w, i->id);
-        give_back(b, w, i);
-        return 0;
+        return give_back(b, w, i);
     }
-    uint32_t pool = window_of(w, a, i->job);
     if (i->seq <= a->said_seq)                      /* also of one that has ended, of which no tasks are left */
-        return again(b, w, a, i, pool);
+        return again(b, w, a, i);
     if (a->state == ATTEMPT_FINISHED) {             /* of a task that was returned: HOLDING told that before the piece came again */
-        give_back(b, w, i);
-        return 0;
+        return give_back(b, w, i);
     }
     if (i->first < a->s.first || i->first >= a->s.first + a->s.count)
         return BFORK_EPROTOCOL;
-    uint64_t before = used(w->peer, pool), more = i->body.size + WIRE_OUTPUT_COST;
-    if (before && before + more > b->c.output_window)
+    uint64_t before = used(w->peer, i->job), more = i->body.size + WIRE_OUTPUT_COST;
+    if (before ? before + more > b->c.output_window : w->peer->said.count >= w->peer->windows)
         return BFORK_EQUOTA;
-    if (map_reserve(&w->peer->said, 1) < 0 || !(p = piece_new(b, w, a, i, pool)))
+    if (map_reserve(&w->peer->said, 1) < 0 || !(p = piece_new(b, w, a, i)))
         return BFORK_ENOMEM;
     a->said_seq = i->seq;
-    use(w->peer, pool, (int64_t)more);
+    use(w->peer, i->job, (int64_t)more);
     if (a->job->client && list_empty(&a->job->said))
         put(b, a->job->client, a->job, p);
     else
@@ -184,8 +171,8 @@ void said_take(struct broker *b, struct worker *w, const struct wire_msg *m)
     if (rc == BFORK_ENOMEM) {
         session_break(b, w->peer);
     } else if (rc == BFORK_EQUOTA) {
-        session_fail(b, w->peer, BFORK_EPROTOCOL, "OUTPUT beyond the window of %llu bytes that a pool has on a worker",
-                     (unsigned long long)b->c.output_window);
+        session_fail(b, w->peer, BFORK_EPROTOCOL, "OUTPUT beyond a window of %llu bytes, or in more windows than %u",
+                     (unsigned long long)b->c.output_window, w->peer->windows);
     } else if (rc < 0) {
         session_fail(b, w->peer, rc, "OUTPUT of attempt %llu: task %llu is not among those that were handed out with it",
                      (unsigned long long)m->items[i - 1].id, (unsigned long long)m->items[i - 1].first);
@@ -312,12 +299,12 @@ size_t said_taken_items(struct broker *b, struct worker *w, struct wire_item *it
     for (struct list_node *m; (m = list_first(&w->taken));) {
         struct piece *p = LIST_ENTRY(m, struct piece, node);
         struct wire_item *last = k ? &items[k - 1] : NULL;
-        if (!last || last->id != p->attempt || last->job != p->pool || last->size > UINT32_MAX - cost(p)) {
+        if (!last || last->id != p->attempt || last->job != p->window || last->size > UINT32_MAX - cost(p)) {
             if (k == n)
                 break;
             last = &items[k++];
             last->id = p->attempt;
-            last->job = p->pool;
+            last->job = p->window;
         }
         last->seq = p->attempt_seq > last->seq ? p->attempt_seq : last->seq;
         last->size += (uint32_t)cost(p);

@@ -187,7 +187,8 @@ struct peer {
     uint64_t stamp;
     uint32_t pong_request, hello_request;   /* returned in PONG, in WELCOME */
     struct list_node dirty;         /* b->dirty_peers: a PONG or a bare ack is due */
-    struct map said;                /* worker: number of a pool -> bytes of output of its tasks that are not taken */
+    struct map said;                /* worker: one of its windows -> bytes of output that are not taken */
+    uint32_t windows;               /* so many of them it may have: see said.c */
     const char *why;                /* of the cut; static, or NULL */
     uint32_t n_status;              /* its questions that are waiting */
     uint64_t refused_turn;          /* in which `refused` counts */
@@ -522,7 +523,7 @@ struct piece {
     uint64_t seq;                   /* in the client's session */
     uint64_t attempt, attempt_seq, index, offset, limit;
     broker_peer peer;               /* the connection it came by: its window counts it */
-    uint32_t pool, job, pid, size, flags;   /* pool: number; job: the client's handle */
+    uint32_t window, job, pid, size, flags; /* window: as its worker calls it; job: the client's handle */
     uint16_t tries;
     uint8_t stream;
     struct slice body;

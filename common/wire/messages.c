@@ -296,7 +296,7 @@ static const struct wire_column results_columns[] = {
 static const struct wire_column output_columns[] = {
     C2(0, id, "attempt", "that the task belongs to"),
     C(8, seq, "number of the piece, from 1: from a worker in its attempt, to a client in its session and epoch"),
-    C(16, job, "handle; from a worker that of the pool, 0: it has none on this connection"),
+    C(16, job, "handle; from a worker the window that it counts in, by a number of the worker's"),
     C(20, count, "1"),
     C2(24, first, "index", "of the task"),
     C(32, offset, "of the first byte in this stream of this attempt's task; a gap means loss"),
@@ -310,8 +310,8 @@ static const struct wire_column output_columns[] = {
 static const struct wire_column output_taken_columns[] = {
     C2(0, id, "attempt", "that the pieces belong to"),
     C(8, seq, "its pieces up to this one need not be kept any more"),
-    C2(16, job, "pool", "handle of the pool, as granted"),
-    C(20, size, "so much of the pool's window is free again: bytes of bodies, and 64 for each piece"),
+    C2(16, job, "window", "that they count in, as OUTPUT named it"),
+    C(20, size, "so much of the window is free again: bytes of bodies, and 64 for each piece"),
 };
 
 /* ---- the table --------------------------------------------------------------------------------------------------------------- */

@@ -429,8 +429,11 @@ int sim_run(uint64_t seed, unsigned faults, bool trace, struct sim_report *repor
     s->cancels = sim_chance(s, 300);
     s->window_small = sim_chance(s, 200) ? 200 + sim_random(s, 400) : 0;
     s->turns_short = sim_chance(s, 300);
+    s->printing = sim_chance(s, 500) ? 0 : sim_chance(s, 500) ? 50 : 300;
+    s->output_window = sim_chance(s, 700) ? 1200 : 0;
     if (faults == 0 && sim_chance(s, 300)) {
         s->slow_reader = true;
+        s->printing = 0;
         s->n_clients = SIM_CLIENTS;
         s->cancels = false;
         s->window_small = 0;

@@ -23,6 +23,7 @@
 #define SIM_JOBS 4
 #define SIM_POOLS 2
 #define SIM_PROCS 64
+#define SIM_PRINTED 4096u
 #define SIM_RING 48                 /* tasks a process's ring takes */
 
 enum sim_fault {
@@ -69,6 +70,7 @@ struct sim_proc {
     uint32_t head, count;           /* ring */
     struct { uint32_t job; uint64_t index; uint64_t value; uint32_t tag; } ring[SIM_RING];
     bool busy;                      /* ring[head] has begun */
+    uint32_t prints;                /* pieces that it prints before it ends */
     uint32_t job_tags[256];         /* number of push_job -> tag of our job */
     uint64_t incarnation;           /* so that events for an earlier process are dropped */
 };
@@ -118,6 +120,8 @@ struct sim_client {
     uint64_t stalled_until, away_until;
     bool reconnecting, lossy, dead, leaving;
     uint32_t asked, answered;       /* cancels of what has not begun */
+    struct { uint32_t job; uint64_t turn, seq; } printed[SIM_PRINTED];     /* a ring: output that its program has yet to take */
+    uint32_t n_printed, n_taken;
 };
 
 struct sim_report {
@@ -138,6 +142,8 @@ struct sim {
     bool cancels, slow_reader, closing;
     uint64_t window_small;          /* windows and quotas of this world: 0: the usual ones */
     bool turns_short;               /* the broker does a little in each turn */
+    uint64_t output_window;         /* of this world; 0: the usual one */
+    uint32_t printing;              /* so many tasks of a thousand print */
     bool healed, trace;
     uint64_t faults_until;
     struct { uint64_t conn; bool delivers; } conns[4096];   /* the broker's peers */

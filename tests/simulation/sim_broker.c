@@ -54,6 +54,7 @@ void broker_start(struct sim *s)
                                           .mac = mac,
                                           .mac_ctx = &s->seed,
                                           .quota_tasks = s->window_small ? 40 : 0,
+                                          .output_window = s->output_window,
                                           .turn_steps = s->turns_short ? (uint32_t)sim_random(s, 20) + 1 : 0,
                                           .worker_specs = s->seed % 3 ? 0 : 1 };      /* one of each kind at a time */
     if (broker_new(&config, &s->broker) != 0)

@@ -62,10 +62,39 @@ static void on_pool_state(void *ctx, void *user, uint32_t slots, int32_t code, s
         sim_fail(c->s, "c%d: its pool failed: %.*s", c->number, (int)text.n, text.p);
 }
 
+/* Its program takes the piece that it has had for longest. */
+static void take_print(struct sim *s, void *what, uint64_t a, uint64_t b)
+{
+    struct sim_client *c = what;
+
+    (void)a, (void)b;
+    if (c->dead || !c->core || c->n_taken == c->n_printed)
+        return;
+    if (c->stalled_until > s->now) {
+        sim_at(s, c->stalled_until + 1, take_print, c, 0, 0, NULL);
+        return;
+    }
+    uint32_t k = c->n_taken++ % SIM_PRINTED;
+    session_output_taken(c->core, &(struct session_print){ .job = c->printed[k].job, .turn = c->printed[k].turn,
+                                                           .seq = c->printed[k].seq });
+    client_perform(s, c);
+}
+
+/* Some programs take output at once, others when they come to it. */
 static bool on_output(void *ctx, void *user, const struct session_print *k)
 {
-    (void)ctx, (void)user, (void)k;
-    return false;
+    struct sim_client *c = ctx;
+    uint32_t at = c->n_printed % SIM_PRINTED;
+
+    (void)user;
+    if (c->s->seed % 4 < 2 || c->n_printed - c->n_taken == SIM_PRINTED)
+        return false;
+    c->n_printed++;
+    c->printed[at].job = k->job;
+    c->printed[at].turn = k->turn;
+    c->printed[at].seq = k->seq;
+    sim_at(c->s, c->s->now + sim_random(c->s, 20 * CLOCK_MS), take_print, c, 0, 0, NULL);
+    return true;
 }
 
 static void on_answer(void *ctx, uint32_t request, int32_t code, struct wire_str text)

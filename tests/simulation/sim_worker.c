@@ -47,11 +47,40 @@ static void tell_result(struct sim *s, struct sim_worker *w, const struct sim_pr
     buf_unref(&doc);
 }
 
+/* True: it waits until more of what it prints is read. */
+static bool task_prints(struct sim *s, struct sim_worker *w, struct sim_proc *p)
+{
+    static const char text[50000];
+    uint64_t most = (s->output_window ? s->output_window : WIRE_OUTPUT_WINDOW) / 6;
+
+    while (p->prints) {
+        if (!worker_output_room(w->core, p->id))
+            return true;
+        p->prints--;
+        worker_output(w->core, s->now, p->id, 0,
+                      &(struct worker_print){ .stream = 1 + (int)sim_random(s, 2), .pid = 7, .bytes = text,
+                                              .size = (uint32_t)(1 + sim_random(s, most < sizeof(text) ? most : sizeof(text))) });
+        worker_perform(s, w);
+        if (!w->core)
+            return false;
+        if (p->prints && sim_chance(s, 500))
+            return true;
+    }
+    return false;
+}
+
 static void task_ends(struct sim *s, void *what, uint64_t incarnation, uint64_t slot)
 {
     struct sim_worker *w = what;
     struct sim_proc *p = &w->procs[slot];
     if (!w->core || p->incarnation != incarnation || !p->id || !p->busy || later(s, w, task_ends, incarnation, slot))
+        return;
+    if (task_prints(s, w, p)) {
+        if (p->incarnation == incarnation && p->id)
+            sim_at(s, s->now + CLOCK_MS / 10 + sim_random(s, 5 * CLOCK_MS), task_ends, w, incarnation, slot, NULL);
+        return;
+    }
+    if (!w->core || p->incarnation != incarnation || !p->id || !p->busy)
         return;
     uint32_t at = p->head;
     const struct sim_job *j = job_of_tag(s, p->ring[at].tag);
@@ -101,6 +130,7 @@ static void step_proc(struct sim *s, struct sim_worker *w, struct sim_proc *p)
     struct sim_job *j = job_of_tag(s, p->ring[p->head].tag);
     uint64_t index = p->ring[p->head].index;
     p->busy = true;
+    p->prints = sim_chance(s, s->printing) ? 1 + (uint32_t)sim_random(s, 12) : 0;
     if (j->outcomes[index] && j->kinds[index] == BFORK_CANCELLED && !j->starts[index] && s->now >= w->unaware_until)
         sim_fail(s, "job %u task %llu was told to be cancelled, and begins after that", j->tag, (unsigned long long)index);
     if (j->cancelled[index] & 4 && !s->faults)
@@ -352,9 +382,11 @@ void worker_perform(struct sim *s, struct sim_worker *w)
         else if (e[i].type == WORKER_RECONNECT) {
             net_cut_worker(s, w);
             disconnect(s, w);
-        } else if (e[i].type == WORKER_LOG)
+        } else if (e[i].type == WORKER_LOG) {
             sim_trace(s, "w%d: %s", w->number, e[i].text);
-        else if (e[i].type == WORKER_REFUSED)
+            if (strstr(e[i].text, "OUTPUT beyond"))
+                sim_fail(s, "w%d has sent what the broker does not take: %s", w->number, e[i].text);
+        } else if (e[i].type == WORKER_REFUSED)
             sim_fail(s, "w%d was refused: %s", w->number, e[i].text);
         else if (e[i].type == WORKER_STOPPED)
             stopped = true;
@@ -411,6 +443,7 @@ void worker_start(struct sim *s, struct sim_worker *w, bool replaces)
     strcpy(w->name, "w0");
     w->name[1] = (char)('0' + w->number);
     config.window_bytes = s->window_small / 2;
+    config.output_window = s->output_window ? s->output_window : WIRE_OUTPUT_WINDOW;
     config.slots = w->slots = 1 + (uint32_t)sim_random(s, 4);
     memcpy(config.replaces, w->instance, WIRE_ID);
     config.has_replaces = replaces;

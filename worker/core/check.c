@@ -107,6 +107,7 @@ static bool check_lane(struct worker *w, const struct lane *l, uint32_t *procs)
 
     MUST(map_get(&w->by_lane, l->id) == l);
     MUST(!l->bound || map_get(&w->by_pool, l->pool) == l);
+    MUST(!l->window || (map_get(&w->windows, l->window->id) == l->window && list_in(&l->in_window)));
     MUST(list_empty(&l->procs) || l->state == LANE_READY);
     MUST(l->state != LANE_FAILED || list_empty(&l->queue));
     for (LIST_EACH(&l->procs, n)) {

@@ -128,6 +128,14 @@ struct proc {
     uint32_t n_known;
 };
 
+/* Of output: the broker knows it by its id, so what either side counts does not depend on when the other learns which lane has
+ * which pool. Lives on one connection, while a lane is in it or something is out. */
+struct window {
+    uint32_t id, pool;                  /* pool: that it is of; 0: of a lane that has had none on this connection */
+    uint64_t out;                       /* cost of what was sent and not taken */
+    struct list lanes;
+};
+
 struct lane {
     worker_lane id;
     enum lane_state state;
@@ -149,7 +157,9 @@ struct lane {
     uint32_t deaths;                    /* of templates, since the last result */
     uint64_t again_at;                  /* BACKOFF: then it is started again */
     uint32_t bad_starts, n_attempts;    /* attempts of its jobs, dead ones included */
-    uint64_t said_waits, said_out;      /* cost of output not sent; of output sent and not taken, on this connection */
+    uint64_t said_waits;                /* cost of output not sent */
+    struct window *window;              /* that its output counts in; NULL: it has said nothing since it was bound, or connected */
+    struct list_node in_window;
     struct job **jobs;
     uint32_t n_jobs, free_hint;
     uint64_t idle_since;
@@ -180,7 +190,8 @@ struct worker {
 
     struct list lanes, dirty, attempts, out, saying;
     struct map by_lane, by_proc, by_attempt, by_pool, by_job;
-    uint32_t last_lane, last_proc, n_procs, n_stopping;
+    struct map windows, pool_windows;   /* of output: by id; by pool */
+    uint32_t last_lane, last_proc, last_window, n_procs, n_stopping;
     bool staff_failed;                  /* no memory for a process: tried again at staff_at */
     uint64_t staff_at;
     uint64_t backoff_at;                /* the first lane is due; CLOCK_NEVER: none */
@@ -277,6 +288,8 @@ void lane_feed(struct worker *w, struct lane *l);
 /* said.c */
 void said_free(struct worker *w, struct attempt *a);
 void said_resend(struct worker *w);
+void said_leave(struct worker *w, struct lane *l);      /* it gets another pool, or is gone: its window is its own no more */
+void said_end(struct worker *w);                        /* all windows */
 void said_flush(struct worker *w);
 void said_taken(struct worker *w, const struct wire_item *item);
 void said_anew(struct worker *w, struct attempt *a, uint64_t first, uint64_t count);   /* pushed: who has printed says so */

@@ -157,6 +157,7 @@ void lane_free(struct worker *w, struct lane *l)
             attempt_free(w, a);
     }
     lane_unbind(w, l);
+    said_leave(w, l);
     map_take(&w->by_lane, l->id);
     list_remove(&w->lanes, &l->all);
     if (list_in(&l->dirty))
@@ -418,8 +419,8 @@ void lane_grant(struct worker *w, const struct wire_grant *g)
             link_drop(w, "out of memory");
             return;
         }
+        said_leave(w, l);
         l->bound = true;
-        l->said_out = 0;                    /* what went out under another handle is not told of again */
         l->pool = g->pool;
     }
     l->stale = false;

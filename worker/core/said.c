@@ -2,9 +2,10 @@
  * said.c - what tasks have printed: pieces of attempts, sent within the window of their pool before the results of their tasks, and
  * kept until the client has taken them.
  *
- * A lane's window counts what is sent and not taken (said_out); what waits (said_waits) is what was read before the window was
- * known to be full, and the last words of processes. While either is too much, nothing more is read, and in the end nothing
- * started: a reader that is stuck stops its own tasks, and only those that print.
+ * A window counts what is sent and not taken: each pool has one, and each lane that has no pool, or not yet. Every piece names
+ * the one it counts in, and so does the broker when it is taken, also when lane and attempt are gone. What waits (said_waits) is
+ * what was read before the window was known to be full, and the last words of processes. While either is too much, nothing more is
+ * read, and in the end nothing started: a reader that is stuck stops its own tasks, and only those that print.
  *
  * A task that has printed may be pushed again in the same attempt: its template has ended, or its process for no fault of this
  * task. Then a piece without bytes, whose try is one more, says so: what the task prints behind that begins anew.
@@ -18,7 +19,76 @@
 
 static uint64_t cost(const struct piece *p) { return p->body.size + WIRE_OUTPUT_COST; }
 
-static uint64_t window(const struct worker *w) { return w->config.output_window; }
+static void window_end(struct worker *w, struct window *v)
+{
+    if (v->out || !list_empty(&v->lanes))
+        return;
+    map_take(&w->windows, v->id);
+    if (v->pool)
+        map_take(&w->pool_windows, v->pool);
+    free(v);
+}
+
+static struct window *window_new(struct worker *w, uint32_t pool)
+{
+    struct window *v = calloc(1, sizeof(*v));
+
+    if (!v || map_reserve(&w->windows, 1) < 0 || map_reserve(&w->pool_windows, 1) < 0) {
+        free(v);
+        return NULL;
+    }
+    do
+        v->id = ++w->last_window;
+    while (!v->id || map_get(&w->windows, v->id));
+    v->pool = pool;
+    list_init(&v->lanes);
+    map_put(&w->windows, v->id, v);
+    if (pool)
+        map_put(&w->pool_windows, pool, v);
+    return v;
+}
+
+/* NULL: no memory. */
+static struct window *window_of(struct worker *w, struct lane *l)
+{
+    if (!l->window) {
+        struct window *v = l->bound ? map_get(&w->pool_windows, l->pool) : NULL;
+        if (!v && !(v = window_new(w, l->bound ? l->pool : 0)))
+            return NULL;
+        l->window = v;
+        list_push_back(&v->lanes, &l->in_window);
+    }
+    return l->window;
+}
+
+void said_leave(struct worker *w, struct lane *l)
+{
+    struct window *v = l->window;
+
+    if (!v)
+        return;
+    list_remove(&v->lanes, &l->in_window);
+    l->window = NULL;
+    window_end(w, v);
+}
+
+void said_end(struct worker *w)
+{
+    uint64_t id;
+    void *v;
+
+    for (LIST_EACH(&w->lanes, n))
+        LIST_ENTRY(n, struct lane, all)->window = NULL;
+    for (size_t i = 0; map_next(&w->windows, &i, &id, &v);) {
+        while (list_pop(&((struct window *)v)->lanes))
+            continue;
+        free(v);
+    }
+    map_free(&w->windows);
+    map_free(&w->pool_windows);
+    map_init(&w->windows);
+    map_init(&w->pool_windows);
+}
 
 static void piece_free(struct piece *p)
 {
@@ -138,10 +208,10 @@ bool worker_output_room(const struct worker *w, worker_proc proc)
 {
     const struct proc *p = map_get(&w->by_proc, proc);
 
-    return !p || p->lane->said_waits + p->lane->said_out < window(w);
+    return !p || p->lane->said_waits + (p->lane->window ? p->lane->window->out : 0) < w->config.output_window;
 }
 
-bool said_full(const struct worker *w, const struct lane *l) { return l->said_waits >= 2 * window(w); }
+bool said_full(const struct worker *w, const struct lane *l) { return l->said_waits >= 2 * w->config.output_window; }
 
 bool said_blocks(const struct attempt *a, const struct record *r)
 {
@@ -177,14 +247,14 @@ void said_free(struct worker *w, struct attempt *a)
 
 void said_taken(struct worker *w, const struct wire_item *i)
 {
-    struct lane *l = map_get(&w->by_pool, i->job);
+    struct window *v = map_get(&w->windows, i->job);
     struct attempt *a = map_get(&w->by_attempt, i->id);
 
-    if (!l && a && !a->job->lane->bound)
-        l = a->job->lane;               /* said before a pool was granted to it, and perhaps none ever is: see lane_grant */
-    if (l) {
-        l->said_out -= i->size < l->said_out ? i->size : l->said_out;
-        lane_dirty(w, l);
+    if (v) {
+        v->out -= i->size < v->out ? i->size : v->out;
+        for (LIST_EACH(&v->lanes, n))
+            lane_dirty(w, LIST_ENTRY(n, struct lane, in_window));
+        window_end(w, v);
     }
     if (a && i->seq <= a->said_seq && (!a->to_say || i->seq < a->to_say->seq))
         drop(w, a, i->seq);
@@ -193,8 +263,7 @@ void said_taken(struct worker *w, const struct wire_item *i)
 /* A new connection: nothing is on the way, and everything not taken goes out again. */
 void said_resend(struct worker *w)
 {
-    for (LIST_EACH(&w->lanes, n))
-        LIST_ENTRY(n, struct lane, all)->said_out = 0;
+    said_end(w);
     for (LIST_EACH(&w->attempts, n)) {
         struct attempt *a = LIST_ENTRY(n, struct attempt, all);
 
@@ -206,12 +275,12 @@ void said_resend(struct worker *w)
     }
 }
 
-static void fill(struct worker *w, struct wire_item *i, const struct attempt *a, const struct piece *p)
+static void fill(struct worker *w, struct wire_item *i, const struct attempt *a, const struct piece *p, const struct window *v)
 {
     memset(i, 0, sizeof(*i));
     i->id = a->id;
     i->seq = p->seq;
-    i->job = a->job->lane->bound ? a->job->lane->pool : 0;
+    i->job = v->id;
     i->first = p->index;
     i->count = 1;
     i->flags = WIRE_FIXED | (p->cut ? WIRE_CUT : 0);
@@ -225,22 +294,22 @@ static void fill(struct worker *w, struct wire_item *i, const struct attempt *a,
     effect_keep(w, p->body);
 }
 
-/* Puts pieces of a into the message until nothing is left (true) or it or the pool's window is full. */
-static bool compose(struct worker *w, struct attempt *a, uint32_t *n, size_t *body)
+/* Puts pieces of a into the message until nothing is left (true) or it or the window is full. */
+static bool compose(struct worker *w, struct attempt *a, struct window *v, uint32_t *n, size_t *body)
 {
     struct lane *l = a->job->lane;
 
     for (struct piece *p; (p = a->to_say);) {
-        if (l->said_out && l->said_out + cost(p) > window(w))
+        if (v->out && v->out + cost(p) > w->config.output_window)
             return false;
         if (*n == RESULTS_ITEMS || (*n && *body + p->body.size > RESULTS_BODY)) {
             w->again = true;
             return false;
         }
-        fill(w, &w->pieces[(*n)++], a, p);
+        fill(w, &w->pieces[(*n)++], a, p, v);
         *body += p->body.size;
         l->said_waits -= cost(p);
-        l->said_out += cost(p);
+        v->out += cost(p);
         a->to_say = p->next;
     }
     return true;
@@ -255,8 +324,13 @@ void said_flush(struct worker *w)
         return;
     for (LIST_EACH_SAFE(&w->saying, o, after)) {
         struct attempt *a = LIST_ENTRY(o, struct attempt, saying);
+        struct window *v = window_of(w, a->job->lane);
 
-        if (compose(w, a, &n, &body))
+        if (!v) {
+            link_drop(w, "out of memory");      /* all of it goes out again */
+            return;
+        }
+        if (compose(w, a, v, &n, &body))
             list_remove(&w->saying, &a->saying);
         if (a->unsent && !list_in(&a->out))
             list_push_back(&w->out, &a->out);   /* its results waited behind this */

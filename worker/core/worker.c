@@ -62,6 +62,7 @@ void worker_free(struct worker **pw)
     slab_done(&w->args_body);
     slab_done(&w->res_lens);
     slab_done(&w->res_body);
+    said_end(w);
     map_free(&w->by_lane);
     map_free(&w->by_proc);
     map_free(&w->by_attempt);

@@ -13,8 +13,7 @@
 static struct {
     uint64_t n, bytes, last, outcomes, n_at_outcome, errors, taken, taken_seq, messages, attempt, offset;
     uint32_t pool, stride, under, watch;
-    uint64_t taken_at_close;
-    uint64_t watched;               /* of taken: what is of the pool `watch`; the last of it was told under the number `under` */
+    uint64_t watched;               /* of taken: what is of the window `watch`; the last of it was told to be of `under` */
 } got;
 
 static void on_message(struct world *w, struct world_peer *p, const struct wire_msg *m)
@@ -36,8 +35,6 @@ static void on_message(struct world *w, struct world_peer *p, const struct wire_
         got.under = m->items[i].job;
         got.watched += got.under == got.watch ? m->items[i].size : 0;
     }
-    if (m->type == WIRE_ATTEMPTS_CLOSE)
-        got.taken_at_close = got.taken;
     if (m->type == WIRE_OUTCOMES) {
         got.outcomes++;
         got.n_at_outcome = got.n;
@@ -287,26 +284,9 @@ static void back_with_attempt_1(struct world *w)
     worker_holding(w, "w1", (const uint64_t[]){ 1 }, 1);
 }
 
-/* The worker finds the window by the attempt: it hears of that first. */
-static void r21_what_is_taken_is_told_before_its_attempt_is_closed(void **state)
-{
-    struct world *w = begin(0);
-
-    (void)state;
-    says(w, "w1", got.pool, 1, 10);
-    worker_done(w, "w1", 1, 0, 1, 1000);
-    assert_int_equal(got.outcomes, 1);
-    w->in_a_row = true;
-    client_took(w, 1);
-    w->in_a_row = false;
-    client_ack(w, "c1", 1, 1);
-    assert_int_equal(got.taken_at_close, 10 + WIRE_OUTPUT_COST);
-    world_free(w);
-}
-
 /* Two sessions of a key have pools of one specification: the worker's lane that has the tasks of one may go to the pool of the
- * other, which comes first. What is said there is of that pool's window. */
-static void r18_output_is_of_the_pool_that_its_lane_was_granted_to(void **state)
+ * other, which comes first. What is said there is of another window from then on, and only the worker knows. */
+static void r18_output_is_of_the_window_that_the_worker_says(void **state)
 {
     const uint64_t two = 2 * (PIECE + WIRE_OUTPUT_COST);
     struct world *w = begin(0);
@@ -335,40 +315,82 @@ static void r18_output_is_of_the_pool_that_its_lane_was_granted_to(void **state)
     world_free(w);
 }
 
-/* Of its own window only: pools of another key, and those of another specification, are not where its tasks can be. */
-static void r18_a_worker_gets_no_window_by_naming_another_pool(void **state)
+/* One for each pool that it was granted, and for each attempt that it has brought; by what numbers is its own business. */
+static void r18_a_worker_has_no_more_windows_than_it_was_given(void **state)
 {
+    struct world *w = begin(0);
+
+    (void)state;
+    says(w, "w1", 1001, 1, PIECE);
+    says(w, "w1", 1001, 2, PIECE);
+    client_took(w, 2);
+    assert_int_equal(got.under, 1001);
+    says(w, "w1", 1002, 3, PIECE);                      /* the other one is empty */
+    assert_int_equal(got.errors, 0);
+    world_lost(w, "w1");
+    worker_hello_only(w, "w1", 2, NULL);
+    worker_holding(w, "w1", (const uint64_t[]){ 1 }, 1);
+    says(w, "w1", 1, 3, PIECE);
+    client_pool(w, "c1", 2, 1);
+    client_job(w, "c1", 2, 2, NULL);
+    client_tasks(w, "c1", 2, 0, 1, 100);
+    says(w, "w1", 2, 4, PIECE);
+    says(w, "w1", 3, 5, PIECE);
+    assert_int_equal(got.errors, 0);
+    says(w, "w1", 4, 6, PIECE);
+    assert_int_equal(got.errors, 1);
+    world_free(w);
+}
+
+/* A pool is closed, and then its program takes what its tasks had printed: that is told all the same, of the window it came in. */
+static void r21_what_is_taken_after_its_pool_is_told_by_its_window(void **state)
+{
+    struct world *w = begin(0);
+
+    (void)state;
+    says(w, "w1", 77, 1, PIECE);
+    says(w, "w1", 77, 2, PIECE);
+    simple(w, "c1", WIRE_POOL_CLOSE, 1);
+    assert_int_equal(got.taken, 0);
+    client_took(w, 2);
+    assert_int_equal(got.taken, 2 * (PIECE + WIRE_OUTPUT_COST));
+    assert_int_equal(got.under, 77);
+    world_free(w);
+}
+
+/* The client is away for longer than its processes live, with output that it has not taken. Its pool comes back to the worker,
+ * which still counts what is not taken, in the window of that pool; another key's tasks there are none the wiser. */
+static void r18_a_pool_that_slept_goes_on_in_its_window(void **state)
+{
+    const struct wire_job_spec once = { .retries = -1 };
+    struct wire_item it = { .id = 3, .job = 5, .count = 1, .flags = WIRE_FIXED, .size = 10, .seq = 1, .stream = 1, .pid = 5,
+                            .tries = 1, .body = slice_borrow((const uint8_t *)"123456789\n", 10) };
     struct world *w = world_new(NULL);
-    uint32_t own, others[2];
 
     (void)state;
     memset(&got, 0, sizeof(got));
     w->hook = on_message;
     w->quiet = true;
-    worker_hello(w, "w1", 3);
+    worker_hello(w, "w1", 2);
     client_start(w, "c1", 1, NULL);
     client_tasks(w, "c1", 1, 0, 1, 100);
-    own = got.pool;
-    client_pool(w, "c1", 2, 1);
-    client_job(w, "c1", 2, 2, NULL);
-    client_tasks(w, "c1", 2, 0, 1, 100);
-    others[0] = got.pool;
-    client_start(w, "c2", 1, NULL);
+    client_start(w, "c2", 1, &once);
     client_tasks(w, "c2", 1, 0, 1, 100);
-    others[1] = got.pool;
-    assert_true(own != others[0] && others[0] != others[1]);
-    for (uint64_t i = 0; i < 2; i++) {
-        says(w, "w1", others[i], i + 1, PIECE);
-        client_took(w, i + 1);
-        assert_int_equal(got.taken, (i + 1) * (PIECE + WIRE_OUTPUT_COST));
-        assert_true(got.under != others[i] && got.under != own);
+    says(w, "w1", 5, 1, PIECE);
+    says(w, "w1", 5, 2, PIECE);
+    world_lost(w, "c1");
+    for (int i = 0; i < 6; i++) {
+        world_after(w, 1000);
+        simple(w, "w1", WIRE_PING, 1);
+        simple(w, "c2", WIRE_PING, 1);
     }
-    says(w, "w1", own, 3, PIECE);
-    client_took(w, 3);
-    assert_int_equal(got.under, own);
-    for (uint64_t i = 0; i < 3; i++)
-        says(w, "w1", others[i % 2], i + 4, PIECE);
-    assert_int_equal(got.errors, 1);
+    client_hello(w, "c1");
+    client_pool(w, "c1", 1, 1);
+    client_job(w, "c1", 1, 1, NULL);
+    client_replay(w, "c1", 1, 0, 1, 0);
+    world_send(w, "w1", &(struct wire_msg){ .type = WIRE_OUTPUT, .items = &it, .n_items = 1 });
+    assert_int_equal(got.errors, 0);
+    assert_int_equal(got.outcomes, 0);
     world_free(w);
 }
 
@@ -690,7 +712,7 @@ static void r21_what_is_printed_while_older_output_waits_comes_behind_it(void **
     world_free(w);
 }
 
-/* Its pool is granted while that goes on: what the worker says from then on is of the window of the pool, and given back so. */
+/* Its pool is granted while that goes on: what the worker says from then on is of another window, and given back so. */
 static void r18_a_pool_is_granted_while_older_output_goes_out(void **state)
 {
     struct wire_msg took = { .type = WIRE_OUTPUT_ACK, .u.output_ack.seq = 2ull * MUCH };
@@ -738,9 +760,8 @@ int main(void)
         cmocka_unit_test(r21_a_worker_beyond_its_window_is_ended),
         cmocka_unit_test(r21_output_of_a_client_that_ends_is_given_back),
         cmocka_unit_test(r21_output_waits_for_a_client_that_is_not_back),
-        cmocka_unit_test(r21_what_is_taken_is_told_before_its_attempt_is_closed),
-        cmocka_unit_test(r18_output_is_of_the_pool_that_its_lane_was_granted_to),
-        cmocka_unit_test(r18_a_worker_gets_no_window_by_naming_another_pool),
+        cmocka_unit_test(r18_output_is_of_the_window_that_the_worker_says),
+        cmocka_unit_test(r18_a_worker_has_no_more_windows_than_it_was_given),
         cmocka_unit_test(r06_output_that_comes_again_costs_its_records),
         cmocka_unit_test(r21_output_says_which_host_it_is_of), cmocka_unit_test(r21_a_piece_that_comes_twice_is_counted_once),
         cmocka_unit_test(r21_what_is_to_be_sent_again_is_not_taken), cmocka_unit_test(r21_a_piece_above_the_window_goes_alone),
@@ -751,6 +772,8 @@ int main(void)
         cmocka_unit_test(r06_much_output_waits_for_its_client_over_turns),
         cmocka_unit_test(r21_what_is_printed_while_older_output_waits_comes_behind_it),
         cmocka_unit_test(r18_a_pool_is_granted_while_older_output_goes_out),
+        cmocka_unit_test(r21_what_is_taken_after_its_pool_is_told_by_its_window),
+        cmocka_unit_test(r18_a_pool_that_slept_goes_on_in_its_window),
         cmocka_unit_test(r06_much_output_of_a_job_that_nobody_opens_goes_over_turns),
     };
 

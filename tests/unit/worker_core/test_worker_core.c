@@ -423,14 +423,15 @@ static void r16_a_template_that_dies_is_started_again(void **state)
     world_done(x);
 }
 
-static struct { unsigned n; struct { uint64_t index, offset; unsigned tries, size; } of[8]; } pieces;
+static struct { unsigned n; struct { uint64_t index, offset; unsigned tries, size; uint32_t window; } of[16]; } pieces;
 
 static void on_said(struct world *x, const struct wire_msg *m)
 {
     (void)x;
     for (uint32_t i = 0; m->type == WIRE_OUTPUT && i < m->n_items; i++) {
         const struct wire_item *it = &m->items[i];
-        assert_in_range(pieces.n, 0, 7);
+        assert_in_range(pieces.n, 0, 15);
+        pieces.of[pieces.n].window = it->job;
         pieces.of[pieces.n].index = it->first;
         pieces.of[pieces.n].offset = it->offset;
         pieces.of[pieces.n].tries = it->tries;
@@ -486,16 +487,15 @@ static void r21_a_task_that_runs_again_in_its_attempt_says_so(void **state)
     world_done(x);
 }
 
-static void taken(struct world *x, uint64_t attempt, uint64_t seq, uint32_t number, uint32_t size)
+static void taken(struct world *x, uint64_t attempt, uint64_t seq, uint32_t window, uint32_t size)
 {
-    struct wire_item it = { .id = attempt, .seq = seq, .job = number, .size = size };
+    struct wire_item it = { .id = attempt, .seq = seq, .job = window, .size = size };
 
     message(x, &(struct wire_msg){ .type = WIRE_OUTPUT_TAKEN, .items = &it, .n_items = 1 });
     turn(x);
 }
 
-/* A restarted broker may have no slot here for the pool of what runs: it tells of what was taken under a number of its own. When a
- * pool is granted its window is a fresh one, and what was said before opens it no more. */
+/* A restarted broker may have no slot here for the pool of what runs. When a pool is granted its window is another one. */
 static void r21_the_window_of_what_has_no_pool_opens(void **state)
 {
     const uint32_t cost = 4 + WIRE_OUTPUT_COST;
@@ -514,14 +514,60 @@ static void r21_the_window_of_what_has_no_pool_opens(void **state)
     for (int k = 0; k < 6; k++)
         says(x, 1, 0, "abc\n");
     assert_int_equal(pieces.n, 2);
-    taken(x, 10, 1, 55, cost);
+    taken(x, 10, 1, pieces.of[0].window, cost);
     assert_int_equal(pieces.n, 3);
     grant(x, 7, 1, "prog", 0);
     assert_int_equal(pieces.n, 5);
-    taken(x, 10, 3, 55, 2 * cost);
+    assert_true(pieces.of[3].window != pieces.of[2].window);
+    taken(x, 10, 3, pieces.of[2].window, 2 * cost);
     assert_int_equal(pieces.n, 5);
-    taken(x, 10, 4, 7, cost);
+    taken(x, 10, 4, pieces.of[3].window, cost);
     assert_int_equal(pieces.n, 6);
+    world_done(x);
+}
+
+/* The broker forgets the pool while its output is not taken, and grants it again: it has the window that it had. A pool of another
+ * number has one of its own. */
+static void r18_a_pool_that_is_granted_again_has_the_window_it_had(void **state)
+{
+    const uint32_t cost = 4 + WIRE_OUTPUT_COST;
+    struct world *x = up(1);
+
+    (void)state;
+    memset(&pieces, 0, sizeof(pieces));
+    x->on_send = on_said;
+    x->auto_ready = true;
+    x->w->config.output_window = 2 * cost;
+    chunk(x, 10, 1, 0, 1);
+    turn(x);
+    says(x, 1, 0, "abc\n");
+    says(x, 1, 0, "abc\n");
+    close_attempt(x, 10, WIRE_WHY_GONE);
+    forget_pool(x, 1);
+    turn(x);
+    died(x, 1, 0, true);
+    turn(x);
+    grant(x, 1, 1, "prog", 0);
+    open_job(x, 2, 1, 2, 0, 0);
+    chunk(x, 20, 2, 0, 1);
+    turn(x);
+    says(x, x->last_proc, 0, "abc\n");
+    assert_int_equal(pieces.n, 2);
+    taken(x, 10, 1, pieces.of[0].window, cost);
+    assert_int_equal(pieces.n, 3);
+    assert_int_equal(pieces.of[2].window, pieces.of[0].window);
+    close_attempt(x, 20, WIRE_WHY_GONE);
+    forget_pool(x, 1);
+    turn(x);
+    died(x, x->last_proc, 0, true);
+    turn(x);
+    grant(x, 9, 1, "prog", 0);
+    open_job(x, 3, 9, 3, 0, 0);
+    chunk(x, 30, 3, 0, 1);
+    turn(x);
+    says(x, x->last_proc, 0, "abc\n");
+    assert_int_equal(pieces.n, 4);
+    assert_true(pieces.of[3].window != pieces.of[0].window);
     world_done(x);
 }
 
@@ -1255,6 +1301,169 @@ static void r15_a_lane_without_slots_keeps_no_task_of_another_pool(void **state)
     world_done(x);
 }
 
+static struct world *swapped_saying(uint32_t pieces_a_window)
+{
+    struct world *x = swapped();
+
+    memset(&pieces, 0, sizeof(pieces));
+    x->on_send = on_said;
+    x->w->config.output_window = pieces_a_window * (4 + WIRE_OUTPUT_COST);
+    return x;
+}
+
+/* The worker's connection is cut, pool 7 ends meanwhile: the broker frees its lane without a word. */
+static void r21_the_window_of_a_lane_whose_pool_is_gone_opens(void **state)
+{
+    const uint32_t cost = 4 + WIRE_OUTPUT_COST;
+    struct world *x = swapped_saying(2);
+
+    (void)state;
+    worker_disconnected(x->w, x->now, "cut");
+    worker_connected(x->w, x->now);
+    welcome(x, 100, true);
+    grant(x, 8, 1, "a", 0);
+    for (int k = 0; k < 4; k++)
+        says(x, 1, 0, "abc\n");
+    assert_int_equal(pieces.n, 2);
+    taken(x, 10, 2, pieces.of[0].window, 2 * cost);
+    assert_int_equal(pieces.n, 4);
+    world_done(x);
+}
+
+/* Pool 7 is closed while its own task's output is not taken; the stranger in its lane goes on. */
+static void r21_the_window_of_a_closed_pool_opens(void **state)
+{
+    const uint32_t cost = 4 + WIRE_OUTPUT_COST;
+    struct world *x = swapped_saying(2);
+
+    (void)state;
+    grant(x, 7, 2, "a", 0);
+    open_job(x, 3, 7, 3, 0, 0);
+    chunk(x, 30, 3, 0, 1);
+    turn(x);
+    assert_non_null(strstr(x->trace, "p3 push 0..0"));
+    says(x, 3, 0, "abc\n");
+    says(x, 3, 0, "abc\n");
+    assert_int_equal(pieces.n, 2);
+    close_attempt(x, 30, WIRE_WHY_GONE);
+    forget_pool(x, 7);
+    turn(x);
+    taken(x, 30, 2, pieces.of[0].window, 2 * cost);
+    says(x, 1, 0, "abc\n");
+    assert_int_equal(pieces.n, 3);
+    world_done(x);
+}
+
+/* Output of two unbound lanes; one has an attempt that ends (FENCED, GONE) before what it said is taken. */
+static void r21_the_window_of_a_closed_attempt_opens(void **state)
+{
+    const uint32_t cost = 4 + WIRE_OUTPUT_COST;
+    struct world *x = &world;
+
+    (void)state;
+    world_init(x, 4);
+    online(x, 99);
+    x->auto_ready = true;
+    grant(x, 1, 2, "a", 0);
+    open_job(x, 1, 1, 1, 0, 0);
+    open_job(x, 2, 1, 2, 0, 0);
+    chunk(x, 10, 1, 0, 1);
+    chunk(x, 20, 2, 0, 1);
+    turn(x);
+    worker_disconnected(x->w, x->now, "cut");
+    worker_connected(x->w, x->now);
+    welcome(x, 100, false);
+    clear(x);
+    memset(&pieces, 0, sizeof(pieces));
+    x->on_send = on_said;
+    x->w->config.output_window = 2 * cost;
+    says(x, 1, 0, "abc\n");
+    says(x, 1, 0, "abc\n");
+    assert_int_equal(pieces.n, 2);
+    uint64_t of = map_get(&x->w->by_attempt, 10) && ((struct attempt *)map_get(&x->w->by_attempt, 10))->said ? 10 : 20;
+    close_attempt(x, of, WIRE_WHY_GONE);
+    taken(x, of, 2, pieces.of[0].window, 2 * cost);
+    says(x, 2, 0, "abc\n");
+    assert_int_equal(pieces.n, 3);
+    world_done(x);
+}
+
+/* Sent in this window. */
+static uint64_t out_in(uint32_t window)
+{
+    uint64_t sum = 0;
+
+    for (unsigned k = 0; k < pieces.n; k++)
+        sum += pieces.of[k].window == window ? pieces.of[k].size + WIRE_OUTPUT_COST : 0;
+    return sum;
+}
+
+/* One job in two lanes; then the broker restarts again. */
+static void r18_a_job_in_two_lanes_has_two_windows(void **state)
+{
+    const uint32_t cost = 4 + WIRE_OUTPUT_COST;
+    struct world *x = swapped();
+
+    (void)state;
+    close_attempt(x, 20, WIRE_WHY_GONE);
+    turn(x);
+    died(x, 2, 0, true);
+    turn(x);
+    open_job(x, 1, 8, 1, 0, 0);
+    chunk(x, 40, 1, 3, 1);
+    turn(x);
+    worker_disconnected(x->w, x->now, "cut");
+    worker_connected(x->w, x->now);
+    clear(x);
+    welcome(x, 101, false);
+    memset(&pieces, 0, sizeof(pieces));
+    x->on_send = on_said;
+    x->w->config.output_window = 2 * cost;
+    for (int k = 0; k < 3; k++) {
+        says(x, 1, 0, "abc\n");
+        says(x, x->last_proc, 0, "abc\n");
+    }
+    assert_int_equal(pieces.n, 4);
+    assert_int_equal(out_in(pieces.of[0].window), 2 * cost);
+    assert_int_equal(out_in(pieces.of[1].window), 2 * cost);
+    world_done(x);
+}
+
+/* Said without a pool, then under pool 7, which ends: what is taken of either opens its own window only. */
+static void r18_what_is_taken_opens_no_other_window(void **state)
+{
+    const uint32_t cost = 4 + WIRE_OUTPUT_COST;
+    struct world *x = &world;
+
+    (void)state;
+    world_init(x, 4);
+    online(x, 99);
+    x->auto_ready = true;
+    grant(x, 1, 1, "a", 0);
+    open_job(x, 1, 1, 1, 0, 0);
+    chunk(x, 10, 1, 0, 1);
+    turn(x);
+    worker_disconnected(x->w, x->now, "cut");
+    worker_connected(x->w, x->now);
+    welcome(x, 100, false);
+    x->w->config.output_window = 2 * cost;
+    memset(&pieces, 0, sizeof(pieces));
+    x->on_send = on_said;
+    for (int k = 0; k < 8; k++)
+        says(x, 1, 0, "abc\n");
+    grant(x, 7, 1, "a", 0);                     /* another session's pool of this digest */
+    assert_int_equal(pieces.n, 4);
+    forget_pool(x, 7);
+    turn(x);
+    assert_int_equal(out_in(pieces.of[2].window), 2 * cost);
+    taken(x, 10, 2, pieces.of[0].window, 2 * cost);
+    assert_int_equal(pieces.n, 4);              /* it goes on in the other one, also without its pool */
+    taken(x, 10, 4, pieces.of[2].window, 2 * cost);
+    assert_int_equal(pieces.n, 6);
+    assert_int_equal(pieces.of[5].window, pieces.of[2].window);
+    world_done(x);
+}
+
 static void the_window_of_the_broker_is_kept(void **state)
 {
     struct world *x = &world;
@@ -1869,6 +2078,7 @@ int main(void)
         cmocka_unit_test(r16_a_template_that_dies_is_started_again),
         cmocka_unit_test(r16_a_task_that_takes_its_template_along_is_lost_after_three),
         cmocka_unit_test(r21_a_task_that_runs_again_in_its_attempt_says_so),
+        cmocka_unit_test(r18_a_pool_that_is_granted_again_has_the_window_it_had),
         cmocka_unit_test(r21_the_window_of_what_has_no_pool_opens),
         cmocka_unit_test(r16_a_task_that_was_lost_with_workers_is_lost_sooner),
         cmocka_unit_test(r16_a_template_that_nobody_wants_is_not_started_again),
@@ -1896,6 +2106,11 @@ int main(void)
         cmocka_unit_test(a_restarted_broker_finds_lanes_and_jobs_again),
         cmocka_unit_test(r15_a_pool_that_ends_takes_no_task_of_another_one_along),
         cmocka_unit_test(r15_a_lane_without_slots_keeps_no_task_of_another_pool),
+        cmocka_unit_test(r21_the_window_of_a_lane_whose_pool_is_gone_opens),
+        cmocka_unit_test(r18_what_is_taken_opens_no_other_window),
+        cmocka_unit_test(r21_the_window_of_a_closed_pool_opens),
+        cmocka_unit_test(r21_the_window_of_a_closed_attempt_opens),
+        cmocka_unit_test(r18_a_job_in_two_lanes_has_two_windows),
         cmocka_unit_test(the_window_of_the_broker_is_kept),
         cmocka_unit_test(fewer_slots_feed_fewer_processes),
         cmocka_unit_test(processes_are_renewed_after_max_tasks),
