@@ -3,8 +3,9 @@
  *
  * A cancel is in the client's custody like the task: it is kept until the task has its outcome, and is said again on every new
  * connection, since nobody knows how far the last one carried it. It goes out behind the tasks it names, in the same flush, and of
- * tasks that are still to be sent again it waits for them. Invariants: a job is in session.cancels if it may have something to say;
- * what is cancelled, not settled and not told lies at or behind job.untold_from.
+ * tasks that are still to be sent again it waits for them. What a question was answered is a promise, ahead of the outcomes: until
+ * so many of its tasks are told to be cancelled, it is asked again of each broker that does not know of it. Invariants: a job is in
+ * session.cancels if it may have something to say; what is cancelled, not settled and not told lies at or behind job.untold_from.
  */
 #include "state.h"
 
@@ -105,6 +106,11 @@ void cancel_done(struct session_job *j)
 {
     if (list_in(&j->cancels))
         list_remove(&j->s->cancels, &j->cancels);
+    for (LIST_EACH_SAFE(&j->s->promises, n, after))
+        if (LIST_ENTRY(n, struct question, node)->job == j->handle) {
+            list_remove(&j->s->promises, n);
+            free(LIST_ENTRY(n, struct question, node));
+        }
     free(j->cancelled.words);
     free(j->told.words);
 }
@@ -122,15 +128,25 @@ void cancel_untold(struct session_job *j)
 static void finish(struct session *s, struct question *q, uint64_t cancelled)
 {
     void *user = q->user;
-    cancelled = (q->again && q->seen > cancelled ? q->seen : cancelled) + q->here;
+    bool answered = q->answered;
+    uint64_t all = (q->again && q->seen > cancelled ? q->seen : cancelled) + q->here;
     list_remove(&s->questions, &q->node);
-    free(q);
-    s->ops->cancelled(s->ctx, user, cancelled);
+    if (!answered)
+        q->promised = cancelled > q->seen ? cancelled - q->seen : 0;
+    q->answered = true;
+    q->user = NULL;
+    if (q->promised)
+        list_push_back(&s->promises, &q->node);
+    else
+        free(q);
+    if (!answered)
+        s->ops->cancelled(s->ctx, user, all);
 }
 
 void cancel_over(struct session *s, struct question *q)
 {
     q->again = q->asked;                        /* the answer is on its way, or lost; what came of it was seen */
+    q->promised = 0;
     finish(s, q, 0);
 }
 
@@ -149,6 +165,14 @@ void question_cut(struct question *q)
     q->on_this = q->sent = false;
     q->told = 0;
     memset(q->earlier, 0, sizeof(q->earlier));
+}
+
+void cancel_promises(struct session *s)
+{
+    for (struct list_node *n; (n = list_pop(&s->promises));) {
+        question_cut(LIST_ENTRY(n, struct question, node));
+        list_push_back(&s->questions, n);
+    }
 }
 
 /* It is asked again on this connection. The broker may have answered already, ahead of the outcomes: what that says counts. */
@@ -324,15 +348,23 @@ bool cancel_can_ask(const struct session_job *j, const struct question *q)
 
 void cancel_settled(struct session_job *j, const struct wire_item *i)
 {
+    struct list *of[] = { &j->s->questions, &j->s->promises };
     struct wire_outcome o;
-    if (list_empty(&j->s->questions) || i->kind != WIRE_OUTCOME || wire_outcome_decode(i->body.data, i->body.size, &o, NULL) < 0 ||
-        o.kind != BFORK_CANCELLED)
+    if ((list_empty(of[0]) && list_empty(of[1])) || i->kind != WIRE_OUTCOME ||
+        wire_outcome_decode(i->body.data, i->body.size, &o, NULL) < 0 || o.kind != BFORK_CANCELLED)
         return;
-    for (LIST_EACH(&j->s->questions, n)) {
-        struct question *q = LIST_ENTRY(n, struct question, node);
-        uint64_t lo = i->first > q->first ? i->first : q->first, end = i->first + i->count, hi = q->first + q->count;
-        hi = end < hi ? end : hi;
-        if (q->type == WIRE_CANCEL && q->job == j->handle && lo < hi)
+    for (int k = 0; k < 2; k++)
+        for (LIST_EACH_SAFE(of[k], n, after)) {
+            struct question *q = LIST_ENTRY(n, struct question, node);
+            uint64_t lo = i->first > q->first ? i->first : q->first, end = i->first + i->count, hi = q->first + q->count;
+            hi = end < hi ? end : hi;
+            if (q->type != WIRE_CANCEL || q->job != j->handle || lo >= hi)
+                continue;
             q->seen += hi - lo;
-    }
+            q->promised -= hi - lo < q->promised ? hi - lo : q->promised;
+            if (q->answered && !q->promised) {
+                list_remove(of[k], n);
+                free(q);
+            }
+        }
 }

@@ -30,6 +30,7 @@ int session_new(const struct session_config *config, const struct session_ops *o
     list_init(&s->dirty);
     list_init(&s->cancels);
     list_init(&s->questions);
+    list_init(&s->promises);
     map_init(&s->handles);
     if (!s->name || !s->host || !s->software) {
         session_free(&s);
@@ -56,6 +57,7 @@ void session_free(struct session **sp)
     while (!list_empty(&s->pools))
         pool_free(LIST_ENTRY(list_first(&s->pools), struct session_pool, node));
     forget_closed(s);
+    cancel_promises(s);
     for (struct list_node *n; (n = list_pop(&s->questions));)
         free(LIST_ENTRY(n, struct question, node));
     map_free(&s->handles);
@@ -141,6 +143,7 @@ static void welcome(struct session *s, const struct wire_welcome *w)
         forget_closed(s);
         s->quota_used_bytes = s->quota_used_tasks = 0;
         said_reset(s);
+        cancel_promises(s);
         s->epoch = w->epoch;
         if (!w->resumed)                    /* forgotten though it lives: as good as a new epoch, but nothing can be adopted */
             for (LIST_EACH(&s->jobs, n)) {

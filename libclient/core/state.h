@@ -101,6 +101,8 @@ struct question {
     uint64_t seen, seen_before;     /* of its tasks, told to be cancelled since; those before it was sent last */
     bool on_this;                   /* sent on this connection: then the next two count */
     uint64_t seen_first, told;      /* seen before it was sent there first; cancelled, as answers to the earlier ones say */
+    bool answered;                  /* nobody waits for it; … */
+    uint64_t promised;              /* … so many of its tasks, that will not run, have yet to be told so */
 };
 
 enum session_state { SESSION_DOWN, SESSION_GREETING, SESSION_UP, SESSION_FAILED };
@@ -114,7 +116,7 @@ struct session {
     uint64_t random;                /* generator for job ids */
     uint64_t epoch, conn_no;
     struct wire_welcome limits;
-    struct list pools, jobs, dirty, cancels, questions;      /* cancels: jobs */
+    struct list pools, jobs, dirty, cancels, questions, promises;   /* cancels: jobs; promises: questions that were answered */
     struct list closed;             /* pools that are gone here, and of which the broker may not know that: see pool_gone */
     struct map handles;             /* job handle -> job */
     uint32_t next_handle, next_request;
@@ -204,6 +206,7 @@ bool cancel_can_ask(const struct session_job *j, const struct question *q);     
 void question_sent(struct question *q);
 void question_cut(struct question *q);                      /* with its connection */
 void cancel_answered(struct session *s, uint32_t request, uint64_t cancelled);
+void cancel_promises(struct session *s);                    /* another broker, or one that has forgotten us: they are asked again */
 void cancel_over(struct session *s, struct question *q);    /* all of its tasks have their outcome, and nothing is to be asked */
 void cancel_settled(struct session_job *j, const struct wire_item *i);     /* before it is: for the questions' sums */
 

@@ -1213,6 +1213,44 @@ static void states_of_pools_and_output(void **state)
     assert_int_equal(told.n, 0);
 }
 
+/* Its answer is ahead of the outcomes: until these have come, another broker is asked again, and nobody is told twice. */
+static void r02_what_was_promised_not_to_run_is_cancelled_after_a_restart(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    uint64_t here;
+    uint32_t request;
+    add(b, j, 9, 3);
+    connect_to(b, 5, false);
+    b->cancelled = -1;
+    assert_int_equal(session_cancel_queued(j, 0, UINT64_MAX, &told, &here, &request), 0);
+    flush(b);
+    say(b, &(struct wire_msg){ .type = WIRE_CANCELLED, .request = request, .u.cancelled = { .cancelled = 9 } });
+    assert_int_equal(b->cancelled, 9);
+    cut(b);
+    sent(b);
+    connect_to(b, 5, true);                     /* this one knows */
+    assert_null(strstr(sent(b), "CANCEL"));
+    cut(b);
+    sent(b);
+    connect_to(b, 6, false);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 0+9 replay\nCANCEL 0+9\n");
+    b->cancelled = -1;
+    say(b, &(struct wire_msg){ .type = WIRE_CANCELLED, .request = request, .u.cancelled = { .cancelled = 9 } });
+    assert_int_equal(b->cancelled, -1);
+    cut(b);
+    sent(b);
+    connect_to(b, 7, false);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 0+9 replay\nCANCEL 0+9\n");
+    b->seq = 0;
+    ended(b, 0, 9, BFORK_CANCELLED);
+    cut(b);
+    sent(b);
+    connect_to(b, 8, false);
+    assert_null(strstr(sent(b), "CANCEL"));
+    assert_int_equal(b->cancelled, -1);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, before, after)
 
 int main(void)
@@ -1240,6 +1278,7 @@ int main(void)
         T(r15_a_cancelled_task_that_never_arrived_is_settled),
         T(r15_a_close_that_may_be_lost_is_said_again),
         T(r02_a_question_is_asked_until_it_is_answered),
+        T(r02_what_was_promised_not_to_run_is_cancelled_after_a_restart),
         T(r02_an_answer_to_a_question_that_is_to_be_asked_again_counts), T(r02_answers_of_one_connection_count_together),
         T(r02_a_question_whose_tasks_have_ended_counts_what_was_seen),
         T(a_job_closed_without_tasks),
