@@ -145,8 +145,8 @@ static int held(struct broker *b, struct worker *w, const struct wire_item *it)
 
     b->steps++;
     if (a && a->worker == w && a->sent) {
+        w->peer->windows += a->round != w->round;   /* once, however often it is told */
         a->round = w->round;
-        w->peer->windows++;
         if (a->state == ATTEMPT_FINISHED || !it->count || end < a->next || end >= a->end)
             return 0;
         if (reserve(b, 8, 8) < 0)

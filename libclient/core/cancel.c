@@ -244,7 +244,7 @@ static void questions_rewound(struct session_job *j)
         if ((sent = gone_out(j, q->first)) >= end)
             continue;
         q->count = sent - q->first;
-        if (cancel_here(j, sent, end) != 0)
+        if (!q->answered && cancel_here(j, sent, end) != 0)     /* answered: those were told to go on */
             q->count = end - q->first;          /* without memory: the broker is asked about all of it */
         q->here += s->settled_total - before;
         if (!q->count)
@@ -362,7 +362,7 @@ void cancel_settled(struct session_job *j, const struct wire_item *i)
                 continue;
             q->seen += hi - lo;
             q->promised -= hi - lo < q->promised ? hi - lo : q->promised;
-            if (q->answered && !q->promised) {
+            if (k && !q->promised) {            /* one that is asked again leaves with the next flush: they may be walked over */
                 list_remove(of[k], n);
                 free(q);
             }

@@ -115,7 +115,7 @@ static void send_questions(struct session *s)
         struct question *q = LIST_ENTRY(node, struct question, node);
         const struct session_job *j = q->type == WIRE_CANCEL ? map_get(&s->handles, q->job) : NULL;
         struct session_effect *e;
-        if (q->type == WIRE_CANCEL && (!j || job_is_refused(j))) {
+        if (q->type == WIRE_CANCEL && (!j || job_is_refused(j) || (q->answered && !q->promised))) {
             cancel_over(s, q);
             continue;
         }

@@ -342,6 +342,23 @@ static void r18_a_worker_has_no_more_windows_than_it_was_given(void **state)
     world_free(w);
 }
 
+static void r06_an_attempt_that_is_told_of_again_and_again_is_one_window(void **state)
+{
+    const uint64_t ids[16] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
+    struct world *w = begin(0);
+
+    (void)state;
+    world_lost(w, "w1");
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", ids, 16);
+    says(w, "w1", 1, 1, PIECE);
+    says(w, "w1", 2, 2, PIECE);                         /* its pool may have been granted */
+    assert_int_equal(got.errors, 0);
+    says(w, "w1", 3, 3, PIECE);
+    assert_int_equal(got.errors, 1);
+    world_free(w);
+}
+
 /* A pool is closed, and then its program takes what its tasks had printed: that is told all the same, of the window it came in. */
 static void r21_what_is_taken_after_its_pool_is_told_by_its_window(void **state)
 {
@@ -763,6 +780,7 @@ int main(void)
         cmocka_unit_test(r18_output_is_of_the_window_that_the_worker_says),
         cmocka_unit_test(r18_a_worker_has_no_more_windows_than_it_was_given),
         cmocka_unit_test(r06_output_that_comes_again_costs_its_records),
+        cmocka_unit_test(r06_an_attempt_that_is_told_of_again_and_again_is_one_window),
         cmocka_unit_test(r21_output_says_which_host_it_is_of), cmocka_unit_test(r21_a_piece_that_comes_twice_is_counted_once),
         cmocka_unit_test(r21_what_is_to_be_sent_again_is_not_taken), cmocka_unit_test(r21_a_piece_above_the_window_goes_alone),
         cmocka_unit_test(r06_much_output_is_taken_over_turns),

@@ -1251,6 +1251,60 @@ static void r02_what_was_promised_not_to_run_is_cancelled_after_a_restart(void *
     assert_int_equal(b->cancelled, -1);
 }
 
+static void ask_queued(struct session_job *j, uint64_t cancelled)
+{
+    uint64_t here;
+    uint32_t request;
+
+    assert_int_equal(session_cancel_queued(j, 0, UINT64_MAX, &told, &here, &request), 0);
+    flush(b);
+    b->cancelled = -1;
+    say(b, &(struct wire_msg){ .type = WIRE_CANCELLED, .request = request, .u.cancelled = { .cancelled = cancelled } });
+    assert_int_equal(b->cancelled, (int64_t)cancelled);
+}
+
+/* Tasks 4 to 8 were on their way when the connection was cut, are put off when they come again, and told to go on. Then there is
+ * room, and the broker is killed; the first connection to its heir is cut before these tasks have come. */
+static void promised_while_tasks_are_put_off(struct session_job *j, int questions)
+{
+    add(b, j, 9, 3);
+    connect_to(b, 5, false);
+    cut(b);
+    connect_to(b, 5, true);
+    job_state(b, 4);
+    while (questions--)
+        ask_queued(j, 1);
+    say(b, &(struct wire_msg){ .type = WIRE_JOB_STATE, .u.job_state = { .job = b->job, .next = 4 } });
+    flush(b);
+    say(b, &(struct wire_msg){ .type = WIRE_JOB_STATE, .u.job_state = { .job = b->job, .next = 4 } });
+    cut(b);
+    connect_to(b, 6, false);
+    cut(b);
+    connect_to(b, 6, true);
+    sent(b);
+    job_state(b, 4);
+    assert_int_equal(told.n, 0);
+}
+
+static void r02_a_promise_takes_nothing_back_that_was_told_to_go_on(void **state)
+{
+    (void)state;
+    promised_while_tasks_are_put_off(a_job(b, a_pool(b), false, &told), 1);
+    expect_sent("TASKS 4+5\nCANCEL 0+4\n");
+}
+
+static void r02_promises_that_are_kept_while_others_are_cut(void **state)
+{
+    (void)state;
+    promised_while_tasks_are_put_off(a_job(b, a_pool(b), false, &told), 2);
+    b->seq = 0;
+    ended(b, 0, 1, BFORK_CANCELLED);
+    cut(b);
+    sent(b);
+    connect_to(b, 7, false);
+    assert_null(strstr(sent(b), "CANCEL"));
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, before, after)
 
 int main(void)
@@ -1279,6 +1333,7 @@ int main(void)
         T(r15_a_close_that_may_be_lost_is_said_again),
         T(r02_a_question_is_asked_until_it_is_answered),
         T(r02_what_was_promised_not_to_run_is_cancelled_after_a_restart),
+        T(r02_a_promise_takes_nothing_back_that_was_told_to_go_on), T(r02_promises_that_are_kept_while_others_are_cut),
         T(r02_an_answer_to_a_question_that_is_to_be_asked_again_counts), T(r02_answers_of_one_connection_count_together),
         T(r02_a_question_whose_tasks_have_ended_counts_what_was_seen),
         T(a_job_closed_without_tasks),
