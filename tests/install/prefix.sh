@@ -11,7 +11,8 @@ sed -n '/^## Build and install/,/^## Read on/s/^    \$ //p' "$BF_SOURCE/README.m
 mkdir -p "$work/tree/build" "$work/bin"
 ln -s "$BF_BUILD" "$work/tree/build/install"
 ln -s "$BF_SOURCE/examples" "$work/tree/examples"
-printf '#!/bin/sh\nexec %s %s "$@"\n' "$CC" "${BF_SANITIZE:+-fsanitize=$BF_SANITIZE}" >"$work/bin/cc"
+# The PATH is that of before: a compiler that is a link to ccache looks there for the one of its name, and would find this.
+printf '#!/bin/sh\nPATH=${PATH#*:}\nexec %s %s "$@"\n' "$CC" "${BF_SANITIZE:+-fsanitize=$BF_SANITIZE}" >"$work/bin/cc"
 chmod +x "$work/bin/cc"
 cd "$work/tree"
 status=0
