@@ -358,6 +358,8 @@ static void back(struct broker *b, struct attempt *a, uint64_t from, uint64_t to
         list_remove(&parts, n);
         if (a->adopted && r->s.tries < a->s.tries)      /* the worker may know more than the client was told */
             r->s.tries = a->s.tries;
+        if (a->adopted && r->s.crashes < a->s.crashes)
+            r->s.crashes = a->s.crashes;
         r->s.tries = (uint16_t)(r->s.tries + tries);
         r->s.crashes = (uint16_t)(r->s.crashes + crashes);
         r->s.fails = (uint16_t)(r->s.fails + fails);

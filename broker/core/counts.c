@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  * counts.c - how often tasks were lost or have crashed is told to their client before they go out again, so that the limits hold
  * over a restart of the broker: the client returns the counts with its replay. No answer is awaited: what was sent in front of the
- * CHUNKS that it is about arrives unless both the client's connection and the broker end at that moment.
+ * CHUNKS that it is about arrives unless both the client's connection and the broker end at that moment. Failures that were
+ * repeated are told among the crashes, as they are to the worker: `retries` limits both together.
  *
  * A worker may bring tasks after a restart and be lost before their client has sent them again: then there is nothing to queue, and
  * their counts are kept (job.lost) until they come. An attempt that answers for them meanwhile takes them over.
@@ -34,8 +35,9 @@ void counts_send(struct broker *b)
 void counts_tell(struct broker *b, struct job *j, const struct span *s, uint64_t first, uint64_t end)
 {
     struct peer *p = j->client ? j->client->peer : NULL;
+    uint16_t crashes = (uint16_t)(s->crashes + s->fails);
 
-    if ((!s->tries && !s->crashes) || !p || job_once(j) || first >= end)
+    if ((!s->tries && !crashes) || !p || job_once(j) || first >= end)
         return;
     if (b->counts.n && (b->counts.peer != p || b->counts.n == COUNTS_ITEMS))
         counts_send(b);
@@ -50,7 +52,7 @@ void counts_tell(struct broker *b, struct job *j, const struct span *s, uint64_t
         b->counts.peer = p;
     }
     b->counts.items[b->counts.n++] = (struct wire_item){ .job = j->handle, .first = first, .count = (uint32_t)(end - first),
-                                                         .tries = s->tries, .crashes = s->crashes };
+                                                         .tries = s->tries, .crashes = crashes };
 }
 
 /* The client is back: it may have missed what was told, or was to be told, meanwhile. Attempts that have no lane yet get one. */

@@ -152,6 +152,8 @@ void cancel_over(struct session *s, struct question *q)
 
 void question_sent(struct question *q)
 {
+    if (!q->asked)
+        q->seen = 0;                            /* what was cancelled before it was ever asked, somebody else has asked for */
     if (!q->on_this)
         q->seen_first = q->seen;
     q->on_this = q->sent = true;

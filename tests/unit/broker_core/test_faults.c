@@ -171,7 +171,8 @@ static void failing_tasks(void **state)
     client_tasks(w, "c1", 1, 0, 2, 100);
     world_forget(w);
     worker_failed(w, "w1", 1, 0, BFORK_FAILED);
-    EXPECT(w, "[   0] > w1 ATTEMPTS_CLOSE #1 why 5\n"
+    EXPECT(w, "[   0] > c1 TRIES j1 0+1 tries 0,1\n"
+              "[   0] > w1 ATTEMPTS_CLOSE #1 why 5\n"
               "[   0] > w1 CHUNKS #2 j2 0+1 tries 0,1\n");
     worker_failed(w, "w1", 2, 0, BFORK_FAILED);
     EXPECT(w, "[   0] > w1 CHUNKS #3 j2 1+1\n"
@@ -196,7 +197,8 @@ static void backing_off(void **state)
     world_after(w, 249);
     EXPECT(w, "[   0] > w1 ATTEMPTS_CLOSE #1 why 5\n");
     world_after(w, 2);
-    EXPECT(w, "[ 250] > w1 CHUNKS #2 j2 0+1 tries 0,1\n");
+    EXPECT(w, "[ 250] > c1 TRIES j1 0+1 tries 0,1\n"
+              "[ 250] > w1 CHUNKS #2 j2 0+1 tries 0,1\n");
     client_cancel(w, "c1", 1, 0, 1);
     worker_failed(w, "w1", 2, 0, BFORK_CANCELLED);
     EXPECT(w, "[ 251] > w1 RECALL #2 j2 0+1 why 1\n"

@@ -476,6 +476,38 @@ static void r05_what_a_worker_reports_counts_as_well(void **state)
     world_free(w);
 }
 
+/* So often as `retries` says, whoever has to remember it: the client is told before the rerun, and the worker brings it. */
+static void r05_failures_are_told_before_the_rerun_and_hold_over_a_restart(void **state)
+{
+    const struct wire_job_spec two = { .chunk = 1, .retries = 2 };
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    worker_hello(w, "w1", 1);
+    client_start(w, "c1", 1, &two);
+    client_tasks(w, "c1", 1, 0, 1, 100);
+    worker_failed(w, "w1", 1, 0, BFORK_FAILED);
+    EXPECT(w, "[   0] > w1 CHUNKS #1 j2 0+1\n"
+              "[   0] > c1 TRIES j1 0+1 tries 0,1\n"
+              "[   0] > w1 ATTEMPTS_CLOSE #1 why 5\n"
+              "[   0] > w1 CHUNKS #2 j2 0+1 tries 0,1\n");
+    w->seen[1].crashes = 1;
+    world_restart(w, EPOCH * 2);
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 2 }, 1);
+    world_peer(w, "c1")->acked = 0;
+    client_start(w, "c1", 1, &two);
+    client_returns(w, "c1", 1, 0, 1, 0);            /* that it was told is lost */
+    world_forget(w);
+    worker_failed(w, "w1", 2, 0, BFORK_FAILED);
+    EXPECT(w, "[   0] > c1 TRIES j1 0+1 tries 0,2\n"
+              "[   0] > w1 ATTEMPTS_CLOSE #2 why 5\n"
+              "[   0] > w1 CHUNKS #1000 j1 0+1 tries 0,2\n");
+    worker_failed(w, "w1", w->seen[w->n_seen - 1].id, 0, BFORK_FAILED);
+    EXPECT(w, "[   0] > c1 OUTCOMES s1 j1 0+1 failed\n");      /* of the third run */
+    world_free(w);
+}
+
 /* A worker has brought tasks and is lost before their client has sent all of them again: the try counts for those as well. */
 static void r05_what_is_lost_before_its_replay_keeps_its_tries(void **state)
 {
@@ -804,6 +836,7 @@ int main(void)
                                         T(reported_for_nothing),
                                         T(r05_counts_are_told_before_the_rerun_and_hold_over_a_restart),
                                         T(r05_what_a_worker_reports_counts_as_well),
+                                        T(r05_failures_are_told_before_the_rerun_and_hold_over_a_restart),
                                         T(r05_what_is_lost_before_its_replay_keeps_its_tries),
                                         T(r05_lost_tries_add_up_to_the_limit),
                                         T(r05_what_is_brought_again_before_its_replay_keeps_its_tries),

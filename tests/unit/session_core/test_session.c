@@ -737,6 +737,27 @@ static void r02_a_question_whose_tasks_have_ended_counts_what_was_seen(void **st
     assert_int_equal(b->cancelled, 7);
 }
 
+/* A task was cancelled by itself, and its outcome comes before the question about all goes out: it is not counted once more. */
+static void r02_what_was_cancelled_before_it_is_asked_does_not_count(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    uint64_t here;
+    uint32_t one, all;
+    add(b, j, 9, 3);
+    connect_to(b, 5, false);
+    assert_int_equal(session_cancel_queued(j, 8, 1, &told, &here, &one), 0);
+    flush(b);
+    say(b, &(struct wire_msg){ .type = WIRE_CANCELLED, .request = one, .u.cancelled = { .cancelled = 1 } });
+    assert_int_equal(b->cancelled, 1);
+    b->cancelled = -1;
+    assert_int_equal(session_cancel_queued(j, 0, UINT64_MAX, &told, &here, &all), 0);
+    ended(b, 8, 1, BFORK_CANCELLED);
+    flush(b);
+    say(b, &(struct wire_msg){ .type = WIRE_CANCELLED, .request = all, .u.cancelled = { .cancelled = 5 } });
+    assert_int_equal(b->cancelled, 5);
+}
+
 /* The broker has put off what the question is about, and waits for it. Some of that has ended here, and is not sent again: the
  * question is, behind what is. */
 static void r15_a_question_is_asked_again_behind_what_is_sent_again(void **state)
@@ -1335,7 +1356,7 @@ int main(void)
         T(r02_what_was_promised_not_to_run_is_cancelled_after_a_restart),
         T(r02_a_promise_takes_nothing_back_that_was_told_to_go_on), T(r02_promises_that_are_kept_while_others_are_cut),
         T(r02_an_answer_to_a_question_that_is_to_be_asked_again_counts), T(r02_answers_of_one_connection_count_together),
-        T(r02_a_question_whose_tasks_have_ended_counts_what_was_seen),
+        T(r02_a_question_whose_tasks_have_ended_counts_what_was_seen), T(r02_what_was_cancelled_before_it_is_asked_does_not_count),
         T(a_job_closed_without_tasks),
         T(closing_a_pool_drops_its_jobs),
         T(r05_counts_come_back_with_a_replay),
