@@ -213,7 +213,7 @@ static const struct wire_field admin_fields[] = {
 #define T_COUNT "tasks in the item"
 #define T_SIZE "bytes of each task (FIXED), or of the item's body"
 #define T_TRIES "attempts that were lost with a worker so far"
-#define T_CRASHES "crashes of the task itself so far"
+#define T_CRASHES "crashes and failures of the task itself so far"
 #define T_WHY "1 cancel, 2 drain, 3 balance, 4 fenced, 5 done, 6 gone"
 
 static const struct wire_column tasks_columns[] = {
@@ -383,7 +383,7 @@ const struct wire_message wire_messages[128] = {
                         .help = "How tasks ended. Body: results (OK) or one document outcome (OUTCOME)." },
     [WIRE_ASSIGNED] = RECORDS("ASSIGNED", TO_CLIENT, assigned_columns, 28, "At most once: may these be handed out?"),
     [WIRE_TRIES] = RECORDS("TRIES", TO_CLIENT, tries_columns, 20,
-                           "These tasks run again: how often they were lost or have crashed. To be returned in TASKS."),
+                           "These tasks run again: how often they were lost, or crashed or failed. To be returned in TASKS."),
     [WIRE_STATUS] = PLAIN("STATUS", TO_CLIENT | TO_ADMIN, wire_status, status_fields, "Answer to STATUS_GET or ADMIN."),
     [WIRE_CANCELLED] =
         PLAIN("CANCELLED", TO_CLIENT, wire_cancelled, cancelled_fields, "Answer to CANCEL: what became of its tasks."),

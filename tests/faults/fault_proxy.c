@@ -9,7 +9,9 @@
  * into what it forwards. Ends at SIGTERM, or when its parent does.
  *
  * SIGUSR2 is an outage of FAULT_OUTAGE_MS (4000): "outage" and "over" are printed. Nothing passes, nobody is told; connections that
- * there were, and those made meanwhile, never pass anything again (TCP would send again only much later). New ones work.
+ * there were, and those made meanwhile, never pass anything again (TCP would send again only much later). New ones work. A second after
+ * it "stalled=MS" is printed: by how much this process was woken too late, at worst, since the outage began. If it is much, what others did
+ * too late says nothing about them.
  */
 #include <errno.h>
 #include <netinet/in.h>
@@ -35,6 +37,9 @@ static uint64_t seed = 88172645463325252u;
 static unsigned cuts, cuts_wanted;
 static volatile sig_atomic_t cutting, outage_wanted;
 static uint64_t outage_until;
+static uint64_t watch_until, watch_at, stalled;       /* when the next look is due; 0: not watched */
+
+enum { WATCH_MS = 10, WATCH_AFTER_MS = 1000 };
 
 static uint64_t next_random(void)
 {
@@ -167,25 +172,46 @@ static uint64_t now_ms(void)
     return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
 }
 
+/* Notes how late this turn is; how long poll may sleep, or -1. */
+static int watch(uint64_t now)
+{
+    if (!watch_until)
+        return -1;
+    if (now > watch_at && now - watch_at > stalled)
+        stalled = now - watch_at;
+    if (now >= watch_until) {
+        printf("stalled=%llu\n", (unsigned long long)stalled);
+        fflush(stdout);
+        watch_until = 0;
+        return -1;
+    }
+    watch_at = now + WATCH_MS;
+    return WATCH_MS;
+}
+
 /* Begins and ends outages; how long poll may sleep, or -1. */
 static int outage(void)
 {
     const char *ms = getenv("FAULT_OUTAGE_MS");
+    uint64_t now = now_ms();
 
     if (outage_wanted) {
         outage_wanted = 0;
-        outage_until = now_ms() + (ms ? strtoul(ms, NULL, 10) : 4000);
+        outage_until = now + (ms ? strtoul(ms, NULL, 10) : 4000);
+        watch_until = outage_until + WATCH_AFTER_MS;
+        watch_at = now;
+        stalled = 0;
         for (int i = 0; i < PAIRS; i++)
             pairs[i].dead |= pairs[i].used;
         puts("outage");
         fflush(stdout);
     }
-    if (outage_until && now_ms() >= outage_until) {
+    if (outage_until && now >= outage_until) {
         outage_until = 0;
         puts("over");
         fflush(stdout);
     }
-    return outage_until ? (int)(outage_until - now_ms()) + 1 : -1;
+    return watch(now);
 }
 
 static void serve(const int listeners[2], unsigned to_port)

@@ -15,23 +15,32 @@ proxied() {
     cluster_until 'the proxy listens' test -s "$1.out"
     PORT=$(sed -n 's/^port=//p' "$1.out")
 }
-nobody_was_given_up() { ! grep -q ' is gone: ' "$CLUSTER/broker.log" || cluster_fail 'a worker was given up'; }
+given_up() { grep -c ' is gone: ' "$CLUSTER/broker.log" || true; }
 
 begin 'r20_cut: nothing passes for 4.0 s, four times: the workers keep what they hold'
 proxied short 4000
 for worker in 1 2; do cluster_worker --slots 2 --broker "tcp://127.0.0.1:$PORT"; done
 cluster_until 'both workers have joined' cluster_has 2
 well
-for round in 1 2 3 4; do
+# A worker that was cut is back some 0.5 s after the outage, at the latest, and has 0.75 s. On a machine that stood still meanwhile neither
+# that nor its opposite is shown: such a round is done again, if tasks ran twice.
+round=0 stalls=0 gone=0
+while [ "$round" -lt 4 ]; do
+    rm -f "cut$round.ran"
     spawn cut map 3000 4000 "$PWD/cut$round.ran"
     cluster_until 'the work is under way' lines_above "cut$round.ran" 200
     kill -USR2 "$PROXY"
-    cluster_until 'the outage is over' logged short.out '^over' $((round - 1))
+    cluster_until 'the second after the outage is over' logged short.out '^stalled=' $((round + stalls))
+    stalled=$(sed -n 's/^stalled=//p' short.out | tail -n 1)
     finished cut
-    echo "round $round: ran $(lines "cut$round.ran"), of them again $(twice "cut$round.ran")"
+    echo "round $round: ran $(lines "cut$round.ran"), of them again $(twice "cut$round.ran"); the machine was late by up to $stalled ms"
     [ "$(distinct "cut$round.ran")" -eq 3000 ] || cluster_fail 'some tasks never ran'
-    [ "$(twice "cut$round.ran")" -eq 0 ] || cluster_fail 'a cut shorter than the lease has tasks run twice'
-    nobody_was_given_up
+    if [ "$(twice "cut$round.ran")" -gt 0 ] || [ "$(given_up)" -gt "$gone" ]; then
+        [ "$stalled" -ge 100 ] && [ "$stalls" -lt 4 ] || cluster_fail 'a cut shorter than the lease: a worker was given up, or tasks ran twice'
+        stalls=$((stalls + 1)) gone=$(given_up)
+        continue
+    fi
+    round=$((round + 1))
 done
 well
 
