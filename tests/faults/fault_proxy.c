@@ -9,9 +9,9 @@
  * into what it forwards. Ends at SIGTERM, or when its parent does.
  *
  * SIGUSR2 is an outage of FAULT_OUTAGE_MS (4000): "outage" and "over" are printed. Nothing passes, nobody is told; connections that
- * there were, and those made meanwhile, never pass anything again (TCP would send again only much later). New ones work. A second after
- * it "stalled=MS" is printed: by how much this process was woken too late, at worst, since the outage began. If it is much, what others did
- * too late says nothing about them.
+ * there were, and those made meanwhile, never pass anything again (TCP would send again only much later). New ones work. A
+ * second after it "stalled=MS" is printed: by how much this process was woken too late, at worst, since the outage began. If it
+ * is much, what others did too late says nothing about them.
  */
 #include <errno.h>
 #include <netinet/in.h>
