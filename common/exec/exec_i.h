@@ -33,14 +33,14 @@ struct source {
     uint32_t last_mark, since, blanks, patience, guess, guess_n, guess_read;
     uint32_t n_kept, cap;
     uint64_t ran_at;                    /* if sure: exec_proc.snapshot when `since` was last seen running */
+    bool counting, cut;
+    uint32_t seq;                       /* if counting: the task whose bytes were told last, and how many; else nobody's */
+    uint64_t bytes;
     uint8_t *kept;                      /* owned: read and not told yet */
 };
 
 struct output {                         /* one process's stdout and stderr */
     struct source out, err;
-    uint64_t bytes;                     /* of task seq, or of nobody so far */
-    uint32_t seq;
-    bool counting, cut;
     char tail[TAIL_SIZE];               /* the end of what task tail_seq has written to stderr */
     uint32_t tail_used, tail_seq;
 };

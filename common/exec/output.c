@@ -93,6 +93,16 @@ static uint64_t limit_of(const struct exec *x, const struct source *s)
 /* Is seq a task that has no result yet? */
 static bool is_open(const struct exec_proc *p, uint32_t seq) { return seq - p->expected < p->limit - p->expected; }
 
+/* The other pipe, if it is at the same task: a task's limit is for both. Of one that a pipe has left behind the other's bytes count
+ * alone. */
+static const struct source *beside(const struct source *s)
+{
+    const struct output *o = output_of(s);
+    const struct source *other = s == &o->out ? &o->err : &o->out;
+
+    return other->counting == s->counting && (!s->counting || other->seq == s->seq) ? other : NULL;
+}
+
 /* seq: the task; not that of a pending one: nobody's. */
 static void emit(struct exec *x, struct source *s, uint32_t seq, const uint8_t *bytes, size_t n)
 {
@@ -106,17 +116,19 @@ static void emit(struct exec *x, struct source *s, uint32_t seq, const uint8_t *
     if (s->p && is_open(s->p, seq)) {
         k.in_task = true;
         k.ahead = seq - s->p->expected;
-        if (!o->counting || o->seq != seq)
-            o->bytes = 0, o->cut = false;
-        o->counting = true;
-        o->seq = seq;
+        if (!s->counting || s->seq != seq)
+            s->bytes = 0, s->cut = false;
+        s->counting = true;
+        s->seq = seq;
     }
-    uint64_t most = limit_of(x, s), left = o->bytes < most ? most - o->bytes : 0;
-    o->bytes += n;
-    if (o->cut || template_of(s)->silent || !x->config.callbacks->output)
+    const struct source *other = beside(s);
+    uint64_t most = limit_of(x, s), told = s->bytes + (other ? other->bytes : 0), left = told < most ? most - told : 0;
+    s->bytes += n;
+    s->cut |= other && other->cut;
+    if (s->cut || template_of(s)->silent || !x->config.callbacks->output)
         return;
     if (n > left) {
-        o->cut = k.cut = true;
+        s->cut = k.cut = true;
         k.limit = most;
         k.size = (size_t)left;
     }

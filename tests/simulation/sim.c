@@ -190,6 +190,8 @@ static void crash_process(struct sim *s, struct sim_worker *w)
                                        .message = WIRE_STR("killed by a signal from outside") };
     worker_proc id = p->id;
     sim_trace(s, "w%d process %u dies", w->number, id);
+    if (!process_last_words(s, w, p))
+        return;
     memset(p, 0, sizeof(*p));
     worker_proc_died(w->core, s->now, id, &o);
     worker_perform(s, w);
@@ -276,6 +278,7 @@ static void tear_down(struct sim *s)
             free(s->clients[c].jobs[j].outcomes);
             free(s->clients[c].jobs[j].starts);
             free(s->clients[c].jobs[j].kinds);
+            free(s->clients[c].jobs[j].said);
             free(s->clients[c].jobs[j].cancelled);
             free(s->clients[c].jobs[j].in);
         }

@@ -25,6 +25,7 @@
 #define SIM_PROCS 64
 #define SIM_PRINTED 4096u
 #define SIM_RING 48                 /* tasks a process's ring takes */
+#define SIM_UNTOLD 8                /* tasks that end before the owner looks at the process */
 
 enum sim_fault {
     FAULT_CUT = 1,
@@ -71,6 +72,10 @@ struct sim_proc {
     struct { uint32_t job; uint64_t index; uint64_t value; uint32_t tag; } ring[SIM_RING];
     bool busy;                      /* ring[head] has begun */
     uint32_t prints;                /* pieces that it prints before it ends */
+    /* Tasks that have ended and whose results are not read yet, with what they have printed to stderr: that is read later. */
+    struct { uint32_t tag; uint64_t index, value; uint32_t errs; } untold[SIM_UNTOLD + 1];
+    uint32_t n_untold, errs;        /* errs: of the task that runs */
+    bool reading;                   /* all of them are being read, and none begins */
     uint32_t job_tags[256];         /* number of push_job -> tag of our job */
     uint64_t incarnation;           /* so that events for an earlier process are dropped */
 };
@@ -104,6 +109,7 @@ struct sim_job {
     uint8_t *cancelled;             /* its client has asked for that; 2: if it has not begun; 4: it had not, says the answer */
     uint16_t *starts;
     int8_t *kinds;
+    struct sim_said { uint64_t printed, heard; } (*said)[2];    /* bytes of each stream, of the run that was the last */
     uint64_t *in;                   /* of a map */
 };
 
@@ -189,6 +195,7 @@ void worker_start(struct sim *s, struct sim_worker *w, bool replaces);
 void worker_perform(struct sim *s, struct sim_worker *w);
 void worker_crash(struct sim *s, struct sim_worker *w);
 void worker_template_dies(struct sim *s, struct sim_worker *w);
+bool process_last_words(struct sim *s, struct sim_worker *w, struct sim_proc *p);
 void worker_connection_lost(struct sim *s, struct sim_worker *w);
 void client_start(struct sim *s, struct sim_client *c);
 void client_perform(struct sim *s, struct sim_client *c);

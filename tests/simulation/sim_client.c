@@ -48,6 +48,11 @@ static void on_outcomes(void *ctx, void *user, const struct wire_item *item)
         }
         if (j->dropped)
             sim_fail(c->s, "job %u: an outcome of task %llu after its pool was closed", j->tag, (unsigned long long)i);
+        for (int k2 = 0; k2 < 2 && item->kind == WIRE_OK && j->starts[i] == 1; k2++)
+            if (j->said[i][k2].heard != j->said[i][k2].printed)
+                sim_fail(c->s, "job %u: the result of task %llu is here, and %llu of %llu bytes of what it printed to stream %d",
+                         j->tag, (unsigned long long)i, (unsigned long long)j->said[i][k2].heard,
+                         (unsigned long long)j->said[i][k2].printed, k2 + 1);
         j->outcomes[i]++;
         j->kinds[i] = (int8_t)o.kind;
         j->settled++;
@@ -85,8 +90,16 @@ static bool on_output(void *ctx, void *user, const struct session_print *k)
 {
     struct sim_client *c = ctx;
     uint32_t at = c->n_printed % SIM_PRINTED;
+    struct sim_job *j = user;
 
-    (void)user;
+    if (k->index >= j->n || k->lost || k->cut) {
+        sim_fail(c->s, "job %u: output of task %llu with a gap of %llu bytes", j->tag, (unsigned long long)k->index,
+                 (unsigned long long)k->lost);
+        return false;
+    }
+    for (int i = 0; k->again && i < 2; i++)
+        j->said[k->index][i].heard = 0;
+    j->said[k->index][k->stream == 2].heard += k->bytes.size;
     if (c->s->seed % 4 < 2 || c->n_printed - c->n_taken == SIM_PRINTED)
         return false;
     c->n_printed++;
@@ -171,8 +184,9 @@ static void open_job(struct sim *s, struct sim_client *c, int number)
     j->outcomes = calloc(j->n, 1);
     j->starts = calloc(j->n, sizeof(*j->starts));
     j->kinds = calloc(j->n, 1);
+    j->said = calloc(j->n, sizeof(*j->said));
     j->in = calloc(j->n, 8);
-    if (!j->outcomes || !j->starts || !j->kinds || !j->in)
+    if (!j->outcomes || !j->starts || !j->kinds || !j->said || !j->in)
         abort();
     j->cancelled = calloc(j->n, 1);
     j->pool = (int)sim_random(s, (uint64_t)c->n_pools);

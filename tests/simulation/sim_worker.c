@@ -47,26 +47,99 @@ static void tell_result(struct sim *s, struct sim_worker *w, const struct sim_pr
     buf_unref(&doc);
 }
 
-/* True: it waits until more of what it prints is read. */
-static bool task_prints(struct sim *s, struct sim_worker *w, struct sim_proc *p)
+static void print_piece(struct sim *s, struct sim_worker *w, struct sim_proc *p, uint32_t ahead, int stream, uint32_t tag,
+                        uint64_t index)
 {
     static const char text[50000];
     uint64_t most = (s->output_window ? s->output_window : WIRE_OUTPUT_WINDOW) / 6;
+    uint32_t size = (uint32_t)(1 + sim_random(s, most < sizeof(text) ? most : sizeof(text)));
+
+    job_of_tag(s, tag)->said[index][stream == 2].printed += size;
+    worker_output(w->core, s->now, p->id, ahead, &(struct worker_print){ .stream = stream, .pid = 7, .bytes = text, .size = size });
+}
+
+/* Some of what tasks that have ended have printed to stderr: as much as one look at its pipe brings, or all. */
+static void read_errs(struct sim *s, struct sim_worker *w, struct sim_proc *p, bool all)
+{
+    for (uint32_t k = 0; k < p->n_untold; k++) {
+        for (; p->untold[k].errs; p->untold[k].errs--) {
+            if (!all && sim_chance(s, 100))
+                return;
+            print_piece(s, w, p, k, 2, p->untold[k].tag, p->untold[k].index);
+        }
+    }
+}
+
+/* Whether there is room is asked before each look at a pipe, which may bring a lot. True: it waits until more is read. */
+static bool task_prints(struct sim *s, struct sim_worker *w, struct sim_proc *p)
+{
+    uint64_t incarnation = p->incarnation;
 
     while (p->prints) {
         if (!worker_output_room(w->core, p->id))
             return true;
-        p->prints--;
-        worker_output(w->core, s->now, p->id, 0,
-                      &(struct worker_print){ .stream = 1 + (int)sim_random(s, 2), .pid = 7, .bytes = text,
-                                              .size = (uint32_t)(1 + sim_random(s, most < sizeof(text) ? most : sizeof(text))) });
+        do {
+            p->prints--;
+            if (sim_chance(s, 500))
+                p->errs++;
+            else
+                print_piece(s, w, p, p->n_untold, 1, p->ring[p->head].tag, p->ring[p->head].index);
+        } while (p->prints && sim_chance(s, 500));
+        if (sim_chance(s, 300))
+            read_errs(s, w, p, false);
         worker_perform(s, w);
-        if (!w->core)
+        if (!w->core || p->incarnation != incarnation || !p->id)
             return false;
         if (p->prints && sim_chance(s, 500))
             return true;
     }
     return false;
+}
+
+/* All that has ended is read: first what was printed to stderr, then the results. last: the process is dead, there is no
+ * back-pressure. False: it waits for room, or the process is gone. */
+static bool read_untold(struct sim *s, struct sim_worker *w, struct sim_proc *p, bool last)
+{
+    uint64_t incarnation = p->incarnation;
+
+    if (!last && !worker_output_room(w->core, p->id))
+        return false;
+    read_errs(s, w, p, last || sim_chance(s, 800));
+    for (uint32_t k = 0; k < p->n_untold; k++)
+        if (p->untold[k].errs) {
+            worker_perform(s, w);
+            return false;
+        }
+    for (uint32_t k = 0, n = p->n_untold; k < n; k++) {
+        tell_result(s, w, p, job_of_tag(s, p->untold[k].tag), p->untold[k].index, p->untold[k].value);
+        if (!w->core || p->incarnation != incarnation || !p->id)
+            return false;
+    }
+    p->n_untold = 0;
+    return true;
+}
+
+/* What is read of a process that is dead: all. False: it is gone from here, too. */
+bool process_last_words(struct sim *s, struct sim_worker *w, struct sim_proc *p) { return read_untold(s, w, p, true); }
+
+static void untold_read(struct sim *s, void *what, uint64_t incarnation, uint64_t slot)
+{
+    struct sim_worker *w = what;
+    struct sim_proc *p = &w->procs[slot];
+
+    if (!w->core || p->incarnation != incarnation || !p->id || !p->reading || later(s, w, untold_read, incarnation, slot))
+        return;
+    worker_proc id = p->id;
+    if (!read_untold(s, w, p, false)) {
+        if (w->core && p->incarnation == incarnation && p->id)
+            sim_at(s, s->now + CLOCK_MS / 10 + sim_random(s, 5 * CLOCK_MS), untold_read, w, incarnation, slot, NULL);
+        return;
+    }
+    p->reading = false;
+    step_proc(s, w, p);
+    if (p->id == id && p->count == SIM_RING / 2)
+        worker_proc_room(w->core, s->now, id);
+    worker_perform(s, w);
 }
 
 static void task_ends(struct sim *s, void *what, uint64_t incarnation, uint64_t slot)
@@ -90,18 +163,30 @@ static void task_ends(struct sim *s, void *what, uint64_t incarnation, uint64_t 
         const struct worker_obituary o = {
             .kind = BFORK_CRASHED, .signal = 11, .pid = 7, .in_task = true, .message = WIRE_STR("SIGSEGV")
         };
+        if (!process_last_words(s, w, p))
+            return;
+        for (; p->errs; p->errs--)
+            print_piece(s, w, p, 0, 2, p->ring[at].tag, index);
         memset(p, 0, sizeof(*p));
         worker_proc_died(w->core, s->now, id, &o);
-    } else {
-        p->head = (p->head + 1) % SIM_RING;
-        p->count--;
-        p->busy = false;
-        tell_result(s, w, p, j, index, value);
-        step_proc(s, w, p);
-        if (p->id == id && p->count == SIM_RING / 2)
-            worker_proc_room(w->core, s->now, id);
+        worker_perform(s, w);
+        return;
     }
-    worker_perform(s, w);
+    uint32_t k = p->n_untold++;
+    p->untold[k].tag = p->ring[at].tag;
+    p->untold[k].index = index;
+    p->untold[k].value = value;
+    p->untold[k].errs = p->errs;
+    p->errs = 0;
+    p->head = (p->head + 1) % SIM_RING;
+    p->count--;
+    p->busy = false;
+    if (p->n_untold < SIM_UNTOLD && p->count && s->printing && sim_chance(s, 700)) {
+        step_proc(s, w, p);                 /* it has begun the next before its owner looks */
+        return;
+    }
+    p->reading = true;
+    untold_read(s, w, incarnation, slot);
 }
 
 static void stop_ends(struct sim *s, void *what, uint64_t incarnation, uint64_t slot)
@@ -120,7 +205,7 @@ static void stop_ends(struct sim *s, void *what, uint64_t incarnation, uint64_t 
 static void step_proc(struct sim *s, struct sim_worker *w, struct sim_proc *p)
 {
     uint64_t slot = (uint64_t)(p - w->procs);
-    if (!p->ready || p->busy)
+    if (!p->ready || p->busy || p->reading)
         return;
     if (p->count == 0) {
         if (p->stopping)
@@ -131,6 +216,8 @@ static void step_proc(struct sim *s, struct sim_worker *w, struct sim_proc *p)
     uint64_t index = p->ring[p->head].index;
     p->busy = true;
     p->prints = sim_chance(s, s->printing) ? 1 + (uint32_t)sim_random(s, 12) : 0;
+    p->errs = 0;
+    memset(j->said[index], 0, sizeof(j->said[index]));
     if (j->outcomes[index] && j->kinds[index] == BFORK_CANCELLED && !j->starts[index] && s->now >= w->unaware_until)
         sim_fail(s, "job %u task %llu was told to be cancelled, and begins after that", j->tag, (unsigned long long)index);
     if (j->cancelled[index] & 4 && !s->faults)
@@ -251,6 +338,8 @@ static void proc_killed(struct sim *s, void *what, uint64_t incarnation, uint64_
         .kind = BFORK_CANCELLED, .signal = 9, .pid = 7, .in_task = p->busy, .message = WIRE_STR("killed")
     };
     worker_proc id = p->id;
+    if (!process_last_words(s, w, p))
+        return;
     memset(p, 0, sizeof(*p));
     worker_proc_died(w->core, s->now, id, &o);
     worker_perform(s, w);
@@ -482,9 +571,14 @@ void worker_template_dies(struct sim *s, struct sim_worker *w)
     if (!lane)
         return;
     sim_trace(s, "w%d template of lane %u dies", w->number, lane);
-    for (size_t i = 0; i < SIM_PROCS; i++)
-        if (w->procs[i].lane == lane)
-            memset(&w->procs[i], 0, sizeof(w->procs[i]));
+    for (size_t i = 0; i < SIM_PROCS; i++) {
+        if (!w->core || !w->procs[i].id || w->procs[i].lane != lane)
+            continue;
+        process_last_words(s, w, &w->procs[i]);
+        memset(&w->procs[i], 0, sizeof(w->procs[i]));
+    }
+    if (!w->core)
+        return;
     worker_lane_failed(w->core, s->now, lane, BFORK_CRASHED, "template", "the template was killed");
     worker_perform(s, w);
 }

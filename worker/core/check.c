@@ -42,6 +42,7 @@ static bool check_records(struct worker *w, const struct attempt *a, uint64_t *b
 
 static bool check_said(struct worker *w, const struct attempt *a)
 {
+    const struct piece *first[2] = { NULL, NULL }, *last[2] = { NULL, NULL };
     uint64_t seq = 0;
     bool unsaid = false;
 
@@ -51,10 +52,16 @@ static bool check_said(struct worker *w, const struct attempt *a)
         MUST(p->next || p == a->said_tail);
         seq = p->seq;
         unsaid |= p == a->to_say;
+        MUST(!last[p->stream == 2] || last[p->stream == 2]->next_same == p);
+        last[p->stream == 2] = p;
+        if (unsaid && !first[p->stream == 2])
+            first[p->stream == 2] = p;
         if (unsaid)
             w->check_waits += p->body.size + WIRE_OUTPUT_COST;
     }
     MUST(unsaid == (a->to_say != NULL));
+    for (int i = 0; i < 2; i++)
+        MUST(a->to_say_of[i] == first[i] && a->said_last[i] == last[i]);
     MUST((a->to_say != NULL) == list_in(&a->saying));
     return true;
 }

@@ -54,7 +54,8 @@ struct record {
 };
 
 struct piece {                          /* of what a task has printed: kept until the client has taken it */
-    struct piece *next;
+    struct piece *next;                 /* as they were read: those of one stream in the order of tasks, those of both not */
+    struct piece *next_same;            /* of the same stream */
     uint64_t seq, index, offset, limit;
     uint32_t pid;
     uint8_t stream;
@@ -101,7 +102,8 @@ struct attempt {
     struct record *head, *tail, *unsent;
     uint64_t bytes;                     /* of its records */
     struct piece *said, *said_tail, *to_say;    /* output; to_say: not sent on this connection */
-    uint64_t said_seq, said_index, said_offset[2];
+    struct piece *to_say_of[2], *said_last[2];  /* of stdout and stderr: the first from to_say on, and the last that is kept */
+    uint64_t said_seq, said_index[2], said_offset[2];   /* of each stream: the task it is at, and how far */
     uint64_t said_from, said_end;       /* tasks that have printed are in [said_from, said_end) */
     uint64_t anew_at, anew_end;         /* said_anew: tasks up to anew_at were the last to say so; none from anew_end on ever did */
     uint16_t anew;                      /* so many rounds of saying so there were */

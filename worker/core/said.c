@@ -7,6 +7,9 @@
  * what was read before the window was known to be full, and the last words of processes. While either is too much, nothing more is
  * read, and in the end nothing started: a reader that is stuck stops its own tasks, and only those that print.
  *
+ * stdout and stderr are two pipes, read one after the other: of a process that has run on, what several tasks have printed to the
+ * one comes before what they have printed to the other. So each stream is at a task of its own, and results wait for both.
+ *
  * A task that has printed may be pushed again in the same attempt: its template has ended, or its process for no fault of this
  * task. Then a piece without bytes, whose try is one more, says so: what the task prints behind that begins anew.
  */
@@ -18,6 +21,8 @@
 #define ANEW_MOST 1000u             /* rounds that are told apart: more than an attempt ever has */
 
 static uint64_t cost(const struct piece *p) { return p->body.size + WIRE_OUTPUT_COST; }
+
+static int stream_of(const struct piece *p) { return p->stream == 2; }
 
 static void window_end(struct worker *w, struct window *v)
 {
@@ -112,6 +117,7 @@ static struct attempt *find(const struct proc *p, uint32_t ahead, uint64_t *ret_
 
 static struct piece *piece_new(struct attempt *a, uint64_t index, const struct worker_print *k)
 {
+    int stream = k->stream == 2;
     struct piece *p = calloc(1, sizeof(*p));
     struct buf *b = p && k->size ? buf_new(k->size) : NULL;
 
@@ -124,19 +130,19 @@ static struct piece *piece_new(struct attempt *a, uint64_t index, const struct w
         b->size = k->size;
         p->body = slice_of(b, 0, k->size);
     }
-    if (a->said_index != index || !a->said_seq) {
-        a->said_index = index;
-        a->said_offset[0] = a->said_offset[1] = 0;
+    if (a->said_index[stream] != index) {
+        a->said_index[stream] = index;
+        a->said_offset[stream] = 0;
     }
     p->seq = ++a->said_seq;
     p->index = index;
-    p->offset = a->said_offset[k->stream == 2];
+    p->offset = a->said_offset[stream];
     p->limit = k->cut ? k->limit : 0;
     p->pid = k->pid;
     p->stream = (uint8_t)k->stream;
     p->cut = k->cut;
     p->again = index < a->anew_end ? a->anew : 0;
-    a->said_offset[k->stream == 2] += k->size;
+    a->said_offset[stream] += k->size;
     if (a->said_from >= a->said_end)
         a->said_from = a->said_end = index;
     a->said_from = index < a->said_from ? index : a->said_from;
@@ -151,8 +157,13 @@ static void append(struct worker *w, struct attempt *a, struct piece *p)
     else
         a->said = p;
     a->said_tail = p;
+    if (a->said_last[stream_of(p)])
+        a->said_last[stream_of(p)]->next_same = p;
+    a->said_last[stream_of(p)] = p;
     if (!a->to_say)
         a->to_say = p;
+    if (!a->to_say_of[stream_of(p)])
+        a->to_say_of[stream_of(p)] = p;
     a->job->lane->said_waits += cost(p);
     if (!list_in(&a->saying))
         list_push_back(&w->saying, &a->saying);
@@ -166,8 +177,9 @@ void said_anew(struct worker *w, struct attempt *a, uint64_t first, uint64_t cou
         return;
     if ((!a->anew || i < a->anew_at) && a->anew < ANEW_MOST)
         a->anew++;
-    if (i <= a->said_index && a->said_index < end)
-        a->said_offset[0] = a->said_offset[1] = 0;
+    for (int stream = 0; stream < 2; stream++)
+        if (i <= a->said_index[stream] && a->said_index[stream] < end)
+            a->said_offset[stream] = 0;
     for (; i < end; i++) {
         struct piece *p = calloc(1, sizeof(*p));
         if (!p)
@@ -213,9 +225,14 @@ bool worker_output_room(const struct worker *w, worker_proc proc)
 
 bool said_full(const struct worker *w, const struct lane *l) { return l->said_waits >= 2 * w->config.output_window; }
 
+static bool is_before(const struct piece *p, uint64_t end) { return p && p->index < end; }
+
 bool said_blocks(const struct attempt *a, const struct record *r)
 {
-    return a->to_say && (a->anew || r->first + r->count > a->to_say->index);   /* anew: pieces are not in the order of tasks */
+    uint64_t end = r->first + r->count;
+
+    /* anew: pieces are not in the order of tasks, not even of one stream */
+    return a->to_say && (a->anew || is_before(a->to_say_of[0], end) || is_before(a->to_say_of[1], end));
 }
 
 /* Its pieces up to seq are not needed any more. */
@@ -223,6 +240,10 @@ static void drop(struct worker *w, struct attempt *a, uint64_t seq)
 {
     for (struct piece *p; (p = a->said) && p->seq <= seq;) {
         a->said = p->next;
+        if (a->said_last[stream_of(p)] == p)
+            a->said_last[stream_of(p)] = NULL;
+        if (a->to_say_of[stream_of(p)] == p)
+            a->to_say_of[stream_of(p)] = p->next_same;
         if (p == a->to_say) {
             a->to_say = p->next;
             a->job->lane->said_waits -= cost(p);
@@ -270,6 +291,10 @@ void said_resend(struct worker *w)
         for (struct piece *p = a->said; p && p != a->to_say; p = p->next)
             a->job->lane->said_waits += cost(p);
         a->to_say = a->said;
+        a->to_say_of[0] = a->to_say_of[1] = NULL;
+        for (struct piece *p = a->said; p && !(a->to_say_of[0] && a->to_say_of[1]); p = p->next)
+            if (!a->to_say_of[stream_of(p)])
+                a->to_say_of[stream_of(p)] = p;
         if (a->to_say && !list_in(&a->saying))
             list_push_back(&w->saying, &a->saying);
     }
@@ -311,6 +336,7 @@ static bool compose(struct worker *w, struct attempt *a, struct window *v, uint3
         l->said_waits -= cost(p);
         v->out += cost(p);
         a->to_say = p->next;
+        a->to_say_of[stream_of(p)] = p->next_same;
     }
     return true;
 }

@@ -253,6 +253,67 @@ static void r21_every_line_is_whole_in_order_and_of_its_task(void **state)
     bfork_session_free(&s);
 }
 
+/* ---- both streams of tasks that follow each other at once ---- */
+
+#define BOTH_TASKS 4000
+#define BOTH_LINES 20
+
+static int both_line(char *line, int task, int fd, int n) { return sprintf(line, "task %d stream %d line %d\n", task, fd, n); }
+
+static int prints_to_both(const int *in, int *out, bfork_task *t)
+{
+    char line[64];
+    (void)t;
+    for (int n = 0; n < BOTH_LINES; n++) {
+        for (int fd = 1; fd <= 2; fd++) {
+            ssize_t size = both_line(line, *in, fd, n);
+            if (write(fd, line, (size_t)size) != size)
+                return -1;
+        }
+    }
+    *out = *in;
+    return 0;
+}
+
+struct streams { char text[2][BOTH_LINES * 40]; size_t used[2]; };
+
+static void keep_streams(void *data, const bfork_error *from, int fd, const void *bytes, size_t size)
+{
+    struct streams *s = (struct streams *)data + from->index;
+    assert_int_equal(from->kind, 0);
+    assert_true(s->used[fd - 1] + size <= sizeof(s->text[0]));
+    memcpy(s->text[fd - 1] + s->used[fd - 1], bytes, size);
+    s->used[fd - 1] += size;
+}
+
+/* Their pipes are read one after the other, so pieces of the one come behind those of later tasks of the other. */
+static void r21_both_streams_of_many_tasks_come_whole(void **state)
+{
+    static struct streams got[BOTH_TASKS];
+    static int in[BOTH_TASKS], out[BOTH_TASKS];
+    (void)state;
+    for (int i = 0; i < BOTH_TASKS; i++)
+        in[i] = i;
+    bfork_session *s = bfork_session_new("local:", &(bfork_session_options){ .output = keep_streams, .output_data = got });
+    bfork_pool *p = bfork_pool_new(s, 3, NULL);
+    for (int turn = 0; turn < 3; turn++) {
+        memset(got, 0, sizeof(got));
+        ok(bfork_map(p, prints_to_both, in, out, BOTH_TASKS));
+        for (int i = 0; i < BOTH_TASKS; i++) {
+            for (int fd = 1; fd <= 2; fd++) {
+                char want[BOTH_LINES * 40 + 1] = "";
+                size_t size = 0;
+                for (int n = 0; n < BOTH_LINES; n++)
+                    size += (size_t)both_line(want + size, i, fd, n);
+                assert_int_equal(got[i].used[fd - 1], size);
+                assert_memory_equal(got[i].text[fd - 1], want, size);
+            }
+        }
+    }
+    bfork_pool_free(&p);
+    bfork_session_free(&s);
+}
+
 /* A task that is killed at its limit: what it printed comes, before its outcome. */
 static int prints_and_stays(bfork_task *t)
 {
@@ -323,6 +384,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(r21_a_flood_comes_whole_and_memory_is_bounded),
         cmocka_unit_test(r21_a_stuck_reader_stops_only_tasks_that_print),
         cmocka_unit_test(r21_every_line_is_whole_in_order_and_of_its_task),
+        cmocka_unit_test(r21_both_streams_of_many_tasks_come_whole),
         cmocka_unit_test(r24_what_an_overtime_task_printed_comes), cmocka_unit_test(r21_two_tasks_share_no_line),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

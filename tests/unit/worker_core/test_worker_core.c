@@ -423,11 +423,13 @@ static void r16_a_template_that_dies_is_started_again(void **state)
     world_done(x);
 }
 
-static struct { unsigned n; struct { uint64_t index, offset; unsigned tries, size; uint32_t window; } of[16]; } pieces;
+static struct { unsigned n, results; struct { uint64_t index, offset; unsigned tries, size; uint32_t window; } of[16]; } pieces;
 
 static void on_said(struct world *x, const struct wire_msg *m)
 {
     (void)x;
+    for (uint32_t i = 0; m->type == WIRE_RESULTS && i < m->n_items; i++)
+        pieces.results += m->items[i].count;
     for (uint32_t i = 0; m->type == WIRE_OUTPUT && i < m->n_items; i++) {
         const struct wire_item *it = &m->items[i];
         assert_in_range(pieces.n, 0, 15);
@@ -439,12 +441,14 @@ static void on_said(struct world *x, const struct wire_msg *m)
     }
 }
 
-static void says(struct world *x, worker_proc proc, uint32_t ahead, const char *text)
+static void says_to(struct world *x, int stream, worker_proc proc, uint32_t ahead, const char *text)
 {
-    assert_true(worker_output(x->w, x->now, proc, ahead, &(struct worker_print){ .stream = 1, .pid = 5, .bytes = text,
+    assert_true(worker_output(x->w, x->now, proc, ahead, &(struct worker_print){ .stream = stream, .pid = 5, .bytes = text,
                                                                                  .size = strlen(text) }));
     turn(x);
 }
+
+static void says(struct world *x, worker_proc proc, uint32_t ahead, const char *text) { says_to(x, 1, proc, ahead, text); }
 
 static void expect_said(unsigned k, uint64_t index, uint64_t offset, unsigned tries, unsigned size)
 {
@@ -484,6 +488,75 @@ static void r21_a_task_that_runs_again_in_its_attempt_says_so(void **state)
     ran(x, 2, 2, 1000);
     turn(x);
     assert_int_equal(pieces.n, 5);
+    world_done(x);
+}
+
+/* The pipes of a process that has run on are read one after the other: each stream is at a task of its own. */
+static void r21_each_stream_has_offsets_of_its_own(void **state)
+{
+    struct world *x = up(1);
+
+    (void)state;
+    memset(&pieces, 0, sizeof(pieces));
+    x->on_send = on_said;
+    x->auto_ready = true;
+    chunk(x, 10, 1, 0, 3);
+    turn(x);
+    says_to(x, 1, 1, 0, "abc\n");
+    says_to(x, 1, 1, 1, "de\n");
+    expect_said(1, 1, 0, 1, 3);
+    says_to(x, 2, 1, 0, "x\n");
+    expect_said(2, 0, 0, 1, 2);
+    says_to(x, 1, 1, 1, "fgh\n");
+    expect_said(3, 1, 3, 1, 4);
+    says_to(x, 2, 1, 0, "yz\n");
+    expect_said(4, 0, 2, 1, 3);
+    says_to(x, 2, 1, 1, "w\n");
+    expect_said(5, 1, 0, 1, 2);
+    says_to(x, 1, 1, 1, "i\n");
+    expect_said(6, 1, 7, 1, 2);
+    ran(x, 1, 2, 1000);
+    turn(x);
+    assert_int_equal(pieces.results, 2);
+    world_done(x);
+}
+
+static void taken(struct world *x, uint64_t attempt, uint64_t seq, uint32_t window, uint32_t size);
+
+/* What comes last is of the first task: nothing of it has gone out, so its result must not, or it is thrown away as late. */
+static void r21_results_wait_for_both_streams_of_their_tasks(void **state)
+{
+    const uint32_t cost = 4 + WIRE_OUTPUT_COST;
+    struct world *x = up(1);
+
+    (void)state;
+    memset(&pieces, 0, sizeof(pieces));
+    x->on_send = on_said;
+    x->auto_ready = true;
+    x->w->config.output_window = cost;
+    chunk(x, 10, 1, 0, 3);
+    turn(x);
+    says_to(x, 1, 1, 0, "abc\n");
+    says_to(x, 1, 1, 1, "abc\n");
+    says_to(x, 2, 1, 0, "abc\n");
+    ran(x, 1, 1, 1000);
+    turn(x);
+    assert_int_equal(pieces.n, 1);
+    assert_int_equal(pieces.results, 0);
+    taken(x, 10, 1, pieces.of[0].window, cost);
+    assert_int_equal(pieces.n, 2);
+    assert_int_equal(pieces.results, 0);
+    /* All of it again, to a broker that knows nothing of it. */
+    worker_disconnected(x->w, x->now, "cut");
+    worker_connected(x->w, x->now);
+    welcome(x, 100, false);
+    turn(x);
+    assert_int_equal(pieces.n, 3);
+    assert_int_equal(pieces.of[2].index, 1);
+    assert_int_equal(pieces.results, 0);
+    taken(x, 10, 2, pieces.of[2].window, cost);
+    expect_said(3, 0, 0, 1, 4);
+    assert_int_equal(pieces.results, 1);
     world_done(x);
 }
 
@@ -2078,6 +2151,8 @@ int main(void)
         cmocka_unit_test(r16_a_template_that_dies_is_started_again),
         cmocka_unit_test(r16_a_task_that_takes_its_template_along_is_lost_after_three),
         cmocka_unit_test(r21_a_task_that_runs_again_in_its_attempt_says_so),
+        cmocka_unit_test(r21_each_stream_has_offsets_of_its_own),
+        cmocka_unit_test(r21_results_wait_for_both_streams_of_their_tasks),
         cmocka_unit_test(r18_a_pool_that_is_granted_again_has_the_window_it_had),
         cmocka_unit_test(r21_the_window_of_what_has_no_pool_opens),
         cmocka_unit_test(r16_a_task_that_was_lost_with_workers_is_lost_sooner),
