@@ -592,6 +592,45 @@ static void slots_move_to_the_pool_that_can_run_nowhere_else(void **state)
     world_free(w);
 }
 
+static char ran_at[16][16];              /* the workers that tasks were handed out to, in order */
+
+static void on_chunks(struct world *w, struct world_peer *p, const struct wire_msg *m)
+{
+    if (m->type == WIRE_CHUNKS && w->n_seen <= 16)
+        snprintf(ran_at[w->n_seen - 1], sizeof(ran_at[0]), "%s", p->name);
+}
+
+/* Idle pools have all slots, most of them where they are of no use to the pool that is due one: it is found behind those. */
+static void r06_room_is_found_behind_pools_that_cannot_make_it(void **state)
+{
+    const char *clients[] = { "c2", "c3", "c4", "c5", "c6" };
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    w->hook = on_chunks;
+    worker_hello(w, "w1", 4);
+    worker_hello(w, "w2", 1);
+    client_start(w, "c1", 1, NULL);
+    client_tasks(w, "c1", 1, 0, 1, 100);
+    assert_string_equal(ran_at[0], "w1");
+    fail_pool(w, "w1", BFORK_REFUSED);
+    worker_returns(w, "w1", 1, 0, 1);
+    assert_string_equal(ran_at[1], "w2");
+    worker_done(w, "w2", w->seen[1].id, 0, 1, 1000);
+    for (size_t i = 0; i < 5; i++) {
+        client_start(w, clients[i], 1, NULL);
+        client_tasks(w, clients[i], 1, 0, 1, 100);
+        assert_int_equal(w->n_seen, 3 + i);
+    }
+    assert_string_equal(ran_at[6], "w2");
+    for (size_t i = 2; i < 7; i++)
+        worker_done(w, ran_at[i], w->seen[i].id, 0, 1, 1000);
+    client_tasks(w, "c1", 1, 1, 1, 100);
+    assert_int_equal(w->n_seen, 8);
+    assert_string_equal(ran_at[7], "w2");
+    world_free(w);
+}
+
 /* A pool that has work gives its slot up only when it ends: then the other one is thought of, by the clock if by nothing else. */
 static void a_pool_that_waits_for_a_slot_gets_the_next_one(void **state)
 {
@@ -922,6 +961,7 @@ int main(void)
                                         T(r17_a_silent_or_joining_worker_holds_the_pool),
                                         T(r09_not_now_sends_the_work_elsewhere_or_later),
                                          T(slots_move_to_the_pool_that_can_run_nowhere_else),
+                                         T(r06_room_is_found_behind_pools_that_cannot_make_it),
                                          T(a_pool_that_waits_for_a_slot_gets_the_next_one),
                                          T(r17_a_worker_that_was_started_again_holds_the_pool),
                                         T(two_owners_share),

@@ -117,9 +117,84 @@ static void r15_every_allocation_fails_once(void **state)
     assert_in_range(n, 50, 4999);       /* it came to its end, and there was something to fail */
 }
 
+static struct { uint64_t taken, outcomes; } told;
+
+static void on_told(struct world *w, struct world_peer *p, const struct wire_msg *m)
+{
+    (void)w;
+    (void)p;
+    for (uint32_t i = 0; i < m->n_items && m->type == WIRE_OUTPUT_TAKEN; i++)
+        told.taken += m->items[i].size;
+    told.outcomes += m->type == WIRE_OUTCOMES;
+}
+
+static struct world *one_task(void)
+{
+    struct world *w = world_new(NULL);
+
+    memset(&told, 0, sizeof(told));
+    w->quiet = true;
+    w->hook = on_told;
+    worker_hello(w, "w1", 1);
+    client_start(w, "c1", 1, NULL);
+    client_tasks(w, "c1", 1, 0, 1, 100);
+    w->around = around;
+    return w;
+}
+
+/* Nothing happens but turns. True: an allocation had failed. */
+static bool quiet_turns(struct world *w)
+{
+    bool failed = left < 0;
+
+    w->around = NULL;
+    for (int i = 0; i < 3; i++)
+        world_step(w);
+    return failed;
+}
+
+/* What nobody waits for: untold, the window that it came in would stay closed. */
+static void r21_output_is_given_back_or_its_worker_is_cut(void **state)
+{
+    struct wire_item it = { .id = 77, .job = 1, .count = 1, .flags = WIRE_FIXED, .size = 4, .seq = 1, .stream = 1, .pid = 5,
+                            .tries = 1, .body = slice_borrow((const uint8_t *)"abc\n", 4) };
+    long n = 0;
+    bool failed;
+
+    (void)state;
+    do {
+        struct world *w = one_task();
+        left = n;
+        world_send(w, "w1", &(struct wire_msg){ .type = WIRE_OUTPUT, .items = &it, .n_items = 1 });
+        failed = quiet_turns(w);
+        assert_true(told.taken == 4 + WIRE_OUTPUT_COST || !up(w, "w1"));
+        world_free(w);
+    } while (failed && ++n < 100);
+    assert_in_range(n, 1, 99);
+}
+
+static void r15_outcomes_go_out_when_there_is_memory_again(void **state)
+{
+    long n = 0;
+    bool failed;
+
+    (void)state;
+    do {
+        struct world *w = one_task();
+        left = n;
+        worker_done(w, "w1", 1, 0, 1, 1000);
+        failed = quiet_turns(w);
+        assert_true(told.outcomes || !up(w, "c1") || !up(w, "w1"));
+        world_free(w);
+    } while (failed && ++n < 100);
+    assert_in_range(n, 1, 99);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(r15_every_allocation_fails_once) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(r15_every_allocation_fails_once),
+                                        cmocka_unit_test(r21_output_is_given_back_or_its_worker_is_cut),
+                                        cmocka_unit_test(r15_outcomes_go_out_when_there_is_memory_again) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -825,6 +825,78 @@ static void r15_what_was_cancelled_does_not_begin_when_its_program_has_ended(voi
     world_free(w);
 }
 
+/* Job 1 of c1 ends, of which w1 has tasks that it has not brought yet. */
+static struct world *ended_unbrought(void)
+{
+    struct world *w = restarted();
+
+    w->quiet = true;
+    client_again(w, &tens);
+    client_replay(w, "c1", 1, 0, 30, 0);
+    client_cancel(w, "c1", 1, 0, 30);
+    world_after(w, 8100);
+    client_ack(w, "c1", 1, 1);
+    simple(w, "c1", WIRE_JOB_CLOSE, 1);
+    world_peer(w, "c1")->acked = 0;                 /* that was job 1's */
+    return w;
+}
+
+static void job_ends(struct world *w, const char *name, uint32_t job)
+{
+    client_job(w, name, job, 1, NULL);
+    simple(w, name, WIRE_JOB_CLOSE, job);
+}
+
+/* Programs of other keys end a job each, until there were so many. */
+static void others_end(struct world *w, uint32_t *k, uint32_t end)
+{
+    struct world_peer *p = world_peer(w, "cx");
+
+    for (; *k < end; ++*k) {
+        p->key[2] = (uint8_t)*k;
+        p->key[3] = (uint8_t)(*k >> 8);
+        client_start(w, "cx", 1, NULL);
+        simple(w, "cx", WIRE_JOB_CLOSE, 1);
+        simple(w, "cx", WIRE_BYE, 0);
+    }
+}
+
+static void nothing_is_adopted(struct world *w)
+{
+    assert_int_not_equal(world_peer(w, "c1")->id, 0);
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (uint64_t[]){ 1 }, 1);
+    assert_int_equal(counters(w).adopted, 0);
+    world_free(w);
+}
+
+/* 256 keys are remembered: those of which a job has ended last. */
+static void r15_jobs_that_ended_are_remembered_of_the_keys_that_were_here_last(void **state)
+{
+    struct world *w = ended_unbrought();
+    uint32_t k = 0;
+
+    (void)state;
+    others_end(w, &k, 150);
+    job_ends(w, "c1", 2);
+    others_end(w, &k, 350);
+    job_ends(w, "c1", 3);
+    others_end(w, &k, 351);
+    k = 0;
+    others_end(w, &k, 9);                           /* that were forgotten */
+    nothing_is_adopted(w);
+}
+
+static void r15_the_last_64_jobs_of_a_key_are_remembered(void **state)
+{
+    struct world *w = ended_unbrought();
+
+    (void)state;
+    for (uint32_t job = 2; job <= 64; job++)
+        job_ends(w, "c1", job);
+    nothing_is_adopted(w);
+}
+
 #define T(f) cmocka_unit_test(f)
 
 int main(void)
@@ -852,6 +924,7 @@ int main(void)
         T(r20_a_ping_behind_holding_is_answered_when_all_of_it_is_known),
         T(r15_what_was_cancelled_does_not_begin_when_its_job_has_ended),
         T(r15_what_was_cancelled_does_not_begin_when_its_program_has_ended),
+        T(r15_jobs_that_ended_are_remembered_of_the_keys_that_were_here_last), T(r15_the_last_64_jobs_of_a_key_are_remembered),
         T(reported_too_late),
                                         T(forged),
                                         T(finished_before_the_client_is_back),

@@ -173,6 +173,28 @@ static void r21_a_worker_that_comes_back_says_it_again(void **state)
     world_free(w);
 }
 
+/* And when it is cut once more: nothing is told to be taken that the client has not taken. */
+static void r21_a_worker_that_comes_back_twice_says_it_twice(void **state)
+{
+    struct world *w = begin(0);
+
+    (void)state;
+    says(w, "w1", 1, 1, 10);
+    says(w, "w1", 1, 2, 10);
+    for (int i = 0; i < 2; i++) {
+        world_lost(w, "w1");
+        worker_hello_only(w, "w1", 1, NULL);
+        worker_holding(w, "w1", (const uint64_t[]){ 1 }, 1);
+        says(w, "w1", 1, 1, 10);
+        says(w, "w1", 1, 2, 10);
+        assert_int_equal(got.taken, 0);
+    }
+    client_took(w, 2);
+    assert_int_equal(got.taken, 2 * (10 + WIRE_OUTPUT_COST));
+    assert_int_equal(got.n, 2);
+    world_free(w);
+}
+
 /* So it is when all its tasks have their results, which the client has not acknowledged. */
 static void r21_output_of_what_has_ended_is_said_again(void **state)
 {
@@ -315,6 +337,24 @@ static void r18_output_is_of_the_window_that_the_worker_says(void **state)
     world_free(w);
 }
 
+/* Its windows have other numbers on the next connection: what comes again counts in the one that it comes in. */
+static void r18_what_comes_again_is_taken_of_the_window_it_comes_in(void **state)
+{
+    struct world *w = begin(0);
+
+    (void)state;
+    says(w, "w1", 5, 1, PIECE);
+    world_lost(w, "w1");
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (const uint64_t[]){ 1 }, 1);
+    says(w, "w1", 6, 1, PIECE);
+    assert_int_equal(got.n, 1);
+    client_took(w, 1);
+    assert_int_equal(got.taken, PIECE + WIRE_OUTPUT_COST);
+    assert_int_equal(got.under, 6);
+    world_free(w);
+}
+
 /* One for each pool that it was granted, and for each attempt that it has brought; by what numbers is its own business. */
 static void r18_a_worker_has_no_more_windows_than_it_was_given(void **state)
 {
@@ -338,6 +378,28 @@ static void r18_a_worker_has_no_more_windows_than_it_was_given(void **state)
     says(w, "w1", 3, 5, PIECE);
     assert_int_equal(got.errors, 0);
     says(w, "w1", 4, 6, PIECE);
+    assert_int_equal(got.errors, 1);
+    world_free(w);
+}
+
+/* Its pool has more slots there now, not another window. */
+static void r18_a_pool_that_is_given_slots_again_is_one_window(void **state)
+{
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    memset(&got, 0, sizeof(got));
+    w->hook = on_message;
+    w->quiet = true;
+    worker_hello(w, "w1", 1);
+    client_start(w, "c1", -1, &(struct wire_job_spec){ .chunk = 1 });
+    client_tasks(w, "c1", 1, 0, 3, 100);
+    assert_int_equal(w->n_seen, 1);
+    worker_state(w, "w1", 3, false);
+    assert_int_equal(w->n_seen, 3);
+    says(w, "w1", 1, 1, PIECE);
+    assert_int_equal(got.errors, 0);
+    says(w, "w1", 2, 2, PIECE);
     assert_int_equal(got.errors, 1);
     world_free(w);
 }
@@ -775,6 +837,9 @@ int main(void)
         cmocka_unit_test(r21_a_worker_that_comes_back_says_it_again), cmocka_unit_test(r21_output_of_what_has_ended_is_said_again),
         cmocka_unit_test(r07_output_of_what_was_returned_meanwhile_is_given_back),
         cmocka_unit_test(r21_a_worker_beyond_its_window_is_ended),
+        cmocka_unit_test(r18_what_comes_again_is_taken_of_the_window_it_comes_in),
+        cmocka_unit_test(r18_a_pool_that_is_given_slots_again_is_one_window),
+        cmocka_unit_test(r21_a_worker_that_comes_back_twice_says_it_twice),
         cmocka_unit_test(r21_output_of_a_client_that_ends_is_given_back),
         cmocka_unit_test(r21_output_waits_for_a_client_that_is_not_back),
         cmocka_unit_test(r18_output_is_of_the_window_that_the_worker_says),

@@ -2,6 +2,7 @@
  * test_session.c - the client's core against a scripted broker, as scenarios. The core checks its invariants after every step.
  */
 #include "broker.h"
+#include "state.h"
 
 static struct script *b;
 static struct told told;
@@ -1326,6 +1327,252 @@ static void r02_promises_that_are_kept_while_others_are_cut(void **state)
     assert_null(strstr(sent(b), "CANCEL"));
 }
 
+/* On one connection, which is not the first one of its tasks: none of them is settled here. */
+static uint32_t asked_anew(struct session_job *j)
+{
+    uint64_t here;
+    uint32_t request;
+
+    add(b, j, 9, 3);
+    connect_to(b, 5, false);
+    cut(b);
+    connect_to(b, 6, false);
+    b->cancelled = -1;
+    assert_int_equal(session_cancel_queued(j, 0, UINT64_MAX, &told, &here, &request), 0);
+    flush(b);
+    return request;
+}
+
+/* The broker has no room for tasks from `next` on, and then it has: what was asked about them is asked again. */
+static void put_off(uint64_t next)
+{
+    job_state(b, next);
+    job_state(b, next);
+}
+
+static void answers(uint32_t request, uint64_t cancelled)
+{
+    say(b, &(struct wire_msg){ .type = WIRE_CANCELLED, .request = request, .u.cancelled = { .cancelled = cancelled } });
+}
+
+/* Tasks 2 and 3 are seen to be cancelled before the question is asked again. The first answer counts them as well; it may never
+ * come, if what it waits for has ended and is not sent again. */
+static void r02_what_was_seen_between_two_questions_counts_once(void **state)
+{
+    (void)state;
+    uint32_t request = asked_anew(a_job(b, a_pool(b), false, &told));
+    ended(b, 2, 2, BFORK_CANCELLED);
+    put_off(2);
+    answers(request, 5);
+    assert_int_equal(b->cancelled, -1);
+    answers(request + 1, 1);
+    assert_int_equal(b->cancelled, 6);
+}
+
+static void r02_what_was_seen_counts_without_the_first_answer(void **state)
+{
+    (void)state;
+    uint32_t request = asked_anew(a_job(b, a_pool(b), false, &told));
+    ended(b, 2, 2, BFORK_CANCELLED);
+    put_off(2);
+    answers(request + 1, 3);
+    assert_int_equal(b->cancelled, 5);
+}
+
+static void r02_all_answers_of_one_connection_count(void **state)
+{
+    (void)state;
+    uint32_t request = asked_anew(a_job(b, a_pool(b), false, &told));
+    put_off(2);
+    put_off(2);
+    answers(request, 3);
+    answers(request + 1, 2);
+    assert_int_equal(b->cancelled, -1);
+    answers(request + 2, 1);
+    assert_int_equal(b->cancelled, 6);
+}
+
+/* The first answer came, the second one is lost with the connection: what the first one counted is seen on the next one. */
+static void r02_an_answer_of_an_earlier_connection_counts_no_more(void **state)
+{
+    (void)state;
+    uint32_t request = asked_anew(a_job(b, a_pool(b), false, &told));
+    put_off(2);
+    answers(request, 5);
+    cut(b);
+    connect_to(b, 6, true);
+    ended(b, 2, 5, BFORK_CANCELLED);
+    sent(b);
+    job_state(b, 9);
+    expect_sent("CANCEL 0+9\n");
+    answers(request + 1, 1);
+    assert_int_equal(b->cancelled, 6);
+}
+
+/* What was seen before a connection counts besides the answers of it. */
+static void r02_what_was_seen_before_the_connection_counts_besides_its_answers(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    uint64_t here;
+    uint32_t request;
+    add(b, j, 9, 3);
+    connect_to(b, 5, false);
+    b->cancelled = -1;
+    assert_int_equal(session_cancel_queued(j, 0, UINT64_MAX, &told, &here, &request), 0);
+    flush(b);
+    ended(b, 0, 2, BFORK_CANCELLED);
+    cut(b);
+    b->seq = 0;
+    connect_to(b, 6, false);
+    put_off(4);
+    answers(request, 3);
+    assert_int_equal(b->cancelled, -1);
+    answers(request + 1, 1);
+    assert_int_equal(b->cancelled, 6);
+}
+
+/* Two of four outcomes come before the answer, two behind it: the promise is kept, and what was told to go on goes on. */
+static void r02_a_promise_that_was_kept_is_not_asked_for_again(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    uint64_t here;
+    uint32_t request;
+    add(b, j, 9, 3);
+    connect_to(b, 5, false);
+    assert_int_equal(session_cancel_queued(j, 0, 6, &told, &here, &request), 0);
+    flush(b);
+    b->cancelled = -1;
+    ended(b, 0, 2, BFORK_CANCELLED);
+    answers(request, 4);
+    assert_int_equal(b->cancelled, 4);
+    ended(b, 2, 2, BFORK_CANCELLED);
+    cut(b);
+    sent(b);
+    connect_to(b, 6, false);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 4+5 replay\n");
+}
+
+/* One is still due. */
+static void r02_a_promise_is_asked_for_until_the_last_outcome(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 9, 3);
+    connect_to(b, 5, false);
+    ask_queued(j, 9);
+    ended(b, 0, 8, BFORK_CANCELLED);
+    cut(b);
+    sent(b);
+    connect_to(b, 6, false);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 8+1 replay\nCANCEL 0+9\n");
+}
+
+/* A task that runs is killed by another call, and has its outcome before the question has its answer. */
+static void r02_what_another_call_cancels_meanwhile_does_not_count(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    uint64_t here;
+    uint32_t request;
+    add(b, j, 9, 3);
+    connect_to(b, 5, false);
+    b->cancelled = -1;
+    assert_int_equal(session_cancel_queued(j, 0, UINT64_MAX, &told, &here, &request), 0);
+    flush(b);
+    assert_int_equal(session_cancel(j, 0, 1), 0);
+    flush(b);
+    ended(b, 0, 1, BFORK_CANCELLED);
+    answers(request, 0);
+    assert_int_equal(b->cancelled, 0);
+}
+
+/* Cut twice, and each time the broker has less of the tasks than was sent. */
+static void r02_all_that_is_cancelled_here_counts(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    uint64_t here;
+    uint32_t request;
+    add(b, j, 9, 3);
+    connect_to(b, 5, false);
+    b->cancelled = -1;
+    assert_int_equal(session_cancel_queued(j, 0, UINT64_MAX, &told, &here, &request), 0);
+    flush(b);
+    for (uint64_t next = 8; next > 4; next -= 2) {
+        cut(b);
+        connect_to(b, 5, true);
+        job_state(b, next);
+    }
+    assert_int_equal(told.n, 3);
+    answers(request, 1);
+    assert_int_equal(b->cancelled, 4);
+}
+
+static void r02_outcomes_of_one_job_keep_no_promise_about_another(void **state)
+{
+    static struct told others;
+    struct session_pool *p = a_pool(b);
+    struct session_job *j = a_job(b, p, false, &others), *k = a_job(b, p, false, &told);
+    (void)state;
+    add(b, j, 2, 3);
+    add(b, k, 3, 3);
+    connect_to(b, 5, false);
+    ask_queued(j, 2);
+    ask_queued(k, 3);
+    ended(b, 0, 3, BFORK_CANCELLED);            /* of k, which was opened last */
+    assert_int_equal(told.n, 3);
+    assert_int_equal(others.n, 0);
+    cut(b);
+    sent(b);
+    connect_to(b, 6, false);
+    assert_non_null(strstr(sent(b), "TASKS 0+2 replay\nCANCEL 0+2\n"));
+}
+
+/* It lives, and has lost the session: it has nothing of what was promised. What it answers then takes nothing from the promise. */
+static void r02_a_promise_holds_with_a_broker_that_has_forgotten_us(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 9, 3);
+    connect_to(b, 5, false);
+    ask_queued(j, 9);
+    cut(b);
+    sent(b);
+    connect_to(b, 5, false);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 0+9 replay\nCANCEL 0+9\n");
+    answers(1, 2);                              /* the number of the only question */
+    cut(b);
+    b->seq = 0;
+    connect_to(b, 6, false);
+    answers(1, 0);
+    ended(b, 0, 2, BFORK_CANCELLED);
+    cut(b);
+    sent(b);
+    connect_to(b, 7, false);
+    expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\nTASKS 2+7 replay\nCANCEL 0+9\n");
+}
+
+/* Its pool is closed while outcomes are due: nothing is kept of what was promised about its tasks. */
+static void r02_promises_go_with_their_job(void **state)
+{
+    (void)state;
+    struct session_pool *p = a_pool(b);
+    struct session_job *j = a_job(b, p, false, &told);
+    add(b, j, 9, 3);
+    connect_to(b, 5, false);
+    ask_queued(j, 9);
+    assert_int_equal(b->s->promises.count, 1);
+    session_pool_close(p);
+    flush(b);
+    cut(b);
+    connect_to(b, 5, true);
+    flush(b);
+    assert_int_equal(b->s->jobs.count, 0);
+    assert_int_equal(b->s->promises.count, 0);
+}
+
 #define T(name) cmocka_unit_test_setup_teardown(name, before, after)
 
 int main(void)
@@ -1357,6 +1604,13 @@ int main(void)
         T(r02_a_promise_takes_nothing_back_that_was_told_to_go_on), T(r02_promises_that_are_kept_while_others_are_cut),
         T(r02_an_answer_to_a_question_that_is_to_be_asked_again_counts), T(r02_answers_of_one_connection_count_together),
         T(r02_a_question_whose_tasks_have_ended_counts_what_was_seen), T(r02_what_was_cancelled_before_it_is_asked_does_not_count),
+        T(r02_what_was_seen_between_two_questions_counts_once), T(r02_what_was_seen_counts_without_the_first_answer),
+        T(r02_all_answers_of_one_connection_count), T(r02_an_answer_of_an_earlier_connection_counts_no_more),
+        T(r02_what_was_seen_before_the_connection_counts_besides_its_answers),
+        T(r02_a_promise_that_was_kept_is_not_asked_for_again), T(r02_outcomes_of_one_job_keep_no_promise_about_another),
+        T(r02_a_promise_holds_with_a_broker_that_has_forgotten_us), T(r02_promises_go_with_their_job),
+        T(r02_a_promise_is_asked_for_until_the_last_outcome), T(r02_what_another_call_cancels_meanwhile_does_not_count),
+        T(r02_all_that_is_cancelled_here_counts),
         T(a_job_closed_without_tasks),
         T(closing_a_pool_drops_its_jobs),
         T(r05_counts_come_back_with_a_replay),

@@ -1537,6 +1537,200 @@ static void r18_what_is_taken_opens_no_other_window(void **state)
     world_done(x);
 }
 
+/* Pools 1 and 2, of different digest, with an attempt in each: 10 and 20. */
+static struct world *two_pools(void)
+{
+    struct world *x = &world;
+
+    world_init(x, 4);
+    online(x, 99);
+    x->auto_ready = true;
+    grant(x, 1, 1, "a", 0);
+    grant(x, 2, 1, "b", 0);
+    open_job(x, 1, 1, 1, 0, 0);
+    open_job(x, 2, 2, 2, 0, 0);
+    chunk(x, 10, 1, 0, 1);
+    chunk(x, 20, 2, 0, 1);
+    turn(x);
+    memset(&pieces, 0, sizeof(pieces));
+    x->on_send = on_said;
+    return x;
+}
+
+static void again_connected(struct world *x, uint64_t epoch, bool resumed)
+{
+    worker_disconnected(x->w, x->now, "cut");
+    worker_connected(x->w, x->now);
+    welcome(x, epoch, resumed);
+}
+
+/* The new broker gives a pool the number that another one had here before, whose task has no pool now. */
+static void window_of_a_number(bool pool_first)
+{
+    struct world *x = two_pools();
+
+    again_connected(x, 100, false);
+    grant(x, 1, 1, "b", 0);
+    says(x, pool_first ? 2 : 1, 0, "abc\n");
+    says(x, pool_first ? 1 : 2, 0, "abc\n");
+    assert_int_equal(pieces.n, 2);
+    assert_true(pieces.of[0].window != pieces.of[1].window);
+    world_done(x);
+}
+
+static void r18_a_number_of_another_broker_names_no_window(void **state)
+{
+    (void)state;
+    window_of_a_number(false);
+    window_of_a_number(true);
+}
+
+/* After 2^32 windows: not 0, and none that is in use. */
+static void r18_a_window_in_use_keeps_its_number(void **state)
+{
+    struct world *x = two_pools();
+
+    (void)state;
+    x->w->last_window = UINT32_MAX;
+    says(x, 1, 0, "abc\n");
+    x->w->last_window = UINT32_MAX;
+    says(x, 2, 0, "abc\n");
+    assert_int_equal(pieces.n, 2);
+    assert_int_equal(pieces.of[0].window, 1);
+    assert_int_equal(pieces.of[1].window, 2);
+    world_done(x);
+}
+
+/* Nobody is in it and nothing of it is out: it is gone, and its pool gets another one when it is granted again. */
+static void r18_a_window_that_nobody_needs_is_gone(void **state)
+{
+    const uint32_t cost = 4 + WIRE_OUTPUT_COST;
+    struct world *x = up(1);
+
+    (void)state;
+    memset(&pieces, 0, sizeof(pieces));
+    x->on_send = on_said;
+    x->auto_ready = true;
+    chunk(x, 10, 1, 0, 1);
+    turn(x);
+    says(x, 1, 0, "abc\n");
+    taken(x, 10, 1, pieces.of[0].window, cost);
+    close_attempt(x, 10, WIRE_WHY_GONE);
+    forget_pool(x, 1);
+    turn(x);
+    died(x, 1, 0, true);
+    turn(x);
+    grant(x, 1, 1, "prog", 0);                  /* the lane that had it leaves it */
+    assert_int_equal(x->w->windows.count, 0);
+    open_job(x, 2, 1, 2, 0, 0);
+    chunk(x, 20, 2, 0, 1);
+    turn(x);
+    says(x, x->last_proc, 0, "abc\n");
+    assert_int_equal(pieces.n, 2);
+    assert_true(pieces.of[1].window != pieces.of[0].window);
+    close_attempt(x, 20, WIRE_WHY_GONE);
+    forget_pool(x, 1);
+    turn(x);
+    died(x, x->last_proc, 0, true);
+    turn(x);
+    grant(x, 9, 1, "prog", 0);
+    assert_int_equal(x->w->windows.count, 1);
+    taken(x, 20, 1, pieces.of[1].window, cost);
+    assert_int_equal(x->w->windows.count, 0);
+    world_done(x);
+}
+
+/* Nothing more is read while what was sent is not taken. On the next connection nothing is out until it is sent again. */
+static void r21_nothing_is_read_while_the_window_is_full(void **state)
+{
+    const uint32_t cost = 4 + WIRE_OUTPUT_COST;
+    struct world *x = two_pools();
+
+    (void)state;
+    x->w->config.output_window = 2 * cost;
+    says(x, 1, 0, "abc\n");
+    assert_true(worker_output_room(x->w, 1));
+    says(x, 1, 0, "abc\n");
+    assert_int_equal(pieces.n, 2);
+    assert_false(worker_output_room(x->w, 1));
+    assert_true(worker_output_room(x->w, 2));
+    again_connected(x, 99, true);
+    turn(x);
+    assert_int_equal(pieces.n, 4);
+    assert_false(worker_output_room(x->w, 1));
+    taken(x, 10, 1, pieces.of[2].window, cost);
+    assert_true(worker_output_room(x->w, 1));
+    world_done(x);
+}
+
+/* One that is larger than the window goes alone. What the broker gives back is never more than what is out. */
+static void r21_a_piece_larger_than_the_window_goes_alone(void **state)
+{
+    const uint32_t cost = 4 + WIRE_OUTPUT_COST;
+    struct world *x = two_pools();
+
+    (void)state;
+    x->w->config.output_window = cost - 1;
+    for (int k = 0; k < 3; k++)
+        says(x, 1, 0, "abc\n");
+    assert_int_equal(pieces.n, 1);
+    taken(x, 10, 1, pieces.of[0].window, 2 * cost);
+    assert_int_equal(pieces.n, 2);
+    taken(x, 10, 2, pieces.of[0].window, cost);
+    assert_int_equal(pieces.n, 3);
+    world_done(x);
+}
+
+/* Two windows full wait: no task begins until some of it is sent. */
+static void r21_tasks_begin_when_the_window_opens(void **state)
+{
+    const uint32_t cost = 4 + WIRE_OUTPUT_COST;
+    struct world *x = two_pools();
+
+    (void)state;
+    x->w->config.output_window = 2 * cost;
+    for (int k = 0; k < 6; k++)
+        says(x, 1, 0, "abc\n");
+    assert_int_equal(pieces.n, 2);
+    chunk(x, 11, 1, 1, 1);
+    ran(x, 1, 1, 1000);
+    turn(x);
+    clear(x);
+    taken(x, 10, 2, pieces.of[0].window, 2 * cost);
+    assert_int_equal(pieces.n, 4);
+    assert_null(strstr(x->trace, "push"));
+    taken(x, 10, 4, pieces.of[0].window, 2 * cost);
+    assert_int_equal(pieces.n, 6);
+    assert_non_null(strstr(x->trace, "p1 push 1..1"));
+    world_done(x);
+}
+
+/* The pool that got the lane after a restart has a job there itself, the first one, and keeps it; the other job leaves. Nothing
+ * leaves a lane that no pool has got. */
+static void r15_a_task_of_another_pool_leaves_from_behind_the_pools_own(void **state)
+{
+    struct world *x = &world;
+
+    (void)state;
+    world_init(x, 4);
+    online(x, 99);
+    x->auto_ready = true;
+    grant(x, 1, 2, "a", 0);
+    grant(x, 2, 1, "b", 0);
+    for (uint8_t job = 1; job <= 3; job++)
+        open_job(x, job, job == 3 ? 2 : 1, job, 0, 0);
+    for (uint32_t job = 1; job <= 3; job++)
+        chunk(x, 10 * job, job, 0, 3);
+    turn(x);
+    again_connected(x, 100, false);
+    grant(x, 7, 2, "a", 0);
+    open_job(x, 1, 7, 1, 0, 0);
+    clear(x);
+    grant(x, 7, 0, "a", 0);
+    EXPECT(x, "p1 gives back 2\np2 gives back 2\n> RESULTS [20 1..2 returned]\n");
+    world_done(x);
+}
+
 static void the_window_of_the_broker_is_kept(void **state)
 {
     struct world *x = &world;
@@ -2186,6 +2380,13 @@ int main(void)
         cmocka_unit_test(r21_the_window_of_a_closed_pool_opens),
         cmocka_unit_test(r21_the_window_of_a_closed_attempt_opens),
         cmocka_unit_test(r18_a_job_in_two_lanes_has_two_windows),
+        cmocka_unit_test(r18_a_number_of_another_broker_names_no_window),
+        cmocka_unit_test(r18_a_window_in_use_keeps_its_number),
+        cmocka_unit_test(r18_a_window_that_nobody_needs_is_gone),
+        cmocka_unit_test(r21_nothing_is_read_while_the_window_is_full),
+        cmocka_unit_test(r21_a_piece_larger_than_the_window_goes_alone),
+        cmocka_unit_test(r21_tasks_begin_when_the_window_opens),
+        cmocka_unit_test(r15_a_task_of_another_pool_leaves_from_behind_the_pools_own),
         cmocka_unit_test(the_window_of_the_broker_is_kept),
         cmocka_unit_test(fewer_slots_feed_fewer_processes),
         cmocka_unit_test(processes_are_renewed_after_max_tasks),
