@@ -167,6 +167,7 @@ static struct peer *peer_of(struct broker *b, broker_peer id, enum wire_role rol
     }
     if (map_reserve(&b->peers, 1) < 0 || !(p = mem_new(b, sizeof(*p))))
         return NULL;
+    map_init_keyed(&p->said, &b->hash);
     p->id = id;
     p->role = role;
     memcpy(p->key, key, WIRE_KEY);

@@ -18,12 +18,24 @@ static uint64_t used(const struct peer *p, uint32_t window) { return (uint64_t)(
 
 static void use(struct peer *p, uint32_t window, int64_t bytes)
 {
-    uint64_t now = used(p, window);
+    void **at = map_at(&p->said, window);
+    uint64_t now = at ? (uint64_t)(uintptr_t)*at : 0;
 
     now = bytes < 0 && (uint64_t)-bytes > now ? 0 : now + (uint64_t)bytes;
-    map_take(&p->said, window);
-    if (now)
+    if (at && now)
+        *at = (void *)(uintptr_t)now;
+    else if (at)
+        map_take(&p->said, window);
+    else if (now)
         map_put(&p->said, window, (void *)(uintptr_t)now);    /* there was room for it: see said_take */
+}
+
+/* Has it room for so much in this window, or for one window more? */
+static bool fits(const struct broker *b, const struct peer *p, uint32_t window, uint64_t more)
+{
+    uint64_t before = used(p, window);
+
+    return before ? before + more <= b->c.output_window : p->said.count < p->windows;
 }
 
 static void piece_free(struct broker *b, struct piece *p)
@@ -100,6 +112,8 @@ static int again(struct broker *b, struct worker *w, struct attempt *a, const st
         p = a->said_hint;
     }
     if (p && p->attempt_seq == i->seq && p->peer != w->peer->id) {
+        if (!fits(b, w->peer, i->job, cost(p)))
+            return BFORK_EQUOTA;
         if (map_reserve(&w->peer->said, 1) < 0)
             return BFORK_ENOMEM;        /* uncounted it would open the window too far when it is taken */
         p->peer = w->peer->id;
@@ -147,8 +161,8 @@ static int take(struct broker *b, struct worker *w, const struct wire_item *i)
     }
     if (i->first < a->s.first || i->first >= a->s.first + a->s.count)
         return BFORK_EPROTOCOL;
-    uint64_t before = used(w->peer, i->job), more = i->body.size + WIRE_OUTPUT_COST;
-    if (before ? before + more > b->c.output_window : w->peer->said.count >= w->peer->windows)
+    uint64_t more = i->body.size + WIRE_OUTPUT_COST;
+    if (!fits(b, w->peer, i->job, more))
         return BFORK_EQUOTA;
     if (map_reserve(&w->peer->said, 1) < 0 || !(p = piece_new(b, w, a, i)))
         return BFORK_ENOMEM;

@@ -111,13 +111,20 @@ static struct map_cell *cell_of(const struct map *m, const struct map_table *t, 
     return c && c->value ? c : NULL;
 }
 
-void *map_get(const struct map *m, uint64_t key)
+void **map_at(const struct map *m, uint64_t key)
 {
-    const struct map_cell *c = cell_of(m, &m->now, key);
+    struct map_cell *c = cell_of(m, &m->now, key);
 
     if (!c && m->old.cells)
         c = cell_of(m, &m->old, key);
-    return c ? c->value : NULL;
+    return c ? &c->value : NULL;
+}
+
+void *map_get(const struct map *m, uint64_t key)
+{
+    void **at = map_at(m, key);
+
+    return at ? *at : NULL;
 }
 
 /* Keys behind the hole move up, so that none has an empty cell before it. */
@@ -179,14 +186,12 @@ int map_reserve(struct map *m, size_t more)
 
 int map_put(struct map *m, uint64_t key, void *value)
 {
-    struct map_cell *c = cell_of(m, &m->now, key);
+    void **at = map_at(m, key);
     int rc;
 
     assert(value);
-    if (!c && m->old.cells)
-        c = cell_of(m, &m->old, key);
-    if (c) {
-        c->value = value;
+    if (at) {
+        *at = value;
         return 0;
     }
     if ((rc = map_reserve(m, 1)) < 0)

@@ -21,6 +21,7 @@ void map_init_keyed(struct map *m, struct hash_key *key);       /* key outlives 
 void map_free(struct map *m);                       /* not the values */
 uint64_t map_memory(const struct map *m);           /* bytes of its tables */
 void *map_get(const struct map *m, uint64_t key);   /* NULL: not there */
+void **map_at(const struct map *m, uint64_t key);   /* where its value is, until the map changes; NULL: not there */
 int map_reserve(struct map *m, size_t more);        /* after 0, that many puts of new keys cannot fail; else BASE_ENOMEM */
 int map_put(struct map *m, uint64_t key, void *value);  /* replaces; 0 or BASE_ENOMEM */
 void *map_take(struct map *m, uint64_t key);        /* removes and returns; NULL: not there */

@@ -492,6 +492,18 @@ void worker_perform(struct sim *s, struct sim_worker *w)
     schedule(s, w);
 }
 
+/* A try without an answer is given up after a while, as the daemon does. */
+static void stuck(struct sim *s, void *what, uint64_t life, uint64_t conn)
+{
+    struct sim_worker *w = what;
+    if (!w->core || w->life != life || w->here.conn != conn || !retry_stuck(&w->retry, s->now))
+        return;
+    if (w->stalled_until > s->now)
+        sim_at(s, w->stalled_until + 1, stuck, w, life, conn, NULL);
+    else
+        worker_connection_lost(s, w);
+}
+
 static void reconnect(struct sim *s, void *what, uint64_t life, uint64_t b)
 {
     struct sim_worker *w = what;
@@ -510,6 +522,8 @@ static void reconnect(struct sim *s, void *what, uint64_t life, uint64_t b)
     }
     w->here.conn = w->there.conn = net_connect(s);
     sim_trace(s, "w%d connects: %llu", w->number, (unsigned long long)w->here.conn);
+    if (w->retry.limit != CLOCK_NEVER)
+        sim_at(s, w->retry.limit, stuck, w, life, w->here.conn, NULL);
     worker_connected(w->core, s->now);
     worker_perform(s, w);
 }

@@ -54,7 +54,7 @@ struct record {
 };
 
 struct piece {                          /* of what a task has printed: kept until the client has taken it */
-    struct piece *next;                 /* as they were read: those of one stream in the order of tasks, those of both not */
+    struct piece *next;                 /* as they were read: of one stream in the order of tasks, of both not */
     struct piece *next_same;            /* of the same stream */
     uint64_t seq, index, offset, limit;
     uint32_t pid;

@@ -2,6 +2,7 @@
  * test_said.c - what tasks print, between worker and client: forwarded before outcomes and within the client's window, sent again
  * after cuts of either side, kept while there is no client, and taken from nobody who sends too much.
  */
+#include "state.h"
 #include "world.h"
 
 #include <stdlib.h>
@@ -404,6 +405,39 @@ static void r18_a_pool_that_is_given_slots_again_is_one_window(void **state)
     world_free(w);
 }
 
+/* What comes again counts in windows that the worker has been given on this connection, as what is new does. */
+static void r18_what_comes_again_has_no_more_windows_than_were_given(void **state)
+{
+    struct world *w = begin(0);
+
+    (void)state;
+    for (uint64_t i = 1; i <= 40; i++)
+        says(w, "w1", 1, i, 1);
+    assert_int_equal(got.errors, 0);
+    world_lost(w, "w1");
+    worker_hello_only(w, "w1", 1, NULL);
+    worker_holding(w, "w1", (const uint64_t[]){ 1 }, 1);
+    for (uint64_t i = 1; i <= 40 && !got.errors; i++)
+        says(w, "w1", (uint32_t)i, i, 1);
+    for (uint64_t i = 1; i <= 40 && !got.errors; i++)
+        says(w, "w1", (uint32_t)i, 40 + i, 200000);
+    assert_int_equal(got.errors, 1);
+    world_free(w);
+}
+
+/* The worker chooses their numbers, and may choose them so that they collide. */
+static void r06_windows_are_found_by_a_secret_hash(void **state)
+{
+    struct world *w = begin(0);
+    const struct peer *p = map_get(&w->b->peers, world_peer(w, "w1")->id);
+
+    (void)state;
+    says(w, "w1", 1, 1, PIECE);
+    assert_int_equal(p->said.count, 1);
+    assert_ptr_equal(p->said.key, &w->b->hash);
+    world_free(w);
+}
+
 static void r06_an_attempt_that_is_told_of_again_and_again_is_one_window(void **state)
 {
     const uint64_t ids[16] = { 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1 };
@@ -599,7 +633,7 @@ static void r21_a_piece_above_the_window_goes_alone(void **state)
 
 #define MUCH 24000u
 #define A_TURN 2048u                /* pieces that chores touch in one */
-#define STEPS_OF_A_TURN (8 * A_TURN)    /* each is taken, and counted in its worker's window */
+#define STEPS_OF_A_TURN (12 * A_TURN)   /* each is taken, and counted in its worker's window: a step and a cell of its map */
 
 /* One frame at most, and a turn. */
 static uint64_t turn(struct world *w, const char *name, const struct wire_msg *m)
@@ -839,6 +873,8 @@ int main(void)
         cmocka_unit_test(r21_a_worker_beyond_its_window_is_ended),
         cmocka_unit_test(r18_what_comes_again_is_taken_of_the_window_it_comes_in),
         cmocka_unit_test(r18_a_pool_that_is_given_slots_again_is_one_window),
+        cmocka_unit_test(r18_what_comes_again_has_no_more_windows_than_were_given),
+        cmocka_unit_test(r06_windows_are_found_by_a_secret_hash),
         cmocka_unit_test(r21_a_worker_that_comes_back_twice_says_it_twice),
         cmocka_unit_test(r21_output_of_a_client_that_ends_is_given_back),
         cmocka_unit_test(r21_output_waits_for_a_client_that_is_not_back),

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LIMIT (120 * CLOCK_SEC)     /* of a wait: only what never comes takes so long, on a busy machine and under sanitizers, too */
+#define LIMIT (120 * CLOCK_SEC)     /* of a wait: only what never comes takes so long, on a busy machine, too */
 
 static void template_ready(void *ctx, void *user)
 {
