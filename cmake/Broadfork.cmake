@@ -16,6 +16,10 @@ if(NOT MSGPACK_FOUND)
   message(FATAL_ERROR "msgpack-c was not found: install libmsgpack-dev")
 endif()
 
+if(BF_HOUSE)
+  add_compile_options(-fcallgraph-info -finstrument-functions)
+endif()
+
 add_library(bf_flags INTERFACE)
 target_compile_options(bf_flags INTERFACE -Wall -Wextra $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes>
   -Wshadow -Wpointer-arith -Wwrite-strings -Wundef -fno-common -fno-strict-aliasing)
