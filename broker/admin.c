@@ -17,11 +17,11 @@ typedef json_t *admin_verb(struct shell *s, uint64_t now, const char *argument, 
 static json_t *admin_reload(struct shell *s, uint64_t now, const char *argument, struct err *e)
 {
     (void)argument;
-    if (shell_reload_checked(s, now, e) < 0)
+    if (bsh_shell_reload_checked(s, now, e) < 0)
         return NULL;
-    return json_pack("{s:b,s:I,s:I,s:I}", "ok", 1, "clients", (json_int_t)allow_count(s->auth->allow[AUTH_CLIENT]),
-                     "workers", (json_int_t)allow_count(s->auth->allow[AUTH_WORKER]),
-                     "admins", (json_int_t)allow_count(s->auth->allow[AUTH_ADMIN]));
+    return json_pack("{s:b,s:I,s:I,s:I}", "ok", 1, "clients", (json_int_t)net_allow_count(s->auth->allow[AUTH_CLIENT]),
+                     "workers", (json_int_t)net_allow_count(s->auth->allow[AUTH_WORKER]),
+                     "admins", (json_int_t)net_allow_count(s->auth->allow[AUTH_ADMIN]));
 }
 
 static json_t *admin_revoke(struct shell *s, uint64_t now, const char *argument, struct err *e)
@@ -32,10 +32,10 @@ static json_t *admin_revoke(struct shell *s, uint64_t now, const char *argument,
         err_set(e, BFORK_EINVAL, "revoke needs a key or the name of one");
         return NULL;
     }
-    lines = auth_revoke(s->auth, argument, e);
+    lines = bsh_auth_revoke(s->auth, argument, e);
     if (lines == 0)
         err_set(e, BFORK_EINVAL, "revoke: no allowed key is or is called \"%s\"", argument);
-    if (lines <= 0 || shell_reload_checked(s, now, e) < 0)
+    if (lines <= 0 || bsh_shell_reload_checked(s, now, e) < 0)
         return NULL;
     return json_pack("{s:b,s:i}", "ok", 1, "revoked", lines);
 }
@@ -44,7 +44,7 @@ static json_t *admin_drain(struct shell *s, uint64_t now, const char *argument, 
 {
     (void)argument;
     (void)e;
-    shell_drain(s, now);
+    bsh_shell_drain(s, now);
     return json_pack("{s:b,s:b}", "ok", 1, "draining", 1);
 }
 
@@ -59,9 +59,9 @@ static json_t *admin_stop(struct shell *s, uint64_t now, const char *argument, s
 
 static json_t *admin_status(struct shell *s, uint64_t now, const char *argument, struct err *e)
 {
-    if (argument[0] && !shell_status_known(argument, e))
+    if (argument[0] && !bsh_shell_status_known(argument, e))
         return NULL;
-    char *text = shell_status(s, now, argument, NULL);
+    char *text = bsh_shell_status(s, now, argument, NULL);
     json_t *o = text ? json_loads(text, 0, NULL) : NULL;
 
     free(text);
@@ -109,7 +109,7 @@ static const char *admin_do(struct shell *s, uint64_t now, const struct flow_pee
 {
     char verb[64], argument[512], key[NET_KEY_TEXT];
     size_t i = 0, n = sizeof(verbs) / sizeof(verbs[0]);
-    const char *by = allow_name(s->auth->allow[AUTH_ADMIN], p->key);
+    const char *by = net_allow_name(s->auth->allow[AUTH_ADMIN], p->key);
 
     bool text = text_of(a->verb, verb, sizeof(verb));
     while (i < n && (!text || strcmp(verb, verbs[i].name) != 0))
@@ -135,7 +135,7 @@ static const char *admin_do(struct shell *s, uint64_t now, const struct flow_pee
     return e->code == BFORK_EINVAL ? "argument" : "";
 }
 
-void shell_admin(struct shell *s, uint64_t now, struct flow_peer *p, const struct wire_msg *m)
+void bsh_shell_admin(struct shell *s, uint64_t now, struct flow_peer *p, const struct wire_msg *m)
 {
     struct wire_msg answer = { .type = WIRE_STATUS, .channel = m->channel, .request = m->request };
     struct err e = { 0, "" };

@@ -59,25 +59,25 @@ static int secret_load(const char *path, bool create, uint8_t secret[32], struct
     return rc;
 }
 
-int auth_reload(struct auth *a, struct err *e)
+int bsh_auth_reload(struct auth *a, struct err *e)
 {
     struct allow *fresh[AUTH_ROLES] = { NULL };
     int rc = 0;
 
     for (int i = 0; i < AUTH_ROLES && rc == 0; i++)
-        rc = allow_load(a->files[i], !a->required[i], &fresh[i], e);
+        rc = net_allow_load(a->files[i], !a->required[i], &fresh[i], e);
     for (int i = 0; i < AUTH_ROLES; i++) {
         if (rc == 0) {
-            allow_free(&a->allow[i]);
+            net_allow_free(&a->allow[i]);
             a->allow[i] = fresh[i];
         } else {
-            allow_free(&fresh[i]);
+            net_allow_free(&fresh[i]);
         }
     }
     return rc;
 }
 
-int auth_init(struct auth *a, const struct options *o, const struct paths *p, bool create_secret, struct err *e)
+int bsh_auth_init(struct auth *a, const struct options *o, const struct paths *p, bool create_secret, struct err *e)
 {
     int rc;
 
@@ -90,37 +90,37 @@ int auth_init(struct auth *a, const struct options *o, const struct paths *p, bo
     a->required[AUTH_CLIENT] = o->allow_clients != NULL;
     a->required[AUTH_WORKER] = o->allow_workers != NULL;
     a->required[AUTH_ADMIN] = o->allow_admins != NULL;
-    if ((rc = net_keypair_load(p->key, &a->pair, e)) < 0 || (rc = auth_reload(a, e)) < 0 ||
+    if ((rc = net_keypair_load(p->key, &a->pair, e)) < 0 || (rc = bsh_auth_reload(a, e)) < 0 ||
         (rc = secret_load(p->secret, create_secret, a->secret, e)) < 0) {
-        auth_done(a);
+        bsh_auth_done(a);
         return rc;
     }
     return 0;
 }
 
-void auth_done(struct auth *a)
+void bsh_auth_done(struct auth *a)
 {
     for (int i = 0; i < AUTH_ROLES; i++)
-        allow_free(&a->allow[i]);
+        net_allow_free(&a->allow[i]);
     explicit_bzero(&a->pair, sizeof(a->pair));
     explicit_bzero(a->secret, sizeof(a->secret));
 }
 
-bool auth_allows(void *ctx, const uint8_t key[32])
+bool bsh_auth_allows(void *ctx, const uint8_t key[32])
 {
     const struct auth_set *s = ctx;
 
-    return allow_contains(s->auth->allow[s->role], key);
+    return net_allow_contains(s->auth->allow[s->role], key);
 }
 
-int auth_revoke(struct auth *a, const char *key_or_name, struct err *e)
+int bsh_auth_revoke(struct auth *a, const char *key_or_name, struct err *e)
 {
     uint8_t key[32];
     bool is_key = net_key_parse(key_or_name, key) == 0;
     int lines = 0;
 
     for (int i = 0; i < AUTH_ROLES; i++) {
-        int rc = allow_remove(a->files[i], is_key ? key : NULL, key_or_name, e);
+        int rc = net_allow_remove(a->files[i], is_key ? key : NULL, key_or_name, e);
         if (rc < 0)
             return rc;
         lines += rc;
@@ -128,7 +128,7 @@ int auth_revoke(struct auth *a, const char *key_or_name, struct err *e)
     return lines;
 }
 
-void auth_mac(void *ctx, const void *in, size_t n, uint8_t out[16])
+void bsh_auth_mac(void *ctx, const void *in, size_t n, uint8_t out[16])
 {
     const struct auth *a = ctx;
     uint8_t whole[EVP_MAX_MD_SIZE];
@@ -143,7 +143,7 @@ void auth_mac(void *ctx, const void *in, size_t n, uint8_t out[16])
     memcpy(out, whole, 16);
 }
 
-void auth_digest(void *ctx, const void *in, size_t n, uint8_t out[32])
+void bsh_auth_digest(void *ctx, const void *in, size_t n, uint8_t out[32])
 {
     unsigned size = 0;
 

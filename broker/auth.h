@@ -14,7 +14,7 @@ enum auth_role { AUTH_CLIENT, AUTH_WORKER, AUTH_ADMIN, AUTH_ROLES };
 
 struct auth;
 
-struct auth_set { struct auth *auth; enum auth_role role; };     /* the context of auth_allows */
+struct auth_set { struct auth *auth; enum auth_role role; }; /* the context of bsh_auth_allows */
 
 struct auth {
     struct net_keypair pair;
@@ -26,16 +26,16 @@ struct auth {
 };
 
 /* Reads keys and files. create_secret: make the ticket secret if there is none. BFORK_EKEY. */
-int auth_init(struct auth *a, const struct options *o, const struct paths *p, bool create_secret, struct err *e);
-void auth_done(struct auth *a);
-int auth_reload(struct auth *a, struct err *e);         /* all three or none */
-bool auth_allows(void *set, const uint8_t key[32]);     /* net_allow_fn */
+int bsh_auth_init(struct auth *a, const struct options *o, const struct paths *p, bool create_secret, struct err *e);
+void bsh_auth_done(struct auth *a);
+int bsh_auth_reload(struct auth *a, struct err *e);     /* all three or none */
+bool bsh_auth_allows(void *set, const uint8_t key[32]); /* net_allow_fn */
 /* Takes a key, or a name, out of all three files. How many lines; < 0. */
-int auth_revoke(struct auth *a, const char *key_or_name, struct err *e);
+int bsh_auth_revoke(struct auth *a, const char *key_or_name, struct err *e);
 /* The MAC of tickets: HMAC-SHA256, cut. broker_config.mac; ctx is the auth. */
-void auth_mac(void *ctx, const void *in, size_t n, uint8_t out[16]);
+void bsh_auth_mac(void *ctx, const void *in, size_t n, uint8_t out[16]);
 /* SHA-256, for broker_config.digest; zeros, which nobody's digest is, if it cannot be computed. */
-void auth_digest(void *ctx, const void *in, size_t n, uint8_t out[32]);
+void bsh_auth_digest(void *ctx, const void *in, size_t n, uint8_t out[32]);
 extern const char *const auth_role_names[AUTH_ROLES];
 
 #endif

@@ -63,7 +63,7 @@ static void folder_empty(struct blobs *b)
     closedir(d);
 }
 
-int blob_folder_open(struct blobs *b, const char *dir, struct err *e)
+int bsh_blob_folder_open(struct blobs *b, const char *dir, struct err *e)
 {
     int rc = folder_make(dir, e);
 
@@ -82,7 +82,7 @@ int blob_folder_open(struct blobs *b, const char *dir, struct err *e)
     return 0;
 }
 
-void blob_folder_close(struct blobs *b)
+void bsh_blob_folder_close(struct blobs *b)
 {
     if (b->lock_fd >= 0)
         close(b->lock_fd);
@@ -90,7 +90,7 @@ void blob_folder_close(struct blobs *b)
         close(b->folder_fd);
 }
 
-int blob_file_append(struct blobs *b, struct blob *x, const void *data, size_t size, struct err *e)
+int bsh_blob_file_append(struct blobs *b, struct blob *x, const void *data, size_t size, struct err *e)
 {
     const uint8_t *p = data;
     char name[BLOB_NAME];
@@ -119,27 +119,27 @@ int blob_file_append(struct blobs *b, struct blob *x, const void *data, size_t s
     return 0;
 }
 
-void blob_file_close(struct blob *x)
+void bsh_blob_file_close(struct blob *x)
 {
     if (x->fd >= 0)
         close(x->fd);
     x->fd = -1;
 }
 
-void blob_file_drop(struct blobs *b, struct blob *x)
+void bsh_blob_file_drop(struct blobs *b, struct blob *x)
 {
     char name[BLOB_NAME];
 
     if (x->fd < 0 && x->stored == 0)
         return;
-    blob_file_close(x);
+    bsh_blob_file_close(x);
     blob_name(x, name);
     unlinkat(b->folder_fd, name, 0);
     b->counters.bytes -= x->stored;
     x->stored = 0;
 }
 
-int blob_file_read(struct blobs *b, struct blob *x, uint64_t offset, size_t size, struct buf **ret, struct err *e)
+int bsh_blob_file_read(struct blobs *b, struct blob *x, uint64_t offset, size_t size, struct buf **ret, struct err *e)
 {
     char name[BLOB_NAME];
     struct buf *piece;

@@ -31,7 +31,7 @@ static void source_leave(struct blobs *b, struct blob *x)
     if (x->source)
         blob_share_give(&b->fetches, x->payer);
     x->source = 0;
-    blob_file_drop(b, x);
+    bsh_blob_file_drop(b, x);
 }
 
 static void blob_remove(struct blobs *b, struct blob *x)
@@ -192,7 +192,7 @@ static const char *find_owner(const struct blobs *b, uint64_t worker, const uint
     return why;
 }
 
-void blobs_get(struct blobs *b, uint64_t now, uint64_t worker, const struct wire_msg *m)
+void bsh_blobs_get(struct blobs *b, uint64_t now, uint64_t worker, const struct wire_msg *m)
 {
     const uint8_t *digest = m->u.blob.digest.p;
     uint8_t owner[WIRE_KEY];
@@ -245,10 +245,10 @@ static void blob_complete(struct blobs *b, struct blob *x)
     b->counters.fetching--;
     b->counters.files++;
     b->counters.uploads++;
-    blob_file_close(x);
+    bsh_blob_file_close(x);
 }
 
-void blobs_piece(struct blobs *b, uint64_t now, uint64_t client, const struct wire_msg *m)
+void bsh_blobs_piece(struct blobs *b, uint64_t now, uint64_t client, const struct wire_msg *m)
 {
     struct blob *x = blob_find(b, m->u.blob.digest.p);
     size_t size = m->body.size;
@@ -269,7 +269,7 @@ void blobs_piece(struct blobs *b, uint64_t now, uint64_t client, const struct wi
         source_failed(b, x, "it is larger than the broker's cache for programs (option blob-cache)");
     if (verdict != BLOB_TAKE || !x->source)
         return;
-    if (blob_file_append(b, x, m->body.data, size, &e) < 0)
+    if (bsh_blob_file_append(b, x, m->body.data, size, &e) < 0)
         blob_fail(b, x, e.text);
     else if (EVP_DigestUpdate(x->sha, m->body.data, size) != 1)
         blob_fail(b, x, "the broker cannot compute SHA-256");
@@ -289,7 +289,7 @@ static void tell_owner(struct blob *x, struct wire_str text)
     }
 }
 
-void blobs_none(struct blobs *b, uint64_t client, const struct wire_msg *m)
+void bsh_blobs_none(struct blobs *b, uint64_t client, const struct wire_msg *m)
 {
     struct blob *x = blob_find(b, m->u.blob.digest.p);
 
@@ -299,7 +299,7 @@ void blobs_none(struct blobs *b, uint64_t client, const struct wire_msg *m)
     source_failed(b, x, "it is not there any more");
 }
 
-void blobs_lost(struct blobs *b, uint64_t now, uint64_t peer)
+void bsh_blobs_lost(struct blobs *b, uint64_t now, uint64_t peer)
 {
     for (LIST_EACH_SAFE(&b->all, n, after)) {
         struct blob *x = LIST_ENTRY(n, struct blob, node);
@@ -380,7 +380,7 @@ static bool wait_serve(struct blobs *b, struct blob *x, struct blob_wait *w)
     }
     if (!b->ops.has_room(b->ops.ctx, w->worker))
         return false;
-    if (blob_file_read(b, x, w->offset, w->size, &piece, &e) < 0) {
+    if (bsh_blob_file_read(b, x, w->offset, w->size, &piece, &e) < 0) {
         say_none(b, w->worker, w->channel, w->request, x->digest, e.text);
         return true;
     }
@@ -423,7 +423,7 @@ static void blobs_evict(struct blobs *b)
     }
 }
 
-void blobs_step(struct blobs *b, uint64_t now)
+void bsh_blobs_step(struct blobs *b, uint64_t now)
 {
     int budget = SERVE_TURN;
 
@@ -440,19 +440,19 @@ void blobs_step(struct blobs *b, uint64_t now)
     blobs_evict(b);
 }
 
-uint64_t blobs_deadline(const struct blobs *b, uint64_t now)
+uint64_t bsh_blobs_deadline(const struct blobs *b, uint64_t now)
 {
     if (b->work)
         return now;
     return b->counters.fetching || b->blocked ? now + 250 * CLOCK_MS : CLOCK_NEVER;
 }
 
-void blobs_counters(const struct blobs *b, struct blobs_counters *ret)
+void bsh_blobs_counters(const struct blobs *b, struct blobs_counters *ret)
 {
     *ret = b->counters;
 }
 
-void blobs_free(struct blobs **bp)
+void bsh_blobs_free(struct blobs **bp)
 {
     struct blobs *b = *bp;
 
@@ -462,11 +462,11 @@ void blobs_free(struct blobs **bp)
     while (!list_empty(&b->all))
         blob_remove(b, LIST_ENTRY(list_first(&b->all), struct blob, node));
     blob_share_done(&b->fetches);
-    blob_folder_close(b);
+    bsh_blob_folder_close(b);
     free(b);
 }
 
-int blobs_new(const char *dir, uint64_t bound, const struct blobs_ops *ops, struct blobs **ret, struct err *e)
+int bsh_blobs_new(const char *dir, uint64_t bound, const struct blobs_ops *ops, struct blobs **ret, struct err *e)
 {
     struct blobs *b = calloc(1, sizeof(*b));
     int rc;
@@ -479,9 +479,9 @@ int blobs_new(const char *dir, uint64_t bound, const struct blobs_ops *ops, stru
     b->ops = *ops;
     b->lock_fd = -1;
     b->folder_fd = -1;
-    rc = blob_folder_open(b, dir, e);
+    rc = bsh_blob_folder_open(b, dir, e);
     if (rc < 0) {
-        blobs_free(&b);
+        bsh_blobs_free(&b);
         return rc;
     }
     *ret = b;

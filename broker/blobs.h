@@ -27,18 +27,18 @@ struct blobs_ops {
 
 /* Files lie in dir, which is made if missing and locked: one broker for one directory. Old files are removed. BFORK_ESTATE: in use.
  */
-int blobs_new(const char *dir, uint64_t bound, const struct blobs_ops *ops, struct blobs **ret, struct err *e);
-void blobs_free(struct blobs **b);
+int bsh_blobs_new(const char *dir, uint64_t bound, const struct blobs_ops *ops, struct blobs **ret, struct err *e);
+void bsh_blobs_free(struct blobs **b);
 
-void blobs_get(struct blobs *b, uint64_t now, uint64_t worker, const struct wire_msg *m);       /* BLOB_GET */
-void blobs_piece(struct blobs *b, uint64_t now, uint64_t client, const struct wire_msg *m);     /* BLOB_PIECE */
-void blobs_none(struct blobs *b, uint64_t client, const struct wire_msg *m);      /* BLOB_NONE */
-void blobs_lost(struct blobs *b, uint64_t now, uint64_t peer);
+void bsh_blobs_get(struct blobs *b, uint64_t now, uint64_t worker, const struct wire_msg *m);   /* BLOB_GET */
+void bsh_blobs_piece(struct blobs *b, uint64_t now, uint64_t client, const struct wire_msg *m); /* BLOB_PIECE */
+void bsh_blobs_none(struct blobs *b, uint64_t client, const struct wire_msg *m);  /* BLOB_NONE */
+void bsh_blobs_lost(struct blobs *b, uint64_t now, uint64_t peer);
 /* Once a turn, after everything else: asks for and serves pieces, a bounded number. */
-void blobs_step(struct blobs *b, uint64_t now);
-uint64_t blobs_deadline(const struct blobs *b, uint64_t now);             /* CLOCK_NEVER: nothing to do */
+void bsh_blobs_step(struct blobs *b, uint64_t now);
+uint64_t bsh_blobs_deadline(const struct blobs *b, uint64_t now);         /* CLOCK_NEVER: nothing to do */
 
 struct blobs_counters { uint64_t files, bytes, fetching, uploads, pieces_served, refused, bad_pieces; };
-void blobs_counters(const struct blobs *b, struct blobs_counters *ret);
+void bsh_blobs_counters(const struct blobs *b, struct blobs_counters *ret);
 
 #endif

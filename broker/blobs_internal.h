@@ -64,11 +64,11 @@ struct blobs {
     struct blobs_counters counters;
 };
 
-int blob_folder_open(struct blobs *b, const char *dir, struct err *e);
-void blob_folder_close(struct blobs *b);
-int blob_file_append(struct blobs *b, struct blob *x, const void *data, size_t size, struct err *e);
-void blob_file_close(struct blob *x);
-void blob_file_drop(struct blobs *b, struct blob *x);
-int blob_file_read(struct blobs *b, struct blob *x, uint64_t offset, size_t size, struct buf **ret, struct err *e);
+int bsh_blob_folder_open(struct blobs *b, const char *dir, struct err *e);
+void bsh_blob_folder_close(struct blobs *b);
+int bsh_blob_file_append(struct blobs *b, struct blob *x, const void *data, size_t size, struct err *e);
+void bsh_blob_file_close(struct blob *x);
+void bsh_blob_file_drop(struct blobs *b, struct blob *x);
+int bsh_blob_file_read(struct blobs *b, struct blob *x, uint64_t offset, size_t size, struct buf **ret, struct err *e);
 
 #endif

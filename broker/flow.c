@@ -7,12 +7,12 @@
 #include <string.h>
 #include <sys/random.h>
 
-void flow_init(struct flow *f)
+void bsh_flow_init(struct flow *f)
 {
     map_init(&f->peers);
 }
 
-void flow_done(struct flow *f)
+void bsh_flow_done(struct flow *f)
 {
     uint64_t key;
     void *value;
@@ -22,12 +22,12 @@ void flow_done(struct flow *f)
     map_free(&f->peers);
 }
 
-struct flow_peer *flow_get(const struct flow *f, uint64_t peer)
+struct flow_peer *bsh_flow_get(const struct flow *f, uint64_t peer)
 {
     return map_get(&f->peers, peer);
 }
 
-struct flow_peer *flow_add(struct flow *f, uint64_t peer, enum auth_role role, struct net_listener *l, const uint8_t key[32])
+struct flow_peer *bsh_flow_add(struct flow *f, uint64_t peer, enum auth_role role, struct net_listener *l, const uint8_t key[32])
 {
     struct flow_peer *p = calloc(1, sizeof(*p));
 
@@ -43,12 +43,12 @@ struct flow_peer *flow_add(struct flow *f, uint64_t peer, enum auth_role role, s
     return p;
 }
 
-void flow_greeted(struct flow_peer *p, uint64_t window)
+void bsh_flow_greeted(struct flow_peer *p, uint64_t window)
 {
     p->limit = 2 * (window < WIRE_WINDOW_MAX ? window : WIRE_WINDOW_MAX) + FLOW_BEYOND;
 }
 
-void flow_remove(struct flow *f, uint64_t peer)
+void bsh_flow_remove(struct flow *f, uint64_t peer)
 {
     free(map_take(&f->peers, peer));
 }
@@ -66,7 +66,7 @@ static int flow_mark(struct flow_peer *p)
     return net_listener_send(p->listener, p->peer, &ping);
 }
 
-int flow_send(struct flow_peer *p, const struct wire_msg *m)
+int bsh_flow_send(struct flow_peer *p, const struct wire_msg *m)
 {
     int rc = net_listener_send(p->listener, p->peer, m);
 
@@ -76,7 +76,7 @@ int flow_send(struct flow_peer *p, const struct wire_msg *m)
     return flow_mark(p);
 }
 
-void flow_pong(struct flow_peer *p, uint64_t stamp)
+void bsh_flow_pong(struct flow_peer *p, uint64_t stamp)
 {
     if (!p->stamp || p->stamp != stamp)
         return;

@@ -30,14 +30,14 @@ struct flow_peer {
 
 struct flow { struct map peers; };
 
-void flow_init(struct flow *f);
-void flow_done(struct flow *f);
-struct flow_peer *flow_get(const struct flow *f, uint64_t peer);        /* NULL: not there */
-struct flow_peer *flow_add(struct flow *f, uint64_t peer, enum auth_role role, struct net_listener *l, const uint8_t key[32]);
-void flow_remove(struct flow *f, uint64_t peer);
-void flow_greeted(struct flow_peer *p, uint64_t window);                /* it has said HELLO: what may be on the way to it */
+void bsh_flow_init(struct flow *f);
+void bsh_flow_done(struct flow *f);
+struct flow_peer *bsh_flow_get(const struct flow *f, uint64_t peer);    /* NULL: not there */
+struct flow_peer *bsh_flow_add(struct flow *f, uint64_t peer, enum auth_role role, struct net_listener *l, const uint8_t key[32]);
+void bsh_flow_remove(struct flow *f, uint64_t peer);
+void bsh_flow_greeted(struct flow_peer *p, uint64_t window);            /* it has said HELLO: what may be on the way to it */
 static inline uint64_t flow_waiting(const struct flow_peer *p) { return p->sent - p->confirmed; }
-int flow_send(struct flow_peer *p, const struct wire_msg *m);           /* as net_listener_send */
-void flow_pong(struct flow_peer *p, uint64_t stamp);
+int bsh_flow_send(struct flow_peer *p, const struct wire_msg *m);       /* as net_listener_send */
+void bsh_flow_pong(struct flow_peer *p, uint64_t stamp);
 
 #endif

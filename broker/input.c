@@ -18,19 +18,19 @@ static void input_for_shell(struct shell *s, uint64_t now, struct flow_peer *p, 
         return;                         /* the core says what is wrong with it */
     switch (m->type) {
     case WIRE_PONG:
-        flow_pong(p, m->u.ping.stamp);
+        bsh_flow_pong(p, m->u.ping.stamp);
         break;
     case WIRE_BLOB_GET:
-        blobs_get(s->blobs, now, p->peer, m);
+        bsh_blobs_get(s->blobs, now, p->peer, m);
         break;
     case WIRE_BLOB_PIECE:
-        blobs_piece(s->blobs, now, p->peer, m);
+        bsh_blobs_piece(s->blobs, now, p->peer, m);
         break;
     case WIRE_BLOB_NONE:
-        blobs_none(s->blobs, p->peer, m);
+        bsh_blobs_none(s->blobs, p->peer, m);
         break;
     case WIRE_ADMIN:
-        shell_admin(s, now, p, m);
+        bsh_shell_admin(s, now, p, m);
         break;
     default:
         return;
@@ -69,7 +69,7 @@ static bool input_refused(struct flow_peer *p, const struct wire_msg *m, const s
     return true;
 }
 
-void shell_take(struct shell *s, uint64_t now, struct flow_peer *p, struct buf *frame)
+void bsh_shell_take(struct shell *s, uint64_t now, struct flow_peer *p, struct buf *frame)
 {
     struct wire_msg m;
     struct err e = { 0, "" };
@@ -82,7 +82,7 @@ void shell_take(struct shell *s, uint64_t now, struct flow_peer *p, struct buf *
     }
     if (m.type == WIRE_HELLO && !p->greeted) {
         p->greeted = true;
-        flow_greeted(p, m.u.hello.window_bytes ? m.u.hello.window_bytes : s->options->window_bytes);
+        bsh_flow_greeted(p, m.u.hello.window_bytes ? m.u.hello.window_bytes : s->options->window_bytes);
         net_listener_greeted(p->listener, p->peer);
     }
     input_for_shell(s, now, p, &m);

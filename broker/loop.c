@@ -15,10 +15,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-int shell_send(struct shell *s, uint64_t peer, const struct wire_msg *m)
+int bsh_shell_send(struct shell *s, uint64_t peer, const struct wire_msg *m)
 {
-    struct flow_peer *p = flow_get(&s->flow, peer);
-    int rc = p ? flow_send(p, m) : BFORK_EUNREACHABLE;
+    struct flow_peer *p = bsh_flow_get(&s->flow, peer);
+    int rc = p ? bsh_flow_send(p, m) : BFORK_EUNREACHABLE;
     char key[NET_KEY_TEXT];
 
     if (rc == 0 && flow_waiting(p) > p->limit)
@@ -43,13 +43,14 @@ static void shell_perform(struct shell *s)
         struct flow_peer *p;
         char text[NET_KEY_TEXT];
         if (f->type == BROKER_SEND)
-            shell_send(s, f->peer, &f->msg);
+            bsh_shell_send(s, f->peer, &f->msg);
         else if (f->type == BROKER_LOG && f->key)
-            log_limited_to(f->most, (enum log_level)f->level, f->whose, "key=\"%s\" text=\"%s\"", shell_key_name(s, f->key, text),
+            log_limited_to(f->most, (enum log_level)f->level, f->whose, "key=\"%s\" text=\"%s\"",
+                           bsh_shell_key_name(s, f->key, text),
                         f->text ? f->text : "");
         else if (f->type == BROKER_LOG)
             log_limited_to(f->most, (enum log_level)f->level, f->whose, "%s", f->text ? f->text : "");
-        else if ((p = flow_get(&s->flow, f->peer))) {
+        else if ((p = bsh_flow_get(&s->flow, f->peer))) {
             log_limited(LOG_INFO_, 'c', "event=cut role=%s text=\"%s\"", auth_role_names[p->role], f->text ? f->text : "");
             net_listener_cut(p->listener, f->peer);
         }
@@ -68,11 +69,11 @@ static bool shell_drain_listener(struct shell *s, enum auth_role role, uint64_t 
     int rc = 0;
 
     for (uint64_t n = 0; !over && (rc = net_listener_recv(l, &r, &e)) > 0;) {
-        struct flow_peer *p = flow_get(&s->flow, r.peer);
+        struct flow_peer *p = bsh_flow_get(&s->flow, r.peer);
         if (!p)
-            p = flow_add(&s->flow, r.peer, role, l, r.key);
+            p = bsh_flow_add(&s->flow, r.peer, role, l, r.key);
         if (p)
-            shell_take(s, now, p, r.frame);
+            bsh_shell_take(s, now, p, r.frame);
         else
             net_listener_cut(l, r.peer);
         buf_unref(&r.frame);
@@ -88,8 +89,8 @@ static bool shell_drain_listener(struct shell *s, enum auth_role role, uint64_t 
     }
     while (net_listener_lost(l, &lost)) {
         broker_lost(s->core, now, lost);
-        blobs_lost(s->blobs, now, lost);
-        flow_remove(&s->flow, lost);
+        bsh_blobs_lost(s->blobs, now, lost);
+        bsh_flow_remove(&s->flow, lost);
     }
     return over;
 }
@@ -101,10 +102,10 @@ static void shell_answer_status(struct shell *s, uint64_t now)
     char what[16];
 
     while (broker_status_wanted(s->core, &peer, &request, what)) {
-        struct flow_peer *p = flow_get(&s->flow, peer);
+        struct flow_peer *p = bsh_flow_get(&s->flow, peer);
         struct err e = { 0, "" };
-        char *json = shell_status_known(what, &e)
-            ? shell_status(s, now, what, p && p->role == AUTH_ADMIN ? NULL : p ? p->key : (const uint8_t[32]){ 0 }) : NULL;
+        char *json = bsh_shell_status_known(what, &e)
+            ? bsh_shell_status(s, now, what, p && p->role == AUTH_ADMIN ? NULL : p ? p->key : (const uint8_t[32]){ 0 }) : NULL;
         if (e.code)
             broker_status_refuse(s->core, peer, request, e.code, e.text);
         else
@@ -119,7 +120,7 @@ static void shell_collect(void *ctx, uint64_t peer, const uint8_t key[32])
 {
     struct shell_keys *k = ctx;
 
-    if (auth_allows((void *)(uintptr_t)k->set, key))
+    if (bsh_auth_allows((void *)(uintptr_t)k->set, key))
         return;
     if (k->n == k->room) {
         size_t room = k->room ? k->room * 2 : 64;
@@ -160,9 +161,9 @@ static void shell_cut_revoked(struct shell *s, uint64_t now)
     }
 }
 
-int shell_reload_checked(struct shell *s, uint64_t now, struct err *e)
+int bsh_shell_reload_checked(struct shell *s, uint64_t now, struct err *e)
 {
-    int rc = auth_reload(s->auth, e);
+    int rc = bsh_auth_reload(s->auth, e);
 
     if (rc < 0) {
         log_line(LOG_ERROR_, "event=reload_failed text=\"%s\" what=\"ignoring the new files, the old keys stay in force\"",
@@ -170,22 +171,22 @@ int shell_reload_checked(struct shell *s, uint64_t now, struct err *e)
         return rc;
     }
     s->counters.reloads++;
-    log_line(LOG_NOTICE_, "event=reloaded clients=%zu workers=%zu admins=%zu", allow_count(s->auth->allow[AUTH_CLIENT]),
-             allow_count(s->auth->allow[AUTH_WORKER]), allow_count(s->auth->allow[AUTH_ADMIN]));
+    log_line(LOG_NOTICE_, "event=reloaded clients=%zu workers=%zu admins=%zu", net_allow_count(s->auth->allow[AUTH_CLIENT]),
+             net_allow_count(s->auth->allow[AUTH_WORKER]), net_allow_count(s->auth->allow[AUTH_ADMIN]));
     shell_cut_revoked(s, now);
     return 0;
 }
 
-void shell_reload(struct shell *s, uint64_t now)
+void bsh_shell_reload(struct shell *s, uint64_t now)
 {
     struct err e = { 0, "" };
 
-    notify_reloading();
-    shell_reload_checked(s, now, &e);
-    notify_ready();
+    bsh_notify_reloading();
+    bsh_shell_reload_checked(s, now, &e);
+    bsh_notify_ready();
 }
 
-void shell_drain(struct shell *s, uint64_t now)
+void bsh_shell_drain(struct shell *s, uint64_t now)
 {
     struct broker_waits w;
 
@@ -198,7 +199,7 @@ void shell_drain(struct shell *s, uint64_t now)
              "have %lld s; %llu disconnected clients are not waited for\"",
              (unsigned long long)w.running, (unsigned long long)w.queued, (unsigned long long)w.clients,
              (long long)s->options->drain_ms / 1000, (unsigned long long)w.gone);
-    notify_stopping();
+    bsh_notify_stopping();
     net_listener_refuse(s->listeners[AUTH_CLIENT]);
     net_listener_refuse(s->listeners[AUTH_WORKER]);
     broker_drain(s->core, now);
@@ -210,12 +211,12 @@ static void shell_signals(struct shell *s, int signal_fd, uint64_t now)
 
     while (read(signal_fd, &si, sizeof(si)) == sizeof(si)) {
         if (si.ssi_signo == SIGHUP) {
-            shell_reload(s, now);
+            bsh_shell_reload(s, now);
         } else if (s->drain_until) {
             log_line(LOG_NOTICE_, "event=stopping text=\"second signal: leaving at once\"");
             s->stop = true;
         } else {
-            shell_drain(s, now);
+            bsh_shell_drain(s, now);
         }
     }
 }
@@ -256,7 +257,7 @@ static bool shell_turn(struct shell *s, int signal_fd)
     shell_answer_status(s, now);
     broker_flush(s->core, now);
     shell_perform(s);
-    blobs_step(s->blobs, now);
+    bsh_blobs_step(s->blobs, now);
     if (s->drain_until && (now >= s->drain_until || broker_idle(s->core))) {
         log_line(LOG_NOTICE_, "event=drained text=\"%s\"", broker_idle(s->core) ? "all work is done" : "the limit has passed");
         s->stop = true;
@@ -267,7 +268,7 @@ static bool shell_turn(struct shell *s, int signal_fd)
 static void shell_sleep(struct shell *s, int signal_fd)
 {
     struct pollfd p[2] = { { .fd = net_fd(s->net), .events = POLLIN }, { .fd = signal_fd, .events = POLLIN } };
-    uint64_t now = clock_now(), until = broker_deadline(s->core), other = blobs_deadline(s->blobs, now);
+    uint64_t now = clock_now(), until = broker_deadline(s->core), other = bsh_blobs_deadline(s->blobs, now);
     uint64_t pulse = now + (uint64_t)s->options->heartbeat_ms * CLOCK_MS / 4;     /* so that a longer gap is a stall */
 
     if (other < until)
@@ -304,14 +305,14 @@ static void shell_farewell(struct shell *s)
             while (net_listener_recv(s->listeners[role], &r, &e) > 0)
                 buf_unref(&r.frame);
             while (net_listener_lost(s->listeners[role], &lost))
-                flow_remove(&s->flow, lost);
+                bsh_flow_remove(&s->flow, lost);
         }
         if (s->flow.peers.count > 0 && !net_ready(s->net))
             poll(&p, 1, clock_poll_ms(clock_now(), until));
     }
 }
 
-int shell_run(struct shell *s, int signal_fd)
+int bsh_shell_run(struct shell *s, int signal_fd)
 {
     while (!s->stop) {
         bool more = shell_turn(s, signal_fd);

@@ -72,9 +72,9 @@ static int main_core(struct shell *s, struct err *e)
                                .crash_limit = (uint32_t)o->crash_limit,
                                .worker_window_bytes = o->worker_window_bytes,
                                .target_us = (uint32_t)o->target_us,
-                               .mac = auth_mac,
+                               .mac = bsh_auth_mac,
                                .mac_ctx = s->auth,
-                               .digest = auth_digest };
+                               .digest = bsh_auth_digest };
 
     while (c.epoch == 0)
         if (getrandom(&c.epoch, sizeof(c.epoch), 0) != sizeof(c.epoch) || getrandom(&c.seed, sizeof(c.seed), 0) != sizeof(c.seed) ||
@@ -88,16 +88,16 @@ static int main_core(struct shell *s, struct err *e)
 
 static bool main_has_room(void *ctx, uint64_t peer)
 {
-    struct flow_peer *p = flow_get(&((struct shell *)ctx)->flow, peer);
+    struct flow_peer *p = bsh_flow_get(&((struct shell *)ctx)->flow, peer);
 
     return !p || flow_waiting(p) <= SHELL_PIECES_AHEAD;
 }
 
 static int main_blob_send(void *ctx, uint64_t peer, const struct wire_msg *m)
 {
-    struct flow_peer *p = flow_get(&((struct shell *)ctx)->flow, peer);
+    struct flow_peer *p = bsh_flow_get(&((struct shell *)ctx)->flow, peer);
 
-    return p ? flow_send(p, m) : BFORK_EUNREACHABLE;
+    return p ? bsh_flow_send(p, m) : BFORK_EUNREACHABLE;
 }
 
 static bool main_blob_owner(void *ctx, uint64_t worker, const uint8_t digest[WIRE_DIGEST], const uint8_t *after,
@@ -120,7 +120,8 @@ static int main_listen(struct shell *s, uint32_t descriptors, struct err *e)
     const uint32_t share[AUTH_ROLES] = { most ? most : descriptors / 2, most ? most : descriptors / 8 * 3, descriptors / 16 + 8 };
 
     for (int i = 0; i < AUTH_ROLES; i++) {
-        int rc = net_listen(s->net, endpoints[i], domains[i], &s->auth->pair, auth_allows, &s->auth->sets[i], &s->listeners[i], e);
+        int rc = net_listen(s->net, endpoints[i], domains[i], &s->auth->pair, bsh_auth_allows, &s->auth->sets[i], &s->listeners[i],
+                            e);
         if (rc < 0)
             return rc == BFORK_ESTATE ? EXIT_BIND : rc == BFORK_EPROTOCOL ? EXIT_AUTHENTICATION : 1;
         net_listener_limits(s->listeners[i], (uint32_t)s->options->hello_ms, (uint32_t)s->options->connections_per_key, share[i]);
@@ -157,7 +158,7 @@ static void main_announce(const struct shell *s)
              net_listener_endpoint(s->listeners[AUTH_CLIENT]), net_listener_endpoint(s->listeners[AUTH_WORKER]),
              net_listener_endpoint(s->listeners[AUTH_ADMIN]), (unsigned long long)s->epoch);
     for (int i = 0; i < AUTH_ROLES; i++)
-        if (allow_count(s->auth->allow[i]) == 0)
+        if (net_allow_count(s->auth->allow[i]) == 0)
             log_line(i == AUTH_ADMIN ? LOG_INFO_ : LOG_WARNING_,
                      "event=nobody_allowed role=%s text=\"no key is allowed yet: bfork allow %s KEY\"", auth_role_names[i],
                      auth_role_names[i]);
@@ -169,19 +170,19 @@ static int main_serve(struct shell *s, uint32_t descriptors, int signal_fd)
     struct err e = { 0, "" };
     int code = 1, rc;
 
-    flow_init(&s->flow);
+    bsh_flow_init(&s->flow);
     s->items = calloc(WIRE_ITEMS_MAX, sizeof(*s->items));
     if (!s->items)
         err_set(&e, BFORK_ENOMEM, "out of memory");
-    else if ((rc = blobs_new(s->paths->state, s->options->blob_cache, &ops, &s->blobs, &e)) < 0)
+    else if ((rc = bsh_blobs_new(s->paths->state, s->options->blob_cache, &ops, &s->blobs, &e)) < 0)
         code = rc == BFORK_ENOMEM ? 1 : EXIT_CONFIGURATION;
     else if (main_core(s, &e) == 0 && net_new(&s->net, &e) == 0 && (code = main_listen(s, descriptors, &e)) == 0) {
         code = EXIT_CONFIGURATION;
         if (main_ports(s, &e) == 0) {
             s->started = clock_now();
             main_announce(s);
-            notify_ready();
-            code = shell_run(s, signal_fd);
+            bsh_notify_ready();
+            code = bsh_shell_run(s, signal_fd);
             e.text[0] = '\0';
         }
     }
@@ -189,8 +190,8 @@ static int main_serve(struct shell *s, uint32_t descriptors, int signal_fd)
         fail(code, &e);
     net_free(&s->net);
     broker_free(&s->core);
-    blobs_free(&s->blobs);
-    flow_done(&s->flow);
+    bsh_blobs_free(&s->blobs);
+    bsh_flow_done(&s->flow);
     free(s->items);
     return code;
 }
@@ -200,13 +201,13 @@ static int main_check(const struct options *o, const struct paths *p, const stru
     struct err e = { 0, "" };
     char text[NET_KEY_TEXT];
 
-    options_print(o, p, c);
-    if (auth_init(a, o, p, false, &e) < 0)
+    bsh_options_print(o, p, c);
+    if (bsh_auth_init(a, o, p, false, &e) < 0)
         return fail(EXIT_CONFIGURATION, &e);
     net_key_text(a->pair.public_key, text);
     printf("# public key       %s\n# allowed          %zu clients, %zu workers, %zu administrators\n", text,
-           allow_count(a->allow[AUTH_CLIENT]), allow_count(a->allow[AUTH_WORKER]), allow_count(a->allow[AUTH_ADMIN]));
-    auth_done(a);
+           net_allow_count(a->allow[AUTH_CLIENT]), net_allow_count(a->allow[AUTH_WORKER]), net_allow_count(a->allow[AUTH_ADMIN]));
+    bsh_auth_done(a);
     return 0;
 }
 
@@ -221,11 +222,11 @@ int main(int argc, char **argv)
     int code = 0, signal_fd;
 
     fds_reserve();
-    if (options_read(argc, argv, &options, &paths, &conf, &e) < 0)
+    if (bsh_options_read(argc, argv, &options, &paths, &conf, &e) < 0)
         return fail(EXIT_CONFIGURATION, &e);
     if (options.help || options.version) {
         if (options.help)
-            options_help();
+            bsh_options_help();
         else
             puts("bfork-broker " BF_VERSION);
     } else if (log_level_parse(options.log_level) < 0) {
@@ -233,7 +234,7 @@ int main(int argc, char **argv)
         code = fail(EXIT_CONFIGURATION, &e);
     } else if (options.check_config) {
         code = main_check(&options, &paths, conf, &auth);
-    } else if (auth_init(&auth, &options, &paths, true, &e) < 0) {
+    } else if (bsh_auth_init(&auth, &options, &paths, true, &e) < 0) {
         code = fail(EXIT_CONFIGURATION, &e);
     } else {
         log_open("bfork-broker", (enum log_level)log_level_parse(options.log_level));
@@ -246,7 +247,7 @@ int main(int argc, char **argv)
             code = main_serve(&shell, descriptors, signal_fd);
             close(signal_fd);
         }
-        auth_done(&auth);
+        bsh_auth_done(&auth);
     }
     conf_free(&conf);
     return code;

@@ -6,11 +6,11 @@
 #ifdef HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>
 
-void notify_ready(void) { sd_notify(0, "READY=1\nSTATUS=serving"); }
-void notify_reloading(void) { sd_notify(0, "RELOADING=1"); }
-void notify_stopping(void) { sd_notify(0, "STOPPING=1\nSTATUS=finishing running work"); }
+void bsh_notify_ready(void) { sd_notify(0, "READY=1\nSTATUS=serving"); }
+void bsh_notify_reloading(void) { sd_notify(0, "RELOADING=1"); }
+void bsh_notify_stopping(void) { sd_notify(0, "STOPPING=1\nSTATUS=finishing running work"); }
 #else
-void notify_ready(void) { }
-void notify_reloading(void) { }
-void notify_stopping(void) { }
+void bsh_notify_ready(void) { }
+void bsh_notify_reloading(void) { }
+void bsh_notify_stopping(void) { }
 #endif

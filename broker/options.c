@@ -75,7 +75,7 @@ static const struct conf_option table[] = {
 };
 #define TABLE_N (sizeof(table) / sizeof(table[0]))
 
-void options_help(void)
+void bsh_options_help(void)
 {
     puts("bfork-broker takes jobs from clients, hands their tasks to workers, and routes the results.\n\n"
          "Usage: bfork-broker [OPTIONS]\n\nOptions:");
@@ -101,7 +101,7 @@ static int paths_dir(const char *named, char *to, struct err *e)
     if (!named)
         named = getenv("BFORK_DIR");
     if (!named || !named[0])
-        return profile_default_dir(to, PATH_MAX, e);
+        return net_profile_default_dir(to, PATH_MAX, e);
     return paths_join(to, named, "", "the configuration directory", e);
 }
 
@@ -164,7 +164,7 @@ static int options_times(struct options *o, struct err *e)
     return times_check(&t, e);
 }
 
-int options_read(int argc, char **argv, struct options *o, struct paths *p, struct conf **ret_conf, struct err *e)
+int bsh_options_read(int argc, char **argv, struct options *o, struct paths *p, struct conf **ret_conf, struct err *e)
 {
     struct conf *c = NULL;
     bool named = false;
@@ -193,7 +193,7 @@ fail:
     return rc;
 }
 
-void options_print(const struct options *o, const struct paths *p, const struct conf *c)
+void bsh_options_print(const struct options *o, const struct paths *p, const struct conf *c)
 {
     conf_print(c, stdout);
     printf("# that is:\n# dir              %s\n# key              %s\n# ticket secret    %s\n", p->dir, p->key, p->secret);

@@ -29,9 +29,9 @@ struct paths {      /* of the files that follow from dir unless they are named *
 };
 
 /* Reads all sources; options' strings belong to *ret_conf, which the caller frees after use. 0, or negative with e. */
-int options_read(int argc, char **argv, struct options *o, struct paths *p, struct conf **ret_conf, struct err *e);
-void options_help(void);
-void options_print(const struct options *o, const struct paths *p,
-                   const struct conf *c); /* --check-config: every option, its origin */
+int bsh_options_read(int argc, char **argv, struct options *o, struct paths *p, struct conf **ret_conf, struct err *e);
+void bsh_options_help(void);
+void bsh_options_print(const struct options *o, const struct paths *p,
+                       const struct conf *c); /* --check-config: every option, its origin */
 
 #endif

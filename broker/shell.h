@@ -36,29 +36,29 @@ struct shell {
 };
 
 /* loop.c */
-int shell_run(struct shell *s, int signal_fd);          /* until the end; the exit code */
-int shell_send(struct shell *s, uint64_t peer, const struct wire_msg *m);
-void shell_drain(struct shell *s, uint64_t now);
-void shell_reload(struct shell *s, uint64_t now);       /* allow files; cuts who is gone from them */
-int shell_reload_checked(struct shell *s, uint64_t now, struct err *e);
+int bsh_shell_run(struct shell *s, int signal_fd);      /* until the end; the exit code */
+int bsh_shell_send(struct shell *s, uint64_t peer, const struct wire_msg *m);
+void bsh_shell_drain(struct shell *s, uint64_t now);
+void bsh_shell_reload(struct shell *s, uint64_t now);   /* allow files; cuts who is gone from them */
+int bsh_shell_reload_checked(struct shell *s, uint64_t now, struct err *e);
 
 /* input.c: one message of a peer. */
-void shell_take(struct shell *s, uint64_t now, struct flow_peer *p, struct buf *frame);
+void bsh_shell_take(struct shell *s, uint64_t now, struct flow_peer *p, struct buf *frame);
 
 /* admin.c: an ADMIN message. */
-void shell_admin(struct shell *s, uint64_t now, struct flow_peer *p, const struct wire_msg *m);
+void bsh_shell_admin(struct shell *s, uint64_t now, struct flow_peer *p, const struct wire_msg *m);
 
 /* status.c */
 /* Of a client's key: its name in the allow file, or else the key, written into text. */
-const char *shell_key_name(const struct shell *s, const uint8_t key[32], char text[NET_KEY_TEXT]);
-bool shell_status_known(const char *what, struct err *e);      /* is there such a status? */
+const char *bsh_shell_key_name(const struct shell *s, const uint8_t key[32], char text[NET_KEY_TEXT]);
+bool bsh_shell_status_known(const char *what, struct err *e);  /* is there such a status? */
 /* A JSON text the caller frees; NULL: out of memory. what: "summary", "workers", "jobs"; owner: the key that asks sees its own jobs
  * and counters; NULL: all. */
-char *shell_status(struct shell *s, uint64_t now, const char *what, const uint8_t *owner);
+char *bsh_shell_status(struct shell *s, uint64_t now, const char *what, const uint8_t *owner);
 
 /* notify.c: what a service manager is told; nothing without one. */
-void notify_ready(void);
-void notify_reloading(void);
-void notify_stopping(void);
+void bsh_notify_ready(void);
+void bsh_notify_reloading(void);
+void bsh_notify_stopping(void);
 
 #endif

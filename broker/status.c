@@ -59,7 +59,7 @@ static json_t *status_counters(struct shell *s, const struct broker_counters *c)
     struct blobs_counters b;
     json_t *o = json_object();
 
-    blobs_counters(s->blobs, &b);
+    bsh_blobs_counters(s->blobs, &b);
     put(o, "tasks_accepted", c->tasks_accepted);
     put(o, "tasks_ok", c->tasks_ok);
     put(o, "tasks_failed", c->tasks_failed);
@@ -105,7 +105,7 @@ static bool key_row(void *ctx, const struct broker_key_row *k)
 {
     struct rows *r = ctx;
     char text[NET_KEY_TEXT];
-    const char *name = shell_key_name(r->shell, k->key, text);
+    const char *name = bsh_shell_key_name(r->shell, k->key, text);
     json_t *o;
 
     if (!rows_room(r, 256 + text_room(name)))
@@ -221,9 +221,9 @@ static bool job_row(void *ctx, const struct broker_job_row *j)
     return true;
 }
 
-const char *shell_key_name(const struct shell *s, const uint8_t key[32], char text[NET_KEY_TEXT])
+const char *bsh_shell_key_name(const struct shell *s, const uint8_t key[32], char text[NET_KEY_TEXT])
 {
-    const char *name = allow_name(s->auth->allow[AUTH_CLIENT], key);
+    const char *name = net_allow_name(s->auth->allow[AUTH_CLIENT], key);
 
     if (name && name[0])
         return name;
@@ -231,7 +231,7 @@ const char *shell_key_name(const struct shell *s, const uint8_t key[32], char te
     return text;
 }
 
-bool shell_status_known(const char *what, struct err *e)
+bool bsh_shell_status_known(const char *what, struct err *e)
 {
     if (strcmp(what, "summary") == 0 || strcmp(what, "workers") == 0 || strcmp(what, "jobs") == 0)
         return true;
@@ -239,7 +239,7 @@ bool shell_status_known(const char *what, struct err *e)
     return false;
 }
 
-char *shell_status(struct shell *s, uint64_t now, const char *what, const uint8_t *owner)
+char *bsh_shell_status(struct shell *s, uint64_t now, const char *what, const uint8_t *owner)
 {
     struct rows r = { s, json_array(), now, STATUS_ROOM };
     json_t *o;

@@ -31,7 +31,7 @@ static const struct keys_role roles[] = {
     { "client", "allow/clients" }, { "worker", "allow/workers" }, { "admin", "allow/admins" },
 };
 
-const struct keys_role *keys_role_find(const struct cli_call *call, const char *word)
+const struct keys_role *cli_keys_role_find(const struct cli_call *call, const char *word)
 {
     for (size_t i = 0; i < sizeof(roles) / sizeof(roles[0]); i++)
         if (strcmp(word, roles[i].name) == 0)
@@ -40,7 +40,7 @@ const struct keys_role *keys_role_find(const struct cli_call *call, const char *
     return NULL;
 }
 
-int keys_path(const char *dir, const char *name, char ret[PATH_MAX], struct err *e)
+int cli_keys_path(const char *dir, const char *name, char ret[PATH_MAX], struct err *e)
 {
     if (snprintf(ret, PATH_MAX, "%s/%s", dir, name) < PATH_MAX)
         return 0;
@@ -62,7 +62,7 @@ static int reload(const char *profile, struct err *e)
     return rc;
 }
 
-void keys_tell_broker(const struct cli_call *call, const char *dir)
+void cli_keys_tell_broker(const struct cli_call *call, const char *dir)
 {
     char pattern[PATH_MAX];
     glob_t found = { 0 };
@@ -71,10 +71,10 @@ void keys_tell_broker(const struct cli_call *call, const char *dir)
 
     (void)call;
     err_set(&e, BFORK_EKEY, "no profile in %s says where the administrators' endpoint is", dir);
-    if (keys_path(dir, "*.conf", pattern, &e) == 0 && glob(pattern, 0, NULL, &found) == 0) {
+    if (cli_keys_path(dir, "*.conf", pattern, &e) == 0 && glob(pattern, 0, NULL, &found) == 0) {
         for (size_t i = 0; i < found.gl_pathc && !told; i++) {
             struct net_profile p;       /* broker.conf is there too, and is none */
-            if (profile_load(found.gl_pathv[i], NULL, &p, NULL) == 0 && p.admin[0] && p.admin_key[0])
+            if (net_profile_load(found.gl_pathv[i], NULL, &p, NULL) == 0 && p.admin[0] && p.admin_key[0])
                 told = reload(found.gl_pathv[i], &e) == 0;
         }
         globfree(&found);
@@ -115,9 +115,9 @@ static int begin(const struct cli_call *call, int most, const struct keys_role *
 
     if (call->argc < 2 || call->argc > most)
         return cli_usage(call, "give a role and a key: bfork %s %s", call->command->name, call->command->arguments);
-    if (!(*role = keys_role_find(call, call->argv[0])))
+    if (!(*role = cli_keys_role_find(call, call->argv[0])))
         return CLI_USAGE;
-    if (cli_directory(o->dir, dir, PATH_MAX, &e) < 0 || keys_path(dir, (*role)->allow_file, path, &e) < 0)
+    if (cli_directory(o->dir, dir, PATH_MAX, &e) < 0 || cli_keys_path(dir, (*role)->allow_file, path, &e) < 0)
         return cli_error(call, CLI_FAILED, "%s", e.text);
     return 0;
 }
@@ -132,13 +132,13 @@ static int run_allow(const struct cli_call *call)
 
     if (status != 0 || !role || (status = key_of(call, call->argv[1], key)) != 0)
         return status;
-    rc = allow_add(path, key, call->argc > 2 ? call->argv[2] : NULL, &e);
+    rc = net_allow_add(path, key, call->argc > 2 ? call->argv[2] : NULL, &e);
     if (rc < 0)
         return cli_error(call, CLI_FAILED, "%s", e.text);
     net_key_text(key, text);
     printf(rc > 0 ? "%s %s may come: %s\n" : "%s %s was allowed already: %s\n", role->name, text, path);
     if (rc > 0)
-        keys_tell_broker(call, dir);
+        cli_keys_tell_broker(call, dir);
     return CLI_OK;
 }
 
@@ -159,14 +159,14 @@ static int run_revoke(const struct cli_call *call)
             return status;
         by_key = true;
     }
-    rc = allow_remove(path, by_key ? key : NULL, by_key ? NULL : word, &e);
+    rc = net_allow_remove(path, by_key ? key : NULL, by_key ? NULL : word, &e);
     if (rc < 0)
         return cli_error(call, CLI_FAILED, "%s", e.text);
     if (rc == 0)
         return cli_error(call, CLI_FAILED, "no %s with the %s '%s' is allowed in %s; nothing was changed", role->name,
                          by_key ? "key" : "name", word, path);
     printf("%d key%s revoked: %s\n", rc, rc == 1 ? "" : "s", path);
-    keys_tell_broker(call, dir);
+    cli_keys_tell_broker(call, dir);
     return CLI_OK;
 }
 

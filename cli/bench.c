@@ -170,10 +170,10 @@ static void show(const struct bench *b)
         return;
     }
     printf("slots        %d\n", b->slots);
-    printf("round trip   %s median, %s at 99 %%\n", bar_nanoseconds(b->p50, x), bar_nanoseconds(b->p99, y));
-    printf("submits      %s tasks/s\n", bar_number((uint64_t)b->submits, x));
-    printf("map          %s elements/s\n", bar_number((uint64_t)b->elements, x));
-    printf("commands     %s commands/s\n", bar_number((uint64_t)b->commands, x));
+    printf("round trip   %s median, %s at 99 %%\n", cli_bar_nanoseconds(b->p50, x), cli_bar_nanoseconds(b->p99, y));
+    printf("submits      %s tasks/s\n", cli_bar_number((uint64_t)b->submits, x));
+    printf("map          %s elements/s\n", cli_bar_number((uint64_t)b->elements, x));
+    printf("commands     %s commands/s\n", cli_bar_number((uint64_t)b->commands, x));
 }
 
 static int measure(struct bench *b)

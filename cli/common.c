@@ -191,7 +191,7 @@ int cli_directory(const char *dir, char *ret, size_t size, struct err *e)
     const char *env = getenv("BFORK_DIR");
 
     if (!dir && !(env && *env))
-        return profile_default_dir(ret, size, e);
+        return net_profile_default_dir(ret, size, e);
     int n = snprintf(ret, size, "%s", dir ? dir : env);
     return n > 0 && (size_t)n < size ? 0 : err_set(e, BFORK_EINVAL, "the name of the directory of keys is empty or too long");
 }

@@ -82,8 +82,8 @@ static void end(struct keygen *k, bool take_back)
     }
     for (size_t i = 0; take_back && i < k->n_allowed; i++) {
         char path[PATH_MAX];
-        if (keys_path(k->dir, k->allowed[i].role->allow_file, path, NULL) == 0)
-            allow_remove(path, k->allowed[i].key, NULL, NULL);
+        if (cli_keys_path(k->dir, k->allowed[i].role->allow_file, path, NULL) == 0)
+            net_allow_remove(path, k->allowed[i].key, NULL, NULL);
     }
     explicit_bzero(&k->broker_cert, sizeof(k->broker_cert));
 }
@@ -122,11 +122,12 @@ static int make_key(struct keygen *k, const char *file, const char *name, const 
     snprintf(c->name, sizeof(c->name), "%s", name);
     snprintf(c->broker, sizeof(c->broker), "%s", k->broker);
     memcpy(c->broker_key, role ? k->broker_cert.pair.public_key : c->pair.public_key, sizeof(c->broker_key));
-    if ((rc = keys_path(k->dir, file, path, e)) < 0 || (rc = net_cert_save(c, path, true, e)) < 0 || (rc = made(k, path, e)) < 0)
+    if ((rc = cli_keys_path(k->dir, file, path, e)) < 0 || (rc = net_cert_save(c, path, true, e)) < 0 ||
+        (rc = made(k, path, e)) < 0)
         return rc;
-    if (!role || (rc = keys_path(k->dir, role->allow_file, allow, e)) < 0)
+    if (!role || (rc = cli_keys_path(k->dir, role->allow_file, allow, e)) < 0)
         return rc;
-    if ((rc = allow_add(allow, c->pair.public_key, name, e)) < 0)
+    if ((rc = net_allow_add(allow, c->pair.public_key, name, e)) < 0)
         return rc;
     k->allowed[k->n_allowed].role = role;
     memcpy(k->allowed[k->n_allowed++].key, c->pair.public_key, 32);
@@ -140,8 +141,8 @@ static int make_profile(struct keygen *k, struct err *e)
     int fd, rc;
 
     snprintf(name, sizeof(name), "%s.conf", k->profile);
-    if ((rc = keys_path(k->dir, name, path, e)) < 0 || (rc = net_endpoint_shift(k->broker, "127.0.0.1", 2, admin, sizeof(admin),
-                                                                                e)) < 0)
+    if ((rc = cli_keys_path(k->dir, name, path, e)) < 0 || (rc = net_endpoint_shift(k->broker, "127.0.0.1", 2, admin, sizeof(admin),
+                                                                                    e)) < 0)
         return rc;
     fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 || !(f = fdopen(fd, "w"))) {
@@ -170,7 +171,7 @@ static int nothing_exists(const struct keygen *k, struct err *e)
 
     snprintf(name, sizeof(name), "%s.conf", k->profile);
     for (size_t i = 0; i <= sizeof(files) / sizeof(files[0]) && rc == 0; i++) {
-        rc = keys_path(k->dir, i < sizeof(files) / sizeof(files[0]) ? files[i] : name, path, e);
+        rc = cli_keys_path(k->dir, i < sizeof(files) / sizeof(files[0]) ? files[i] : name, path, e);
         if (rc == 0 && access(path, F_OK) == 0)
             rc = err_set(e, BFORK_ESTATE, "%s exists already, and nothing is overwritten. One more key for this cluster: bfork "
                          "keygen "
@@ -212,7 +213,7 @@ static int new_cluster(struct keygen *k, struct err *e)
         struct net_cert c;
         char file[32];
         snprintf(file, sizeof(file), "%s.key", names[i]);
-        rc = make_key(k, file, names[i], keys_role_find(k->call, names[i]), &c, e);
+        rc = make_key(k, file, names[i], cli_keys_role_find(k->call, names[i]), &c, e);
         explicit_bzero(&c, sizeof(c));
     }
     return rc < 0 ? rc : make_profile(k, e);
@@ -227,7 +228,7 @@ static int more_key(struct keygen *k, const struct keys_role *role, const char *
 
     if (!*name || strlen(name) > 100 || strpbrk(name, "/\"' \t\n") || *name == '.')
         return err_set(e, BFORK_EINVAL, "'%s' cannot be a key's name: up to 100 characters, no blanks, quotes or slashes", name);
-    if ((rc = keys_path(k->dir, "broker.key", path, e)) < 0)
+    if ((rc = cli_keys_path(k->dir, "broker.key", path, e)) < 0)
         return rc;
     if (access(path, F_OK) != 0)
         return err_set(e, BFORK_EKEY, "there is no cluster in %s: bfork keygen without a role makes one", k->dir);
@@ -281,7 +282,7 @@ static int run(const struct cli_call *call)
 
     if (call->argc == 1 || call->argc > 2)
         return cli_usage(call, "give no words, or a role and a name: bfork keygen client alice");
-    if (call->argc == 2 && !(role = keys_role_find(call, call->argv[0])))
+    if (call->argc == 2 && !(role = cli_keys_role_find(call, call->argv[0])))
         return CLI_USAGE;
     rc = begin(&k, &e);
     if (rc == 0)
@@ -301,7 +302,7 @@ static int run(const struct cli_call *call)
         printf("copy it to the host, then: bfork-worker --key %s\n", file);
     else if (strcmp(role->name, "client") == 0)
         puts("its user needs it as client.key in ~/.config/broadfork, beside the profile (such as lab.conf)");
-    keys_tell_broker(call, k.dir);
+    cli_keys_tell_broker(call, k.dir);
     return CLI_OK;
 }
 

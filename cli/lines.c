@@ -24,7 +24,7 @@ struct lines {
     bool at_end;
 };
 
-int lines_open(const char *path, char delimiter, struct lines **ret, struct err *e)
+int cli_lines_open(const char *path, char delimiter, struct lines **ret, struct err *e)
 {
     struct lines *l = calloc(1, sizeof(*l));
     bool is_stdin = strcmp(path, "-") == 0;
@@ -38,14 +38,14 @@ int lines_open(const char *path, char delimiter, struct lines **ret, struct err 
     l->fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
     if (l->fd < 0) {
         int rc = err_errno(e, BFORK_EINVAL, errno, "cannot read %s", path);
-        lines_close(&l);
+        cli_lines_close(&l);
         return rc;
     }
     *ret = l;
     return 0;
 }
 
-void lines_close(struct lines **l)
+void cli_lines_close(struct lines **l)
 {
     if (!*l)
         return;
@@ -100,7 +100,7 @@ static int make_room(struct lines *l, struct err *e)
     return 0;
 }
 
-int lines_next(struct lines *l, int timeout_ms, char **ret_line, struct err *e)
+int cli_lines_next(struct lines *l, int timeout_ms, char **ret_line, struct err *e)
 {
     for (;;) {
         struct pollfd p = { .fd = l->fd, .events = POLLIN };
@@ -134,7 +134,7 @@ int lines_next(struct lines *l, int timeout_ms, char **ret_line, struct err *e)
     }
 }
 
-bool lines_count(const struct lines *l, uint64_t *ret)
+bool cli_lines_count(const struct lines *l, uint64_t *ret)
 {
     struct stat st;
     char piece[PIECE];

@@ -106,8 +106,8 @@ static int dry_run(struct map *m)
     struct err e = { 0 };
     int rc;
 
-    while ((rc = tuples_next(m->tuples, -1, &args, &e)) == 0)
-        mapcmd_dry_run(m, args, ++m->submitted);
+    while ((rc = cli_tuples_next(m->tuples, -1, &args, &e)) == 0)
+        cli_mapcmd_dry_run(m, args, ++m->submitted);
     if (rc == BFORK_END)
         return CLI_OK;
     return cli_error(m->call, CLI_MAP_ERROR, "%s", rc == BFORK_EINTR ? "interrupted" : e.text);
@@ -133,7 +133,7 @@ static int with_session(struct map *m, int jobs)
     if (!o->arg_file && isatty(STDIN_FILENO) && !m->counts.total_known)
         cli_error(m->call, 0, "reading arguments from the terminal, one a line; Ctrl-D ends them, ::: gives them on the command "
                   "line");
-    status = mapcmd_work(m);
+    status = cli_mapcmd_work(m);
     return status;
 }
 
@@ -141,21 +141,21 @@ static int prepare(struct map *m, struct err *e)
 {
     const struct map_options *o = m->options;
     struct command_split split;
-    int rc = command_split(m->call->argv, (size_t)m->call->argc, &split, e);
+    int rc = cli_command_split(m->call->argv, (size_t)m->call->argc, &split, e);
 
     if (rc < 0)
         return rc;
     if (o->arg_file && split.n_sources > 0)
         return err_set(e, BFORK_EINVAL, "arguments come from --arg-file or from behind :::, not from both; put the file behind "
                        "::::");
-    if (o->halt && (rc = halt_parse(o->halt, &m->halt, e)) < 0)
+    if (o->halt && (rc = cli_halt_parse(o->halt, &m->halt, e)) < 0)
         return rc;
     size_t width = split.n_sources ? split.n_sources : 1;
-    if ((rc = command_new(split.words, split.n, width, o->shell, o->replace, &m->command, e)) < 0)
+    if ((rc = cli_command_new(split.words, split.n, width, o->shell, o->replace, &m->command, e)) < 0)
         return rc;
-    if ((rc = tuples_new(&split, o->arg_file ? o->arg_file : "-", o->null ? '\0' : '\n', &m->tuples, e)) < 0)
+    if ((rc = cli_tuples_new(&split, o->arg_file ? o->arg_file : "-", o->null ? '\0' : '\n', &m->tuples, e)) < 0)
         return rc;
-    m->counts.total_known = tuples_total(m->tuples, &m->counts.total);
+    m->counts.total_known = cli_tuples_total(m->tuples, &m->counts.total);
     return 0;
 }
 
@@ -179,10 +179,10 @@ static int run(const struct cli_call *call)
     bfork_pool_free(&m.pool);
     cli_session_close(&m.session);
     while (m.tasks.next != &m.tasks)
-        mapcmd_task_free(m.tasks.next);
-    command_free(&m.command);
-    tuples_free(&m.tuples);
-    spools_free(&m.spools);
+        cli_mapcmd_task_free(m.tasks.next);
+    cli_command_free(&m.command);
+    cli_tuples_free(&m.tuples);
+    cli_spools_free(&m.spools);
     free(m.ordered);
     return status;
 }

@@ -80,21 +80,21 @@ struct map {
 };
 
 /* Runs everything; the exit status. Tasks are left that output may still be told of, until the session is gone. */
-int mapcmd_work(struct map *m);
-void mapcmd_task_free(struct map_task *t);
+int cli_mapcmd_work(struct map *m);
+void cli_mapcmd_task_free(struct map_task *t);
 
 /* What a task writes, as it comes: see bfork_internal_command. */
-void mapcmd_output(void *task, const bfork_error *from, int fd, const void *bytes, size_t size);
-void mapcmd_output_clear(struct map_task *t);   /* of an attempt that does not count, or written */
+void cli_mapcmd_output(void *task, const bfork_error *from, int fd, const void *bytes, size_t size);
+void cli_mapcmd_output_clear(struct map_task *t); /* of an attempt that does not count, or written */
 /* One finished task to stdout and stderr, or as JSON. 0, or < 0 with text in e. */
-int mapcmd_put(struct map *m, const struct map_task *t, struct err *e);
+int cli_mapcmd_put(struct map *m, const struct map_task *t, struct err *e);
 /* Writes what waits in stdio. 0, or < 0 with text in e: something could not be written, now or earlier. */
-int mapcmd_flush(struct map *m, struct err *e);
-void mapcmd_note_failure(struct map *m, const struct map_task *t);
-void mapcmd_summary(struct map *m);
-void mapcmd_dry_run(const struct map *m, const char *const *args, uint64_t number);
-void mapcmd_progress_start(struct map *m);
-void mapcmd_progress_draw(struct map *m, bool now);
-void mapcmd_progress_clear(struct map *m);
+int cli_mapcmd_flush(struct map *m, struct err *e);
+void cli_mapcmd_note_failure(struct map *m, const struct map_task *t);
+void cli_mapcmd_summary(struct map *m);
+void cli_mapcmd_dry_run(const struct map *m, const char *const *args, uint64_t number);
+void cli_mapcmd_progress_start(struct map *m);
+void cli_mapcmd_progress_draw(struct map *m, bool now);
+void cli_mapcmd_progress_clear(struct map *m);
 
 #endif

@@ -20,18 +20,18 @@
 
 static void put_tag(const struct map *m, const struct map_task *t, FILE *to)
 {
-    for (size_t i = 0; i < tuples_width(m->tuples); i++)
+    for (size_t i = 0; i < cli_tuples_width(m->tuples); i++)
         fprintf(to, "%s%s", i > 0 ? " " : "", t->args[i]);
     fputc('\t', to);
 }
 
-void mapcmd_output_clear(struct map_task *t)
+void cli_mapcmd_output_clear(struct map_task *t)
 {
     struct map *m = t->map;
 
     pthread_mutex_lock(&m->lock);
-    spool_clear(&m->spools, &t->out);
-    spool_clear(&m->spools, &t->err);
+    cli_spool_clear(&m->spools, &t->out);
+    cli_spool_clear(&m->spools, &t->err);
     t->not_whole.kind = 0;
     pthread_mutex_unlock(&m->lock);
 }
@@ -39,20 +39,20 @@ void mapcmd_output_clear(struct map_task *t)
 static void take(struct map *m, struct map_task *t, const bfork_error *from, int fd, const void *bytes, size_t size)
 {
     if (from->kind == BFORK_EAGAIN) {   /* it runs again: only the last attempt counts */
-        spool_clear(&m->spools, &t->out);
-        spool_clear(&m->spools, &t->err);
+        cli_spool_clear(&m->spools, &t->out);
+        cli_spool_clear(&m->spools, &t->err);
         t->not_whole.kind = 0;
     } else if (from->kind) {
         snprintf(t->why, sizeof(t->why), "%.*s", (int)strcspn(from->message, "\n"), from->message);
         t->not_whole = *from;
         t->not_whole.message = t->why;
         t->not_whole.function = t->not_whole.where = t->not_whole.host = t->not_whole.backtrace = t->not_whole.output = "";
-    } else if (!m->spool_error.code && spool_add(&m->spools, fd == 2 ? &t->err : &t->out, bytes, size, &m->spool_error) < 0) {
+    } else if (!m->spool_error.code && cli_spool_add(&m->spools, fd == 2 ? &t->err : &t->out, bytes, size, &m->spool_error) < 0) {
         bfork_session_interrupt(m->session);
     }
 }
 
-void mapcmd_output(void *task, const bfork_error *from, int fd, const void *bytes, size_t size)
+void cli_mapcmd_output(void *task, const bfork_error *from, int fd, const void *bytes, size_t size)
 {
     struct map_task *t = task;
     struct map *m = t->map;
@@ -72,7 +72,7 @@ static void note_lost(struct map *m, int number)
         m->lost = number ? number : EIO;
 }
 
-int mapcmd_flush(struct map *m, struct err *e)
+int cli_mapcmd_flush(struct map *m, struct err *e)
 {
     if (fflush(stdout) != 0)
         note_lost(m, errno);
@@ -108,7 +108,7 @@ static int put_bytes(void *ctx, const char *p, size_t size)
 static int put_spool(struct map *m, const struct map_task *t, const struct spool *s, FILE *to, struct err *e)
 {
     struct put o = { .m = m, .t = t, .to = to };
-    int rc = spool_each(&m->spools, s, put_bytes, &o, e);
+    int rc = cli_spool_each(&m->spools, s, put_bytes, &o, e);
 
     if (o.in_line)
         fputc('\n', to);
@@ -133,25 +133,25 @@ static int load(struct map *m, const struct spool *s, bfork_bytes *ret, struct e
         return err_set(e, BFORK_ENOMEM, "out of memory: --json needs all that a command wrote at once, %llu bytes",
                        (unsigned long long)s->size);
     *ret = bfork_bytes_of(p, s->size);
-    return spool_each(&m->spools, s, append, &o, e);
+    return cli_spool_each(&m->spools, s, append, &o, e);
 }
 
 static int put_json(struct map *m, const struct map_task *t, struct err *e)
 {
-    char **argv = command_fill(m->command, t->args, t->number);
+    char **argv = cli_command_fill(m->command, t->args, t->number);
     struct record r = {
-        .number = t->number, .args = t->args, .n_args = tuples_width(m->tuples), .argv = argv, .status = t->status,
+        .number = t->number, .args = t->args, .n_args = cli_tuples_width(m->tuples), .argv = argv, .status = t->status,
         .signal = t->signal, .tries = t->tries, .error = t->error,
     };
     int rc = argv ? load(m, &t->out, &r.out, e) : err_set(e, BFORK_ENOMEM, "out of memory");
 
     if (rc == 0)
         rc = load(m, &t->err, &r.err, e);
-    if (rc == 0 && record_print(&r, stdout) < 0)
+    if (rc == 0 && cli_record_print(&r, stdout) < 0)
         rc = err_set(e, BFORK_ENOMEM, "out of memory");
     free((void *)(uintptr_t)r.out.data);
     free((void *)(uintptr_t)r.err.data);
-    command_argv_free(argv);
+    cli_command_argv_free(argv);
     return rc;
 }
 
@@ -167,20 +167,20 @@ static void put_error(const struct map *m, const struct map_task *t)
     cli_error(m->call, 0, "task %llu: %s", (unsigned long long)t->number, text);
 }
 
-int mapcmd_put(struct map *m, const struct map_task *t, struct err *e)
+int cli_mapcmd_put(struct map *m, const struct map_task *t, struct err *e)
 {
     int rc;
 
     if (m->options->json) {
         if (isatty(STDOUT_FILENO))
-            mapcmd_progress_clear(m);
+            cli_mapcmd_progress_clear(m);
         return put_json(m, t, e);
     }
     if (t->out.size > 0 || t->err.size > 0 || t->error)
-        mapcmd_progress_clear(m);
+        cli_mapcmd_progress_clear(m);
     rc = put_spool(m, t, &t->out, stdout, e);
     if (rc == 0 && t->err.size > 0) {
-        if ((rc = mapcmd_flush(m, e)) < 0)
+        if ((rc = cli_mapcmd_flush(m, e)) < 0)
             return rc;
         clearerr(stderr);                   /* only what tasks wrote counts */
         rc = put_spool(m, t, &t->err, stderr, e);
@@ -194,17 +194,17 @@ int mapcmd_put(struct map *m, const struct map_task *t, struct err *e)
 
 static void put_command(const struct map *m, const char *const *args, uint64_t number, FILE *to)
 {
-    char **argv = command_fill(m->command, args, number);
+    char **argv = cli_command_fill(m->command, args, number);
 
     for (size_t i = 0; argv && argv[i]; i++) {
         if (i > 0)
             fputc(' ', to);
-        words_quote(to, argv[i]);
+        cli_words_quote(to, argv[i]);
     }
-    command_argv_free(argv);
+    cli_command_argv_free(argv);
 }
 
-void mapcmd_dry_run(const struct map *m, const char *const *args, uint64_t number)
+void cli_mapcmd_dry_run(const struct map *m, const char *const *args, uint64_t number)
 {
     put_command(m, args, number, stdout);
     putchar('\n');
@@ -213,14 +213,14 @@ void mapcmd_dry_run(const struct map *m, const char *const *args, uint64_t numbe
 /* Has the name of the program what only a shell understands? */
 static bool is_script(const struct map *m, const struct map_task *t)
 {
-    char **argv = command_fill(m->command, t->args, t->number);
+    char **argv = cli_command_fill(m->command, t->args, t->number);
     bool is = argv && argv[0] && strpbrk(argv[0], " \t\n|&;<>$`") != NULL;
 
-    command_argv_free(argv);
+    cli_command_argv_free(argv);
     return is;
 }
 
-void mapcmd_note_failure(struct map *m, const struct map_task *t)
+void cli_mapcmd_note_failure(struct map *m, const struct map_task *t)
 {
     FILE *to;
 
@@ -238,25 +238,26 @@ void mapcmd_note_failure(struct map *m, const struct map_task *t)
     fclose(to);
 }
 
-void mapcmd_summary(struct map *m)
+void cli_mapcmd_summary(struct map *m)
 {
     const char *advice = ". Commands start without a shell, the first word names the program; for a script: --shell";
     char x[BAR_TEXT], y[BAR_TEXT];
 
     if (m->counts.failed == 0 || m->options->quiet)
         return;
-    cli_error(m->call, 0, "%s of %s tasks failed; the first: %s%s", bar_number(m->counts.failed, x), bar_number(m->counts.done, y),
+    cli_error(m->call, 0, "%s of %s tasks failed; the first: %s%s", cli_bar_number(m->counts.failed, x),
+              cli_bar_number(m->counts.done, y),
               m->first_failure, m->first_is_script ? advice : "");
 }
 
-void mapcmd_progress_start(struct map *m)
+void cli_mapcmd_progress_start(struct map *m)
 {
     m->progress.on = !m->options->no_bar && isatty(STDERR_FILENO);
     m->progress.started = m->progress.sampled = m->progress.drawn = clock_now();
     m->progress.rates[0].at = m->progress.started;
     m->progress.n_rates = 1;
     if (!m->counts.total_known)
-        m->counts.total_known = tuples_total(m->tuples, &m->counts.total);
+        m->counts.total_known = cli_tuples_total(m->tuples, &m->counts.total);
 }
 
 /* Tasks a second over the last samples. */
@@ -275,7 +276,7 @@ static double rate(struct map *m, uint64_t now)
     return value;
 }
 
-void mapcmd_progress_draw(struct map *m, bool now)
+void cli_mapcmd_progress_draw(struct map *m, bool now)
 {
     struct map_progress *p = &m->progress;
     struct winsize size = { 0 };
@@ -290,13 +291,13 @@ void mapcmd_progress_draw(struct map *m, bool now)
         .per_second = rate(m, at),
     };
     ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
-    bar_render(&b, size.ws_col > 1 ? size.ws_col - 1u : 79u, line, sizeof(line));
+    cli_bar_render(&b, size.ws_col > 1 ? size.ws_col - 1u : 79u, line, sizeof(line));
     fflush(stdout);
     fprintf(stderr, "\r%s\033[K", line);
     p->shown = true;
 }
 
-void mapcmd_progress_clear(struct map *m)
+void cli_mapcmd_progress_clear(struct map *m)
 {
     if (!m->progress.shown)
         return;

@@ -29,7 +29,7 @@ static uint64_t window(const struct map *m)
 
 static struct map_task *task_new(struct map *m, const char *const *args)
 {
-    size_t width = tuples_width(m->tuples), size = 0;
+    size_t width = cli_tuples_width(m->tuples), size = 0;
     struct map_task *t;
 
     for (size_t i = 0; i < width; i++)
@@ -50,26 +50,26 @@ static struct map_task *task_new(struct map *m, const char *const *args)
     return t;
 }
 
-void mapcmd_task_free(struct map_task *t)
+void cli_mapcmd_task_free(struct map_task *t)
 {
     t->prev->next = t->next;
     t->next->prev = t->prev;
     if (t->done)
         bfork_future_free(&t->future);
-    mapcmd_output_clear(t);
+    cli_mapcmd_output_clear(t);
     free(t);
 }
 
 static int submit(struct map *m, struct map_task *t)
 {
-    char **argv = command_fill(m->command, t->args, t->number);
+    char **argv = cli_command_fill(m->command, t->args, t->number);
     bfork_options o = { .run_limit_ms = m->options->time_limit_ms };
 
     if (!argv)
         return BFORK_ENOMEM;
     t->tries++;
-    t->future = bfork_internal_command(m->pool, (const char *const *)argv, &o, mapcmd_output, t);
-    command_argv_free(argv);
+    t->future = bfork_internal_command(m->pool, (const char *const *)argv, &o, cli_mapcmd_output, t);
+    cli_command_argv_free(argv);
     bfork_stream_add(m->stream, t->future, t);
     m->in_flight++;
     return 0;
@@ -84,7 +84,7 @@ static int feed(struct map *m, struct err *e)
     while (!m->ended && !m->halted && m->in_flight < most && m->held < MAP_HELD &&
            (!m->ordered || m->submitted + 1 - m->next_print < MAP_SPAN)) {
         const char *const *args;
-        int rc = tuples_next(m->tuples, m->in_flight > 0 ? 0 : WAIT_INPUT_MS, &args, e);
+        int rc = cli_tuples_next(m->tuples, m->in_flight > 0 ? 0 : WAIT_INPUT_MS, &args, e);
         if (rc == BFORK_END) {
             m->ended = true;
             m->counts.total = m->submitted;
@@ -108,7 +108,7 @@ static int feed(struct map *m, struct err *e)
 
 static void take_outcome(struct map_task *t, bfork_future *f)
 {
-    bfork_bytes out, err;               /* empty: see mapcmd_output */
+    bfork_bytes out, err;           /* empty: see cli_mapcmd_output */
 
     t->future = f;
     t->done = true;
@@ -147,9 +147,9 @@ static int halt(struct map *m, struct err *e)
 
 static int put_and_free(struct map *m, struct map_task *t, struct err *e)
 {
-    int rc = mapcmd_put(m, t, e);
+    int rc = cli_mapcmd_put(m, t, e);
 
-    mapcmd_task_free(t);
+    cli_mapcmd_task_free(t);
     return rc;
 }
 
@@ -162,9 +162,9 @@ static int finish(struct map *m, struct map_task *t, struct err *e)
     if (t->status != 0) {
         m->counts.failed++;
         m->counts.last_failed_status = t->status;
-        mapcmd_note_failure(m, t);
+        cli_mapcmd_note_failure(m, t);
     }
-    if (!m->halted && halt_reached(&m->halt, &m->counts))
+    if (!m->halted && cli_halt_reached(&m->halt, &m->counts))
         halted = halt(m, e);
     if (!m->ordered) {
         rc = put_and_free(m, t, e);
@@ -212,13 +212,13 @@ static int collect(struct map *m, bfork_future *f, struct err *e)
     if (t->status != 0 && (int64_t)t->tries <= m->options->retries && !m->halted) {
         bfork_future_free(&t->future);
         t->done = false;
-        mapcmd_output_clear(t);
+        cli_mapcmd_output_clear(t);
         return submit(m, t) < 0 ? err_set(e, BFORK_ENOMEM, "out of memory") : 0;
     }
     rc = finish(m, t, e);
     if (rc < 0)
         return rc;
-    return ferror(stdout) ? mapcmd_flush(m, e) : 0;
+    return ferror(stdout) ? cli_mapcmd_flush(m, e) : 0;
 }
 
 /* The next finished future; flushes what was written before it waits. */
@@ -229,7 +229,7 @@ static int next(struct map *m, bfork_future **f, struct err *e)
 
     if (__fpending(stdout) > 0) {
         rc = bfork_stream_next(m->stream, 0, f);
-        if (rc == BFORK_ETIMEDOUT && mapcmd_flush(m, e) < 0)
+        if (rc == BFORK_ETIMEDOUT && cli_mapcmd_flush(m, e) < 0)
             return e->code;
     }
     return rc == BFORK_ETIMEDOUT ? bfork_stream_next(m->stream, wait, f) : rc;
@@ -240,11 +240,11 @@ static int turn(struct map *m, struct err *e)
     bfork_future *f;
     int rc = feed(m, e);
 
-    mapcmd_progress_draw(m, false);
+    cli_mapcmd_progress_draw(m, false);
     if (rc < 0 || (rc = spool_failed(m, e)) < 0)
         return rc;
     if (m->in_flight == 0) {
-        rc = mapcmd_flush(m, e);
+        rc = cli_mapcmd_flush(m, e);
         return rc < 0 ? rc : m->ended || m->halted ? BFORK_END : 0;
     }
     rc = next(m, &f, e);
@@ -266,9 +266,9 @@ static int put_held(struct map *m, struct err *e)
         struct map_task *t = m->ordered[(m->next_print + i) % MAP_SPAN];
         m->ordered[(m->next_print + i) % MAP_SPAN] = NULL;
         if (t && rc == 0)
-            rc = mapcmd_put(m, t, e);
+            rc = cli_mapcmd_put(m, t, e);
         if (t)
-            mapcmd_task_free(t);
+            cli_mapcmd_task_free(t);
     }
     return rc;
 }
@@ -277,26 +277,26 @@ static int interrupted(struct map *m)
 {
     char what[128], x[BAR_TEXT], y[BAR_TEXT], z[BAR_TEXT];
 
-    snprintf(what, sizeof(what), "%s done, %s of them failed, %s cancelled", bar_number(m->counts.done, x),
-             bar_number(m->counts.failed, y),
-             bar_number(m->in_flight, z));
+    snprintf(what, sizeof(what), "%s done, %s of them failed, %s cancelled", cli_bar_number(m->counts.done, x),
+             cli_bar_number(m->counts.failed, y),
+             cli_bar_number(m->in_flight, z));
     bfork_pool_terminate(m->pool);
     return cli_interrupted(m->call, what);
 }
 
-int mapcmd_work(struct map *m)
+int cli_mapcmd_work(struct map *m)
 {
     struct err e = { 0 }, also = { 0 };
     int rc = 0, status;
 
-    mapcmd_progress_start(m);
+    cli_mapcmd_progress_start(m);
     while (!cli_signal && (rc = turn(m, &e)) == 0)
         ;
     if (rc < 0 && !m->lost)
         put_held(m, &also);             /* told below, behind the first */
     else if (rc >= 0 && put_held(m, &e) < 0)
         rc = e.code;
-    mapcmd_progress_draw(m, true);
+    cli_mapcmd_progress_draw(m, true);
     fflush(stdout);
     if (m->progress.shown)
         fputc('\n', stderr);
@@ -309,8 +309,8 @@ int mapcmd_work(struct map *m)
         if (also.code && strcmp(also.text, e.text) != 0)
             cli_error(m->call, CLI_MAP_ERROR, "%s", also.text);
     } else {
-        mapcmd_summary(m);
-        status = halt_exit_status(&m->halt, &m->counts);
+        cli_mapcmd_summary(m);
+        status = cli_halt_exit_status(&m->halt, &m->counts);
     }
     pthread_mutex_lock(&m->lock);
     m->deaf = true;

@@ -42,7 +42,7 @@ static int one(const struct cli_call *call, bfork_session *session, struct sums 
     s->least = s->n == 1 || ns < s->least ? ns : s->least;
     s->most = ns > s->most ? ns : s->most;
     if (!o->json) {
-        printf("%llu: %s\n", (unsigned long long)s->n, bar_nanoseconds(ns, a));
+        printf("%llu: %s\n", (unsigned long long)s->n, cli_bar_nanoseconds(ns, a));
         fflush(stdout);
     }
     return CLI_OK;
@@ -71,8 +71,8 @@ static int run(const struct cli_call *call)
                (unsigned long long)s.least,
                (unsigned long long)(s.sum / s.n), (unsigned long long)s.most);
     else if (s.n > 1)
-        printf("least %s, mean %s, most %s\n", bar_nanoseconds(s.least, a), bar_nanoseconds(s.sum / s.n, b),
-               bar_nanoseconds(s.most, c));
+        printf("least %s, mean %s, most %s\n", cli_bar_nanoseconds(s.least, a), cli_bar_nanoseconds(s.sum / s.n, b),
+               cli_bar_nanoseconds(s.most, c));
     return status;
 }
 

@@ -57,8 +57,8 @@ static void stop(struct sink *s)
 
 static void runs_again(struct sink *s)
 {
-    spool_clear(&s->all, &s->out);
-    spool_clear(&s->all, &s->err);
+    cli_spool_clear(&s->all, &s->out);
+    cli_spool_clear(&s->all, &s->err);
     if (s->written[1]) {
         err_set(&s->why, BFORK_LOST, "the command was lost with its worker or template and would run again, but %llu bytes of what "
                 "it wrote to standard output have been passed on already: it was ended, so that they are not mixed; run it again",
@@ -82,7 +82,7 @@ static void output(void *task, const bfork_error *from, int fd, const void *byte
         err_set(&s->why, from->kind, "%.*s", (int)strcspn(from->message, "\n"), from->message);
         stop(s);
     } else if (s->json) {
-        if (spool_add(&s->all, fd == 2 ? &s->err : &s->out, bytes, size, &s->why) < 0)
+        if (cli_spool_add(&s->all, fd == 2 ? &s->err : &s->out, bytes, size, &s->why) < 0)
             stop(s);
     } else {
         int rc = cli_write(fd, bytes, size);
@@ -112,7 +112,7 @@ static int load(struct sink *s, const struct spool *from, bfork_bytes *ret, stru
         return err_set(e, BFORK_ENOMEM, "out of memory: --json needs all that the command wrote at once, %llu bytes",
                        (unsigned long long)from->size);
     *ret = bfork_bytes_of(p, from->size);
-    return spool_each(&s->all, from, append, &at, e);
+    return cli_spool_each(&s->all, from, append, &at, e);
 }
 
 static int print_json(struct sink *s, struct record *r)
@@ -122,7 +122,7 @@ static int print_json(struct sink *s, struct record *r)
 
     if (rc == 0)
         rc = load(s, &s->err, &r->err, &e);
-    if (rc == 0 && (rc = record_print(r, stdout)) < 0)
+    if (rc == 0 && (rc = cli_record_print(r, stdout)) < 0)
         err_set(&e, BFORK_ENOMEM, "out of memory");
     free((void *)(uintptr_t)r->out.data);
     free((void *)(uintptr_t)r->err.data);
@@ -191,9 +191,9 @@ static int run(const struct cli_call *call)
         return CLI_CLUSTER;
     int status = run_in(&s, cwd);
     cli_session_close(&s.session);
-    spool_clear(&s.all, &s.out);
-    spool_clear(&s.all, &s.err);
-    spools_free(&s.all);
+    cli_spool_clear(&s.all, &s.out);
+    cli_spool_clear(&s.all, &s.err);
+    cli_spools_free(&s.all);
     return status;
 }
 

@@ -127,7 +127,7 @@ static int grow(struct spools *all, struct spool *s, size_t need, struct err *e)
     return 0;
 }
 
-int spool_add(struct spools *all, struct spool *s, const void *bytes, size_t size, struct err *e)
+int cli_spool_add(struct spools *all, struct spool *s, const void *bytes, size_t size, struct err *e)
 {
     const char *p = bytes;
 
@@ -148,8 +148,8 @@ int spool_add(struct spools *all, struct spool *s, const void *bytes, size_t siz
     return rc;
 }
 
-int spool_each(struct spools *all, const struct spool *s, int (*put)(void *ctx, const char *bytes, size_t size), void *ctx,
-               struct err *e)
+int cli_spool_each(struct spools *all, const struct spool *s, int (*put)(void *ctx, const char *bytes, size_t size), void *ctx,
+                   struct err *e)
 {
     char *block = s->n_parts ? malloc(SPOOL_BLOCK) : NULL;
     int rc = s->n_parts && !block ? no_memory(e) : 0;
@@ -169,7 +169,7 @@ int spool_each(struct spools *all, const struct spool *s, int (*put)(void *ctx, 
     return rc == 0 && s->used ? put(ctx, s->bytes, s->used) : rc;
 }
 
-void spool_clear(struct spools *all, struct spool *s)
+void cli_spool_clear(struct spools *all, struct spool *s)
 {
     for (size_t i = 0; i < s->n_parts; i++)
         all->free_blocks[all->n_free++] = s->parts[i].block;
@@ -178,7 +178,7 @@ void spool_clear(struct spools *all, struct spool *s)
     *s = (struct spool){ 0 };
 }
 
-void spools_free(struct spools *all)
+void cli_spools_free(struct spools *all)
 {
     if (all->fd)
         close(all->fd);

@@ -34,11 +34,11 @@ struct spool {                          /* zeroed: empty */
 };
 
 /* 0, or < 0 with a text: no memory, no room in the directory. What was added before stays. */
-int spool_add(struct spools *all, struct spool *s, const void *bytes, size_t size, struct err *e);
+int cli_spool_add(struct spools *all, struct spool *s, const void *bytes, size_t size, struct err *e);
 /* Everything, in order, in pieces. 0, or what put has returned, or < 0 with a text. */
-int spool_each(struct spools *all, const struct spool *s, int (*put)(void *ctx, const char *bytes, size_t size), void *ctx,
-               struct err *e);
-void spool_clear(struct spools *all, struct spool *s);
-void spools_free(struct spools *all);   /* all its spools are cleared */
+int cli_spool_each(struct spools *all, const struct spool *s, int (*put)(void *ctx, const char *bytes, size_t size), void *ctx,
+                   struct err *e);
+void cli_spool_clear(struct spools *all, struct spool *s);
+void cli_spools_free(struct spools *all); /* all its spools are cleared */
 
 #endif

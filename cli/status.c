@@ -36,7 +36,7 @@ static int show(const struct cli_call *call, const char *what)
         return CLI_CLUSTER;
     if (bfork_internal_status(session, what, &json, ANSWER_MS) < 0)
         status = cli_signal ? cli_interrupted(call, NULL) : cli_report(call, CLI_CLUSTER, NULL);
-    else if ((o->json ? view_json(json, stdout, &e) : view_print(what, json, stdout, &e)) < 0)
+    else if ((o->json ? cli_view_json(json, stdout, &e) : cli_view_print(what, json, stdout, &e)) < 0)
         status = cli_error(call, CLI_CLUSTER, "%s", e.text);
     free(json);
     cli_session_close(&session);

@@ -47,11 +47,11 @@ static int read_files(struct list *l, const struct command_source *s, char delim
     for (size_t i = 0; i < s->n && rc == BFORK_END; i++) {
         struct lines *lines;
         char *line;
-        if ((rc = lines_open(s->words[i], delimiter, &lines, e)) < 0)
+        if ((rc = cli_lines_open(s->words[i], delimiter, &lines, e)) < 0)
             return rc;
-        while ((rc = lines_next(lines, -1, &line, e)) == 0 && (rc = list_add(l, line, e)) == 0)
+        while ((rc = cli_lines_next(lines, -1, &line, e)) == 0 && (rc = list_add(l, line, e)) == 0)
             ;
-        lines_close(&lines);
+        cli_lines_close(&lines);
     }
     if (rc == BFORK_EINTR)
         return err_set(e, rc, "interrupted");
@@ -79,7 +79,7 @@ static int open_lists(struct tuples *t, const struct command_split *split, char 
     return 0;
 }
 
-int tuples_new(const struct command_split *split, const char *file, char delimiter, struct tuples **ret, struct err *e)
+int cli_tuples_new(const struct command_split *split, const char *file, char delimiter, struct tuples **ret, struct err *e)
 {
     struct tuples *t = calloc(1, sizeof(*t));
     int rc;
@@ -91,22 +91,22 @@ int tuples_new(const struct command_split *split, const char *file, char delimit
         split->sources : NULL;
     if (split->n_sources == 0 || only) {
         t->width = 1;
-        rc = lines_open(only ? only->words[0] : file, delimiter, &t->stream, e);
-        t->total_known = rc == 0 && lines_count(t->stream, &t->total);
+        rc = cli_lines_open(only ? only->words[0] : file, delimiter, &t->stream, e);
+        t->total_known = rc == 0 && cli_lines_count(t->stream, &t->total);
     } else {
         rc = open_lists(t, split, delimiter, e);
     }
     if (rc < 0)
-        tuples_free(&t);
+        cli_tuples_free(&t);
     *ret = t;
     return rc;
 }
 
-void tuples_free(struct tuples **t)
+void cli_tuples_free(struct tuples **t)
 {
     if (!*t)
         return;
-    lines_close(&(*t)->stream);
+    cli_lines_close(&(*t)->stream);
     for (size_t i = 0; i < (*t)->width; i++) {
         struct list *l = &(*t)->lists[i];
         for (size_t k = 0; l->owned && k < l->n; k++)
@@ -118,18 +118,18 @@ void tuples_free(struct tuples **t)
     *t = NULL;
 }
 
-size_t tuples_width(const struct tuples *t)
+size_t cli_tuples_width(const struct tuples *t)
 {
     return t->width;
 }
 
-bool tuples_total(const struct tuples *t, uint64_t *ret)
+bool cli_tuples_total(const struct tuples *t, uint64_t *ret)
 {
     *ret = t->total;
     return t->total_known;
 }
 
-int tuples_next(struct tuples *t, int timeout_ms, const char *const **ret_args, struct err *e)
+int cli_tuples_next(struct tuples *t, int timeout_ms, const char *const **ret_args, struct err *e)
 {
     char *line;
     size_t i = t->width;
@@ -137,7 +137,7 @@ int tuples_next(struct tuples *t, int timeout_ms, const char *const **ret_args, 
 
     *ret_args = t->args;
     if (t->stream) {
-        if ((rc = lines_next(t->stream, timeout_ms, &line, e)) == 0)
+        if ((rc = cli_lines_next(t->stream, timeout_ms, &line, e)) == 0)
             t->args[0] = line;
         return rc;
     }

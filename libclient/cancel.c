@@ -13,7 +13,7 @@
 /* Who waits for answers. */
 struct queued { const struct bfork_session *s; uint64_t cancelled; uint32_t open; };
 
-void cancel_answered(void *user, uint64_t cancelled)
+void bfs_cancel_answered(void *user, uint64_t cancelled)
 {
     struct queued *q = user;
     q->cancelled += cancelled;
@@ -34,17 +34,17 @@ static int ask(struct job *j, uint64_t first, uint64_t count, struct queued *q)
     int rc = session_cancel_queued(j->core, first, count, q, &here, &request);
     q->cancelled += here;
     q->open += request != 0;
-    return rc == 0 ? 0 : error_set(BFORK_ENOMEM, "out of memory");
+    return rc == 0 ? 0 : bfs_error_set(BFORK_ENOMEM, "out of memory");
 }
 
 /* rc: what asking came to. How many will not run, or a negative status. */
 static int64_t await(struct bfork_session *s, struct queued *q, int rc)
 {
-    drive_kick(s, true);
+    bfs_drive_kick(s, true);
     if (rc == 0 && q->open)
-        rc = drive_wait(s, answers_are_there, q, LINK_NEXT, CLOCK_NEVER, NULL, NULL);
+        rc = bfs_drive_wait(s, answers_are_there, q, LINK_NEXT, CLOCK_NEVER, NULL, NULL);
     if (rc == 0 && q->open)
-        rc = error_again(s->error);
+        rc = bfs_error_again(s->error);
     if (q->open)
         session_forget(s->core, q);
     return rc == 0 ? (int64_t)q->cancelled : rc;
@@ -57,7 +57,7 @@ static int future_queued(struct bfork_session *s, struct bfork_future *f)
     int64_t n = 0;
     if (f->job && f->job->core)
         n = await(s, &q, ask(f->job, f->map ? 0 : f->index, f->map ? UINT64_MAX : 1, &q));
-    return n < 0 ? (int)n : n > 0 ? 0 : error_set(BFORK_ESTATE, "bfork_future_cancel: it runs or is done already");
+    return n < 0 ? (int)n : n > 0 ? 0 : bfs_error_set(BFORK_ESTATE, "bfork_future_cancel: it runs or is done already");
 }
 
 static int64_t pool_queued(struct bfork_pool *p)
@@ -72,7 +72,7 @@ static int64_t pool_queued(struct bfork_pool *p)
     return await(p->s, &q, rc);
 }
 
-int64_t cancel_all(struct bfork_pool *p)
+int64_t bfs_cancel_all(struct bfork_pool *p)
 {
     int64_t all = 0;
     int rc = 0;
@@ -83,37 +83,37 @@ int64_t cancel_all(struct bfork_pool *p)
             rc = BFORK_ENOMEM;
     }
     if (all)
-        drive_kick(p->s, true);
-    return rc == 0 ? all : error_set(rc, "out of memory: not all is cancelled");
+        bfs_drive_kick(p->s, true);
+    return rc == 0 ? all : bfs_error_set(rc, "out of memory: not all is cancelled");
 }
 
 static int check_grace(const char *function, int grace_ms)
 {
     if (grace_ms == 0 || grace_ms == BFORK_IF_QUEUED)
         return 0;
-    return error_set(BFORK_ENOTSUP, "%s: a grace of %d ms is not supported: 0 kills a running task at once, BFORK_IF_QUEUED leaves "
-                     "it alone", function, grace_ms);
+    return bfs_error_set(BFORK_ENOTSUP, "%s: a grace of %d ms is not supported: 0 kills a running task at once, BFORK_IF_QUEUED "
+                         "leaves it alone", function, grace_ms);
 }
 
 int bfork_future_cancel(bfork_future *f, int grace_ms)
 {
     if (!f)
-        return error_set(BFORK_EINVAL, "bfork_future_cancel: the future is NULL");
+        return bfs_error_set(BFORK_EINVAL, "bfork_future_cancel: the future is NULL");
     int rc = check_grace("bfork_future_cancel", grace_ms);
     if (rc != 0)
         return rc;
     struct bfork_session *s = f->s;
     if (bfork_future_state(f) == BFORK_DONE)
-        return error_set(BFORK_ESTATE, "bfork_future_cancel: it is done already");
-    if (session_usable(s) != 0)
+        return bfs_error_set(BFORK_ESTATE, "bfork_future_cancel: it is done already");
+    if (bfs_session_usable(s) != 0)
         return bfork_last_error()->kind;
     pthread_mutex_lock(&s->lock);
     if (grace_ms == BFORK_IF_QUEUED) {
         rc = future_queued(s, f);
     } else if (f->job && f->job->core) {
         rc = session_cancel(f->job->core, f->map ? 0 : f->index, f->map ? UINT64_MAX : 1);
-        rc = rc == 0 ? 0 : error_set(BFORK_ENOMEM, "out of memory");
-        drive_kick(s, true);
+        rc = rc == 0 ? 0 : bfs_error_set(BFORK_ENOMEM, "out of memory");
+        bfs_drive_kick(s, true);
     }
     pthread_mutex_unlock(&s->lock);
     return rc;
@@ -122,19 +122,19 @@ int bfork_future_cancel(bfork_future *f, int grace_ms)
 int bfork_pool_cancel(bfork_pool *p, int grace_ms)
 {
     if (!p)
-        return error_set(BFORK_EINVAL, "bfork_pool_cancel: the pool is NULL");
+        return bfs_error_set(BFORK_EINVAL, "bfork_pool_cancel: the pool is NULL");
     int rc = check_grace("bfork_pool_cancel", grace_ms);
     if (rc != 0)
         return rc;
     const bfork_error *failed = bfork_pool_error(p);
     if (failed)
-        return error_again(failed);
-    if (session_usable(p->s) != 0)
+        return bfs_error_again(failed);
+    if (bfs_session_usable(p->s) != 0)
         return bfork_last_error()->kind;
     if (p->s->kind == KIND_SERIAL)
         return 0;                           /* whoever asks here is not in a task, and nothing waits */
     pthread_mutex_lock(&p->s->lock);
-    int64_t n = grace_ms == BFORK_IF_QUEUED ? pool_queued(p) : cancel_all(p);
+    int64_t n = grace_ms == BFORK_IF_QUEUED ? pool_queued(p) : bfs_cancel_all(p);
     pthread_mutex_unlock(&p->s->lock);
     return n > INT_MAX ? INT_MAX : (int)n;
 }

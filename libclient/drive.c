@@ -24,7 +24,7 @@
 #define PUMP_PAUSES 8u              /* after a pump of 5 µs the next submits are kept back for 40 µs: waking processes costs more */
 #define PUMP_MOST_NS 20000u         /* … but never for more than eight times this */
 
-uint64_t drive_deadline(int timeout_ms)
+uint64_t bfs_drive_deadline(int timeout_ms)
 {
     return timeout_ms < 0 ? CLOCK_NEVER : clock_now() + (uint64_t)timeout_ms * CLOCK_MS;
 }
@@ -50,7 +50,7 @@ static void wake_driver(struct bfork_session *s)
     (void)put;                              /* full: it is awake */
 }
 
-void drive_poke(struct bfork_session *s)
+void bfs_drive_poke(struct bfork_session *s)
 {
     atomic_store(&s->poked, true);
     wake_driver(s);
@@ -78,7 +78,7 @@ static void pump(struct bfork_session *s, const struct waiter *me)
     s->pump_at = to + PUMP_PAUSES * took;
     s->kept = 0;
     if (s->failing)
-        session_settle_failure(s);
+        bfs_session_settle_failure(s);
     if (atomic_load_explicit(&s->poked, memory_order_relaxed) && atomic_exchange(&s->poked, false))
         moved = true;
     if ((moved || s->stirred) && !list_empty(&s->waiters))
@@ -88,13 +88,13 @@ static void pump(struct bfork_session *s, const struct waiter *me)
 }
 
 /* Whoever holds no token and is about to be busy elsewhere: somebody else who waits may drive. */
-void drive_hand_on(struct bfork_session *s)
+void bfs_drive_hand_on(struct bfork_session *s)
 {
     if (!s->driven && !list_empty(&s->waiters))
         pthread_cond_signal(&LIST_ENTRY(list_first(&s->waiters), struct waiter, node)->cond);
 }
 
-void drive_look(struct bfork_session *s)
+void bfs_drive_look(struct bfork_session *s)
 {
     if (!list_empty(&s->waiters))
         wake_waiters(s, NULL);
@@ -153,7 +153,7 @@ static void helper_drives(struct bfork_session *s)
         if (!s->claims && outstanding(s) && s->helper_state == HELPER_DRIVES && !to_deliver(s))
             sleep_on_link(s, NULL, LINK_NEXT, CLOCK_NEVER);
         s->driven = false;
-        drive_outputs(s);
+        bfs_drive_outputs(s);
     }
     if (s->helper_state == HELPER_DRIVES)
         s->helper_state = HELPER_LINGERS;
@@ -197,7 +197,7 @@ static void helper_start(struct bfork_session *s)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-void drive_stop(struct bfork_session *s)
+void bfs_drive_stop(struct bfork_session *s)
 {
     pthread_mutex_lock(&s->lock);
     bool runs = s->helper_state != HELPER_NONE;
@@ -213,7 +213,7 @@ void drive_stop(struct bfork_session *s)
 
 /* ---- callers ----------------------------------------------------------------------------------------------------------------- */
 
-void drive_kick(struct bfork_session *s, bool now)
+void bfs_drive_kick(struct bfork_session *s, bool now)
 {
     s->turns++;
     s->kept++;
@@ -249,11 +249,11 @@ static bool drive_turn(struct drive *d)
     if (!s->driven && s->link) {
         s->driven = true;
         pump(s, &d->me);
-        if (!d->me.done(d->me.arg) && !interrupt_came(s, &d->wait) && s->link && !to_deliver(s))
+        if (!d->me.done(d->me.arg) && !bfs_interrupt_came(s, &d->wait) && s->link && !to_deliver(s))
             sleep_on_link(s, &d->me, d->want, until);
         s->driven = false;
         pump(s, &d->me);
-        if (drive_outputs(s) && !s->driven && s->link)
+        if (bfs_drive_outputs(s) && !s->driven && s->link)
             pump(s, &d->me);                /* tasks may wait for the room that is there now */
     } else {
         bool helper = s->helper_state == HELPER_DRIVES;
@@ -270,7 +270,7 @@ static bool drive_turn(struct drive *d)
         s->claims -= helper;
         list_remove(&s->waiters, &d->me.node);
     }
-    return !interrupt_came(s, &d->wait);
+    return !bfs_interrupt_came(s, &d->wait);
 }
 
 /* The token is handed on; all others who wait look whether the interrupt that came was for them as well. */
@@ -284,8 +284,8 @@ static void leave(struct bfork_session *s, bool interrupted)
     }
 }
 
-int drive_try(struct bfork_session *s, bool (*done)(void *), void *arg, enum link_want want, uint64_t deadline,
-              void (*progress)(void *arg), void *progress_arg)
+int bfs_drive_try(struct bfork_session *s, bool (*done)(void *), void *arg, enum link_want want, uint64_t deadline,
+                  void (*progress)(void *arg), void *progress_arg)
 {
     struct drive d = { .s = s, .me = { .done = done, .arg = arg }, .want = want, .deadline = deadline,
                        .next_progress = progress ? clock_now() : CLOCK_NEVER };
@@ -294,7 +294,7 @@ int drive_try(struct bfork_session *s, bool (*done)(void *), void *arg, enum lin
     int rc = 0;
     if (done(arg) && !progress)
         return 0;
-    d.wait = interrupt_begin(s);
+    d.wait = bfs_interrupt_begin(s);
     pthread_cond_init(&d.me.cond, NULL);
     while (!done(arg)) {
         uint64_t now = progress || deadline != CLOCK_NEVER ? clock_now() : 0;
@@ -314,31 +314,31 @@ int drive_try(struct bfork_session *s, bool (*done)(void *), void *arg, enum lin
             progress(progress_arg);
             pthread_mutex_lock(&s->lock);
             d.next_progress = now + PROGRESS_NS;
-            interrupted = interrupt_came(s, &d.wait);
+            interrupted = bfs_interrupt_came(s, &d.wait);
             continue;
         }
-        d.look_at = waiting_look(s, text, sizeof(text));
+        d.look_at = bfs_waiting_look(s, text, sizeof(text));
         if (*text) {
             pthread_mutex_unlock(&s->lock);
-            waiting_say(text);
+            bfs_waiting_say(text);
             pthread_mutex_lock(&s->lock);
             continue;
         }
         interrupted = !drive_turn(&d);
     }
-    if (drive_outputs(s) && !s->driven && s->link)
+    if (bfs_drive_outputs(s) && !s->driven && s->link)
         pump(s, &d.me);
-    interrupt_end(&d.wait);
+    bfs_interrupt_end(&d.wait);
     leave(s, rc == BFORK_EINTR);
     pthread_cond_destroy(&d.me.cond);
     return rc;
 }
 
-int drive_wait(struct bfork_session *s, bool (*done)(void *), void *arg, enum link_want want, uint64_t deadline,
-               void (*progress)(void *arg), void *progress_arg)
+int bfs_drive_wait(struct bfork_session *s, bool (*done)(void *), void *arg, enum link_want want, uint64_t deadline,
+                   void (*progress)(void *arg), void *progress_arg)
 {
-    int rc = drive_try(s, done, arg, want, deadline, progress, progress_arg);
-    return rc == BFORK_EINTR       ? error_set(BFORK_EINTR, "interrupted while waiting")
-           : rc == BFORK_ETIMEDOUT ? error_set(BFORK_ETIMEDOUT, "not done in the time given; it goes on")
+    int rc = bfs_drive_try(s, done, arg, want, deadline, progress, progress_arg);
+    return rc == BFORK_EINTR       ? bfs_error_set(BFORK_EINTR, "interrupted while waiting")
+           : rc == BFORK_ETIMEDOUT ? bfs_error_set(BFORK_ETIMEDOUT, "not done in the time given; it goes on")
                                    : rc;
 }

@@ -31,7 +31,7 @@ static bool copy_result(struct map_state *m, struct each_result *r, struct slice
     return true;
 }
 
-bool each_keep(struct map_state *m, uint64_t index, struct slice result)
+bool bfs_each_keep(struct map_state *m, uint64_t index, struct slice result)
 {
     struct each_result *r = &m->each[index];
     r->size = (uint32_t)result.size;
@@ -44,21 +44,21 @@ bool each_keep(struct map_state *m, uint64_t index, struct slice result)
     return true;
 }
 
-void each_results(struct map_state *m, const struct wire_item *item)
+void bfs_each_results(struct map_state *m, const struct wire_item *item)
 {
     static const struct wire_outcome no_memory = { .kind = BFORK_ENOMEM, .message = { "out of memory for a result", 26 } };
     size_t at = 0;
     for (uint32_t k = 0; k < item->count; k++) {
         size_t size = wire_len_at(item, k);
-        if (!each_keep(m, item->first + k, slice_part(item->body, at, size)))
-            map_fail_elements(m, item->first + k, 1, &no_memory);
+        if (!bfs_each_keep(m, item->first + k, slice_part(item->body, at, size)))
+            bfs_map_fail_elements(m, item->first + k, 1, &no_memory);
         else if (m->status)
             m->status[item->first + k] = 0;
         at += size;
     }
 }
 
-void each_free(struct map_state *m)
+void bfs_each_free(struct map_state *m)
 {
     for (uint64_t i = 0; m->each && i < m->n; i++)
         buf_unref(&m->each[i].buf);
@@ -69,7 +69,7 @@ void each_free(struct map_state *m)
     free(m->each);
 }
 
-bfork_arg each_arg(const struct each_input *in, size_t i)
+bfork_arg bfs_each_arg(const struct each_input *in, size_t i)
 {
     if (in->strings)
         return bfork_arg_str(in->strings[i]);
@@ -81,19 +81,19 @@ static int check_input(const struct each_input *in, size_t n)
 {
     struct err e;
     if (!in->in && !in->strings && !in->bytes && n)
-        return error_set(BFORK_EINVAL, "each: the array is NULL");
+        return bfs_error_set(BFORK_EINVAL, "each: the array is NULL");
     if (n > UINT32_MAX)
-        return error_set(BFORK_EINVAL, "each: %zu elements; at most 2^32 - 1 in one call", n);
+        return bfs_error_set(BFORK_EINVAL, "each: %zu elements; at most 2^32 - 1 in one call", n);
     for (size_t i = 0; i < n; i++) {
-        const bfork_arg a = each_arg(in, i);
+        const bfork_arg a = bfs_each_arg(in, i);
         if (a.type == BFORK_NIL)
-            return error_set(BFORK_EINVAL, "each: string %zu is NULL", i);
+            return bfs_error_set(BFORK_EINVAL, "each: string %zu is NULL", i);
         if (a.type == BFORK_BIN && a.size && !a.v.p)
-            return error_set(BFORK_EINVAL, "each: element %zu has %zu bytes and no address", i, a.size);
+            return bfs_error_set(BFORK_EINVAL, "each: element %zu has %zu bytes and no address", i, a.size);
         size_t size = value_size(&a, 1, &e);
         if (size == 0 || size > WIRE_TASK_MAX)
-            return error_set(BFORK_ETOOBIG, "each: element %zu has %zu bytes; at most %u travel with a task", i,
-                             a.type == BFORK_STR ? strlen(a.v.p) : a.size, WIRE_TASK_MAX);
+            return bfs_error_set(BFORK_ETOOBIG, "each: element %zu has %zu bytes; at most %u travel with a task", i,
+                                 a.type == BFORK_STR ? strlen(a.v.p) : a.size, WIRE_TASK_MAX);
     }
     return 0;
 }
@@ -103,11 +103,11 @@ static int add_tasks(struct job *j, const struct each_input *in, size_t n)
 {
     struct err e;
     for (size_t i = 0; i < n; i++) {
-        const bfork_arg a = each_arg(in, i);
+        const bfork_arg a = bfs_each_arg(in, i);
         uint64_t index;
         uint8_t *at = session_task_reserve(j->core, value_size(&a, 1, &e), &index);
         if (!at)
-            return error_set(BFORK_ENOMEM, "out of memory after %zu of %zu elements", i, n);
+            return bfs_error_set(BFORK_ENOMEM, "out of memory after %zu of %zu elements", i, n);
         value_pack(&a, 1, at);
     }
     return 0;
@@ -117,55 +117,55 @@ static int start(struct bfork_pool *p, struct bfork_future *f, const struct job_
 {
     struct job *j = NULL;
     if (p->s->error)
-        return error_again(p->s->error);
-    int rc = job_find(p, shape, &j);
+        return bfs_error_again(p->s->error);
+    int rc = bfs_job_find(p, shape, &j);
     if (rc != 0 || !j)
         return rc;
     rc = add_tasks(j, in, shape->total);
     struct session_job *core = j->core;
     if (rc == 0)
-        map_adopt(j, f);
-    job_close(j);
+        bfs_map_adopt(j, f);
+    bfs_job_close(j);
     if (rc != 0) {
-        job_forget(j);                      /* what was added is told to nobody */
+        bfs_job_forget(j);                  /* what was added is told to nobody */
         session_cancel(core, 0, UINT64_MAX);
     }
-    drive_kick(p->s, true);
+    bfs_drive_kick(p->s, true);
     return rc;
 }
 
 static bfork_future *each(bfork_pool *p, struct job_shape *shape, const struct each_input *in, size_t n, const bfork_options *o)
 {
-    int rc = pool_begin(p, o);
+    int rc = bfs_pool_begin(p, o);
     if (rc == 0 && !shape->function.fn)
-        rc = error_set(BFORK_EINVAL, "each: the function is NULL");
+        rc = bfs_error_set(BFORK_EINVAL, "each: the function is NULL");
     if (rc == 0)
         rc = check_input(in, n);
     if (rc != 0)
-        return future_failed(rc);
+        return bfs_future_failed(rc);
     struct bfork_session *s = p->s;
     struct each_result *results = calloc(n ? n : 1, sizeof(*results));
     shape->options = o;
     shape->map = true;
     shape->total = n;
     pthread_mutex_lock(&s->lock);
-    struct bfork_future *f = results ? map_future(p, NULL, 0, n, o) : NULL;
+    struct bfork_future *f = results ? bfs_map_future(p, NULL, 0, n, o) : NULL;
     if (f)
         f->map->each = results;
     if (f && n == 0) {
         f->map->told = true;
-        future_mark_done(f);
+        bfs_future_mark_done(f);
     } else if (f && s->kind != KIND_SERIAL && start(p, f, shape, in) != 0) {
-        map_status_rest(f->map, bfork_last_error()->kind);
-        future_settle_error(f, error_clone(bfork_last_error()));
+        bfs_map_status_rest(f->map, bfork_last_error()->kind);
+        bfs_future_settle_error(f, bfs_error_clone(bfork_last_error()));
     }
     pthread_mutex_unlock(&s->lock);
     if (!f) {
         free(results);
-        return future_failed(error_set(BFORK_ENOMEM, "out of memory"));
+        return bfs_future_failed(bfs_error_set(BFORK_ENOMEM, "out of memory"));
     }
     if (n && s->kind == KIND_SERIAL)
-        serial_each(p, f, shape, in);
+        bfs_serial_each(p, f, shape, in);
     return f;
 }
 
@@ -173,8 +173,9 @@ bfork_future *bfork_pool_each(bfork_pool *p, bfork_each_fn *fn, const void *in, 
 {
     const struct each_input input = { .in = in, .size = in_size };
     if (in_size == 0 || in_size > WIRE_TASK_MAX)
-        return future_failed(error_set(in_size ? BFORK_ETOOBIG : BFORK_EINVAL, "each: elements of %zu bytes; 1 to %u travel",
-                                       in_size, WIRE_TASK_MAX));
+        return bfs_future_failed(bfs_error_set(in_size ? BFORK_ETOOBIG : BFORK_EINVAL,
+                                               "each: elements of %zu bytes; 1 to %u travel",
+                                               in_size, WIRE_TASK_MAX));
     struct job_shape shape = { .function.fn = (void (*)(void))fn, .kind = WIRE_JOB_EACH, .in_size = (uint32_t)in_size };
     return each(p, &shape, &input, n, o);
 }

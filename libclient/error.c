@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#undef error_set                    /* see error.h */
+#undef bfs_error_set                /* see error.h */
 #define STRINGS 6
 
 /* The texts of a thread's last error, so that it needs no allocation and nothing has to be freed when the thread ends. */
@@ -70,12 +70,12 @@ const bfork_error *bfork_last_error(void)
     return last.e.kind ? &last.e : &none;
 }
 
-const bfork_error *error_no_memory(void)
+const bfork_error *bfs_error_no_memory(void)
 {
     return &no_memory;
 }
 
-int error_set(int kind, const char *format, ...)
+int bfs_error_set(int kind, const char *format, ...)
 {
     char text[sizeof(last.text)];
     va_list ap;
@@ -89,12 +89,12 @@ int error_set(int kind, const char *format, ...)
     return kind;
 }
 
-int error_from(const struct err *e)
+int bfs_error_from(const struct err *e)
 {
-    return error_set(e->code, "%s", e->text);
+    return bfs_error_set(e->code, "%s", e->text);
 }
 
-int error_again(const bfork_error *e)
+int bfs_error_again(const bfork_error *e)
 {
     if (e == &last.e)
         return e->kind;
@@ -136,14 +136,14 @@ static bfork_error *error_build(const bfork_error *numbers, const struct wire_st
     return e;
 }
 
-bfork_error *error_new(int kind, const char *message)
+bfork_error *bfs_error_new(int kind, const char *message)
 {
     const bfork_error numbers = { .kind = kind };
     const struct wire_str from[STRINGS] = { WIRE_STR(message) };
     return error_build(&numbers, from);
 }
 
-bfork_error *error_new_outcome(const struct wire_outcome *o)
+bfork_error *bfs_error_new_outcome(const struct wire_outcome *o)
 {
     const bfork_error numbers = { .kind = o->kind,
                                   .code = o->code,
@@ -156,7 +156,7 @@ bfork_error *error_new_outcome(const struct wire_outcome *o)
     return error_build(&numbers, from);
 }
 
-bfork_error *error_clone(const bfork_error *e)
+bfork_error *bfs_error_clone(const bfork_error *e)
 {
     const struct wire_str from[STRINGS] = { WIRE_STR(e->message), WIRE_STR(e->function), WIRE_STR(e->where),
                                             WIRE_STR(e->host),    WIRE_STR(e->backtrace), WIRE_STR(e->output) };

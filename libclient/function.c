@@ -23,7 +23,7 @@ static struct known_function *keep(struct bfork_session *s, uint64_t key, const 
             buf_unref(&k->doc);
         free(k ? k->symbol : NULL);
         free(k);
-        error_set(BFORK_ENOMEM, "out of memory");
+        bfs_error_set(BFORK_ENOMEM, "out of memory");
         return NULL;
     }
     return k;
@@ -36,13 +36,13 @@ static int by_pointer(struct bfork_session *s, void (*fn)(void), const struct kn
     struct err e;
     if ((*ret = map_get(&s->functions, key)))
         return 0;
-    if (object_function(fn, &found, &e) != 0)
-        return error_from(&e);
+    if (exec_object_function(fn, &found, &e) != 0)
+        return bfs_error_from(&e);
     bool in_program = object_is_program(&found);
     if (in_program && !task_inited())
-        return error_set(BFORK_ENOINIT, "the function is in this program, whose main has not called bfork_init(&argc, &argv): "
-                         "make that its first line");
-    if (found.fn.symbol.n == 0 && object_symbol((const void *)(uintptr_t)fn, found.symbol, sizeof(found.symbol)))
+        return bfs_error_set(BFORK_ENOINIT, "the function is in this program, whose main has not called bfork_init(&argc, &argv): "
+                             "make that its first line");
+    if (found.fn.symbol.n == 0 && exec_object_symbol((const void *)(uintptr_t)fn, found.symbol, sizeof(found.symbol)))
         found.fn.symbol = WIRE_STR(found.symbol);
     *ret = keep(s, key, &found.fn, found.symbol, in_program || task_inited());
     return *ret ? 0 : BFORK_ENOMEM;
@@ -73,12 +73,12 @@ static int by_name(struct bfork_session *s, const bfork_function *f, const struc
     return *ret ? 0 : BFORK_ENOMEM;
 }
 
-int function_of(struct bfork_session *s, const bfork_function *f, const struct known_function **ret)
+int bfs_function_of(struct bfork_session *s, const bfork_function *f, const struct known_function **ret)
 {
     return f->fn ? by_pointer(s, f->fn, ret) : by_name(s, f, ret);
 }
 
-void functions_free(struct bfork_session *s)
+void bfs_functions_free(struct bfork_session *s)
 {
     uint64_t key;
     void *value;

@@ -21,12 +21,12 @@ struct string { struct string *next; char text[]; };
 
 static struct bfork_future no_memory_future = { .refs = 1, .state = BFORK_DONE, .kind = BFORK_ENOMEM };
 
-bool future_is_static(const struct bfork_future *f)
+bool bfs_future_is_static(const struct bfork_future *f)
 {
     return f == &no_memory_future;
 }
 
-struct bfork_future *future_new(struct bfork_session *s)
+struct bfork_future *bfs_future_new(struct bfork_session *s)
 {
     struct bfork_future *f = s->free_futures;
     if (!f) {
@@ -52,14 +52,14 @@ struct bfork_future *future_new(struct bfork_session *s)
     f->bytes = 0;
     atomic_init(&f->refs, 1);
     f->s = s;
-    session_ref(s);
+    bfs_session_ref(s);
     return f;
 }
 
-struct bfork_future *future_failed(int kind)
+struct bfork_future *bfs_future_failed(int kind)
 {
     struct bfork_future *f = calloc(1, sizeof(*f));
-    bfork_error *e = f ? error_clone(bfork_last_error()) : NULL;
+    bfork_error *e = f ? bfs_error_clone(bfork_last_error()) : NULL;
     if (!e) {
         free(f);
         return &no_memory_future;
@@ -71,7 +71,7 @@ struct bfork_future *future_failed(int kind)
     return f;
 }
 
-void futures_free(struct bfork_session *s)
+void bfs_futures_free(struct bfork_session *s)
 {
     for (struct slab *at = s->slabs, *next; at; at = next) {
         next = at->next;
@@ -83,18 +83,18 @@ static void free_contents(struct bfork_future *f)
 {
     buf_unref(&f->buf);
     free(f->own);
-    if (f->error != error_no_memory())
+    if (f->error != bfs_error_no_memory())
         free(f->error);
     for (struct string *at = f->strings, *next; at; at = next) {
         next = at->next;
         free(at);
     }
-    map_state_free(f->map);
+    bfs_map_state_free(f->map);
 }
 
-bool future_drop(struct bfork_future *f)
+bool bfs_future_drop(struct bfork_future *f)
 {
-    if (future_is_static(f) || atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
+    if (bfs_future_is_static(f) || atomic_fetch_sub_explicit(&f->refs, 1, memory_order_acq_rel) != 1)
         return false;
     struct bfork_session *s = f->s;
     free_contents(f);
@@ -107,17 +107,17 @@ bool future_drop(struct bfork_future *f)
     return true;
 }
 
-void future_mark_done(struct bfork_future *f)
+void bfs_future_mark_done(struct bfork_future *f)
 {
     f->job = NULL;
     atomic_store_explicit(&f->state, BFORK_DONE, memory_order_release);
     if (f->s->kind != KIND_SERIAL)
         f->s->stirred = true;
     if (f->stream)
-        stream_ready(f);
+        bfs_stream_ready(f);
 }
 
-void future_settle_ok(struct bfork_future *f, struct slice result)
+void bfs_future_settle_ok(struct bfork_future *f, struct slice result)
 {
     f->size = (uint32_t)result.size;
     f->data = result.data;
@@ -130,20 +130,20 @@ void future_settle_ok(struct bfork_future *f, struct slice result)
     } else {
         f->own = malloc(result.size);
         if (!f->own) {
-            future_settle_error(f, NULL);
+            bfs_future_settle_error(f, NULL);
             return;
         }
         memcpy(f->own, result.data, result.size);
         f->data = f->own;
     }
-    future_mark_done(f);
+    bfs_future_mark_done(f);
 }
 
-void future_settle_error(struct bfork_future *f, bfork_error *e)
+void bfs_future_settle_error(struct bfork_future *f, bfork_error *e)
 {
-    f->error = e ? e : (bfork_error *)(uintptr_t)error_no_memory();
+    f->error = e ? e : (bfork_error *)(uintptr_t)bfs_error_no_memory();
     f->kind = f->error->kind;
-    future_mark_done(f);
+    bfs_future_mark_done(f);
 }
 
 static bool is_done(void *arg)
@@ -158,7 +158,7 @@ static void map_progress(void *arg)
     struct map_state *m = f->map;
     bfork_progress p;
     pthread_mutex_lock(&f->s->lock);
-    map_read_progress(m, &p);
+    bfs_map_read_progress(m, &p);
     pthread_mutex_unlock(&f->s->lock);
     m->progress(m->progress_data, &p);
 }
@@ -166,15 +166,16 @@ static void map_progress(void *arg)
 int bfork_future_wait(bfork_future *f, int timeout_ms)
 {
     if (!f)
-        return error_set(BFORK_EINVAL, "bfork_future_wait: the future is NULL");
+        return bfs_error_set(BFORK_EINVAL, "bfork_future_wait: the future is NULL");
     if (f->s && f->s->fork_guard && !*f->s->fork_guard)
-        return session_usable(f->s);        /* says that it is the parent's */
+        return bfs_session_usable(f->s);    /* says that it is the parent's */
     bool progress = f->map && f->map->progress && !atomic_load(&f->map->told);
     if (!is_done(f)) {
         struct bfork_session *s = f->s;
         pthread_mutex_lock(&s->lock);
         int rc =
-            drive_wait(s, is_done, f, f->map ? LINK_LOW : LINK_NEXT, drive_deadline(timeout_ms), progress ? map_progress : NULL, f);
+            bfs_drive_wait(s, is_done, f, f->map ? LINK_LOW : LINK_NEXT, bfs_drive_deadline(timeout_ms),
+                           progress ? map_progress : NULL, f);
         pthread_mutex_unlock(&s->lock);
         if (rc != 0)
             return rc;
@@ -204,7 +205,7 @@ static int outcome(bfork_future *f)
 {
     if (f->kind == BFORK_OK)
         return 0;
-    return error_again(f->error ? f->error : error_no_memory());
+    return bfs_error_again(f->error ? f->error : bfs_error_no_memory());
 }
 
 static void zero_refs(const bfork_ref *refs, size_t n)
@@ -230,7 +231,7 @@ static int unpack(const uint8_t *data, size_t size, const bfork_ref *refs, size_
     struct err e;
     if (n == 0)
         return 0;
-    return value_unpack(size ? data : empty, size ? size : 1, refs, n, lends, ctx, &e) == 0 ? 0 : error_from(&e);
+    return value_unpack(size ? data : empty, size ? size : 1, refs, n, lends, ctx, &e) == 0 ? 0 : bfs_error_from(&e);
 }
 
 /* Waits; 0: it is well, and its result can be read into n places. */
@@ -240,9 +241,10 @@ static int ready(bfork_future *f, int timeout_ms, const bfork_ref *refs, size_t 
     if (rc == 0)
         rc = outcome(f);
     if (rc == 0 && n && f->map)
-        rc = f->map->each ? error_set(BFORK_EINVAL, "this future holds the results of %llu elements: read each by bfork_result_at",
-                                      (unsigned long long)f->map->n)
-                          : error_set(BFORK_EINVAL, "the results of a map are in its array, not in its future");
+        rc = f->map->each ? bfs_error_set(BFORK_EINVAL,
+                                          "this future holds the results of %llu elements: read each by bfork_result_at",
+                                          (unsigned long long)f->map->n)
+                          : bfs_error_set(BFORK_EINVAL, "the results of a map are in its array, not in its future");
     if (rc != 0)
         zero_refs(refs, n);
     return rc;
@@ -282,30 +284,32 @@ static int element_outcome(bfork_future *f, size_t index)
     pthread_mutex_lock(&f->s->lock);            /* errors of other elements may be on their way */
     for (const struct kept_error *k = m->errors; k && rc == 0; k = k->next)
         if (index >= k->index && index - k->index < k->count)
-            rc = error_again(k->error);
+            rc = bfs_error_again(k->error);
     pthread_mutex_unlock(&f->s->lock);
-    return rc ? rc : error_set(r->kind, "element %zu: %s; more than 1000 failed, and this report was not kept", index,
-                               bfork_status_name(r->kind));
+    return rc ? rc : bfs_error_set(r->kind, "element %zu: %s; more than 1000 failed, and this report was not kept", index,
+                                   bfork_status_name(r->kind));
 }
 
 int bfork_future_result_at(bfork_future *f, size_t index, const bfork_ref *refs, size_t n)
 {
     if (f && !f->map)
         return index == 0 ? bfork_future_result(f, refs, n)
-                          : error_set(BFORK_EINVAL, "bfork_result_at: the future is of one task, and has no element %zu", index);
+                          : bfs_error_set(BFORK_EINVAL, "bfork_result_at: the future is of one task, and has no element %zu",
+                                          index);
     if (!f || !f->map->each || index >= f->map->n) {
         zero_refs(refs, n);
         if (!f)
-            return error_set(BFORK_EINVAL, "bfork_result_at: the future is NULL");
+            return bfs_error_set(BFORK_EINVAL, "bfork_result_at: the future is NULL");
         if (!f->map->each)
-            return error_set(BFORK_EINVAL, "bfork_result_at: the results of a map are in its array, not in its future");
-        return error_set(BFORK_EINVAL, "bfork_result_at: there is no element %zu among %llu", index, (unsigned long long)f->map->n);
+            return bfs_error_set(BFORK_EINVAL, "bfork_result_at: the results of a map are in its array, not in its future");
+        return bfs_error_set(BFORK_EINVAL, "bfork_result_at: there is no element %zu among %llu", index,
+                             (unsigned long long)f->map->n);
     }
     struct element e = { f, index };
-    int rc = is_done(f) ? 0 : session_usable(f->s);
+    int rc = is_done(f) ? 0 : bfs_session_usable(f->s);
     if (rc == 0 && !is_done(f)) {
         pthread_mutex_lock(&f->s->lock);
-        rc = drive_wait(f->s, element_done, &e, LINK_NEXT, CLOCK_NEVER, NULL, NULL);
+        rc = bfs_drive_wait(f->s, element_done, &e, LINK_NEXT, CLOCK_NEVER, NULL, NULL);
         pthread_mutex_unlock(&f->s->lock);
     }
     if (rc == 0)
@@ -369,7 +373,7 @@ static int take_result(bfork_future *f, const bfork_ref *refs, size_t n)
     if (!taken || !copy) {
         free(copy);
         zero_refs(refs, n);
-        return error_set(BFORK_ENOMEM, "out of memory");
+        return bfs_error_set(BFORK_ENOMEM, "out of memory");
     }
     taken_clear(taken);
     if (f->size)
@@ -394,12 +398,12 @@ int bfork_future_gather(bfork_future **f, size_t n)
     for (size_t i = 0; i < n; i++) {
         int rc = bfork_future_result(f[i], NULL, 0);
         if (rc != 0 && !first) {
-            kept = error_clone(bfork_last_error());
-            first = kept ? kept : error_no_memory();
+            kept = bfs_error_clone(bfork_last_error());
+            first = kept ? kept : bfs_error_no_memory();
         }
         bfork_future_free(&f[i]);
     }
-    int rc = first ? error_again(first) : 0;
+    int rc = first ? bfs_error_again(first) : 0;
     free(kept);
     return rc;
 }
@@ -423,7 +427,7 @@ const bfork_error *bfork_future_error(bfork_future *f)
 {
     if (!f || !is_done(f) || f->kind == BFORK_OK)
         return NULL;
-    return f->error ? f->error : error_no_memory();
+    return f->error ? f->error : bfs_error_no_memory();
 }
 
 uint64_t bfork_future_index(const bfork_future *f)
@@ -438,7 +442,7 @@ void *bfork_future_data(const bfork_future *f)
 
 bfork_future *bfork_future_ref(bfork_future *f)
 {
-    if (f && !future_is_static(f))
+    if (f && !bfs_future_is_static(f))
         atomic_fetch_add_explicit(&f->refs, 1, memory_order_relaxed);
     return f;
 }
@@ -447,20 +451,20 @@ void bfork_future_free(bfork_future **fp)
 {
     bfork_future *f = *fp;
     *fp = NULL;
-    if (!f || future_is_static(f))
+    if (!f || bfs_future_is_static(f))
         return;
     struct bfork_session *s = f->s;
     if (!s) {
-        future_drop(f);
+        bfs_future_drop(f);
         return;
     }
     if (!*s->fork_guard)
         return;                             /* the parent's */
     pthread_mutex_lock(&s->lock);
     if (f->map && !is_done(f) && f->job && atomic_load(&f->refs) == 2)
-        map_abandon(f);                     /* out is the caller's again */
-    bool last = future_drop(f);
+        bfs_map_abandon(f);                 /* out is the caller's again */
+    bool last = bfs_future_drop(f);
     pthread_mutex_unlock(&s->lock);
     if (last)
-        session_unref(s);
+        bfs_session_unref(s);
 }

@@ -48,7 +48,7 @@ static void take_hook(void)
     pthread_atfork(NULL, NULL, forget_waits);
 }
 
-void interrupt_add(struct bfork_session *s)
+void bfs_interrupt_add(struct bfork_session *s)
 {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
     pthread_once(&once, take_hook);
@@ -59,7 +59,7 @@ void interrupt_add(struct bfork_session *s)
     }
 }
 
-void interrupt_remove(struct bfork_session *s)
+void bfs_interrupt_remove(struct bfork_session *s)
 {
     for (int i = 0; i < SESSIONS; i++) {
         int expected = s->wake_fd + 1;
@@ -68,20 +68,20 @@ void interrupt_remove(struct bfork_session *s)
     }
 }
 
-struct interruptible interrupt_begin(const struct bfork_session *s)
+struct interruptible bfs_interrupt_begin(const struct bfork_session *s)
 {
     const uint32_t session = atomic_load(&s->interrupts);
     return (struct interruptible){ (uint32_t)(atomic_fetch_add(&waits, 1) >> 32), session };
 }
 
-bool interrupt_came(const struct bfork_session *s, const struct interruptible *w)
+bool bfs_interrupt_came(const struct bfork_session *s, const struct interruptible *w)
 {
     return (uint32_t)(atomic_load_explicit(&waits, memory_order_relaxed) >> 32) != w->process ||
            atomic_load_explicit(&s->interrupts, memory_order_relaxed) != w->session;
 }
 
 /* One that a SIGINT has ended is not counted any more. */
-void interrupt_end(const struct interruptible *w)
+void bfs_interrupt_end(const struct interruptible *w)
 {
     uint64_t old = atomic_load(&waits);
     do

@@ -30,11 +30,11 @@ static bool same_options(const bfork_options *a, const bfork_options *b)
            (a->context.size == 0 || memcmp(a->context.data, b->context.data, a->context.size) == 0);
 }
 
-int job_spec(struct bfork_session *s, const struct job_shape *shape, struct wire_job_spec *ret, struct buf **ret_fn)
+int bfs_job_spec(struct bfork_session *s, const struct job_shape *shape, struct wire_job_spec *ret, struct buf **ret_fn)
 {
     const bfork_options *o = shape->options ? shape->options : &defaults;
     const struct known_function *known;
-    int rc = function_of(s, &shape->function, &known);
+    int rc = bfs_function_of(s, &shape->function, &known);
     if (rc != 0)
         return rc;
     *ret_fn = known->doc;
@@ -82,23 +82,24 @@ static int job_make(struct bfork_pool *p, const struct job_shape *shape, struct 
     const struct known_function *known;
     struct lane *lane = NULL;
     bool serial = s->kind == KIND_SERIAL;
-    int rc = job_spec(s, shape, &spec, &fn);
+    int rc = bfs_job_spec(s, shape, &spec, &fn);
     if (rc == 0)
-        rc = function_of(s, &shape->function, &known);
+        rc = bfs_function_of(s, &shape->function, &known);
     if (rc == 0 && !serial)
-        rc = pool_lane(p, known->in_program ? LANE_PROGRAM : LANE_RUNNER, &lane);
+        rc = bfs_pool_lane(p, known->in_program ? LANE_PROGRAM : LANE_RUNNER, &lane);
     if (rc != 0)
         return rc;
     if (!(doc = wire_job_spec_encode(&spec)))
-        return error_set(BFORK_ETOOBIG, "the context has %u bytes; with the rest of the options at most %u travel", spec.context.n,
-                         WIRE_SPEC_MAX);
+        return bfs_error_set(BFORK_ETOOBIG, "the context has %u bytes; with the rest of the options at most %u travel",
+                             spec.context.n,
+                             WIRE_SPEC_MAX);
     struct job *j = calloc(1, sizeof(*j));
     if (!j || !job_copy(j, shape) ||
         (lane && session_job_open(lane->core, buf_ref(doc), spec.retries == BFORK_RETRY_NEVER, j, &j->core) != 0)) {
         buf_unref(&doc);
         if (j)
             job_free(j);
-        return error_set(BFORK_ENOMEM, "out of memory");
+        return bfs_error_set(BFORK_ENOMEM, "out of memory");
     }
     buf_unref(&doc);
     j->pool = p;
@@ -111,7 +112,7 @@ static int job_make(struct bfork_pool *p, const struct job_shape *shape, struct 
     return 0;
 }
 
-int job_find(struct bfork_pool *p, const struct job_shape *shape, struct job **ret)
+int bfs_job_find(struct bfork_pool *p, const struct job_shape *shape, struct job **ret)
 {
     const bfork_options *o = shape->options ? shape->options : &defaults;
     struct job *oldest = NULL;
@@ -133,14 +134,14 @@ int job_find(struct bfork_pool *p, const struct job_shape *shape, struct job **r
         open++;
     }
     if (!shape->map && open >= JOBS_OPEN)
-        job_close(oldest);
+        bfs_job_close(oldest);
     return job_make(p, shape, ret);
 }
 
-int job_index(struct bfork_pool *p, const struct job_shape *shape, uint64_t *ret)
+int bfs_job_index(struct bfork_pool *p, const struct job_shape *shape, uint64_t *ret)
 {
     struct job *j = NULL;
-    int rc = job_find(p, shape, &j);
+    int rc = bfs_job_find(p, shape, &j);
     if (rc == 0 && j) {
         *ret = j->next;
         j->base = ++j->next;                /* nothing of it is ever outstanding */
@@ -148,7 +149,7 @@ int job_index(struct bfork_pool *p, const struct job_shape *shape, uint64_t *ret
     return rc;
 }
 
-int job_reserve(struct job *j)
+int bfs_job_reserve(struct job *j)
 {
     uint64_t capacity = j->slots ? j->mask + 1 : 0;
     if (j->next - j->base < capacity)
@@ -165,7 +166,7 @@ int job_reserve(struct job *j)
     return 0;
 }
 
-void job_put(struct job *j, struct bfork_future *f, uint64_t index)
+void bfs_job_put(struct job *j, struct bfork_future *f, uint64_t index)
 {
     f->job = j;
     f->index = index;
@@ -177,7 +178,7 @@ void job_put(struct job *j, struct bfork_future *f, uint64_t index)
     j->pool->queued_bytes += f->bytes;
 }
 
-void job_close(struct job *j)
+void bfs_job_close(struct job *j)
 {
     if (j->closed)
         return;
@@ -185,10 +186,10 @@ void job_close(struct job *j)
     if (j->core)
         session_job_close(j->core);
     if (j->left == 0 && !j->map)
-        job_forget(j);
+        bfs_job_forget(j);
 }
 
-void job_forget(struct job *j)
+void bfs_job_forget(struct job *j)
 {
     if (j->core && !j->closed)
         session_job_close(j->core);
@@ -198,7 +199,7 @@ void job_forget(struct job *j)
     job_free(j);
 }
 
-struct bfork_future *job_future(const struct job *j, uint64_t index)
+struct bfork_future *bfs_job_future(const struct job *j, uint64_t index)
 {
     return index >= j->base && index < j->next ? j->slots[index & j->mask] : NULL;
 }
@@ -206,7 +207,7 @@ struct bfork_future *job_future(const struct job *j, uint64_t index)
 /* Takes the future of this index out, or NULL. */
 static struct bfork_future *job_take(struct job *j, uint64_t index)
 {
-    struct bfork_future *f = job_future(j, index);
+    struct bfork_future *f = bfs_job_future(j, index);
     if (index < j->base || index >= j->next)
         return NULL;
     j->slots[index & j->mask] = NULL;
@@ -226,10 +227,10 @@ static bfork_error *job_error(const struct job *j, const struct wire_outcome *o,
     named.index = index;
     if (named.function.n == 0 && j->symbol)
         named.function = WIRE_STR(j->symbol);
-    return error_new_outcome(&named);
+    return bfs_error_new_outcome(&named);
 }
 
-void job_outcomes(void *ctx, void *user, const struct wire_item *item)
+void bfs_job_outcomes(void *ctx, void *user, const struct wire_item *item)
 {
     struct job *j = user;
     struct bfork_session *s = j->pool->s;
@@ -238,7 +239,7 @@ void job_outcomes(void *ctx, void *user, const struct wire_item *item)
     (void)ctx;
     if (j->map) {
         if (j->future)
-            map_outcomes(j, item);
+            bfs_map_outcomes(j, item);
         return;
     }
     if (item->kind != WIRE_OK && wire_outcome_decode(item->body.data, item->body.size, &o, &e) != 0)
@@ -248,29 +249,29 @@ void job_outcomes(void *ctx, void *user, const struct wire_item *item)
         struct bfork_future *f = job_take(j, item->first + k);
         size_t size = item->kind == WIRE_OK ? wire_len_at(item, k) : 0;
         if (f && item->kind == WIRE_OK)
-            future_settle_ok(f, slice_part(item->body, at, size));
+            bfs_future_settle_ok(f, slice_part(item->body, at, size));
         else if (f)
-            future_settle_error(f, job_error(j, &o, item->first + k));
-        if (f && future_drop(f))
+            bfs_future_settle_error(f, job_error(j, &o, item->first + k));
+        if (f && bfs_future_drop(f))
             atomic_fetch_sub(&s->refs, 1);  /* never the last: the pool has one */
         at += size;
     }
     if (j->closed && j->left == 0)
-        job_forget(j);
+        bfs_job_forget(j);
 }
 
-void job_fail(struct job *j, const bfork_error *e)
+void bfs_job_fail(struct job *j, const bfork_error *e)
 {
     if (j->map) {
         if (j->future)
-            map_fail_rest(j->future, e);
+            bfs_map_fail_rest(j->future, e);
         return;
     }
     while (j->base < j->next) {
         struct bfork_future *f = job_take(j, j->base);
-        future_settle_error(f, error_clone(e));
-        if (future_drop(f))
+        bfs_future_settle_error(f, bfs_error_clone(e));
+        if (bfs_future_drop(f))
             atomic_fetch_sub(&j->pool->s->refs, 1);
     }
-    job_forget(j);
+    bfs_job_forget(j);
 }

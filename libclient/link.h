@@ -50,7 +50,7 @@ struct link_events {
 };
 
 /* name: of the session. Each takes the core (not over). */
-int local_link_open(struct session *core, const struct link_events *events, struct link **ret, struct err *e);
+int bfs_local_link_open(struct session *core, const struct link_events *events, struct link **ret, struct err *e);
 
 struct remote_setup {
     const char *profile;        /* name, path, or tcp://host:port */
@@ -58,7 +58,8 @@ struct remote_setup {
     int64_t connect_limit_ms;
     bool admin;                 /* the administrators' endpoint */
 };
-int remote_link_open(const struct remote_setup *setup, struct session *core, const struct link_events *events, struct link **ret,
-                     struct err *e);
+int bfs_remote_link_open(const struct remote_setup *setup, struct session *core, const struct link_events *events,
+                         struct link **ret,
+                         struct err *e);
 
 #endif

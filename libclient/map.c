@@ -12,12 +12,12 @@
 #define MAP_ERRORS 1000u            /* errors kept for bfork_future_error_at */
 #define NOT_YET BFORK_END           /* status of an element without an outcome: no outcome is this one */
 
-void map_keep_error(struct map_state *m, uint64_t index, uint32_t count, const struct wire_outcome *o)
+void bfs_map_keep_error(struct map_state *m, uint64_t index, uint32_t count, const struct wire_outcome *o)
 {
     if (index >= m->lowest && m->n_errors >= MAP_ERRORS)
         return;
     struct kept_error *k = malloc(sizeof(*k));
-    bfork_error *e = error_new_outcome(o);
+    bfork_error *e = bfs_error_new_outcome(o);
     if (!k || !e) {
         free(k);
         free(e);
@@ -33,7 +33,7 @@ void map_keep_error(struct map_state *m, uint64_t index, uint32_t count, const s
     }
 }
 
-void map_status_rest(struct map_state *m, int kind)
+void bfs_map_status_rest(struct map_state *m, int kind)
 {
     for (uint64_t i = 0; m->status && i < m->n; i++)
         if (m->status[i] == NOT_YET)
@@ -44,24 +44,24 @@ static void finish(struct job *j, struct bfork_future *f)
 {
     struct map_state *m = f->map;
     if (m->failed && !f->error)
-        f->error = m->lowest_error ? error_clone(m->lowest_error) : NULL;
+        f->error = m->lowest_error ? bfs_error_clone(m->lowest_error) : NULL;
     if (m->failed && !f->error)
-        f->error = (bfork_error *)(uintptr_t)error_no_memory();
+        f->error = (bfork_error *)(uintptr_t)bfs_error_no_memory();
     f->kind = f->error ? f->error->kind : BFORK_OK;
     if (m->settled < m->n)
-        map_status_rest(m, f->kind);
+        bfs_map_status_rest(m, f->kind);
     j->future = NULL;
     j->left--;
     j->pool->pending--;
-    future_mark_done(f);
-    if (future_drop(f))
+    bfs_future_mark_done(f);
+    if (bfs_future_drop(f))
         atomic_fetch_sub(&j->pool->s->refs, 1);     /* never the last: the pool has one */
-    job_forget(j);
+    bfs_job_forget(j);
 }
 
-void map_fail_elements(struct map_state *m, uint64_t first, uint32_t count, const struct wire_outcome *o)
+void bfs_map_fail_elements(struct map_state *m, uint64_t first, uint32_t count, const struct wire_outcome *o)
 {
-    map_keep_error(m, first, count, o);
+    bfs_map_keep_error(m, first, count, o);
     for (uint32_t i = 0; m->status && i < count; i++)
         m->status[first + i] = o->kind;
     for (uint32_t i = 0; m->each && i < count; i++)
@@ -73,7 +73,7 @@ static void take_results(struct map_state *m, const struct wire_item *item)
 {
     if (!(item->flags & WIRE_FIXED) || item->size != m->out_size) {
         const struct wire_outcome o = { .kind = BFORK_EPROTOCOL, .message = WIRE_STR("a result of another size came back") };
-        map_fail_elements(m, item->first, item->count, &o);
+        bfs_map_fail_elements(m, item->first, item->count, &o);
         return;
     }
     if (m->out_size)
@@ -82,14 +82,14 @@ static void take_results(struct map_state *m, const struct wire_item *item)
         memset(m->status + item->first, 0, item->count * sizeof(*m->status));
 }
 
-void map_outcomes(struct job *j, const struct wire_item *item)
+void bfs_map_outcomes(struct job *j, const struct wire_item *item)
 {
     struct bfork_future *f = j->future;
     struct map_state *m = f->map;
     struct wire_outcome o;
     struct err e;
     if (item->kind == WIRE_OK && m->each) {
-        each_results(m, item);
+        bfs_each_results(m, item);
     } else if (item->kind == WIRE_OK) {
         take_results(m, item);
     } else {
@@ -97,7 +97,7 @@ void map_outcomes(struct job *j, const struct wire_item *item)
             o = (struct wire_outcome){ .kind = BFORK_EPROTOCOL, .message = WIRE_STR("an outcome that cannot be read came back") };
         if (o.function.n == 0 && j->symbol)
             o.function = WIRE_STR(j->symbol);
-        map_fail_elements(m, item->first, item->count, &o);
+        bfs_map_fail_elements(m, item->first, item->count, &o);
     }
     m->settled += item->count;
     for (uint32_t i = 0; m->each && i < item->count; i++)
@@ -108,29 +108,29 @@ void map_outcomes(struct job *j, const struct wire_item *item)
         finish(j, f);
 }
 
-void map_fail_rest(struct bfork_future *f, const bfork_error *e)
+void bfs_map_fail_rest(struct bfork_future *f, const bfork_error *e)
 {
-    f->error = error_clone(e);
+    f->error = bfs_error_clone(e);
     f->map->failed += f->map->n - f->map->settled;
     finish(f->job, f);
 }
 
-void map_abandon(struct bfork_future *f)
+void bfs_map_abandon(struct bfork_future *f)
 {
     struct job *j = f->job;
     struct session_job *core = j->core;
     bool copied = f->map->each != NULL;
-    f->error = error_new(BFORK_CANCELLED, "the future was freed before the map was done");
+    f->error = bfs_error_new(BFORK_CANCELLED, "the future was freed before the map was done");
     f->map->failed++;
     finish(j, f);                           /* forgets the job: what follows is told to nobody */
     if (copied)
         session_cancel(core, 0, UINT64_MAX);
     else
         session_job_abandon(core);          /* the array is the caller's again */
-    drive_kick(f->s, true);
+    bfs_drive_kick(f->s, true);
 }
 
-void map_state_free(struct map_state *m)
+void bfs_map_state_free(struct map_state *m)
 {
     if (!m)
         return;
@@ -139,11 +139,11 @@ void map_state_free(struct map_state *m)
         free(k->error);
         free(k);
     }
-    each_free(m);
+    bfs_each_free(m);
     free(m);
 }
 
-void map_read_progress(const struct map_state *m, bfork_progress *p)
+void bfs_map_read_progress(const struct map_state *m, bfork_progress *p)
 {
     double seconds = (double)(clock_now() - m->started) / 1e9;
     *p = (bfork_progress){ .total = m->n, .queued = m->n - m->settled, .done = m->settled - m->failed, .failed = m->failed };
@@ -164,25 +164,25 @@ const bfork_error *bfork_future_error_at(bfork_future *f, size_t index)
 static int map_check(bfork_pool *p, bfork_map_fn *fn, size_t n, const void *in, size_t in_size, const void *out, size_t out_size,
                      const bfork_options *o)
 {
-    int rc = pool_begin(p, o);
+    int rc = bfs_pool_begin(p, o);
     if (rc != 0)
         return rc;
     if (!fn)
-        return error_set(BFORK_EINVAL, "map: the function is NULL");
+        return bfs_error_set(BFORK_EINVAL, "map: the function is NULL");
     if (n && ((!in && in_size) || (!out && out_size)))
-        return error_set(BFORK_EINVAL, "map: an array is NULL");
+        return bfs_error_set(BFORK_EINVAL, "map: an array is NULL");
     size_t most = in_size > out_size ? in_size : out_size;
     if (n > PTRDIFF_MAX / (most ? most : 1))
-        return error_set(BFORK_EINVAL, "map: no array has %zu elements of %zu bytes: is the number negative?", n, most);
+        return bfs_error_set(BFORK_EINVAL, "map: no array has %zu elements of %zu bytes: is the number negative?", n, most);
     if (in_size > WIRE_TASK_MAX || out_size > WIRE_TASK_MAX)
-        return error_set(BFORK_ETOOBIG, "map: an element has %zu bytes; at most %u travel", most, WIRE_TASK_MAX);
+        return bfs_error_set(BFORK_ETOOBIG, "map: an element has %zu bytes; at most %u travel", most, WIRE_TASK_MAX);
     return 0;
 }
 
-struct bfork_future *map_future(bfork_pool *p, void *out, size_t out_size, size_t n, const bfork_options *o)
+struct bfork_future *bfs_map_future(bfork_pool *p, void *out, size_t out_size, size_t n, const bfork_options *o)
 {
     struct map_state *m = calloc(1, sizeof(*m));
-    struct bfork_future *f = m ? future_new(p->s) : NULL;
+    struct bfork_future *f = m ? bfs_future_new(p->s) : NULL;
     if (!f) {
         free(m);
         return NULL;
@@ -201,7 +201,7 @@ struct bfork_future *map_future(bfork_pool *p, void *out, size_t out_size, size_
     return f;
 }
 
-void map_adopt(struct job *j, struct bfork_future *f)
+void bfs_map_adopt(struct job *j, struct bfork_future *f)
 {
     f->job = j;
     atomic_fetch_add(&f->refs, 1);
@@ -215,25 +215,25 @@ static int map_start(bfork_pool *p, struct bfork_future *f, const struct job_sha
 {
     struct job *j = NULL;
     if (p->s->error)
-        return error_again(p->s->error);
+        return bfs_error_again(p->s->error);
     size_t size = (size_t)(shape->in_size * shape->total);
     struct buf *array = buf_wrap((void *)(uintptr_t)in, size, buf_free_struct, NULL);
-    int rc = array ? job_find(p, shape, &j) : error_set(BFORK_ENOMEM, "out of memory");
+    int rc = array ? bfs_job_find(p, shape, &j) : bfs_error_set(BFORK_ENOMEM, "out of memory");
     if (rc != 0 || !j) {
         buf_unref(&array);
         return rc;
     }
     if (session_map_add(j->core, (struct slice){ array, in, size }, shape->in_size, shape->total) == 0) {
-        map_adopt(j, f);
+        bfs_map_adopt(j, f);
     } else {
-        rc = error_set(BFORK_ENOMEM, "out of memory");
+        rc = bfs_error_set(BFORK_ENOMEM, "out of memory");
     }
     buf_unref(&array);
-    job_close(j);
+    bfs_job_close(j);
     if (rc != 0)
-        job_forget(j);
+        bfs_job_forget(j);
     else
-        drive_kick(p->s, true);
+        bfs_drive_kick(p->s, true);
     return rc;
 }
 
@@ -242,24 +242,24 @@ bfork_future *bfork_pool_map_async(bfork_pool *p, bfork_map_fn *fn, const void *
 {
     int rc = map_check(p, fn, n, in, in_size, out, out_size, o);
     if (rc != 0)
-        return future_failed(rc);
+        return bfs_future_failed(rc);
     struct bfork_session *s = p->s;
     const struct job_shape shape = { .function.fn = (void (*)(void))fn, .options = o, .in_size = (uint32_t)in_size,
                                      .out_size = (uint32_t)out_size, .kind = WIRE_JOB_MAP, .map = true, .total = n };
     pthread_mutex_lock(&s->lock);
-    struct bfork_future *f = map_future(p, out, out_size, n, o);
+    struct bfork_future *f = bfs_map_future(p, out, out_size, n, o);
     if (f && n == 0) {
         atomic_store(&f->state, BFORK_DONE);
         f->map->told = true;                /* there is nothing to tell */
     } else if (f && s->kind != KIND_SERIAL && map_start(p, f, &shape, in) != 0) {
-        map_status_rest(f->map, bfork_last_error()->kind);
-        future_settle_error(f, error_clone(bfork_last_error()));
+        bfs_map_status_rest(f->map, bfork_last_error()->kind);
+        bfs_future_settle_error(f, bfs_error_clone(bfork_last_error()));
     }
     pthread_mutex_unlock(&s->lock);
     if (!f)
-        return future_failed(error_set(BFORK_ENOMEM, "out of memory"));
+        return bfs_future_failed(bfs_error_set(BFORK_ENOMEM, "out of memory"));
     if (n && s->kind == KIND_SERIAL)
-        serial_map(p, f, &shape, in);
+        bfs_serial_map(p, f, &shape, in);
     return f;
 }
 

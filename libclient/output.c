@@ -23,7 +23,7 @@ static struct output *output_new(struct bfork_session *s, const char *function, 
     struct output *o = malloc(sizeof(*o) + size + 1);
 
     if (!o) {
-        session_fail(s, BFORK_ENOMEM, "out of memory: what a task has printed cannot be kept");
+        bfs_session_fail(s, BFORK_ENOMEM, "out of memory: what a task has printed cannot be kept");
         return NULL;
     }
     memset(o, 0, sizeof(*o));
@@ -44,7 +44,7 @@ static struct output *output_new(struct bfork_session *s, const char *function, 
 
 static void output_of(struct output *o, const struct job *j)
 {
-    const struct bfork_future *f = j->told ? job_future(j, o->piece.index) : NULL;
+    const struct bfork_future *f = j->told ? bfs_job_future(j, o->piece.index) : NULL;
     o->told = j->told;
     o->task = f ? f->data_of_user : NULL;
 }
@@ -62,14 +62,14 @@ static void notice(struct job *j, const char *function, const struct session_pri
     output_of(o, j);
 }
 
-bool job_output(void *ctx, void *user, const struct session_print *k)
+bool bfs_job_output(void *ctx, void *user, const struct session_print *k)
 {
     struct job *j = user;
     struct bfork_session *s = ctx;
     const char *function = j->symbol ? j->symbol : "a command";
     char text[512], who[300] = "the command";           /* the command line counts its commands itself */
 
-    if (j->told && !job_future(j, k->index))
+    if (j->told && !bfs_job_future(j, k->index))
         return false;                   /* it is settled, and whoever submitted it may be gone */
     if (!j->told)
         snprintf(who, sizeof(who), "task %llu of %.250s", (unsigned long long)k->index, function);
@@ -95,7 +95,7 @@ bool job_output(void *ctx, void *user, const struct session_print *k)
     return true;
 }
 
-void job_printed(void *ctx, uint32_t pid, int stream, const void *bytes, size_t size)
+void bfs_job_printed(void *ctx, uint32_t pid, int stream, const void *bytes, size_t size)
 {
     const struct session_print k = { .pid = pid, .stream = stream };
 
@@ -142,14 +142,14 @@ static void put(struct bfork_session *s, const struct output *o)
     write_all(2, text, strlen(text));
 }
 
-bool drive_outputs(struct bfork_session *s)
+bool bfs_drive_outputs(struct bfork_session *s)
 {
     bool any = false;
 
     while (!list_empty(&s->outputs) && !s->delivering) {
         struct output *o = LIST_ENTRY(list_pop(&s->outputs), struct output, node);
         any = s->delivering = true;         /* one thread at a time, so that the order stays */
-        drive_hand_on(s);
+        bfs_drive_hand_on(s);
         pthread_mutex_unlock(&s->lock);
         if (o->told)
             o->told(o->task, &o->who, o->stream, o->bytes, o->size);
@@ -164,6 +164,6 @@ bool drive_outputs(struct bfork_session *s)
         free(o);
     }
     if (any)
-        drive_look(s);
+        bfs_drive_look(s);
     return any;
 }

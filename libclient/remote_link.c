@@ -296,7 +296,7 @@ static int remote_program(struct link *l, uint8_t out[WIRE_DIGEST], uint64_t *re
     struct remote *r = (struct remote *)l;
     char path[1024];
     if (r->program_fd < 0) {
-        int rc = object_program(&r->program_fd, path, sizeof(path), e);
+        int rc = exec_object_program(&r->program_fd, path, sizeof(path), e);
         if (rc == 0)
             rc = r->table->digest_file(r->program_fd, r->program_digest, &r->program_size, e);
         if (rc != 0)
@@ -350,7 +350,8 @@ static void *load_beside(void)
 {
     char path[4096];
     Dl_info self;
-    const char *slash = dladdr((void *)(uintptr_t)remote_link_open, &self) && self.dli_fname ? strrchr(self.dli_fname, '/') : NULL;
+    const char *slash = dladdr((void *)(uintptr_t)bfs_remote_link_open, &self) &&
+        self.dli_fname ? strrchr(self.dli_fname, '/') : NULL;
     if (!slash || (size_t)(slash - self.dli_fname) + sizeof(REMOTE_OBJECT) + 1 > sizeof(path))
         return NULL;
     snprintf(path, sizeof(path), "%.*s/%s", (int)(slash - self.dli_fname), self.dli_fname, REMOTE_OBJECT);
@@ -376,8 +377,9 @@ static int load(struct remote *r, struct err *e)
     return 0;
 }
 
-int remote_link_open(const struct remote_setup *setup, struct session *core, const struct link_events *events, struct link **ret,
-                     struct err *e)
+int bfs_remote_link_open(const struct remote_setup *setup, struct session *core, const struct link_events *events,
+                         struct link **ret,
+                         struct err *e)
 {
     struct remote *r = calloc(1, sizeof(*r));
     if (!r)

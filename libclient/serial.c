@@ -23,15 +23,15 @@ static int run_hook(struct bfork_pool *p, bfork_task_fn *fn)
     if (!fn)
         return 0;
     pthread_mutex_lock(&p->s->lock);
-    int rc = function_of(p->s, &f, &known);
+    int rc = bfs_function_of(p->s, &f, &known);
     pthread_mutex_unlock(&p->s->lock);
     if (rc != 0)
         return rc;
     const struct wire_bin args = p->spec_args ? wire_bin_of(p->spec_args->data, p->spec_args->size) : (struct wire_bin){ NULL, 0 };
     if (task_run_once(p->runner, wire_bin_of(known->doc->data, known->doc->size), args, &o))
         return 0;
-    bfork_error *e = error_new_outcome(o);
-    rc = error_again(e ? e : error_no_memory());
+    bfork_error *e = bfs_error_new_outcome(o);
+    rc = bfs_error_again(e ? e : bfs_error_no_memory());
     free(e);
     return rc;
 }
@@ -44,7 +44,7 @@ static void warn_of_globals(struct bfork_pool *p)
     char names[1024];
     if (p->s->quiet || p->options.start == BFORK_START_FORK || atomic_exchange(&looked, true))
         return;
-    if (globals_changed(names, sizeof(names), handles))
+    if (task_globals_changed(names, sizeof(names), handles))
         fprintf(stderr, "%s: serial: the program has changed these variables since bfork_init: %s. Task processes have them as the "
                 "program starts with: if tasks use them, results differ from this; give them as arguments, options.context or in a "
                 "preload\n",
@@ -66,18 +66,18 @@ static int start(struct bfork_pool *p)
 {
     struct err e;
     if (p->started)
-        return p->start_error ? error_again(p->start_error) : 0;
+        return p->start_error ? bfs_error_again(p->start_error) : 0;
     p->started = true;
     warn_of_globals(p);
     int rc = task_runner_new(&p->runner, &e);
     if (rc != 0)
-        error_from(&e);
+        bfs_error_from(&e);
     if (rc == 0)
         rc = run_hook(p, p->options.preload);
     if (rc == 0)
         rc = run_hook(p, p->options.initializer);
-    if (rc != 0 && !(p->start_error = error_clone(bfork_last_error())))
-        p->start_error = (bfork_error *)(uintptr_t)error_no_memory();
+    if (rc != 0 && !(p->start_error = bfs_error_clone(bfork_last_error())))
+        p->start_error = (bfork_error *)(uintptr_t)bfs_error_no_memory();
     return rc;
 }
 
@@ -93,19 +93,19 @@ static int begin(struct bfork_pool *p, const struct job_shape *shape, struct tas
         return rc;
     warn_of_limit(p, shape);
     pthread_mutex_lock(&p->s->lock);
-    rc = job_spec(p->s, shape, &spec, &fn);
+    rc = bfs_job_spec(p->s, shape, &spec, &fn);
     if (rc == 0)
-        rc = function_of(p->s, &shape->function, &known);
+        rc = bfs_function_of(p->s, &shape->function, &known);
     pthread_mutex_unlock(&p->s->lock);
     if (rc != 0)
         return rc;
     *ret_symbol = known->symbol;
     if (!(doc = wire_job_spec_encode(&spec)))
-        return error_set(BFORK_ETOOBIG, "the context is too large: with the rest of the options at most %u bytes travel",
-                         WIRE_SPEC_MAX);
+        return bfs_error_set(BFORK_ETOOBIG, "the context is too large: with the rest of the options at most %u bytes travel",
+                             WIRE_SPEC_MAX);
     rc = task_job_new(doc->data, doc->size, ret, &e);
     buf_unref(&doc);
-    return rc == 0 ? 0 : error_from(&e);
+    return rc == 0 ? 0 : bfs_error_from(&e);
 }
 
 static struct wire_outcome named(const struct wire_outcome *o, uint64_t index, const char *symbol)
@@ -127,33 +127,34 @@ static bool print(void *ctx, uint64_t index, int stream, const void *bytes, size
     const bfork_error from = { .index = index, .pid = getpid(), .attempt = 1, .message = "", .function = "", .where = "",
                                .host = "", .backtrace = "", .output = "" };
     sp->told(sp->f->data_of_user, &from, stream, bytes, size);
-    return !interrupt_came(sp->p->s, &sp->wait);
+    return !bfs_interrupt_came(sp->p->s, &sp->wait);
 }
 
-void serial_submit(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const uint8_t *args, size_t size)
+void bfs_serial_submit(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const uint8_t *args,
+                       size_t size)
 {
     struct task_job *j = NULL;
     struct slice result;
     const struct wire_outcome *o;
     const char *symbol;
     pthread_mutex_lock(&p->s->lock);
-    int rc = job_index(p, shape, &f->index);
+    int rc = bfs_job_index(p, shape, &f->index);
     pthread_mutex_unlock(&p->s->lock);
     pthread_mutex_lock(&p->serial_lock);
-    struct serial_print sp = { p, f, shape->told, interrupt_begin(p->s) };
+    struct serial_print sp = { p, f, shape->told, bfs_interrupt_begin(p->s) };
     if (rc == 0 && (rc = begin(p, shape, &j, &symbol)) == 0)
         task_runner_print(p->runner, shape->told ? print : NULL, &sp);
     if (rc != 0) {
-        future_settle_error(f, error_clone(bfork_last_error()));
+        bfs_future_settle_error(f, bfs_error_clone(bfork_last_error()));
     } else if (task_run(p->runner, j, f->index, f->index, 0, args, size, NULL, &result, &o)) {
         result.buf = NULL;                  /* lent until the next run: copied */
-        future_settle_ok(f, result);
+        bfs_future_settle_ok(f, result);
     } else {
         const struct wire_outcome full = named(o, f->index, symbol);
-        future_settle_error(f, error_new_outcome(&full));
+        bfs_future_settle_error(f, bfs_error_new_outcome(&full));
     }
     task_job_free(&j);
-    interrupt_end(&sp.wait);
+    bfs_interrupt_end(&sp.wait);
     pthread_mutex_unlock(&p->serial_lock);
 }
 
@@ -165,13 +166,13 @@ static void element_done(struct serial_map *sm, uint64_t i, bool well, struct sl
     static const struct wire_outcome no_memory = { .kind = BFORK_ENOMEM, .message = { "out of memory for a result", 26 } };
     struct map_state *m = sm->f->map;
     result.buf = NULL;                      /* lent until the next run: copied */
-    if (well && m->each && !each_keep(m, i, result)) {
+    if (well && m->each && !bfs_each_keep(m, i, result)) {
         well = false;
         o = &no_memory;
     }
     if (!well) {
         const struct wire_outcome full = named(o, i, sm->symbol);
-        map_fail_elements(m, i, 1, &full);
+        bfs_map_fail_elements(m, i, 1, &full);
     } else {
         if (m->out_size)
             memcpy((uint8_t *)m->out + i * m->out_size, sm->scratch, m->out_size);
@@ -198,7 +199,7 @@ static void each_element(struct serial_map *sm, uint64_t i, const struct each_in
     struct slice result = { NULL, NULL, 0 };
     const struct wire_outcome *o = &no_memory;
     struct err e;
-    const bfork_arg a = each_arg(in, i);
+    const bfork_arg a = bfs_each_arg(in, i);
     size_t size = value_size(&a, 1, &e);
     uint8_t *args = malloc(size);
     bool well = false;
@@ -216,7 +217,7 @@ static void tell_progress(struct serial_map *sm, uint64_t *told)
     bfork_progress now;
     if (!m->progress || (m->settled != m->n && clock_now() - *told <= 100 * CLOCK_MS))
         return;
-    map_read_progress(m, &now);
+    bfs_map_read_progress(m, &now);
     pthread_mutex_unlock(&sm->p->serial_lock);      /* a callback never runs under a lock */
     m->told = m->settled == m->n;
     m->progress(m->progress_data, &now);
@@ -228,25 +229,26 @@ static void run_elements(struct serial_map *sm, const struct job_shape *shape, c
 {
     struct map_state *m = sm->f->map;
     uint64_t told = 0;
-    const struct interruptible wait = interrupt_begin(sm->p->s);
-    for (uint64_t i = 0; i < m->n && !interrupt_came(sm->p->s, &wait); i++) {
+    const struct interruptible wait = bfs_interrupt_begin(sm->p->s);
+    for (uint64_t i = 0; i < m->n && !bfs_interrupt_came(sm->p->s, &wait); i++) {
         if (each)
             each_element(sm, i, each);
         else
             map_element(sm, i, in, shape->in_size);
         tell_progress(sm, &told);
     }
-    interrupt_end(&wait);
+    bfs_interrupt_end(&wait);
     if (m->settled < m->n) {
-        error_set(BFORK_EINTR, "interrupted after %llu of %llu elements", (unsigned long long)m->settled, (unsigned long long)m->n);
-        sm->f->error = error_clone(bfork_last_error());
+        bfs_error_set(BFORK_EINTR, "interrupted after %llu of %llu elements", (unsigned long long)m->settled,
+                      (unsigned long long)m->n);
+        sm->f->error = bfs_error_clone(bfork_last_error());
         m->failed += m->n - m->settled;
-        map_status_rest(m, BFORK_CANCELLED);
+        bfs_map_status_rest(m, BFORK_CANCELLED);
     } else if (m->failed) {
-        sm->f->error = m->lowest_error ? error_clone(m->lowest_error) : NULL;
+        sm->f->error = m->lowest_error ? bfs_error_clone(m->lowest_error) : NULL;
     }
     if (m->failed && !sm->f->error)
-        sm->f->error = (bfork_error *)(uintptr_t)error_no_memory();
+        sm->f->error = (bfork_error *)(uintptr_t)bfs_error_no_memory();
 }
 
 static void run_map(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const void *in,
@@ -256,10 +258,10 @@ static void run_map(struct bfork_pool *p, struct bfork_future *f, const struct j
     struct serial_map sm = { .p = p, .f = f, .scratch = malloc(m->out_size ? m->out_size : 1) };
     pthread_mutex_lock(&p->serial_lock);
     if (!sm.scratch || begin(p, shape, &sm.j, &sm.symbol) != 0) {
-        f->error = error_clone(sm.scratch ? bfork_last_error() : error_no_memory());
+        f->error = bfs_error_clone(sm.scratch ? bfork_last_error() : bfs_error_no_memory());
         if (!f->error)
-            f->error = (bfork_error *)(uintptr_t)error_no_memory();
-        map_status_rest(m, f->error->kind);
+            f->error = (bfork_error *)(uintptr_t)bfs_error_no_memory();
+        bfs_map_status_rest(m, f->error->kind);
     } else {
         run_elements(&sm, shape, in, each);
     }
@@ -267,24 +269,24 @@ static void run_map(struct bfork_pool *p, struct bfork_future *f, const struct j
     task_job_free(&sm.j);
     pthread_mutex_unlock(&p->serial_lock);
     free(sm.scratch);
-    future_mark_done(f);
+    bfs_future_mark_done(f);
 }
 
-void serial_map(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const void *in)
+void bfs_serial_map(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const void *in)
 {
     run_map(p, f, shape, in, NULL);
 }
 
-void serial_each(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const struct each_input *in)
+void bfs_serial_each(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const struct each_input *in)
 {
     run_map(p, f, shape, NULL, in);
 }
 
-void serial_pool_free(struct bfork_pool *p)
+void bfs_serial_pool_free(struct bfork_pool *p)
 {
     if (p->started && !p->start_error)
         run_hook(p, p->options.finalizer);
     task_runner_free(&p->runner);
-    if (p->start_error != error_no_memory())
+    if (p->start_error != bfs_error_no_memory())
         free(p->start_error);
 }

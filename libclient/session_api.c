@@ -26,7 +26,7 @@ static void on_answer(void *ctx, uint32_t request, int32_t code, struct wire_str
 {
     struct bfork_session *s = ctx;
     if (request == s->vain_request) {
-        waiting_answer(s, text);
+        bfs_waiting_answer(s, text);
         return;
     }
     free(s->answer_text);
@@ -38,7 +38,7 @@ static void on_answer(void *ctx, uint32_t request, int32_t code, struct wire_str
 static void on_cancelled(void *ctx, void *user, uint64_t cancelled)
 {
     (void)ctx;
-    cancel_answered(user, cancelled);
+    bfs_cancel_answered(user, cancelled);
 }
 
 static void on_failed(void *ctx, int32_t code, struct wire_str text)
@@ -48,12 +48,12 @@ static void on_failed(void *ctx, int32_t code, struct wire_str text)
     if (n)
         memcpy(line, text.p, n);
     line[n] = 0;
-    session_fail(ctx, code, line);
+    bfs_session_fail(ctx, code, line);
 }
 
 static void on_link_failed(void *ctx, int code, const char *text)
 {
-    session_fail(ctx, code, text);
+    bfs_session_fail(ctx, code, text);
 }
 
 static void on_link_warning(void *ctx, const char *text)
@@ -64,32 +64,33 @@ static void on_link_warning(void *ctx, const char *text)
 }
 
 static const struct session_ops core_ops = {
-    .outcomes = job_outcomes, .pool_state = pool_state, .output = job_output, .answer = on_answer, .failed = on_failed,
+    .outcomes = bfs_job_outcomes, .pool_state = bfs_pool_state, .output = bfs_job_output, .answer = on_answer, .failed = on_failed,
     .cancelled = on_cancelled };
 
-/* Outstanding work is not failed here, in the middle of a core's call, but at the end of the pump: see session_settle_failure. */
-void session_fail(struct bfork_session *s, int code, const char *text)
+/* Outstanding work is not failed here, in the middle of a core's call, but at the end of the pump: see bfs_session_settle_failure.
+ * */
+void bfs_session_fail(struct bfork_session *s, int code, const char *text)
 {
     if (s->error)
         return;
-    s->error = error_new(code, text);
+    s->error = bfs_error_new(code, text);
     if (!s->error)
-        s->error = (bfork_error *)(uintptr_t)error_no_memory();
+        s->error = (bfork_error *)(uintptr_t)bfs_error_no_memory();
     s->failing = true;
 }
 
-void session_settle_failure(struct bfork_session *s)
+void bfs_session_settle_failure(struct bfork_session *s)
 {
     s->failing = false;
     s->stirred = true;
     for (LIST_EACH(&s->pools, pn)) {
         struct bfork_pool *p = LIST_ENTRY(pn, struct bfork_pool, node);
         for (LIST_EACH_SAFE(&p->jobs, jn, after))
-            job_fail(LIST_ENTRY(jn, struct job, node), s->error);
+            bfs_job_fail(LIST_ENTRY(jn, struct job, node), s->error);
     }
 }
 
-const uint8_t *guard_new(void)
+const uint8_t *bfs_guard_new(void)
 {
     uint8_t *page = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (page == MAP_FAILED)
@@ -102,7 +103,7 @@ const uint8_t *guard_new(void)
     return page;
 }
 
-void guard_free(const uint8_t *guard)
+void bfs_guard_free(const uint8_t *guard)
 {
     munmap((void *)(uintptr_t)guard, (size_t)sysconf(_SC_PAGESIZE));
 }
@@ -115,9 +116,9 @@ static int open_core(struct bfork_session *s, const bfork_session_options *o, bo
                                      .role = admin ? WIRE_ADMINISTRATOR : WIRE_CLIENT };
     gethostname(host, sizeof(host) - 1);
     if (getrandom(config.instance, WIRE_ID, 0) != WIRE_ID || getrandom(&config.seed, 8, 0) != 8)
-        return error_set(BFORK_ESTATE, "no random numbers from the kernel: %s", strerror(errno));
+        return bfs_error_set(BFORK_ESTATE, "no random numbers from the kernel: %s", strerror(errno));
     if (session_new(&config, &core_ops, s, &s->core) != 0)
-        return error_set(BFORK_ENOMEM, "out of memory");
+        return bfs_error_set(BFORK_ENOMEM, "out of memory");
     return 0;
 }
 
@@ -132,7 +133,7 @@ static enum session_kind kind_of(const char *profile)
 
 static int open_session(struct bfork_session *s, const char *profile, const bfork_session_options *o, bool admin)
 {
-    const struct link_events events = { .failed = on_link_failed, .warning = on_link_warning, .printed = job_printed, .ctx = s,
+    const struct link_events events = { .failed = on_link_failed, .warning = on_link_warning, .printed = bfs_job_printed, .ctx = s,
                                         .output_window = o ? o->max_output_bytes : 0 };
     struct err e;
     if (!profile)
@@ -140,15 +141,16 @@ static int open_session(struct bfork_session *s, const char *profile, const bfor
     if (!profile || !*profile)
         profile = "local:";
     if (o && (o->flags & ~(uint32_t)BFORK_QUIET || o->reserved32))
-        return error_set(BFORK_EINVAL, "bfork_session_new: flags other than BFORK_QUIET and reserved fields must be 0");
+        return bfs_error_set(BFORK_EINVAL, "bfork_session_new: flags other than BFORK_QUIET and reserved fields must be 0");
     if (o && o->connect_limit_ms < 0)
-        return error_set(BFORK_EINVAL, "bfork_session_new: connect_limit_ms is %lld", (long long)o->connect_limit_ms);
+        return bfs_error_set(BFORK_EINVAL, "bfork_session_new: connect_limit_ms is %lld", (long long)o->connect_limit_ms);
     for (size_t i = 0; o && i < sizeof(o->reserved) / sizeof(o->reserved[0]); i++)
         if (o->reserved[i])
-            return error_set(BFORK_EINVAL, "bfork_session_new: flags and reserved fields of the options must be 0");
+            return bfs_error_set(BFORK_EINVAL, "bfork_session_new: flags and reserved fields of the options must be 0");
     if (task_is_inside())
-        return error_set(BFORK_ENOTSUP, "bfork_session_new: a task cannot open sessions or pools of its own yet: return what is "
-                         "to be done, and let the program submit it");
+        return bfs_error_set(BFORK_ENOTSUP,
+                             "bfork_session_new: a task cannot open sessions or pools of its own yet: return what is "
+                             "to be done, and let the program submit it");
     s->kind = kind_of(profile);
     s->quiet = o && o->flags & BFORK_QUIET;
     s->output = o ? o->output : NULL;
@@ -160,9 +162,9 @@ static int open_session(struct bfork_session *s, const char *profile, const bfor
         return rc;
     const struct remote_setup setup = { .profile = profile, .client_key = o ? o->client_key : NULL, .admin = admin,
                                         .connect_limit_ms = o && o->connect_limit_ms > 0 ? o->connect_limit_ms : 10000 };
-    rc = s->kind == KIND_LOCAL ? local_link_open(s->core, &events, &s->link, &e)
-                               : remote_link_open(&setup, s->core, &events, &s->link, &e);
-    return rc == 0 ? 0 : error_from(&e);
+    rc = s->kind == KIND_LOCAL ? bfs_local_link_open(s->core, &events, &s->link, &e)
+                               : bfs_remote_link_open(&setup, s->core, &events, &s->link, &e);
+    return rc == 0 ? 0 : bfs_error_from(&e);
 }
 
 static struct bfork_session *new_session(const char *profile, const bfork_session_options *o, bool admin)
@@ -171,7 +173,7 @@ static struct bfork_session *new_session(const char *profile, const bfork_sessio
     fds_reserve();                      /* no descriptor of ours, or of libzmq, may be taken for somebody's input or errors */
     struct bfork_session *s = calloc(1, sizeof(*s));
     if (!s) {
-        error_set(BFORK_ENOMEM, "out of memory");
+        bfs_error_set(BFORK_ENOMEM, "out of memory");
         return &no_memory_session;
     }
     pthread_condattr_t attr;
@@ -186,21 +188,21 @@ static struct bfork_session *new_session(const char *profile, const bfork_sessio
     list_init(&s->waiters);
     map_init(&s->functions);
     s->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    s->fork_guard = guard_new();
+    s->fork_guard = bfs_guard_new();
     int rc = 0;
     if (s->wake_fd < 0 || !s->fork_guard)
-        rc = error_set(BFORK_ESTATE, "bfork_session_new: no descriptor or memory page: %s", strerror(errno));
+        rc = bfs_error_set(BFORK_ESTATE, "bfork_session_new: no descriptor or memory page: %s", strerror(errno));
     if (rc == 0)
         rc = open_session(s, profile, o, admin);
     if (rc != 0) {
-        if (s->error != error_no_memory())
+        if (s->error != bfs_error_no_memory())
             free(s->error);                 /* the link's: what the call said is more */
-        s->error = error_clone(bfork_last_error());
+        s->error = bfs_error_clone(bfork_last_error());
         if (!s->error)
-            s->error = (bfork_error *)(uintptr_t)error_no_memory();
+            s->error = (bfork_error *)(uintptr_t)bfs_error_no_memory();
         s->kind = KIND_FAILED;
     } else {
-        interrupt_add(s);
+        bfs_interrupt_add(s);
     }
     return s;
 }
@@ -217,29 +219,29 @@ bfork_session *bfork_internal_admin_session(const char *profile, const bfork_ses
 
 static void session_destroy(struct bfork_session *s)
 {
-    interrupt_remove(s);
+    bfs_interrupt_remove(s);
     if (s->kind != KIND_FAILED)
-        drive_stop(s);
+        bfs_drive_stop(s);
     if (s->link) {
         if (!s->error) {
             session_bye(s->core);
             s->link->ops->pump(s->link, clock_now());
         }
         pthread_mutex_lock(&s->lock);
-        drive_outputs(s);
+        bfs_drive_outputs(s);
         pthread_mutex_unlock(&s->lock);
         s->link->ops->close(s->link);
     }
     session_free(&s->core);
-    functions_free(s);
+    bfs_functions_free(s);
     for (struct list_node *n; (n = list_pop(&s->outputs));)
         free(LIST_ENTRY(n, struct output, node));
-    futures_free(s);
+    bfs_futures_free(s);
     if (s->wake_fd >= 0)
         close(s->wake_fd);
     if (s->fork_guard)
-        guard_free(s->fork_guard);
-    if (s->error != error_no_memory())
+        bfs_guard_free(s->fork_guard);
+    if (s->error != bfs_error_no_memory())
         free(s->error);
     free(s->answer_text);
     free(s->vain_answer);
@@ -248,12 +250,12 @@ static void session_destroy(struct bfork_session *s)
     free(s);
 }
 
-void session_ref(struct bfork_session *s)
+void bfs_session_ref(struct bfork_session *s)
 {
     atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
 }
 
-void session_unref(struct bfork_session *s)
+void bfs_session_unref(struct bfork_session *s)
 {
     if (s == &no_memory_session)
         return;
@@ -272,16 +274,16 @@ void bfork_session_free(bfork_session **sp)
     *sp = NULL;
     if (!s || s == &no_memory_session || (s->fork_guard && !*s->fork_guard))
         return;
-    session_unref(s);
+    bfs_session_unref(s);
 }
 
 /* A session made before a fork is the parent's: a child gets its own. */
-struct bfork_session *session_default(void)
+struct bfork_session *bfs_session_default(void)
 {
     pthread_mutex_lock(&default_lock);
     struct bfork_session *s = default_session;
     if (s && s->fork_guard && *s->fork_guard && !s->error) {
-        session_ref(s);
+        bfs_session_ref(s);
     } else {
         s = new_session(NULL, NULL, false);
         default_session = s->kind == KIND_FAILED ? NULL : s;
@@ -290,26 +292,26 @@ struct bfork_session *session_default(void)
     return s;
 }
 
-int session_usable(struct bfork_session *s)
+int bfs_session_usable(struct bfork_session *s)
 {
     if (!s)
-        return error_set(BFORK_EINVAL, "the session is NULL");
+        return bfs_error_set(BFORK_EINVAL, "the session is NULL");
     if (s == &no_memory_session)
-        return error_set(BFORK_ENOMEM, "out of memory when the session was made");
+        return bfs_error_set(BFORK_ENOMEM, "out of memory when the session was made");
     if (s->fork_guard && !*s->fork_guard)
-        return error_set(BFORK_EFORKED, "this handle was made before fork(); a child needs a session and pools of its own");
+        return bfs_error_set(BFORK_EFORKED, "this handle was made before fork(); a child needs a session and pools of its own");
     if (s->kind == KIND_FAILED)
-        return error_again(s->error);
+        return bfs_error_again(s->error);
     return 0;
 }
 
 const bfork_error *bfork_session_error(bfork_session *s)
 {
     if (s == &no_memory_session)
-        return error_no_memory();
+        return bfs_error_no_memory();
     if (s && (s->kind == KIND_FAILED || s->kind == KIND_SERIAL) && !(s->fork_guard && !*s->fork_guard))
         return s->error;
-    if (session_usable(s) != 0 || !s)
+    if (bfs_session_usable(s) != 0 || !s)
         return bfork_last_error();          /* NULL, or forked */
     pthread_mutex_lock(&s->lock);
     const bfork_error *e = s->error;
@@ -330,13 +332,13 @@ static bool is_answered(void *arg)
 static int wait_answer(struct bfork_session *s, uint32_t request, int timeout_ms, char **ret_text)
 {
     struct asked a = { s, request };
-    int rc = drive_wait(s, is_answered, &a, LINK_NEXT, drive_deadline(timeout_ms), NULL, NULL);
+    int rc = bfs_drive_wait(s, is_answered, &a, LINK_NEXT, bfs_drive_deadline(timeout_ms), NULL, NULL);
     if (rc == 0 && s->error)
-        return error_again(s->error);
+        return bfs_error_again(s->error);
     if (rc == BFORK_ETIMEDOUT && *s->link->ops->trouble(s->link))
-        return error_set(BFORK_EUNREACHABLE, "%s (waited %d ms)", s->link->ops->trouble(s->link), timeout_ms);
+        return bfs_error_set(BFORK_EUNREACHABLE, "%s (waited %d ms)", s->link->ops->trouble(s->link), timeout_ms);
     if (rc == 0 && s->answer_code < 0)
-        return error_set(s->answer_code, "%s", s->answer_text ? s->answer_text : "");
+        return bfs_error_set(s->answer_code, "%s", s->answer_text ? s->answer_text : "");
     if (rc == 0 && ret_text) {
         *ret_text = s->answer_text;
         s->answer_text = NULL;
@@ -346,9 +348,9 @@ static int wait_answer(struct bfork_session *s, uint32_t request, int timeout_ms
 
 static int internal_begin(struct bfork_session *s)
 {
-    int rc = session_usable(s);
+    int rc = bfs_session_usable(s);
     if (rc == 0 && s->kind != KIND_REMOTE)
-        rc = error_set(BFORK_ENOTSUP, "there is no broker here: name one with --profile or BFORK_PROFILE");
+        rc = bfs_error_set(BFORK_ENOTSUP, "there is no broker here: name one with --profile or BFORK_PROFILE");
     return rc;
 }
 
@@ -360,7 +362,7 @@ int bfork_internal_status(bfork_session *s, const char *what, char **ret_json, i
         return rc;
     pthread_mutex_lock(&s->lock);
     rc = session_ask(s->core, what, &request) == 0 ? wait_answer(s, request, timeout_ms, ret_json)
-                                                   : error_set(BFORK_ENOMEM, "out of memory");
+                                                   : bfs_error_set(BFORK_ENOMEM, "out of memory");
     pthread_mutex_unlock(&s->lock);
     return rc;
 }
@@ -373,7 +375,7 @@ int bfork_internal_admin(bfork_session *s, const char *verb, const char *argumen
         return rc;
     pthread_mutex_lock(&s->lock);
     rc = session_admin(s->core, verb, argument, &request) == 0 ? wait_answer(s, request, timeout_ms, ret_json)
-                                                               : error_set(BFORK_ENOMEM, "out of memory");
+                                                               : bfs_error_set(BFORK_ENOMEM, "out of memory");
     pthread_mutex_unlock(&s->lock);
     return rc;
 }
@@ -387,7 +389,7 @@ int bfork_internal_ping(bfork_session *s, int timeout_ms, uint64_t *ret_ns)
     pthread_mutex_lock(&s->lock);
     uint64_t from = clock_now();
     rc = session_ping(s->core, from, &request) == 0 ? wait_answer(s, request, timeout_ms, NULL)
-                                                    : error_set(BFORK_ENOMEM, "out of memory");
+                                                    : bfs_error_set(BFORK_ENOMEM, "out of memory");
     *ret_ns = clock_now() - from;
     pthread_mutex_unlock(&s->lock);
     return rc;

@@ -15,13 +15,13 @@ bfork_stream *bfork_stream_new(void)
 {
     struct bfork_stream *st = calloc(1, sizeof(*st));
     if (!st) {
-        error_set(BFORK_ENOMEM, "out of memory");
+        bfs_error_set(BFORK_ENOMEM, "out of memory");
         return &no_memory_stream;
     }
-    st->fork_guard = guard_new();
+    st->fork_guard = bfs_guard_new();
     if (!st->fork_guard) {
         free(st);
-        error_set(BFORK_ENOMEM, "no memory page for a stream");
+        bfs_error_set(BFORK_ENOMEM, "no memory page for a stream");
         return &no_memory_stream;
     }
     pthread_mutex_init(&st->lock, NULL);
@@ -39,11 +39,11 @@ static void tell_takers(struct bfork_stream *st, const struct bfork_session *s)
     for (LIST_EACH(&st->takers, n)) {
         struct bfork_session *driven = LIST_ENTRY(n, struct taker, node)->s;
         if (driven != s)
-            drive_poke(driven);
+            bfs_drive_poke(driven);
     }
 }
 
-void stream_ready(struct bfork_future *f)
+void bfs_stream_ready(struct bfork_future *f)
 {
     struct bfork_stream *st = f->stream;
     pthread_mutex_lock(&st->lock);
@@ -60,7 +60,7 @@ void bfork_stream_add(bfork_stream *st, bfork_future *f, void *data)
         bfork_future_free(&f);
         return;
     }
-    if (future_is_static(f)) {              /* out of memory: cannot be in a list twice, so it stays a failure of its own */
+    if (bfs_future_is_static(f)) {          /* out of memory: cannot be in a list twice, so it stays a failure of its own */
         f = calloc(1, sizeof(*f));
         if (!f)
             return;
@@ -108,7 +108,7 @@ static struct bfork_session *someone(struct bfork_stream *st)
     if (list_empty(&st->pending))
         return NULL;
     struct bfork_session *s = LIST_ENTRY(list_first(&st->pending), struct bfork_future, node)->s;
-    session_ref(s);
+    bfs_session_ref(s);
     return s;
 }
 
@@ -116,12 +116,12 @@ static struct bfork_session *someone(struct bfork_stream *st)
 static int wait_ready(struct bfork_stream *st, struct taker *me, uint64_t deadline)
 {
     pthread_mutex_lock(&me->s->lock);
-    int rc = drive_wait(me->s, has_ready, st, LINK_NEXT, deadline, NULL, NULL);
+    int rc = bfs_drive_wait(me->s, has_ready, st, LINK_NEXT, deadline, NULL, NULL);
     pthread_mutex_unlock(&me->s->lock);
     pthread_mutex_lock(&st->lock);
     list_remove(&st->takers, &me->node);
     pthread_mutex_unlock(&st->lock);
-    session_unref(me->s);
+    bfs_session_unref(me->s);
     return rc;
 }
 
@@ -129,12 +129,12 @@ int bfork_stream_next(bfork_stream *st, int timeout_ms, bfork_future **ret)
 {
     *ret = NULL;
     if (!st)
-        return error_set(BFORK_EINVAL, "bfork_stream_next: the stream is NULL");
+        return bfs_error_set(BFORK_EINVAL, "bfork_stream_next: the stream is NULL");
     if (st->failed)
-        return error_set(BFORK_ENOMEM, "out of memory when the stream was made");
+        return bfs_error_set(BFORK_ENOMEM, "out of memory when the stream was made");
     if (!*st->fork_guard)
-        return error_set(BFORK_EFORKED, "this stream was made before fork(); a child needs its own");
-    uint64_t deadline = drive_deadline(timeout_ms);
+        return bfs_error_set(BFORK_EFORKED, "this stream was made before fork(); a child needs its own");
+    uint64_t deadline = bfs_drive_deadline(timeout_ms);
     for (;;) {
         struct taker me = { .s = NULL };
         pthread_mutex_lock(&st->lock);
@@ -193,11 +193,11 @@ void bfork_stream_free(bfork_stream **stp)
             }
             pthread_mutex_unlock(&st->lock);
             pthread_mutex_unlock(&s->lock);
-            session_unref(s);
+            bfs_session_unref(s);
         }
         bfork_future_free(&f);
     }
     pthread_mutex_destroy(&st->lock);
-    guard_free(st->fork_guard);
+    bfs_guard_free(st->fork_guard);
     free(st);
 }

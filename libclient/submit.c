@@ -26,11 +26,11 @@ static int wait_for_room(struct bfork_pool *p, size_t size, const bfork_options 
     if (has_room(&r))
         return 0;
     bool refuse = o && o->when_full == BFORK_REFUSE;
-    if (refuse && drive_try(p->s, has_room, &r, LINK_NEXT, drive_deadline(0), NULL, NULL) != 0)
-        return error_set(BFORK_EAGAIN, "the pool's queue is full: %llu tasks, %llu bytes are waiting",
-                         (unsigned long long)p->pending, (unsigned long long)p->queued_bytes);
-    int rc = refuse ? 0 : drive_wait(p->s, has_room, &r, LINK_LOW, CLOCK_NEVER, NULL, NULL);
-    return rc == 0 && p->closed ? error_set(BFORK_ECLOSED, "the pool was closed while waiting for room in its queue") : rc;
+    if (refuse && bfs_drive_try(p->s, has_room, &r, LINK_NEXT, bfs_drive_deadline(0), NULL, NULL) != 0)
+        return bfs_error_set(BFORK_EAGAIN, "the pool's queue is full: %llu tasks, %llu bytes are waiting",
+                             (unsigned long long)p->pending, (unsigned long long)p->queued_bytes);
+    int rc = refuse ? 0 : bfs_drive_wait(p->s, has_room, &r, LINK_LOW, CLOCK_NEVER, NULL, NULL);
+    return rc == 0 && p->closed ? bfs_error_set(BFORK_ECLOSED, "the pool was closed while waiting for room in its queue") : rc;
 }
 
 /* Room for one task of this size; then *ret_at is to be filled before the lock is given up. */
@@ -41,21 +41,21 @@ static int reserve(struct bfork_pool *p, const struct job_shape *shape, size_t s
     uint64_t index;
     int rc = wait_for_room(p, size, shape->options);
     if (rc == 0 && s->error)
-        rc = error_again(s->error);
+        rc = bfs_error_again(s->error);
     if (rc == 0)
-        rc = job_find(p, shape, &j);
+        rc = bfs_job_find(p, shape, &j);
     if (rc != 0)
         return rc;
-    struct bfork_future *f = job_reserve(j) == 0 ? future_new(s) : NULL;
+    struct bfork_future *f = bfs_job_reserve(j) == 0 ? bfs_future_new(s) : NULL;
     uint8_t *at = f ? session_task_reserve(j->core, size, &index) : NULL;
     if (!at) {
-        if (f && future_drop(f))
+        if (f && bfs_future_drop(f))
             atomic_fetch_sub(&s->refs, 1);
-        return error_set(BFORK_ENOMEM, "out of memory");
+        return bfs_error_set(BFORK_ENOMEM, "out of memory");
     }
     f->bytes = size;
     f->data_of_user = shape->task;
-    job_put(j, f, index);
+    bfs_job_put(j, f, index);
     *ret = f;
     *ret_at = at;
     return 0;
@@ -69,20 +69,20 @@ static bfork_future *submit(bfork_pool *p, const struct job_shape *shape, size_t
     uint8_t *at = NULL;
     if (s->kind == KIND_SERIAL) {
         pthread_mutex_lock(&s->lock);
-        f = future_new(s);
+        f = bfs_future_new(s);
         pthread_mutex_unlock(&s->lock);
         uint8_t *copy = malloc(size ? size : 1);
         if (!f || !copy) {
             free(copy);
             bfork_future_free(&f);
-            return future_failed(error_set(BFORK_ENOMEM, "out of memory"));
+            return bfs_future_failed(bfs_error_set(BFORK_ENOMEM, "out of memory"));
         }
         if (raw)
             memcpy(copy, raw, size);
         else
             value_pack(args, n, copy);
         f->data_of_user = shape->task;
-        serial_submit(p, f, shape, copy, size);
+        bfs_serial_submit(p, f, shape, copy, size);
         free(copy);
         return f;
     }
@@ -93,30 +93,30 @@ static bfork_future *submit(bfork_pool *p, const struct job_shape *shape, size_t
             memcpy(at, raw, size);
         else
             value_pack(args, n, at);
-        drive_kick(s, false);
+        bfs_drive_kick(s, false);
     }
     pthread_mutex_unlock(&s->lock);
-    return rc == 0 ? f : future_failed(rc);
+    return rc == 0 ? f : bfs_future_failed(rc);
 }
 
 static int too_big(size_t size)
 {
-    return error_set(BFORK_ETOOBIG, "the arguments have %zu bytes; at most %u travel with a task", size, WIRE_TASK_MAX);
+    return bfs_error_set(BFORK_ETOOBIG, "the arguments have %zu bytes; at most %u travel with a task", size, WIRE_TASK_MAX);
 }
 
 bfork_future *bfork_pool_submit(bfork_pool *p, bfork_task_fn *fn, const bfork_options *o, const bfork_arg *args, size_t n)
 {
     const struct job_shape shape = { .function.fn = (void (*)(void))fn, .options = o };
     struct err e;
-    int rc = pool_begin(p, o);
+    int rc = bfs_pool_begin(p, o);
     if (rc == 0 && !fn)
-        rc = error_set(BFORK_EINVAL, "submit: the function is NULL");
+        rc = bfs_error_set(BFORK_EINVAL, "submit: the function is NULL");
     size_t size = rc == 0 ? value_size(args, n, &e) : 0;
     if (rc == 0 && size == 0)
-        rc = error_from(&e);
+        rc = bfs_error_from(&e);
     else if (size > WIRE_TASK_MAX)
         rc = too_big(size);
-    return rc == 0 ? submit(p, &shape, size, NULL, args, n) : future_failed(rc);
+    return rc == 0 ? submit(p, &shape, size, NULL, args, n) : bfs_future_failed(rc);
 }
 
 static bfork_future *submit_command(bfork_pool *p, const struct job_shape *shape, const char *const *argv)
@@ -127,14 +127,14 @@ static bfork_future *submit_command(bfork_pool *p, const struct job_shape *shape
     while (argv[n])
         n++;
     if (n == 0)
-        return future_failed(error_set(BFORK_EINVAL, "submit: the command has no words"));
+        return bfs_future_failed(bfs_error_set(BFORK_EINVAL, "submit: the command has no words"));
     if (n > 64 && !(words = malloc(n * sizeof(*words))))
-        return future_failed(error_set(BFORK_ENOMEM, "out of memory"));
+        return bfs_future_failed(bfs_error_set(BFORK_ENOMEM, "out of memory"));
     for (size_t i = 0; i < n; i++)
         words[i] = bfork_arg_str(argv[i]);
     size_t size = value_size(words, n, &e);
-    int rc = size == 0 ? error_from(&e) : size > WIRE_TASK_MAX ? too_big(size) : 0;
-    bfork_future *f = rc == 0 ? submit(p, shape, size, NULL, words, n) : future_failed(rc);
+    int rc = size == 0 ? bfs_error_from(&e) : size > WIRE_TASK_MAX ? too_big(size) : 0;
+    bfork_future *f = rc == 0 ? submit(p, shape, size, NULL, words, n) : bfs_future_failed(rc);
     if (words != few)
         free(words);
     return f;
@@ -144,11 +144,11 @@ bfork_future *bfork_pool_submit_raw(bfork_pool *p, const bfork_function *fn, con
                                     size_t size)
 {
     static const uint8_t none[1] = { 0x90 };
-    int rc = pool_begin(p, o);
+    int rc = bfs_pool_begin(p, o);
     if (rc == 0 && (!fn || !!fn->fn + !!fn->argv + (fn->object && fn->symbol) != 1))
-        rc = error_set(BFORK_EINVAL, "submit_raw: the function must have exactly one of fn, argv, object and symbol");
+        rc = bfs_error_set(BFORK_EINVAL, "submit_raw: the function must have exactly one of fn, argv, object and symbol");
     if (rc != 0 || !fn)
-        return future_failed(rc);
+        return bfs_future_failed(rc);
     const struct job_shape shape = { .function = *fn, .options = o };
     if (fn->argv)
         return submit_command(p, &shape, fn->argv);
@@ -157,10 +157,10 @@ bfork_future *bfork_pool_submit_raw(bfork_pool *p, const bfork_function *fn, con
         size = 1;
     }
     if (size > WIRE_TASK_MAX)
-        return future_failed(too_big(size));
+        return bfs_future_failed(too_big(size));
     if (!value_is_sound(msgpack, size) || ((const uint8_t *)msgpack)[0] < 0x90 ||
         (((const uint8_t *)msgpack)[0] > 0x9f && ((const uint8_t *)msgpack)[0] != 0xdc && ((const uint8_t *)msgpack)[0] != 0xdd))
-        return future_failed(error_set(BFORK_EINVAL, "submit_raw: the arguments are not one MessagePack array"));
+        return bfs_future_failed(bfs_error_set(BFORK_EINVAL, "submit_raw: the arguments are not one MessagePack array"));
     return submit(p, &shape, size, msgpack, NULL, 0);
 }
 
@@ -168,6 +168,6 @@ bfork_future *bfork_internal_command(bfork_pool *p, const char *const *argv, con
                                      bfork_internal_output_fn *output, void *task)
 {
     const struct job_shape shape = { .function.argv = argv, .options = o, .told = output, .task = task };
-    int rc = pool_begin(p, o);
-    return rc == 0 ? submit_command(p, &shape, argv) : future_failed(rc);
+    int rc = bfs_pool_begin(p, o);
+    return rc == 0 ? submit_command(p, &shape, argv) : bfs_future_failed(rc);
 }

@@ -76,7 +76,7 @@ static void explain(const char *json, char *text, size_t size)
         snprintf(text, size, "the cluster has no slot for this yet: bfork workers shows who is there");
 }
 
-void waiting_answer(struct bfork_session *s, struct wire_str json)
+void bfs_waiting_answer(struct bfork_session *s, struct wire_str json)
 {
     free(s->vain_answer);
     s->vain_answer = strndup(json.p ? json.p : "", json.n);
@@ -91,7 +91,7 @@ static void forget(struct bfork_session *s)
     s->vain_told = false;
 }
 
-uint64_t waiting_look(struct bfork_session *s, char *text, size_t size)
+uint64_t bfs_waiting_look(struct bfork_session *s, char *text, size_t size)
 {
     text[0] = '\0';
     if (s->kind != KIND_REMOTE || s->quiet)
@@ -117,14 +117,14 @@ uint64_t waiting_look(struct bfork_session *s, char *text, size_t size)
         explain(s->vain_answer ? s->vain_answer : "", text, size);
     } else {
         if (!s->vain_request && session_ask(s->core, "summary", &s->vain_request) == 0)
-            drive_kick(s, true);
+            bfs_drive_kick(s, true);
         return s->vain_since + PATIENCE + ANSWER;
     }
     s->vain_told = true;
     return CLOCK_NEVER;
 }
 
-void waiting_say(const char *text)
+void bfs_waiting_say(const char *text)
 {
     char line[1600];        /* a broker's words may be in it, and a name that somebody else gave to the program */
     snprintf(line, sizeof(line), "%s: waiting: %s", program_invocation_short_name, text);

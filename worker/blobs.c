@@ -24,7 +24,7 @@
 #define READ_TURN (8u << 20)        /* bytes read and hashed in a turn */
 #define STALL (TIME_BLOB_STALL_MS * CLOCK_MS)
 
-int blobs_new(const char *dir, uint64_t bound, uint64_t memory, const struct blobs_ops *ops, struct blobs **ret, struct err *e)
+int wsh_blobs_new(const char *dir, uint64_t bound, uint64_t memory, const struct blobs_ops *ops, struct blobs **ret, struct err *e)
 {
     struct blobs *b = calloc(1, sizeof(*b));
 
@@ -51,7 +51,7 @@ static void reset(struct blobs *b, struct blob *x)
     if (x->fd >= 0) {
         close(x->fd);
         if (x->state == FETCHING)
-            cache_drop_part(&b->cache, x->hex);
+            wsh_cache_drop_part(&b->cache, x->hex);
     }
     x->fd = -1;
     if (x->moving)
@@ -59,13 +59,13 @@ static void reset(struct blobs *b, struct blob *x)
     if (x->state == FETCHING)
         blob_share_give(&b->asked, x->payer);
     x->moving = false;
-    image_free(&x->image);
+    blob_image_free(&x->image);
     b->memory -= x->reserved;
     x->reserved = 0;
     x->state = WAITING;
 }
 
-void blobs_drop(struct blobs *b, struct blob *x)
+void wsh_blobs_drop(struct blobs *b, struct blob *x)
 {
     reset(b, x);
     for (struct list_node *n; (n = list_pop(&x->users));)
@@ -74,7 +74,7 @@ void blobs_drop(struct blobs *b, struct blob *x)
     free(x);
 }
 
-void blobs_free(struct blobs **pb)
+void wsh_blobs_free(struct blobs **pb)
 {
     struct blobs *b = *pb;
 
@@ -82,8 +82,8 @@ void blobs_free(struct blobs **pb)
         return;
     *pb = NULL;
     for (struct list_node *n; (n = list_first(&b->all));)
-        blobs_drop(b, LIST_ENTRY(n, struct blob, node));
-    room_done(b);
+        wsh_blobs_drop(b, LIST_ENTRY(n, struct blob, node));
+    wsh_room_done(b);
     blob_share_done(&b->fetches);
     blob_share_done(&b->asked);
     free(b);
@@ -100,7 +100,7 @@ static void fail(struct blobs *b, struct blob *x, int code, const char *text)
 {
     for (struct list_node *n; (n = list_first(&x->users));)
         fail_user(b, x, LIST_ENTRY(n, struct user, node), code, text);
-    blobs_drop(b, x);
+    wsh_blobs_drop(b, x);
 }
 
 /* What somebody said about the size counts for nobody else. */
@@ -108,12 +108,12 @@ static void tell(struct blobs *b, struct blob *x, struct user *u)
 {
     char text[700];
 
-    if (!u->size || u->size == image_size(x->image)) {
-        b->ops.ready(b->ops.ctx, u->lane, image_fd(x->image));
+    if (!u->size || u->size == blob_image_size(x->image)) {
+        b->ops.ready(b->ops.ctx, u->lane, blob_image_fd(x->image));
         return;
     }
     snprintf(text, sizeof(text), "%s is announced with %llu bytes, but the program of this SHA-256 has %llu", x->name,
-             (unsigned long long)u->size, (unsigned long long)image_size(x->image));
+             (unsigned long long)u->size, (unsigned long long)blob_image_size(x->image));
     fail_user(b, x, u, BFORK_REFUSED, text);
 }
 
@@ -171,22 +171,22 @@ static void forget_users(struct blobs *b)
             free(u);
         }
         if (list_empty(&x->users) && x->state != READY)
-            blobs_drop(b, x);
+            wsh_blobs_drop(b, x);
     }
 }
 
 static int begin_image(struct blobs *b, struct blob *x, uint64_t size, struct err *e)
 {
-    int rc = room_make(b, x, size, e);
+    int rc = wsh_room_make(b, x, size, e);
 
-    return rc < 0 ? rc : image_new(x->name, &x->image, e);
+    return rc < 0 ? rc : blob_image_new(x->name, &x->image, e);
 }
 
 /* true: its file is there, and is being read from now on. */
 static bool begin_reading(struct blobs *b, struct blob *x)
 {
     struct err e = { 0 };
-    int fd = x->looked ? -1 : cache_open(&b->cache, x->hex, &x->left);
+    int fd = x->looked ? -1 : wsh_cache_open(&b->cache, x->hex, &x->left);
 
     x->looked = true;
     if (fd < 0)
@@ -199,7 +199,7 @@ static bool begin_reading(struct blobs *b, struct blob *x)
     return true;
 }
 
-void blobs_want(struct blobs *b, uint32_t lane, const struct blobs_wish *w)
+void wsh_blobs_want(struct blobs *b, uint32_t lane, const struct blobs_wish *w)
 {
     struct blob *x = find(b, w->digest);
     struct user *u;
@@ -220,7 +220,7 @@ void blobs_want(struct blobs *b, uint32_t lane, const struct blobs_wish *w)
     memcpy(u->owner, w->owner, WIRE_KEY);
     x->used = ++b->uses;
     if (x->state == READY) {
-        cache_touch(&b->cache, x->hex);
+        wsh_cache_touch(&b->cache, x->hex);
         tell(b, x, u);
     }
 }
@@ -236,7 +236,7 @@ static void become_ready(struct blobs *b, struct blob *x)
 static void read_on(struct blobs *b, struct blob *x)
 {
     struct err e = { 0 };
-    int64_t n = image_add_file(x->image, x->fd, x->left < READ_TURN ? (size_t)x->left : READ_TURN, &e);
+    int64_t n = blob_image_add_file(x->image, x->fd, x->left < READ_TURN ? (size_t)x->left : READ_TURN, &e);
 
     if (n < 0 && e.code == BFORK_ENOMEM) {
         fail(b, x, e.code, e.text);
@@ -245,14 +245,14 @@ static void read_on(struct blobs *b, struct blob *x)
     x->left -= n > 0 ? (uint64_t)n : 0;
     if (n > 0 && x->left > 0)
         return;
-    if (n >= 0 && x->left == 0 && image_seal(x->image, x->digest, &e) == 0) {
+    if (n >= 0 && x->left == 0 && blob_image_seal(x->image, x->digest, &e) == 0) {
         close(x->fd);
         x->fd = -1;
-        cache_touch(&b->cache, x->hex);
+        wsh_cache_touch(&b->cache, x->hex);
         become_ready(b, x);
         return;
     }
-    cache_remove(&b->cache, x->hex);
+    wsh_cache_remove(&b->cache, x->hex);
     reset(b, x);
 }
 
@@ -286,7 +286,7 @@ static void go_uncached(struct blobs *b, struct blob *x, const struct err *e)
     if (x->fd >= 0)
         close(x->fd);
     x->fd = -1;
-    cache_drop_part(&b->cache, x->hex);
+    wsh_cache_drop_part(&b->cache, x->hex);
     if (!b->uncached)
         log_line(LOG_WARNING_, "event=uncached text=\"%s is run from memory and will be fetched again: %s\"", x->name, e->text);
     b->uncached = true;
@@ -297,7 +297,7 @@ static void complete(struct blobs *b, struct blob *x)
 {
     struct err e = { 0 };
     char text[600];
-    int rc = image_seal(x->image, x->digest, &e);
+    int rc = blob_image_seal(x->image, x->digest, &e);
 
     if (rc == BFORK_EPROTOCOL) {
         snprintf(text, sizeof(text), "%s is not what the client announced: its SHA-256 is not %s; it is not run", x->name, x->hex);
@@ -305,7 +305,7 @@ static void complete(struct blobs *b, struct blob *x)
         return;
     }
     if (rc == 0 && x->fd >= 0) {
-        rc = cache_commit_part(&b->cache, x->hex, &x->fd, &e);
+        rc = wsh_cache_commit_part(&b->cache, x->hex, &x->fd, &e);
         if (rc == BFORK_EAGAIN) {
             go_uncached(b, x, &e);
             rc = 0;
@@ -328,7 +328,7 @@ static void complete(struct blobs *b, struct blob *x)
 static int first_piece(struct blobs *b, struct blob *x, struct err *e)
 {
     struct err image = { 0 };
-    int rc = cache_room(&b->cache, x->pieces.size, x->name, e);
+    int rc = wsh_cache_room(&b->cache, x->pieces.size, x->name, e);
 
     if (rc < 0 && rc != BFORK_EAGAIN)
         return rc;
@@ -337,7 +337,7 @@ static int first_piece(struct blobs *b, struct blob *x, struct err *e)
         return e->code;
     }
     if (rc == 0)
-        rc = cache_create_part(&b->cache, x->hex, &x->fd, e);
+        rc = wsh_cache_create_part(&b->cache, x->hex, &x->fd, e);
     if (rc == BFORK_EAGAIN) {
         go_uncached(b, x, e);
         rc = 0;
@@ -348,9 +348,9 @@ static int first_piece(struct blobs *b, struct blob *x, struct err *e)
 /* The next bytes, into the file as well while there is one. */
 static int add_piece(struct blobs *b, struct blob *x, const struct slice *body, uint64_t at, struct err *e)
 {
-    int rc = image_add(x->image, body->data, body->size, e);
+    int rc = blob_image_add(x->image, body->data, body->size, e);
 
-    if (rc < 0 || x->fd < 0 || (rc = cache_write_part(&b->cache, x->fd, body->data, body->size, at, e)) != BFORK_EAGAIN)
+    if (rc < 0 || x->fd < 0 || (rc = wsh_cache_write_part(&b->cache, x->fd, body->data, body->size, at, e)) != BFORK_EAGAIN)
         return rc;
     go_uncached(b, x, e);
     return 0;
@@ -378,7 +378,7 @@ static void piece(struct blobs *b, struct blob *x, uint64_t now, const struct wi
         complete(b, x);
 }
 
-void blobs_message(struct blobs *b, uint64_t now, const struct wire_msg *m)
+void wsh_blobs_message(struct blobs *b, uint64_t now, const struct wire_msg *m)
 {
     struct blob *x = m->u.blob.digest.n == WIRE_DIGEST ? find(b, m->u.blob.digest.p) : NULL;
 
@@ -396,7 +396,7 @@ void blobs_message(struct blobs *b, uint64_t now, const struct wire_msg *m)
     }
 }
 
-void blobs_online(struct blobs *b, uint64_t now, bool online)
+void wsh_blobs_online(struct blobs *b, uint64_t now, bool online)
 {
     b->online = online;
     for (LIST_EACH(&b->all, n)) {
@@ -444,7 +444,7 @@ static void look_for_files(struct blobs *b)
     }
 }
 
-void blobs_step(struct blobs *b, uint64_t now)
+void wsh_blobs_step(struct blobs *b, uint64_t now)
 {
     b->now = now;
     forget_users(b);
@@ -473,7 +473,7 @@ void blobs_step(struct blobs *b, uint64_t now)
     }
 }
 
-uint64_t blobs_deadline(const struct blobs *b)
+uint64_t wsh_blobs_deadline(const struct blobs *b)
 {
     uint64_t least = CLOCK_NEVER;
 
@@ -488,7 +488,7 @@ uint64_t blobs_deadline(const struct blobs *b)
     return least;
 }
 
-uint64_t blobs_memory(const struct blobs *b)
+uint64_t wsh_blobs_memory(const struct blobs *b)
 {
     return b->memory;
 }

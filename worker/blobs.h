@@ -39,15 +39,15 @@ struct blobs_wish {
 };
 
 /* dir is made when it is first needed. bound: bytes in it; memory: bytes of programs in memory. */
-int blobs_new(const char *dir, uint64_t bound, uint64_t memory, const struct blobs_ops *ops, struct blobs **ret, struct err *e);
-void blobs_free(struct blobs **b);
+int wsh_blobs_new(const char *dir, uint64_t bound, uint64_t memory, const struct blobs_ops *ops, struct blobs **ret, struct err *e);
+void wsh_blobs_free(struct blobs **b);
 
 /* Answers with ready or failed, from inside or later. Calls neither quiet nor yield. */
-void blobs_want(struct blobs *b, uint32_t lane, const struct blobs_wish *w);
-void blobs_message(struct blobs *b, uint64_t now, const struct wire_msg *m);    /* BLOB_PIECE, BLOB_NONE */
-void blobs_online(struct blobs *b, uint64_t now, bool online);          /* what was asked for is asked for again when it is true */
-void blobs_step(struct blobs *b, uint64_t now);                         /* once a turn: reads files, asks for pieces */
-uint64_t blobs_deadline(const struct blobs *b);
-uint64_t blobs_memory(const struct blobs *b);                           /* of programs in memory, whole or not yet */
+void wsh_blobs_want(struct blobs *b, uint32_t lane, const struct blobs_wish *w);
+void wsh_blobs_message(struct blobs *b, uint64_t now, const struct wire_msg *m); /* BLOB_PIECE, BLOB_NONE */
+void wsh_blobs_online(struct blobs *b, uint64_t now, bool online);      /* what was asked for is asked for again when it is true */
+void wsh_blobs_step(struct blobs *b, uint64_t now);                     /* once a turn: reads files, asks for pieces */
+uint64_t wsh_blobs_deadline(const struct blobs *b);
+uint64_t wsh_blobs_memory(const struct blobs *b);                       /* of programs in memory, whole or not yet */
 
 #endif

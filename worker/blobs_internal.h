@@ -44,10 +44,10 @@ struct blobs {
     bool online, reading, uncached;     /* uncached: the last one could not be, which was told */
 };
 
-void blobs_drop(struct blobs *b, struct blob *x);
+void wsh_blobs_drop(struct blobs *b, struct blob *x);
 
 /* room.c: size bytes of memory for x. EAGAIN: not now; REFUSED: never. Others may be dropped for it. */
-int room_make(struct blobs *b, struct blob *x, uint64_t size, struct err *e);
-void room_done(struct blobs *b);
+int wsh_room_make(struct blobs *b, struct blob *x, uint64_t size, struct err *e);
+void wsh_room_done(struct blobs *b);
 
 #endif

@@ -32,7 +32,7 @@ static int cannot_write(const struct cache *c, int errnum, struct err *e)
                      errnum == ENOSPC || errnum == EDQUOT ? ", which is full" : "");
 }
 
-int cache_open(const struct cache *c, const char *hex, uint64_t *ret_size)
+int wsh_cache_open(const struct cache *c, const char *hex, uint64_t *ret_size)
 {
     char path[PATH_MAX];
     struct stat st;
@@ -50,7 +50,7 @@ int cache_open(const struct cache *c, const char *hex, uint64_t *ret_size)
     return -1;
 }
 
-void cache_touch(const struct cache *c, const char *hex)
+void wsh_cache_touch(const struct cache *c, const char *hex)
 {
     char path[PATH_MAX];
 
@@ -58,7 +58,7 @@ void cache_touch(const struct cache *c, const char *hex)
     utimensat(AT_FDCWD, path, NULL, 0);     /* only the order in which files go; nothing depends on it */
 }
 
-void cache_remove(const struct cache *c, const char *hex)
+void wsh_cache_remove(const struct cache *c, const char *hex)
 {
     char path[PATH_MAX];
 
@@ -109,7 +109,7 @@ static bool list_entries(const struct cache *c, struct entry **ret, size_t *ret_
     return ok;
 }
 
-int cache_room(struct cache *c, uint64_t size, const char *name, struct err *e)
+int wsh_cache_room(struct cache *c, uint64_t size, const char *name, struct err *e)
 {
     char tmp[PATH_MAX];
     struct entry *entries;
@@ -118,7 +118,7 @@ int cache_room(struct cache *c, uint64_t size, const char *name, struct err *e)
 
     part_path(c, "", tmp);
     tmp[strlen(tmp) - 1] = 0;
-    if ((rc = instance_mkdir(tmp, e)) < 0) {
+    if ((rc = wsh_instance_mkdir(tmp, e)) < 0) {
         e->code = rc == BFORK_EAGAIN ? rc : BFORK_REFUSED;
         return err_prefix(e, "the worker's cache %.200s", c->dir);
     }
@@ -145,7 +145,7 @@ int cache_room(struct cache *c, uint64_t size, const char *name, struct err *e)
     return 0;
 }
 
-int cache_create_part(struct cache *c, const char *hex, int *ret_fd, struct err *e)
+int wsh_cache_create_part(struct cache *c, const char *hex, int *ret_fd, struct err *e)
 {
     char path[PATH_MAX];
 
@@ -154,7 +154,7 @@ int cache_create_part(struct cache *c, const char *hex, int *ret_fd, struct err 
     return *ret_fd < 0 ? cannot_write(c, errno, e) : 0;
 }
 
-int cache_write_part(const struct cache *c, int fd, const void *p, size_t n, uint64_t at, struct err *e)
+int wsh_cache_write_part(const struct cache *c, int fd, const void *p, size_t n, uint64_t at, struct err *e)
 {
     for (size_t done = 0; done < n;) {
         ssize_t k = pwrite(fd, (const uint8_t *)p + done, n - done, (off_t)(at + done));
@@ -168,7 +168,7 @@ int cache_write_part(const struct cache *c, int fd, const void *p, size_t n, uin
     return 0;
 }
 
-int cache_commit_part(struct cache *c, const char *hex, int *fd, struct err *e)
+int wsh_cache_commit_part(struct cache *c, const char *hex, int *fd, struct err *e)
 {
     char from[PATH_MAX], to[PATH_MAX];
     struct stat st;
@@ -191,7 +191,7 @@ int cache_commit_part(struct cache *c, const char *hex, int *fd, struct err *e)
     return 0;
 }
 
-void cache_drop_part(const struct cache *c, const char *hex)
+void wsh_cache_drop_part(const struct cache *c, const char *hex)
 {
     char path[PATH_MAX];
 

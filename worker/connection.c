@@ -20,19 +20,19 @@ static uint64_t random_number(struct shell *s)
     return s->seed;
 }
 
-void connection_close(struct shell *s, uint64_t now)
+void wsh_connection_close(struct shell *s, uint64_t now)
 {
     bool holds = worker_lease_end(s->core) != 0;
 
     if (s->link)
         net_link_close(&s->link);
     worker_disconnected(s->core, now, s->why);
-    blobs_online(s->blobs, now, false);
-    retry_failed(&s->retry, now, holds, random_number(s));
+    wsh_blobs_online(s->blobs, now, false);
+    net_retry_failed(&s->retry, now, holds, random_number(s));
     s->link_up = s->online = s->broken = false;
 }
 
-void connection_break(struct shell *s, const char *why)
+void wsh_connection_break(struct shell *s, const char *why)
 {
     if (!s->broken)
         snprintf(s->why, sizeof(s->why), "%s", why);
@@ -55,10 +55,10 @@ static void link_down(struct shell *s, uint64_t now, const struct err *e)
 {
     say(s, e);
     snprintf(s->why, sizeof(s->why), "%s", e->text);
-    connection_close(s, now);
+    wsh_connection_close(s, now);
 }
 
-void connection_step(struct shell *s, uint64_t now)
+void wsh_connection_step(struct shell *s, uint64_t now)
 {
     struct err e = { 0 };
 
@@ -67,13 +67,13 @@ void connection_step(struct shell *s, uint64_t now)
     if (!s->link) {
         if (now < s->retry.next)
             return;
-        retry_try(&s->retry, now, worker_lease_end(s->core));
+        net_retry_try(&s->retry, now, worker_lease_end(s->core));
         if (net_connect(s->net, s->settings->endpoint, s->settings->broker_key, &s->settings->pair, &s->link, &e) < 0) {
             link_down(s, now, &e);
             return;
         }
     }
-    if (net_link_state(s->link, &e) != NET_LINK_DOWN && retry_stuck(&s->retry, now)) {
+    if (net_link_state(s->link, &e) != NET_LINK_DOWN && net_retry_stuck(&s->retry, now)) {
         err_set(&e, BFORK_EUNREACHABLE, "the broker %s did not answer within %llu ms, and work is held for it",
                 s->settings->endpoint, (unsigned long long)((now - s->retry.since) / CLOCK_MS));
         link_down(s, now, &e);
@@ -88,7 +88,7 @@ void connection_step(struct shell *s, uint64_t now)
         s->link_up = true;
         return;
     case NET_LINK_DOWN:
-        connection_drain(s, now);       /* an ERROR that came before the end says more */
+        wsh_connection_drain(s, now);   /* an ERROR that came before the end says more */
         if (e.code == BFORK_EDENIED)
             worker_denied(s->core, now);
         if (!s->broken)
@@ -106,7 +106,7 @@ static void take(struct shell *s, uint64_t now, struct buf *frame)
 
         snprintf(why, sizeof(why), "the broker sent what is no message: %s", e.text);
         log_line(LOG_ERROR_, "%s", why);
-        connection_break(s, why);
+        wsh_connection_break(s, why);
         return;
     }
     worker_recv(s->core, now, &m);
@@ -116,13 +116,13 @@ static void take(struct shell *s, uint64_t now, struct buf *frame)
         err_set(&full, BFORK_EUNREACHABLE, "the broker %s has no place for this connection: %.*s", s->settings->endpoint,
                 (int)m.u.error.text.n, m.u.error.text.p);
         say(s, &full);
-        connection_break(s, full.text);
+        wsh_connection_break(s, full.text);
     }
     if (m.type == WIRE_BLOB_PIECE || m.type == WIRE_BLOB_NONE)
-        blobs_message(s->blobs, now, &m);
+        wsh_blobs_message(s->blobs, now, &m);
 }
 
-bool connection_drain(struct shell *s, uint64_t now)
+bool wsh_connection_drain(struct shell *s, uint64_t now)
 {
     int n = 0, rc = 0;
 
@@ -136,11 +136,11 @@ bool connection_drain(struct shell *s, uint64_t now)
         n++;
     }
     if (rc < 0 && s->link)
-        connection_break(s, "the connection is broken");
+        wsh_connection_break(s, "the connection is broken");
     return n == SHELL_TURN;
 }
 
-void connection_send(struct shell *s, const struct wire_msg *m)
+void wsh_connection_send(struct shell *s, const struct wire_msg *m)
 {
     int rc;
 
@@ -148,7 +148,7 @@ void connection_send(struct shell *s, const struct wire_msg *m)
         return;
     rc = net_link_send(s->link, m);
     if (rc == BFORK_EAGAIN)
-        connection_break(s, "the broker takes no messages, within its window");
+        wsh_connection_break(s, "the broker takes no messages, within its window");
     else if (rc < 0 && rc != BFORK_EUNREACHABLE)        /* that is said by the link's state, with its reason */
-        connection_break(s, "a message could not be made");
+        wsh_connection_break(s, "a message could not be made");
 }

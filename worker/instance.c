@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int instance_mkdir(const char *dir, struct err *e)
+int wsh_instance_mkdir(const char *dir, struct err *e)
 {
     char path[PATH_MAX];
 
@@ -47,10 +47,10 @@ static bool parse(const char *hex, uint8_t id[WIRE_ID])
     return true;
 }
 
-int instance_open(const char *dir, struct instance *i, struct err *e)
+int wsh_instance_open(const char *dir, struct instance *i, struct err *e)
 {
     char path[PATH_MAX], hex[2 * WIRE_ID + 2] = "";
-    int rc = instance_mkdir(dir, e);
+    int rc = wsh_instance_mkdir(dir, e);
     ssize_t n;
 
     memset(i, 0, sizeof(*i));
@@ -64,14 +64,14 @@ int instance_open(const char *dir, struct instance *i, struct err *e)
     if (flock(i->fd, LOCK_EX | LOCK_NB) != 0) {
         rc = errno == EWOULDBLOCK ? err_set(e, BFORK_ESTATE, "another bfork-worker uses %s: give each its own --state-dir", dir)
                                   : err_errno(e, BFORK_EINVAL, errno, "cannot lock %s", path);
-        instance_close(i);
+        wsh_instance_close(i);
         return rc;
     }
     n = pread(i->fd, hex, 2 * WIRE_ID, 0);
     i->has_replaces = n == 2 * WIRE_ID && parse(hex, i->replaces);
     if (getrandom(i->id, sizeof(i->id), 0) != sizeof(i->id)) {
         rc = err_errno(e, BFORK_ENOMEM, errno, "no random numbers");
-        instance_close(i);
+        wsh_instance_close(i);
         return rc;
     }
     for (size_t k = 0; k < WIRE_ID; k++)
@@ -79,13 +79,13 @@ int instance_open(const char *dir, struct instance *i, struct err *e)
     hex[2 * WIRE_ID] = '\n';
     if (pwrite(i->fd, hex, 2 * WIRE_ID + 1, 0) != 2 * WIRE_ID + 1 || ftruncate(i->fd, 2 * WIRE_ID + 1) != 0) {
         rc = err_errno(e, BFORK_EINVAL, errno, "cannot write %s", path);
-        instance_close(i);
+        wsh_instance_close(i);
         return rc;
     }
     return 0;
 }
 
-void instance_close(struct instance *i)
+void wsh_instance_close(struct instance *i)
 {
     if (i->fd >= 0)
         close(i->fd);

@@ -10,8 +10,8 @@
 struct instance { int fd; uint8_t id[WIRE_ID], replaces[WIRE_ID]; bool has_replaces; };
 
 /* Makes dir (0700) and its parents if needed. BFORK_ESTATE: another worker uses it. Every failure names the directory. */
-int instance_open(const char *dir, struct instance *ret, struct err *e);
-void instance_close(struct instance *i);
-int instance_mkdir(const char *dir, struct err *e);
+int wsh_instance_open(const char *dir, struct instance *ret, struct err *e);
+void wsh_instance_close(struct instance *i);
+int wsh_instance_mkdir(const char *dir, struct err *e);
 
 #endif

@@ -92,7 +92,7 @@ static void resolve(void *ctx, worker_lane lane, struct wire_bin owner, const st
     }
     struct blobs_wish wish = { .digest = spec->program.p, .owner = owner.p, .size = spec->program_size, .name = name };
 
-    blobs_want(s->blobs, lane, &wish);
+    wsh_blobs_want(s->blobs, lane, &wish);
 }
 
 static void blob_send(void *ctx, const struct wire_msg *m)
@@ -101,7 +101,7 @@ static void blob_send(void *ctx, const struct wire_msg *m)
     struct wire_msg copy = *m;
 
     copy.ack = worker_ack(s->core);
-    connection_send(s, &copy);
+    wsh_connection_send(s, &copy);
 }
 
 static bool blob_wanted(void *ctx, uint32_t lane)
@@ -176,8 +176,8 @@ static int make_parts(struct shell *s, struct err *e)
         .start_limit_ms = (uint64_t)o->start_ms, .resolve = resolve, .output = output, .ctx = s };
     int rc;
 
-    if ((rc = check_work_dir(s->settings->work, e)) < 0 || (rc = instance_open(s->settings->state, &s->instance, e)) < 0 ||
-        (rc = blobs_new(s->settings->cache, o->cache_size, o->program_memory, &ops, &s->blobs, e)) < 0 ||
+    if ((rc = check_work_dir(s->settings->work, e)) < 0 || (rc = wsh_instance_open(s->settings->state, &s->instance, e)) < 0 ||
+        (rc = wsh_blobs_new(s->settings->cache, o->cache_size, o->program_memory, &ops, &s->blobs, e)) < 0 ||
         (rc = slots_new(&c, &s->slots, e)) < 0 ||
         (rc = make_core(s, e)) < 0 || (rc = net_new(&s->net, e)) < 0)
         return rc;
@@ -195,9 +195,9 @@ static int give_up_rights(struct settings *s, struct err *e)
 {
     int rc;
 
-    if ((rc = rights_directory(&s->rights, s->state, e)) < 0 || (rc = rights_drop(&s->rights, e)) < 0)
+    if ((rc = wsh_rights_directory(&s->rights, s->state, e)) < 0 || (rc = wsh_rights_drop(&s->rights, e)) < 0)
         return rc;
-    s->key_exposed = rights_expose(s->key);
+    s->key_exposed = wsh_rights_expose(s->key);
     if (s->key_exposed)
         log_line(LOG_WARNING_, "event=key_exposed key=%s text=\"tasks run as a user that can read this worker's key, and could use "
                  "it to join as a worker: start bfork-worker as root, with the key root's own, so that it becomes another user\"",
@@ -218,15 +218,15 @@ static int serve(struct shell *s, int signal_fd)
     } else {
         log_line(LOG_NOTICE_, "event=started broker=%s slots=%u state=%s", s->settings->endpoint, s->settings->slots,
                  s->settings->state);
-        code = shell_run(s, signal_fd);
+        code = wsh_shell_run(s, signal_fd);
     }
     if (s->link)
         net_link_close(&s->link);
     slots_free(&s->slots);
     worker_free(&s->core);
-    blobs_free(&s->blobs);
+    wsh_blobs_free(&s->blobs);
     net_free(&s->net);
-    instance_close(&s->instance);
+    wsh_instance_close(&s->instance);
     free(s->items);
     return code;
 }
@@ -242,19 +242,19 @@ int main(int argc, char **argv)
 
     prctl(PR_SET_DUMPABLE, 0);          /* task processes have our user id: they must not read our memory */
     fds_reserve();
-    if (options_read(argc, argv, &options, &settings, &conf, &e) < 0)
+    if (wsh_options_read(argc, argv, &options, &settings, &conf, &e) < 0)
         return fail(EXIT_CONFIGURATION, &e);
     if (options.help) {
-        options_help();
+        wsh_options_help();
     } else if (options.version) {
         puts("bfork-worker " BF_VERSION);
     } else if (log_level_parse(options.log_level) < 0) {
         err_set(&e, BFORK_EINVAL, "the log level is one of error, warning, notice, info, debug, not %s", options.log_level);
         code = fail(EXIT_CONFIGURATION, &e);
-    } else if (settings_keys(&options, &settings, &e) < 0 || (options.check_config && check_work_dir(settings.work, &e) < 0)) {
+    } else if (wsh_settings_keys(&options, &settings, &e) < 0 || (options.check_config && check_work_dir(settings.work, &e) < 0)) {
         code = fail(EXIT_CONFIGURATION, &e);
     } else if (options.check_config) {
-        options_print(&settings, conf);
+        wsh_options_print(&settings, conf);
     } else {
         log_open("bfork-worker", (enum log_level)log_level_parse(options.log_level));
         raise_descriptors();

@@ -58,7 +58,7 @@ static const struct conf_option table[] = {
 };
 #define TABLE_N (sizeof(table) / sizeof(table[0]))
 
-void options_help(void)
+void wsh_options_help(void)
 {
     puts("bfork-worker runs tasks on this host for the clients of a broker.\n\n"
          "Usage: bfork-worker [OPTIONS]\n\nOptions:");
@@ -86,7 +86,7 @@ static int find_dir(const char *named, char *to, struct err *e)
     if (!named)
         named = getenv("BFORK_DIR");
     if (!named || !named[0])
-        return profile_default_dir(to, PATH_MAX, e);
+        return net_profile_default_dir(to, PATH_MAX, e);
     return join(to, named, "", "the configuration directory", e);
 }
 
@@ -101,7 +101,7 @@ static int broker_key(const char *text, uint8_t key[32], struct err *e)
                    "broker.key on the broker's host", text);
 }
 
-int settings_keys(const struct options *o, struct settings *s, struct err *e)
+int wsh_settings_keys(const struct options *o, struct settings *s, struct err *e)
 {
     struct net_cert cert;
     const char *broker;
@@ -172,7 +172,7 @@ static int find_config(int argc, char **argv, struct settings *s, bool *named, s
     return rc;
 }
 
-int options_read(int argc, char **argv, struct options *o, struct settings *s, struct conf **ret_conf, struct err *e)
+int wsh_options_read(int argc, char **argv, struct options *o, struct settings *s, struct conf **ret_conf, struct err *e)
 {
     struct conf *c = NULL;
     bool named = false;
@@ -186,7 +186,7 @@ int options_read(int argc, char **argv, struct options *o, struct settings *s, s
         return err_set(e, BFORK_ENOMEM, "out of memory");
     if ((rc = conf_flags(c, argc, argv, false, &index, e)) < 0 || (rc = conf_environment(c, "BFORK_WORKER", e)) < 0 ||
         (rc = conf_file(c, s->config, !named, e)) < 0 || (rc = conf_finish(c, e)) < 0 ||
-        (!o->help && !o->version && (rc = rights_find(o->user, o->allow_root_tasks, &s->rights, e)) < 0) ||
+        (!o->help && !o->version && (rc = wsh_rights_find(o->user, o->allow_root_tasks, &s->rights, e)) < 0) ||
         (rc = settings_fill(o, s, e)) < 0) {
         conf_free(&c);
         return rc;
@@ -204,7 +204,7 @@ int options_read(int argc, char **argv, struct options *o, struct settings *s, s
     return 0;
 }
 
-void options_print(const struct settings *s, const struct conf *c)
+void wsh_options_print(const struct settings *s, const struct conf *c)
 {
     char own[NET_KEY_TEXT], broker[NET_KEY_TEXT];
 

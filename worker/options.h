@@ -35,9 +35,9 @@ struct settings {               /* what follows from the options and the key fil
 
 /* Reads all sources, and the key file; options' strings belong to *ret_conf, which the caller frees after use. 0, or negative with
  * e. */
-int options_read(int argc, char **argv, struct options *o, struct settings *s, struct conf **ret_conf, struct err *e);
-int settings_keys(const struct options *o, struct settings *s, struct err *e);     /* reads key files; fills endpoint and keys */
-void options_help(void);
-void options_print(const struct settings *s, const struct conf *c);                /* --check-config */
+int wsh_options_read(int argc, char **argv, struct options *o, struct settings *s, struct conf **ret_conf, struct err *e);
+int wsh_settings_keys(const struct options *o, struct settings *s, struct err *e); /* reads key files; fills endpoint and keys */
+void wsh_options_help(void);
+void wsh_options_print(const struct settings *s, const struct conf *c);            /* --check-config */
 
 #endif

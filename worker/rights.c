@@ -18,7 +18,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-bool rights_decide(const struct rights_facts *f, struct err *e)
+bool wsh_rights_decide(const struct rights_facts *f, struct err *e)
 {
     const char *user = f->user ? f->user : RIGHTS_USER;
 
@@ -43,7 +43,7 @@ bool rights_decide(const struct rights_facts *f, struct err *e)
     return false;
 }
 
-int rights_find(const char *user, bool allow_root, struct rights *ret, struct err *e)
+int wsh_rights_find(const char *user, bool allow_root, struct rights *ret, struct err *e)
 {
     struct rights_facts f = { .euid = geteuid(), .user = user && user[0] ? user : NULL, .allow_root = allow_root };
     struct passwd pw, *found = NULL;
@@ -56,7 +56,7 @@ int rights_find(const char *user, bool allow_root, struct rights *ret, struct er
         f.found = true;
         f.uid = found->pw_uid;
     }
-    ret->change = rights_decide(&f, &mine);
+    ret->change = wsh_rights_decide(&f, &mine);
     if (mine.code)
         return err_set(e, mine.code, "%s", mine.text);
     if (!ret->change)
@@ -89,7 +89,7 @@ static int make_parents(const char *dir)
     return 0;
 }
 
-int rights_directory(const struct rights *r, const char *dir, struct err *e)
+int wsh_rights_directory(const struct rights *r, const char *dir, struct err *e)
 {
     struct stat st;
     int bad;
@@ -121,7 +121,7 @@ static int set_environment(const struct rights *r)
     return setenv("HOME", r->home, 1) | setenv("USER", r->user, 1) | setenv("LOGNAME", r->user, 1) | setenv("SHELL", r->shell, 1);
 }
 
-int rights_drop(const struct rights *r, struct err *e)
+int wsh_rights_drop(const struct rights *r, struct err *e)
 {
     if (r->change) {
         if (initgroups(r->user, r->gid) != 0 || setresgid(r->gid, r->gid, r->gid) != 0 || setresuid(r->uid, r->uid, r->uid) != 0 ||
@@ -138,7 +138,7 @@ int rights_drop(const struct rights *r, struct err *e)
     return 0;
 }
 
-bool rights_expose(const char *file)
+bool wsh_rights_expose(const char *file)
 {
     struct stat st;
     int fd;

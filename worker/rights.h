@@ -22,18 +22,18 @@ struct rights_facts {
 };
 
 /* Pure: true: become that user; false with e->code 0: stay; false with e->code < 0: refuse to run. */
-bool rights_decide(const struct rights_facts *f, struct err *e);
+bool wsh_rights_decide(const struct rights_facts *f, struct err *e);
 
 struct rights { bool change; uid_t uid; gid_t gid; char user[256], home[PATH_MAX], shell[PATH_MAX]; };
 
 /* Looks at who we are and who that user is. BFORK_EINVAL: e says what to do. */
-int rights_find(const char *user, bool allow_root, struct rights *ret, struct err *e);
+int wsh_rights_find(const char *user, bool allow_root, struct rights *ret, struct err *e);
 /* A directory that will be written to by that user: made and given to it if it is missing. */
-int rights_directory(const struct rights *r, const char *dir, struct err *e);
+int wsh_rights_directory(const struct rights *r, const char *dir, struct err *e);
 /* Becomes that user, with no way back: user, groups, capabilities; no_new_privs; nobody may trace us. Without a change: the last
  * two. */
-int rights_drop(const struct rights *r, struct err *e);
+int wsh_rights_drop(const struct rights *r, struct err *e);
 /* Could a task, with the user id that we have now, read this file, or make it readable? */
-bool rights_expose(const char *file);
+bool wsh_rights_expose(const char *file);
 
 #endif

@@ -155,7 +155,7 @@ static void yield(struct blobs *b, struct blob *y, const struct blob *to)
         b->ops.yield(b->ops.ctx, LIST_ENTRY(n, struct user, node)->lane, text);
         free(LIST_ENTRY(n, struct user, node));
     }
-    blobs_drop(b, y);
+    wsh_blobs_drop(b, y);
 }
 
 /* Is there room, or can it be made without ending what works? Nothing is stopped in vain. */
@@ -172,7 +172,7 @@ static bool could_fit(const struct blobs *b, uint64_t more)
     return sum <= b->memory_bound;
 }
 
-int room_make(struct blobs *b, struct blob *x, uint64_t size, struct err *e)
+int wsh_room_make(struct blobs *b, struct blob *x, uint64_t size, struct err *e)
 {
     uint64_t more = cost(b, size);
 
@@ -200,7 +200,7 @@ int room_make(struct blobs *b, struct blob *x, uint64_t size, struct err *e)
     return 0;
 }
 
-void room_done(struct blobs *b)
+void wsh_room_done(struct blobs *b)
 {
     for (struct list_node *n; (n = list_first(&b->hungry));)
         sated(b, LIST_ENTRY(n, struct hunger, node));

@@ -25,7 +25,7 @@ static void drain(struct shell *s, uint64_t now)
     log_line(LOG_NOTICE_,
              "event=draining busy=%llu text=\"giving back what has not begun, finishing what runs; again: exit at once\"",
              (unsigned long long)c.busy);
-    notify_stopping();
+    wsh_notify_stopping();
     s->draining = true;
     if (s->options->drain_ms)
         s->drain_until = now + (uint64_t)s->options->drain_ms * CLOCK_MS;
@@ -67,11 +67,11 @@ static void perform_one(struct shell *s, uint64_t now, const struct worker_effec
         return;
     switch (e->type) {
     case WORKER_SEND:
-        connection_send(s, &e->msg);
+        wsh_connection_send(s, &e->msg);
         return;
     case WORKER_RECONNECT:
         log_line(LOG_WARNING_, "event=reconnect text=\"%s\"", e->text);
-        connection_break(s, e->text);
+        wsh_connection_break(s, e->text);
         return;
     case WORKER_LOG:
         if (e->whose)
@@ -111,14 +111,14 @@ static void notice_online(struct shell *s)
     if (online == s->online)
         return;
     s->online = online;
-    blobs_online(s->blobs, clock_now(), online);
+    wsh_blobs_online(s->blobs, clock_now(), online);
     if (!online)
         return;
-    retry_worked(&s->retry, clock_now());
+    net_retry_worked(&s->retry, clock_now());
     s->said[0] = 0;
     snprintf(status, sizeof(status), "joined %s with %u slots", s->settings->endpoint, s->settings->slots);
     log_line(LOG_NOTICE_, "event=joined broker=%s slots=%u name=%s", s->settings->endpoint, s->settings->slots, s->settings->name);
-    notify_ready(status);
+    wsh_notify_ready(status);
 }
 
 /* True: there may be more to do at once. */
@@ -136,8 +136,8 @@ static bool turn(struct shell *s, int signal_fd)
         return false;
     }
     signals(s, signal_fd, now);
-    connection_step(s, now);
-    more = connection_drain(s, now);
+    wsh_connection_step(s, now);
+    more = wsh_connection_drain(s, now);
     slots_step(s->slots, now);
     if (worker_deadline(s->core) <= now)
         worker_tick(s->core, now);
@@ -145,9 +145,9 @@ static bool turn(struct shell *s, int signal_fd)
     worker_flush(s->core, now);
     perform(s, now);
     notice_online(s);
-    blobs_step(s->blobs, now);
+    wsh_blobs_step(s->blobs, now);
     if (s->broken)
-        connection_close(s, now);
+        wsh_connection_close(s, now);
     if (s->drain_until && now >= s->drain_until && !s->stop) {
         log_line(LOG_WARNING_, "event=drain_limit text=\"tasks that still run are killed; the broker runs them elsewhere\"");
         s->stop = true;
@@ -167,8 +167,8 @@ static void nap(struct shell *s, int signal_fd)
     uint64_t until = least(worker_deadline(s->core), slots_deadline(s->slots)), now = clock_now();
 
     if (!s->link || s->retry.trying)
-        until = least(until, retry_deadline(&s->retry));
-    until = least(until, blobs_deadline(s->blobs));
+        until = least(until, net_retry_deadline(&s->retry));
+    until = least(until, wsh_blobs_deadline(s->blobs));
     if (s->drain_until)
         until = least(until, s->drain_until);
     if (until <= now || slots_arm(s->slots, slots_want(s->slots)) || net_ready(s->net))
@@ -197,7 +197,7 @@ static void farewell(struct shell *s)
     }
 }
 
-int shell_run(struct shell *s, int signal_fd)
+int wsh_shell_run(struct shell *s, int signal_fd)
 {
     while (!s->stop) {
         bool more = turn(s, signal_fd);

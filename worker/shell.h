@@ -36,16 +36,16 @@ struct shell {
 };
 
 /* An exit code. */
-int shell_run(struct shell *s, int signal_fd);
+int wsh_shell_run(struct shell *s, int signal_fd);
 
 /* connection.c */
-void connection_step(struct shell *s, uint64_t now);        /* connects, hears about failures */
-bool connection_drain(struct shell *s, uint64_t now);       /* takes messages; true: there may be more */
-void connection_send(struct shell *s, const struct wire_msg *m);
-void connection_break(struct shell *s, const char *why);    /* at the end of the turn */
-void connection_close(struct shell *s, uint64_t now);
+void wsh_connection_step(struct shell *s, uint64_t now);    /* connects, hears about failures */
+bool wsh_connection_drain(struct shell *s, uint64_t now);   /* takes messages; true: there may be more */
+void wsh_connection_send(struct shell *s, const struct wire_msg *m);
+void wsh_connection_break(struct shell *s, const char *why); /* at the end of the turn */
+void wsh_connection_close(struct shell *s, uint64_t now);
 
-void notify_ready(const char *status);
-void notify_stopping(void);
+void wsh_notify_ready(const char *status);
+void wsh_notify_stopping(void);
 
 #endif

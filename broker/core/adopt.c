@@ -49,13 +49,13 @@ static void carve(struct broker *b, struct attempt *a)
         struct range *r = INTERVAL_ENTRY(v, struct range, at);
         b->steps++;
         if (r->s.first < a->next)
-            range_split(b, j, r, (uint32_t)(a->next - r->s.first));
+            brk_range_split(b, j, r, (uint32_t)(a->next - r->s.first));
         if (r->s.first + r->s.count > a->end)
-            r = range_split(b, j, r, (uint32_t)(a->end - r->s.first));
-        range_out(b, j, r);
-        job_pending(b, j, 0, 0, 0, (int64_t)span_bytes(&r->s));
-        attempt_bytes(a, (int64_t)span_bytes(&r->s));
-        attempt_piece(b, a, r);
+            r = brk_range_split(b, j, r, (uint32_t)(a->end - r->s.first));
+        brk_range_out(b, j, r);
+        brk_job_pending(b, j, 0, 0, 0, (int64_t)span_bytes(&r->s));
+        brk_attempt_bytes(a, (int64_t)span_bytes(&r->s));
+        brk_attempt_piece(b, a, r);
     }
 }
 
@@ -66,7 +66,7 @@ static bool genuine(struct broker *b, const struct worker *w, const struct wire_
 
     if (!b->c.mac || !it->count || it->first + it->count < it->first || it->first + it->count > it->end)
         return false;
-    attempt_ticket(b, it->job_id, it->owner, w, it->first, it->end, it->id, ticket);
+    brk_attempt_ticket(b, it->job_id, it->owner, w, it->first, it->end, it->id, ticket);
     for (size_t i = 0; i < WIRE_TICKET; i++)
         differ |= ticket[i] ^ it->ticket[i];
     return !differ;
@@ -75,19 +75,19 @@ static bool genuine(struct broker *b, const struct worker *w, const struct wire_
 /* Its job came to its end here before the worker was back. */
 static bool has_ended(struct broker *b, const struct wire_item *it)
 {
-    struct owner *o = owner_find(b, it->owner);
+    struct owner *o = brk_owner_find(b, it->owner);
 
-    return ended_has(b, it->owner, it->job_id) && !(o && job_find(b, o, it->job_id));
+    return brk_ended_has(b, it->owner, it->job_id) && !(o && brk_job_find(b, o, it->job_id));
 }
 
 static struct job *parked(struct broker *b, const struct wire_item *it)
 {
-    struct owner *o = owner_get(b, it->owner);
-    struct job *j = o ? job_find(b, o, it->job_id) : NULL;
+    struct owner *o = brk_owner_get(b, it->owner);
+    struct job *j = o ? brk_job_find(b, o, it->job_id) : NULL;
 
-    if (o && !j && (j = job_new(b, o, it->job_id)))
-        job_park(b, j, b->now + b->c.detach_ms * CLOCK_MS);
-    owner_unref(b, o);
+    if (o && !j && (j = brk_job_new(b, o, it->job_id)))
+        brk_job_park(b, j, b->now + b->c.detach_ms * CLOCK_MS);
+    brk_owner_unref(b, o);
     return j;
 }
 
@@ -100,20 +100,20 @@ static int adopt(struct broker *b, struct worker *w, const struct wire_item *it)
 
     if (!genuine(b, w, it)) {
         b->n.foreign += it->count;
-        return attempt_foreign(b, w, it->id);
+        return brk_attempt_foreign(b, w, it->id);
     }
     if (has_ended(b, it))
-        return attempt_foreign(b, w, it->id);
+        return brk_attempt_foreign(b, w, it->id);
     if (!(j = parked(b, it)))
         return BFORK_ENOMEM;
-    if (account_takes_parked(b, j->owner) < 0 || (j->client && j->client->dormant))
-        return attempt_foreign(b, w, it->id);       /* dormant: its processes are to end */
+    if (brk_account_takes_parked(b, j->owner) < 0 || (j->client && j->client->dormant))
+        return brk_attempt_foreign(b, w, it->id);   /* dormant: its processes are to end */
     if (first < j->next)
         from = wait_from(b, j, first, end < j->next ? end : j->next);
     if (from == end || taken(b, j, from, end, &waiting)) {
-        return attempt_foreign(b, w, it->id);
+        return brk_attempt_foreign(b, w, it->id);
     }
-    if (reserve(b, 12 + waiting, 12 + waiting) < 0 || !(a = attempt_new(b, j, w, NULL)))
+    if (brk_reserve(b, 12 + waiting, 12 + waiting) < 0 || !(a = brk_attempt_new(b, j, w, NULL)))
         return BFORK_ENOMEM;
     b->n.adopted++;
     w->peer->windows++;
@@ -126,15 +126,15 @@ static int adopt(struct broker *b, struct worker *w, const struct wire_item *it)
     a->s = (struct span){ .first = first, .count = (uint32_t)(it->end - first), .tries = it->tries, .crashes = it->crashes };
     map_put(&b->attempts, a->id, a);
     carve(b, a);
-    counts_take(b, a);
-    attempt_place(a, from, end);
+    brk_counts_take(b, a);
+    brk_attempt_place(a, from, end);
     w->n_sent += end - from;
-    job_pending(b, j, 0, 0, (int64_t)(end - from), 0);
+    brk_job_pending(b, j, 0, 0, (int64_t)(end - from), 0);
     if (j->client)
         j->client->adopted = true;
     if (j->pool)
-        attempt_bind(b, a);
-    cancel_wake(b, j);
+        brk_attempt_bind(b, a);
+    brk_cancel_wake(b, j);
     return 0;
 }
 
@@ -149,14 +149,14 @@ static int held(struct broker *b, struct worker *w, const struct wire_item *it)
         a->round = w->round;
         if (a->state == ATTEMPT_FINISHED || !it->count || end < a->next || end >= a->end)
             return 0;
-        if (reserve(b, 8, 8) < 0)
+        if (brk_reserve(b, 8, 8) < 0)
             return BFORK_ENOMEM;
-        attempt_shrink(b, a, end);
+        brk_attempt_shrink(b, a, end);
         return 0;
     }
     if (!a && !w->same_epoch)
         return adopt(b, w, it);
-    return attempt_foreign(b, w, it->id);
+    return brk_attempt_foreign(b, w, it->id);
 }
 
 /* HOLDING is complete: what was not reported has never arrived. */
@@ -164,21 +164,21 @@ static void seen(struct broker *b, struct worker *w, struct attempt *a)
 {
     b->steps++;
     if (a->round != w->round) {
-        attempt_requeue(b, a, false, NULL, 0);
+        brk_attempt_requeue(b, a, false, NULL, 0);
         return;
     }
     list_remove(&w->attempts, &a->in_worker);
     list_push_back(&w->attempts, &a->in_worker);
-    attempt_recall_again(b, a);
+    brk_attempt_recall_again(b, a);
 }
 
 static void ready(struct broker *b, struct worker *w)
 {
     w->state = WORKER_READY;
     w->joined = true;
-    effect_log_session(b, w->key, LOG_INFO_, "worker %s is ready with %u slots", w->name, w->slots);
-    pool_check_doubts(b);
-    grant_workers_changed(b);
+    brk_effect_log_session(b, w->key, LOG_INFO_, "worker %s is ready with %u slots", w->name, w->slots);
+    brk_pool_check_doubts(b);
+    brk_grant_workers_changed(b);
 }
 
 /* Takes from the budget what it cost; false: the session has failed, and the worker may be gone. */
@@ -189,9 +189,9 @@ static bool join_some(struct broker *b, struct worker *w, struct holding *h, uin
         int rc = held(b, w, &h->items[h->at]);
         if (rc < 0) {
             if (rc == BFORK_ENOMEM)
-                session_break(b, w->peer);
+                brk_session_break(b, w->peer);
             else
-                session_fail(b, w->peer, rc, TOO_MANY_FOREIGN);
+                brk_session_fail(b, w->peer, rc, TOO_MANY_FOREIGN);
             return false;
         }
         cost = (b->steps - before) / STEPS_A_PLACE + 1;
@@ -206,7 +206,7 @@ static void behind_free(struct broker *b, struct account *a, struct behind *m)
         slice_unref(&m->items[i].lens);
         slice_unref(&m->items[i].body);
     }
-    mem_free_for(b, a, m, sizeof(*m) + m->m.n_items * sizeof(m->items[0]));
+    brk_mem_free_for(b, a, m, sizeof(*m) + m->m.n_items * sizeof(m->items[0]));
 }
 
 /* 0, BFORK_EQUOTA or BFORK_ENOMEM. */
@@ -218,9 +218,9 @@ static int behind_new(struct broker *b, struct worker *w, const struct wire_msg 
 
     for (uint32_t i = 0; i < m->n_items; i++)
         bytes += wire_item_bytes(&m->items[i]);
-    if (account_takes_foreign(b, w, size + bytes) < 0)
+    if (brk_account_takes_foreign(b, w, size + bytes) < 0)
         return BFORK_EQUOTA;
-    if (!(k = mem_new_for(b, w->account, size)))
+    if (!(k = brk_mem_new_for(b, w->account, size)))
         return BFORK_ENOMEM;
     /* of the head only what is of numbers: a host's name, or a body, lies in a frame that is gone by then */
     k->m = (struct wire_msg){ .type = m->type, .items = k->items, .n_items = m->n_items };
@@ -231,8 +231,8 @@ static int behind_new(struct broker *b, struct worker *w, const struct wire_msg 
         k->items[i].lens = k->items[i].body = slice_none();
     }
     for (uint32_t i = 0; i < m->n_items && rc == 0; i++)
-        if ((rc = bytes_keep(b, w->account, m->items[i].lens, &k->items[i].lens)) == 0)
-            rc = bytes_keep(b, w->account, m->items[i].body, &k->items[i].body);
+        if ((rc = brk_bytes_keep(b, w->account, m->items[i].lens, &k->items[i].lens)) == 0)
+            rc = brk_bytes_keep(b, w->account, m->items[i].body, &k->items[i].body);
     if (rc < 0)
         behind_free(b, w->account, k);
     else
@@ -241,15 +241,15 @@ static int behind_new(struct broker *b, struct worker *w, const struct wire_msg 
 }
 
 /* What has no room comes again: the worker keeps it until it is acknowledged, and reports it in its next connection. */
-void worker_wait_behind(struct broker *b, struct worker *w, const struct wire_msg *m)
+void brk_worker_wait_behind(struct broker *b, struct worker *w, const struct wire_msg *m)
 {
     struct behind *k;
     int rc = behind_new(b, w, m, &k);
 
     if (rc == BFORK_EQUOTA)
-        session_drop(b, w->peer, "it sends more, before all that it holds is looked at, than is kept for its key");
+        brk_session_drop(b, w->peer, "it sends more, before all that it holds is looked at, than is kept for its key");
     else if (rc < 0)
-        session_break(b, w->peer);
+        brk_session_break(b, w->peer);
     else
         list_push_back(&w->behind, &k->node);
 }
@@ -268,19 +268,19 @@ static bool behind_some(struct broker *b, struct worker *w, uint32_t *budget)
             return false;
         budget_take(budget, m->m.n_items + 1);
         list_remove(&w->behind, n);
-        a = account_ref(w->account);
-        worker_said(b, w, &m->m);
-        loan_forget(b);
+        a = brk_account_ref(w->account);
+        brk_worker_said(b, w, &m->m);
+        brk_loan_forget(b);
         behind_free(b, a, m);
-        account_unref(a);
+        brk_account_unref(a);
         if (!(p = map_get(&b->peers, id)) || p->worker != w || p->state == PEER_CUT)
             return true;
     }
-    peer_dirty(b, w->peer);
+    brk_peer_dirty(b, w->peer);
     return true;
 }
 
-void worker_behind_forget(struct broker *b, struct worker *w)
+void brk_worker_behind_forget(struct broker *b, struct worker *w)
 {
     struct list_node *n;
 
@@ -288,7 +288,7 @@ void worker_behind_forget(struct broker *b, struct worker *w)
         behind_free(b, w->account, LIST_ENTRY(n, struct behind, node));
 }
 
-bool worker_join(struct broker *b, struct worker *w, uint32_t *budget)
+bool brk_worker_join(struct broker *b, struct worker *w, uint32_t *budget)
 {
     struct list_node *n;
 
@@ -299,7 +299,7 @@ bool worker_join(struct broker *b, struct worker *w, uint32_t *budget)
         if (h->at < h->n)
             return false;
         list_remove(&w->told, n);
-        mem_free_for(b, w->account, h, sizeof(*h) + h->n * sizeof(h->items[0]));
+        brk_mem_free_for(b, w->account, h, sizeof(*h) + h->n * sizeof(h->items[0]));
         w->unseen = w->attempts.count;
     }
     if (!w->all_told)
@@ -316,21 +316,21 @@ bool worker_join(struct broker *b, struct worker *w, uint32_t *budget)
 }
 
 /* The records are kept, and looked at as far as a turn allows. */
-void adopt_holding(struct broker *b, struct worker *w, const struct wire_msg *m)
+void brk_adopt_holding(struct broker *b, struct worker *w, const struct wire_msg *m)
 {
     size_t size = sizeof(struct holding) + m->n_items * sizeof(m->items[0]);
     struct holding *h = NULL;
 
     if (w->state != WORKER_JOINING || w->all_told) {
-        session_fail(b, w->peer, BFORK_EPROTOCOL, "HOLDING is only sent once, after HELLO");
+        brk_session_fail(b, w->peer, BFORK_EPROTOCOL, "HOLDING is only sent once, after HELLO");
         return;
     }
-    if (m->n_items && account_takes_foreign(b, w, size) < 0) {
-        session_fail(b, w->peer, BFORK_EQUOTA, "it tells of more attempts in a moment than the broker keeps for its key");
+    if (m->n_items && brk_account_takes_foreign(b, w, size) < 0) {
+        brk_session_fail(b, w->peer, BFORK_EQUOTA, "it tells of more attempts in a moment than the broker keeps for its key");
         return;
     }
-    if (m->n_items && !(h = mem_new_for(b, w->account, size))) {
-        session_break(b, w->peer);
+    if (m->n_items && !(h = brk_mem_new_for(b, w->account, size))) {
+        brk_session_break(b, w->peer);
         return;
     }
     if (h) {
@@ -340,6 +340,6 @@ void adopt_holding(struct broker *b, struct worker *w, const struct wire_msg *m)
     }
     w->all_told = m->u.holding.last;
     w->unseen = w->attempts.count;
-    if (!list_in(&w->join.node) && !worker_join(b, w, chore_budget(b, &b->own)))
-        chore_add(b, &b->own, &w->join, CHORE_WORKER_JOIN);
+    if (!list_in(&w->join.node) && !brk_worker_join(b, w, brk_chore_budget(b, &b->own)))
+        brk_chore_add(b, &b->own, &w->join, CHORE_WORKER_JOIN);
 }

@@ -14,14 +14,14 @@
 
 #define ASKS_MOST 16u               /* further cancels wait until these are answered */
 
-void ask_free(struct broker *b, struct ask *q)
+void brk_ask_free(struct broker *b, struct ask *q)
 {
     struct attempt *a = q->attempt;
 
     list_remove(&a->asks, &q->in_attempt);
     list_remove(&q->cancel->asks, &q->in_cancel);
-    mem_free_for(b, a->account, q, sizeof(*q));
-    account_release(a->account, CANCELLED_RESERVE);
+    brk_mem_free_for(b, a->account, q, sizeof(*q));
+    brk_account_release(a->account, CANCELLED_RESERVE);
     b->n_cancels--;
     b->steps++;
 }
@@ -32,14 +32,14 @@ static void due(struct broker *b, struct attempt *a, uint64_t first)
         return;                     /* what was asked covers it */
     a->ask_first = first;
     a->ask_due = true;
-    attempt_recall_due(b, a);
+    brk_attempt_recall_due(b, a);
 }
 
-enum asked attempt_ask(struct broker *b, struct attempt *a, struct cancel *k, uint64_t first, uint64_t end)
+enum asked brk_attempt_ask(struct broker *b, struct attempt *a, struct cancel *k, uint64_t first, uint64_t end)
 {
     struct ask *q;
 
-    if (!(a->worker->features & WIRE_FEATURE_RECALLED) || account_takes_cancel(b, a->job->owner) < 0)
+    if (!(a->worker->features & WIRE_FEATURE_RECALLED) || brk_account_takes_cancel(b, a->job->owner) < 0)
         return ASK_NOT;
     for (LIST_EACH(&a->asks, n))
         if (LIST_ENTRY(n, struct ask, in_attempt)->cancel == k)
@@ -48,15 +48,15 @@ enum asked attempt_ask(struct broker *b, struct attempt *a, struct cancel *k, ui
         a->ask_wanted = true;
         return ASK_LATER;
     }
-    if (!(q = mem_new_for(b, a->account, sizeof(*q))))
+    if (!(q = brk_mem_new_for(b, a->account, sizeof(*q))))
         return ASK_NO_MEMORY;
     b->n_cancels++;
-    if (reserve(b, 4, 4) < 0) {
+    if (brk_reserve(b, 4, 4) < 0) {
         b->n_cancels--;
-        mem_free_for(b, a->account, q, sizeof(*q));
+        brk_mem_free_for(b, a->account, q, sizeof(*q));
         return ASK_NO_MEMORY;
     }
-    account_charge(a->account, CANCELLED_RESERVE);
+    brk_account_charge(a->account, CANCELLED_RESERVE);
     *q = (struct ask){ .attempt = a, .cancel = k, .first = first, .end = end, .again = k->again };
     list_push_back(&a->asks, &q->in_attempt);
     list_push_back(&k->asks, &q->in_cancel);
@@ -64,7 +64,7 @@ enum asked attempt_ask(struct broker *b, struct attempt *a, struct cancel *k, ui
     return ASK_MADE;
 }
 
-bool asks_have(const struct attempt *a, uint64_t index, uint64_t *ret_until)
+bool brk_asks_have(const struct attempt *a, uint64_t index, uint64_t *ret_until)
 {
     *ret_until = UINT64_MAX;
     for (LIST_EACH(&a->asks, n)) {
@@ -86,7 +86,7 @@ static uint64_t both(uint64_t first, uint64_t end, uint64_t from, uint64_t to)
     return first < end ? end - first : 0;
 }
 
-void asks_cancelled(struct attempt *a, uint64_t first, uint64_t end)
+void brk_asks_cancelled(struct attempt *a, uint64_t first, uint64_t end)
 {
     for (LIST_EACH(&a->asks, n)) {
         struct ask *q = LIST_ENTRY(n, struct ask, in_attempt);
@@ -94,7 +94,7 @@ void asks_cancelled(struct attempt *a, uint64_t first, uint64_t end)
     }
 }
 
-void asks_end(struct broker *b, struct attempt *a)
+void brk_asks_end(struct broker *b, struct attempt *a)
 {
     struct job *j = a->job;
 
@@ -102,15 +102,15 @@ void asks_end(struct broker *b, struct attempt *a)
         return;
     for (struct list_node *n; (n = list_first(&a->asks));) {
         struct ask *q = LIST_ENTRY(n, struct ask, in_attempt);
-        cancel_told(b, q, both(q->first, q->end, a->next, a->end));
+        brk_cancel_told(b, q, both(q->first, q->end, a->next, a->end));
     }
     a->ask_due = false;
     if (a->ask_wanted)
-        cancel_wake(b, j);
+        brk_cancel_wake(b, j);
     a->ask_wanted = false;
 }
 
-void asks_again(struct broker *b, struct attempt *a)
+void brk_asks_again(struct broker *b, struct attempt *a)
 {
     a->ask_due = false;
     a->ask_open = 0;
@@ -130,22 +130,22 @@ static int told(struct broker *b, struct worker *w, const struct wire_item *it)
         return BFORK_EPROTOCOL;
     a->ask_open -= a->ask_open > 0;
     if (it->first < a->end)
-        attempt_shrink(b, a, it->first);
+        brk_attempt_shrink(b, a, it->first);
     else
-        attempt_recalled(a);
+        brk_attempt_recalled(a);
     if (a->state == ATTEMPT_LIVE && !a->ask_open && !a->ask_due)
-        asks_end(b, a);
+        brk_asks_end(b, a);
     return 0;
 }
 
-void asks_told(struct broker *b, struct worker *w, const struct wire_msg *m)
+void brk_asks_told(struct broker *b, struct worker *w, const struct wire_msg *m)
 {
-    int rc = reserve(b, 2 * (size_t)m->n_items + 8, 2 * (size_t)m->n_items + 8);
+    int rc = brk_reserve(b, 2 * (size_t)m->n_items + 8, 2 * (size_t)m->n_items + 8);
 
     for (uint32_t i = 0; i < m->n_items && rc == 0; i++)
         rc = told(b, w, &m->items[i]);
     if (rc == BFORK_ENOMEM)
-        session_break(b, w->peer);
+        brk_session_break(b, w->peer);
     else if (rc < 0)
-        session_fail(b, w->peer, rc, "RECALLED that does not fit its attempt");
+        brk_session_fail(b, w->peer, rc, "RECALLED that does not fit its attempt");
 }

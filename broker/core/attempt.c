@@ -7,14 +7,15 @@
  */
 #include "state.h"
 
-struct attempt *attempt_new(struct broker *b, struct job *j, struct worker *w, struct lane *l)
+struct attempt *brk_attempt_new(struct broker *b, struct job *j, struct worker *w, struct lane *l)
 {
     struct attempt *a;
 
-    if (reserve(b, 10, 10) < 0 || map_reserve(&b->attempts, 1) < 0 || !(a = cache_get(b, &b->attempt_cache, j->owner->account)))
+    if (brk_reserve(b, 10, 10) < 0 || map_reserve(&b->attempts, 1) < 0 ||
+        !(a = brk_cache_get(b, &b->attempt_cache, j->owner->account)))
         return NULL;
-    a->account = account_ref(j->owner->account);
-    account_charge(a->account, MAP_COST);
+    a->account = brk_account_ref(j->owner->account);
+    brk_account_charge(a->account, MAP_COST);
     list_init(&a->pieces);
     list_init(&a->untold);
     list_init(&a->asks);
@@ -33,19 +34,19 @@ struct attempt *attempt_new(struct broker *b, struct job *j, struct worker *w, s
     return a;
 }
 
-void attempt_free(struct broker *b, struct attempt *a)
+void brk_attempt_free(struct broker *b, struct attempt *a)
 {
     struct account *account = a->account;
 
-    span_done(&a->s);
-    said_orphan(a);
+    brk_span_done(&a->s);
+    brk_said_orphan(a);
     assert(list_empty(&a->pieces) && !a->cancels.count && list_empty(&a->asks));
-    account_release(account, MAP_COST);
-    cache_put(b, &b->attempt_cache, a, account);
-    account_unref(account);
+    brk_account_release(account, MAP_COST);
+    brk_cache_put(b, &b->attempt_cache, a, account);
+    brk_account_unref(account);
 }
 
-void attempt_bytes(struct attempt *a, int64_t bytes)
+void brk_attempt_bytes(struct attempt *a, int64_t bytes)
 {
     a->bytes_left += (uint64_t)bytes;
     a->worker->out_bytes += (uint64_t)bytes;
@@ -53,7 +54,7 @@ void attempt_bytes(struct attempt *a, int64_t bytes)
         a->lane->out_bytes += (uint64_t)bytes;
 }
 
-void attempt_place(struct attempt *a, uint64_t next, uint64_t end)
+void brk_attempt_place(struct attempt *a, uint64_t next, uint64_t end)
 {
     bool in = interval_in(&a->at);
 
@@ -66,7 +67,7 @@ void attempt_place(struct attempt *a, uint64_t next, uint64_t end)
         interval_put(&a->job->index, &a->at);
 }
 
-void attempt_piece(struct broker *b, struct attempt *a, struct range *r)
+void brk_attempt_piece(struct broker *b, struct attempt *a, struct range *r)
 {
     list_push_back(&a->pieces, &r->node);
     b->n_pieces++;
@@ -75,7 +76,7 @@ void attempt_piece(struct broker *b, struct attempt *a, struct range *r)
 static void drop_piece(struct broker *b, struct attempt *a, struct range *r)
 {
     list_remove(&a->pieces, &r->node);
-    range_free(b, a->job, r);
+    brk_range_free(b, a->job, r);
     b->n_pieces--;
     b->steps++;
 }
@@ -97,12 +98,12 @@ static void cancelled_free(struct broker *b, struct attempt *a, struct cancelled
     interval_take(&a->cancels, &k->at);
     if (list_in(&k->untold))
         list_remove(&a->untold, &k->untold);
-    mem_free_for(b, a->account, k, sizeof(*k));
-    account_release(a->account, CANCELLED_RESERVE);
+    brk_mem_free_for(b, a->account, k, sizeof(*k));
+    brk_account_release(a->account, CANCELLED_RESERVE);
     b->n_cancels--;
 }
 
-bool attempt_strip(struct broker *b, struct attempt *a)
+bool brk_attempt_strip(struct broker *b, struct attempt *a)
 {
     struct interval *v = a->cancels.root;
     struct list_node *n = list_first(&a->pieces);
@@ -116,7 +117,7 @@ bool attempt_strip(struct broker *b, struct attempt *a)
     return v || n;
 }
 
-bool attempt_is_cancelled(const struct attempt *a, uint64_t index, uint64_t *ret_until)
+bool brk_attempt_is_cancelled(const struct attempt *a, uint64_t index, uint64_t *ret_until)
 {
     const struct interval *v = interval_at(&a->cancels, index);
 
@@ -129,15 +130,15 @@ static void narrow(struct broker *b, struct attempt *a, uint64_t next, uint64_t 
 {
     uint64_t left = a->end - a->next, n = left - (end - next), bytes = n == left ? a->bytes_left : a->bytes_left * n / left;
 
-    attempt_place(a, next, end);
+    brk_attempt_place(a, next, end);
     a->next = next;
     a->end = end;
-    attempt_bytes(a, -(int64_t)bytes);
+    brk_attempt_bytes(a, -(int64_t)bytes);
     if (a->sent)
         a->worker->n_sent -= n;
     if (a->lane && !a->is_long)
         a->lane->short_ns -= n * a->mean_ns;
-    job_pending(b, a->job, 0, 0, -(int64_t)n, -(int64_t)bytes);
+    brk_job_pending(b, a->job, 0, 0, -(int64_t)n, -(int64_t)bytes);
 }
 
 /* The list of its client where an attempt waits to be confirmed. */
@@ -154,10 +155,10 @@ static void leave(struct broker *b, struct attempt *a)
     struct lane *l = a->lane;
 
     assert(a->next == a->end && !a->bytes_left);
-    asks_end(b, a);
+    brk_asks_end(b, a);
     list_remove(&a->job->live, &a->in_job);
     b->n_attempts--;
-    shelf_unuse(b, a);
+    brk_shelf_unuse(b, a);
     if (l) {
         list_remove(&l->live, &a->in_lane);
         if (a->is_long)
@@ -167,20 +168,20 @@ static void leave(struct broker *b, struct attempt *a)
         if (a->recalled)
             l->n_recalled--;
         a->lane = NULL;
-        lane_open(b, l);
+        brk_lane_open(b, l);
     }
     a->recalled = false;
     if (list_in(&a->out)) {
         if (a->state == ATTEMPT_ASSIGNING)
             list_remove(asked(a), &a->out);
         else if (a->crowded)
-            shelf_uncrowd(b, a);
+            brk_shelf_uncrowd(b, a);
         else
             list_remove(a->sent ? &a->worker->recalls : &a->worker->to_send, &a->out);
     }
-    while (attempt_strip(b, a))
+    while (brk_attempt_strip(b, a))
         ;
-    span_done(&a->s);
+    brk_span_done(&a->s);
 }
 
 /* Takes a live attempt with nothing left out of the lists of live ones, until all that came of it is acknowledged. */
@@ -201,10 +202,10 @@ static void finish(struct broker *b, struct attempt *a)
 {
     park(b, a);
     if (!a->unacked)
-        attempt_close(b, a, WIRE_WHY_DONE);
+        brk_attempt_close(b, a, WIRE_WHY_DONE);
 }
 
-void attempt_close(struct broker *b, struct attempt *a, uint8_t why)
+void brk_attempt_close(struct broker *b, struct attempt *a, uint8_t why)
 {
     struct worker *w = a->worker;
     bool finished = a->state == ATTEMPT_FINISHED;
@@ -229,48 +230,48 @@ void attempt_close(struct broker *b, struct attempt *a, uint8_t why)
         a->state = ATTEMPT_CLOSING;
         a->why = why;
         list_push_back(&w->closing, &a->in_worker);
-        worker_dirty(b, w);
+        brk_worker_dirty(b, w);
         return;
     }
     a->worker = NULL;
     a->state = ATTEMPT_CLOSED;
     if (!a->unacked)
-        attempt_free(b, a);
+        brk_attempt_free(b, a);
 }
 
-void attempt_told(struct broker *b, struct attempt *a)
+void brk_attempt_told(struct broker *b, struct attempt *a)
 {
     list_remove(&a->worker->closing, &a->in_worker);
     a->worker = NULL;
     a->state = ATTEMPT_CLOSED;
     if (!a->unacked)
-        attempt_free(b, a);
+        brk_attempt_free(b, a);
 }
 
-void attempt_acked(struct broker *b, struct attempt *a)
+void brk_attempt_acked(struct broker *b, struct attempt *a)
 {
     assert(a->unacked);
     if (--a->unacked)
         return;
     if (a->state == ATTEMPT_FINISHED)
-        attempt_close(b, a, WIRE_WHY_DONE);
+        brk_attempt_close(b, a, WIRE_WHY_DONE);
     else if (a->state == ATTEMPT_CLOSED)
-        attempt_free(b, a);
+        brk_attempt_free(b, a);
 }
 
-int attempt_foreign(struct broker *b, struct worker *w, uint64_t id)
+int brk_attempt_foreign(struct broker *b, struct worker *w, uint64_t id)
 {
     struct list_node *last = list_last(&w->closing);
     struct attempt *a;
 
     if (last && LIST_ENTRY(last, struct attempt, in_worker)->id == id)
         return 0;
-    if (account_takes_foreign(b, w, 0) < 0)
+    if (brk_account_takes_foreign(b, w, 0) < 0)
         return BFORK_EQUOTA;
-    if (!(a = cache_get(b, &b->attempt_cache, w->account)))
+    if (!(a = brk_cache_get(b, &b->attempt_cache, w->account)))
         return 0;
-    a->account = account_ref(w->account);
-    account_charge(a->account, MAP_COST);
+    a->account = brk_account_ref(w->account);
+    brk_account_charge(a->account, MAP_COST);
     list_init(&a->pieces);
     list_init(&a->asks);
     a->id = id;
@@ -279,7 +280,7 @@ int attempt_foreign(struct broker *b, struct worker *w, uint64_t id)
     a->why = WIRE_WHY_FENCED;
     b->n.fenced++;
     list_push_back(&w->closing, &a->in_worker);
-    worker_dirty(b, w);
+    brk_worker_dirty(b, w);
     return 0;
 }
 
@@ -291,14 +292,14 @@ static struct range *part(struct broker *b, struct job *j, const struct span *s,
     slice_ref(rest.lens);
     slice_ref(rest.body);
     if (from > rest.first) {
-        span_cut(&rest, (uint32_t)(from - rest.first), &head);
-        span_done(&head);
+        brk_span_cut(&rest, (uint32_t)(from - rest.first), &head);
+        brk_span_done(&head);
     }
     if (to >= rest.first + rest.count)
-        return range_of(b, j, &rest);
-    span_cut(&rest, (uint32_t)(to - from), &head);
-    span_done(&rest);
-    return range_of(b, j, &head);
+        return brk_range_of(b, j, &rest);
+    brk_span_cut(&rest, (uint32_t)(to - from), &head);
+    brk_span_done(&rest);
+    return brk_range_of(b, j, &head);
 }
 
 /* How long what has failed rests: twice as long each time, up to a limit that no single step passes. */
@@ -324,14 +325,14 @@ static void take_pieces(struct broker *b, struct attempt *a, uint64_t from, uint
         if (end <= from)
             continue;
         if (r->s.first < from) {
-            span_cut(&r->s, (uint32_t)(from - r->s.first), &s);
-            head = range_of(b, a->job, &s);
+            brk_span_cut(&r->s, (uint32_t)(from - r->s.first), &s);
+            head = brk_range_of(b, a->job, &s);
             list_insert_before(&a->pieces, n, &head->node);
             b->n_pieces++;
         }
         if (end > to) {
-            span_cut(&r->s, (uint32_t)(to - r->s.first), &s);
-            head = range_of(b, a->job, &s);
+            brk_span_cut(&r->s, (uint32_t)(to - r->s.first), &s);
+            head = brk_range_of(b, a->job, &s);
             list_push_back(ret, &head->node);
             break;
         }
@@ -364,23 +365,23 @@ static void back(struct broker *b, struct attempt *a, uint64_t from, uint64_t to
         r->s.crashes = (uint16_t)(r->s.crashes + crashes);
         r->s.fails = (uint16_t)(r->s.fails + fails);
         b->n.requeued += r->s.count;
-        range_return(b, a, r, fails + crashes && a->job->spec.backoff_ms ? b->now + backoff_ns(&a->job->spec, &r->s) : 0);
+        brk_range_return(b, a, r, fails + crashes && a->job->spec.backoff_ms ? b->now + backoff_ns(&a->job->spec, &r->s) : 0);
     }
     if (a->adopted)
-        counts_keep(b, a, from, to, tries);
+        brk_counts_keep(b, a, from, to, tries);
 }
 
-void attempt_recall_due(struct broker *b, struct attempt *a)
+void brk_attempt_recall_due(struct broker *b, struct attempt *a)
 {
     if (!a->recalled && a->lane)
         a->lane->n_recalled++;
     a->recalled = true;
     if (!list_in(&a->out))
         list_push_back(&a->worker->recalls, &a->out);
-    worker_dirty(b, a->worker);
+    brk_worker_dirty(b, a->worker);
 }
 
-int attempt_cancel(struct broker *b, struct attempt *a, uint64_t first, uint64_t end)
+int brk_attempt_cancel(struct broker *b, struct attempt *a, uint64_t first, uint64_t end)
 {
     first = first > a->next ? first : a->next;
     end = end < a->end ? end : a->end;
@@ -390,15 +391,15 @@ int attempt_cancel(struct broker *b, struct attempt *a, uint64_t first, uint64_t
 
     if (before && before->first <= first && end <= before->end)
         return 0;                       /* it is told, or will be */
-    if (!(k = mem_new_for(b, a->account, sizeof(*k))))
+    if (!(k = brk_mem_new_for(b, a->account, sizeof(*k))))
         return BFORK_ENOMEM;
     b->n_cancels++;
-    if (reserve(b, 4, 4) < 0) {
+    if (brk_reserve(b, 4, 4) < 0) {
         b->n_cancels--;
-        mem_free_for(b, a->account, k, sizeof(*k));
+        brk_mem_free_for(b, a->account, k, sizeof(*k));
         return BFORK_ENOMEM;
     }
-    account_charge(a->account, CANCELLED_RESERVE);
+    brk_account_charge(a->account, CANCELLED_RESERVE);
     k->at.first = first;
     k->at.end = end;
     for (INTERVAL_EACH(&a->cancels, first ? first - 1 : 0, end + 1, v)) {
@@ -409,37 +410,37 @@ int attempt_cancel(struct broker *b, struct attempt *a, uint64_t first, uint64_t
     interval_put(&a->cancels, &k->at);
     list_push_back(&a->untold, &k->untold);
     if (a->sent)
-        attempt_recall_due(b, a);
+        brk_attempt_recall_due(b, a);
     else
-        attempt_shrink(b, a, first);
+        brk_attempt_shrink(b, a, first);
     return 0;
 }
 
-void attempt_recalled(struct attempt *a)
+void brk_attempt_recalled(struct attempt *a)
 {
     if (a->recalled && a->lane)
         a->lane->n_recalled--;
     a->recalled = false;
 }
 
-void attempt_shrink(struct broker *b, struct attempt *a, uint64_t end)
+void brk_attempt_shrink(struct broker *b, struct attempt *a, uint64_t end)
 {
     uint64_t was = a->end;
 
     narrow(b, a, a->next, end);
-    attempt_recalled(a);
+    brk_attempt_recalled(a);
     back(b, a, end, was, 0, 0, 0);
     if (a->ask_first >= a->end)
-        asks_end(b, a);
+        brk_asks_end(b, a);
     if (a->next == a->end) {
         finish(b, a);
     } else if (a->lane) {
-        lane_open(b, a->lane);
+        brk_lane_open(b, a->lane);
         b->grants_dirty |= !a->lane->slots;     /* what is left of it is asked back */
     }
 }
 
-void attempt_requeue(struct broker *b, struct attempt *a, bool lost, const char *text, uint8_t close)
+void brk_attempt_requeue(struct broker *b, struct attempt *a, bool lost, const char *text, uint8_t close)
 {
     struct job *j = a->job;
     uint64_t from = a->next, to = a->end;
@@ -448,43 +449,43 @@ void attempt_requeue(struct broker *b, struct attempt *a, bool lost, const char 
     lost = lost && a->sent;
     narrow(b, a, from, from);
     if (lost && job_once(j))
-        outcome_text(b, j, from, to - from, before, BFORK_UNKNOWN, text);
+        brk_outcome_text(b, j, from, to - from, before, BFORK_UNKNOWN, text);
     else if (lost && tries >= b->c.lost_limit)
-        outcome_text(b, j, from, to - from, before, BFORK_LOST, text);
+        brk_outcome_text(b, j, from, to - from, before, BFORK_LOST, text);
     else
         back(b, a, from, to, lost, 0, 0);
     if (a->unacked && !close) {
         park(b, a);
         return;
     }
-    attempt_close(b, a, close);
+    brk_attempt_close(b, a, close);
 }
 
-void attempt_recall(struct broker *b, struct attempt *a, uint64_t first, uint8_t why)
+void brk_attempt_recall(struct broker *b, struct attempt *a, uint64_t first, uint8_t why)
 {
     if (first < a->next)
         first = a->next;
     if (!a->sent) {
-        attempt_shrink(b, a, first);
+        brk_attempt_shrink(b, a, first);
         return;
     }
     if (!a->asked || first < a->recall_first)
         a->recall_first = first;
     a->asked = true;
     a->why = why;
-    attempt_recall_due(b, a);
+    brk_attempt_recall_due(b, a);
 }
 
-void attempt_recall_again(struct broker *b, struct attempt *a)
+void brk_attempt_recall_again(struct broker *b, struct attempt *a)
 {
-    attempt_recalled(a);
+    brk_attempt_recalled(a);
     a->asked = false;
-    asks_again(b, a);
+    brk_asks_again(b, a);
     for (INTERVAL_EACH(&a->cancels, a->next, a->end, v)) {
         struct cancelled *k = INTERVAL_ENTRY(v, struct cancelled, at);
         if (!list_in(&k->untold))
             list_push_back(&a->untold, &k->untold);
-        attempt_recall_due(b, a);
+        brk_attempt_recall_due(b, a);
     }
 }
 
@@ -498,7 +499,7 @@ static size_t recall_item(const struct attempt *a, uint64_t first, uint64_t end,
     return 1;
 }
 
-size_t attempt_recalls(struct attempt *a, struct wire_item *items, size_t room)
+size_t brk_attempt_recalls(struct attempt *a, struct wire_item *items, size_t room)
 {
     size_t n = 0;
 
@@ -560,7 +561,7 @@ static bool retry(struct broker *b, struct attempt *a, const struct wire_item *i
 
     *crashes = d->kind == BFORK_CRASHED;
     *fails = !*crashes;
-    if (job_once(a->job) || attempt_is_cancelled(a, it->first, &until) || !has_arguments(a, it))
+    if (job_once(a->job) || brk_attempt_is_cancelled(a, it->first, &until) || !has_arguments(a, it))
         return false;
     if (*crashes && a->s.crashes + 1u < b->c.crash_limit)
         return true;
@@ -571,8 +572,8 @@ static bool retry(struct broker *b, struct attempt *a, const struct wire_item *i
 /* What does not fit its attempt is told with its name. */
 static int misfit(struct refusal *r, const struct wire_item *it, int code, const char *why)
 {
-    return refuse(r, code, NULL, "RESULTS of attempt %llu, %u tasks from %llu: %s", (unsigned long long)it->id, it->count,
-                  (unsigned long long)it->first, why);
+    return brk_refuse(r, code, NULL, "RESULTS of attempt %llu, %u tasks from %llu: %s", (unsigned long long)it->id, it->count,
+                      (unsigned long long)it->first, why);
 }
 
 static int settle(struct broker *b, struct attempt *a, struct wire_item *it, struct refusal *r)
@@ -596,23 +597,23 @@ static int settle(struct broker *b, struct attempt *a, struct wire_item *it, str
         d.attempt = a->s.tries + a->s.crashes + a->s.fails + 1u;
         if (it->count == 1)
             d.index = it->first;
-        if (!(doc = bytes_charge(account, wire_outcome_encode(&d))))
+        if (!(doc = brk_bytes_charge(account, wire_outcome_encode(&d))))
             return BFORK_ENOMEM;
         it->lens = slice_none();
         it->body = slice_of(doc, 0, doc->size);
         it->size = (uint32_t)doc->size;
         it->flags |= WIRE_FIXED;
     } else {
-        if (bytes_keep(b, account, it->lens, &lens) < 0)
+        if (brk_bytes_keep(b, account, it->lens, &lens) < 0)
             return BFORK_ENOMEM;
-        if (bytes_keep(b, account, it->body, &body) < 0) {
+        if (brk_bytes_keep(b, account, it->body, &body) < 0) {
             slice_unref(&lens);
             return BFORK_ENOMEM;
         }
         it->lens = lens;
         it->body = body;
     }
-    outcome_record(b, a->job, a, it);
+    brk_outcome_record(b, a->job, a, it);
     return 0;
 }
 
@@ -623,9 +624,9 @@ static int advance(struct broker *b, struct worker *w, struct attempt *a, struct
 
     if (it->kind == WIRE_OK)
         measure(b, a, it);
-    attempt_place(a, a->next + it->count, a->end);      /* a task is in one place at a time */
+    brk_attempt_place(a, a->next + it->count, a->end);  /* a task is in one place at a time */
     if ((rc = settle(b, a, it, r)) < 0) {
-        attempt_place(a, a->next, a->end);
+        brk_attempt_place(a, a->next, a->end);
         return rc;
     }
     narrow(b, a, a->next + it->count, a->end);
@@ -634,7 +635,7 @@ static int advance(struct broker *b, struct worker *w, struct attempt *a, struct
     if (a->next == a->end)
         finish(b, a);
     else if (a->lane)
-        lane_open(b, a->lane);
+        brk_lane_open(b, a->lane);
     return 0;
 }
 
@@ -646,7 +647,7 @@ static int result(struct broker *b, struct worker *w, const struct wire_item *it
 
     if (!a || a->worker != w || !a->sent) {
         b->n.foreign += it.count;
-        return !a || a->worker != w ? attempt_foreign(b, w, it.id) : 0;
+        return !a || a->worker != w ? brk_attempt_foreign(b, w, it.id) : 0;
     }
     if (a->state == ATTEMPT_FINISHED) {
         b->n.duplicates += it.count;
@@ -654,7 +655,7 @@ static int result(struct broker *b, struct worker *w, const struct wire_item *it
     }
     if (job_is_ending(a->job)) {
         b->n.foreign += it.count;
-        attempt_close(b, a, WIRE_WHY_GONE);
+        brk_attempt_close(b, a, WIRE_WHY_GONE);
         return 0;
     }
     handed = a->s.first + a->s.count;
@@ -669,7 +670,7 @@ static int result(struct broker *b, struct worker *w, const struct wire_item *it
     if (it.kind == WIRE_RETURNED) {
         if (it.first < a->next || end < a->end)
             return misfit(r, &it, BFORK_EPROTOCOL, "they are given back and are not its tail");
-        attempt_shrink(b, a, it.first);
+        brk_attempt_shrink(b, a, it.first);
         return 0;
     }
     if (it.first > a->next || end > a->end)
@@ -687,21 +688,21 @@ static int result(struct broker *b, struct worker *w, const struct wire_item *it
     return advance(b, w, a, &it, r);
 }
 
-void attempt_results(struct broker *b, struct worker *w, const struct wire_msg *m)
+void brk_attempt_results(struct broker *b, struct worker *w, const struct wire_msg *m)
 {
-    int rc = reserve(b, 2 * (size_t)m->n_items + 8, 2 * (size_t)m->n_items + 8);
+    int rc = brk_reserve(b, 2 * (size_t)m->n_items + 8, 2 * (size_t)m->n_items + 8);
     struct refusal r;
 
     for (uint32_t i = 0; i < m->n_items && rc == 0; i++)
         rc = result(b, w, &m->items[i], &r);
     if (rc == BFORK_ENOMEM) {
-        session_break(b, w->peer);
+        brk_session_break(b, w->peer);
     } else if (rc < 0) {
-        session_fail(b, w->peer, rc, "%s", rc == BFORK_EQUOTA ? TOO_MANY_FOREIGN : r.text);
+        brk_session_fail(b, w->peer, rc, "%s", rc == BFORK_EQUOTA ? TOO_MANY_FOREIGN : r.text);
     }
 }
 
-void attempt_assigned(struct broker *b, struct client *c, const struct wire_msg *m)
+void brk_attempt_assigned(struct broker *b, struct client *c, const struct wire_msg *m)
 {
     for (uint32_t i = 0; i < m->n_items; i++) {
         struct attempt *a = map_get(&b->attempts, m->items[i].id);
@@ -711,18 +712,18 @@ void attempt_assigned(struct broker *b, struct client *c, const struct wire_msg 
         a->state = ATTEMPT_LIVE;
         b->steps++;
         if (a->worker->state == WORKER_SILENT || a->worker->state == WORKER_JOINING) {
-            attempt_requeue(b, a, false, NULL, 0);      /* it has not left, and its worker is not there */
+            brk_attempt_requeue(b, a, false, NULL, 0);  /* it has not left, and its worker is not there */
             continue;
         }
         list_push_back(&a->worker->to_send, &a->out);
-        worker_dirty(b, a->worker);
+        brk_worker_dirty(b, a->worker);
     }
 }
 
 /* An adopted attempt whose job the client has opened: its tasks count in the pool's lane on that worker. */
-void attempt_bind(struct broker *b, struct attempt *a)
+void brk_attempt_bind(struct broker *b, struct attempt *a)
 {
-    struct lane *l = a->lane || a->worker->ending ? NULL : lane_get(b, a->worker, a->job->pool, true);
+    struct lane *l = a->lane || a->worker->ending ? NULL : brk_lane_get(b, a->worker, a->job->pool, true);
 
     if (!l)
         return;
@@ -748,8 +749,8 @@ static uint8_t *put(uint8_t *p, const void *data, size_t n)
     return p + n;
 }
 
-void attempt_ticket(struct broker *b, const uint8_t *job_id, const uint8_t *owner, const struct worker *w, uint64_t first,
-                    uint64_t end, uint64_t id, uint8_t out[WIRE_TICKET])
+void brk_attempt_ticket(struct broker *b, const uint8_t *job_id, const uint8_t *owner, const struct worker *w, uint64_t first,
+                        uint64_t end, uint64_t id, uint8_t out[WIRE_TICKET])
 {
     uint8_t in[WIRE_ID + WIRE_KEY + 24 + WIRE_KEY + WIRE_ID], *p = in;
 

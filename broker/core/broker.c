@@ -19,7 +19,7 @@ int broker_new(const struct broker_config *config, struct broker **ret)
     struct broker_config *c;
     struct times t;
 
-    if (!b || !(b->account = account_new(NULL))) {
+    if (!b || !(b->account = brk_account_new(NULL))) {
         free(b);
         return BFORK_ENOMEM;
     }
@@ -41,7 +41,7 @@ int broker_new(const struct broker_config *config, struct broker **ret)
     c->owner_quota_bytes = or64(c->owner_quota_bytes, times4(c->quota_bytes));
     c->owner_quota_tasks = or64(c->owner_quota_tasks, times4(c->quota_tasks));
     c->owner_memory = or64(c->owner_memory, c->quota_bytes > WIRE_OWNER_MEMORY / 2 ? 2 * c->quota_bytes : WIRE_OWNER_MEMORY);
-    c->owner_quota_bytes = least(c->owner_quota_bytes, account_requests_max(c->owner_memory));
+    c->owner_quota_bytes = least(c->owner_quota_bytes, brk_account_requests_max(c->owner_memory));
     c->quota_bytes = least(c->quota_bytes, c->owner_quota_bytes);      /* what a session is told, it may use */
     c->quota_tasks = least(c->quota_tasks, c->owner_quota_tasks);
     c->window_bytes = or64(c->window_bytes, 8ull << 20);
@@ -98,25 +98,26 @@ void broker_free(struct broker **bp)
         return;
     *bp = NULL;
     while ((n = list_first(&b->clients)))
-        client_end(b, LIST_ENTRY(n, struct client, node)), chores_run(b, true);
+        brk_client_end(b, LIST_ENTRY(n, struct client, node)), brk_chores_run(b, true);
     while ((n = list_first(&b->all_jobs)))
-        job_end(b, LIST_ENTRY(n, struct job, in_all)), chores_run(b, true);
+        brk_job_end(b, LIST_ENTRY(n, struct job, in_all)), brk_chores_run(b, true);
     while ((n = list_first(&b->workers)))
-        worker_end(b, LIST_ENTRY(n, struct worker, node), "the broker ends");
-    chores_run(b, true);
+        brk_worker_end(b, LIST_ENTRY(n, struct worker, node), "the broker ends");
+    brk_chores_run(b, true);
     for (size_t i = 0; map_next(&b->peers, &i, &key, &p);)
-        map_free(&((struct peer *)p)->said), account_unref(((struct peer *)p)->account), mem_free(b, p, sizeof(struct peer));
+        map_free(&((struct peer *)p)->said), brk_account_unref(((struct peer *)p)->account), brk_mem_free(b, p,
+                                                                                                          sizeof(struct peer));
     while ((n = list_pop(&b->status))) {
         struct status_request *s = LIST_ENTRY(n, struct status_request, node);
-        account_unref(s->account);
-        mem_free(b, s, sizeof(*s));
+        brk_account_unref(s->account);
+        brk_mem_free(b, s, sizeof(*s));
     }
-    ended_free(b);
-    effects_free(b, &b->batch[0]);
-    effects_free(b, &b->batch[1]);
-    cache_free(b, &b->ranges);
-    cache_free(b, &b->attempt_cache);
-    cache_free(b, &b->outcomes);
+    brk_ended_free(b);
+    brk_effects_free(b, &b->batch[0]);
+    brk_effects_free(b, &b->batch[1]);
+    brk_cache_free(b, &b->ranges);
+    brk_cache_free(b, &b->attempt_cache);
+    brk_cache_free(b, &b->outcomes);
     map_free(&b->peers);
     map_free(&b->attempts);
     map_free(&b->jobs);
@@ -127,7 +128,7 @@ void broker_free(struct broker **bp)
     for (size_t i = 0; i < sizeof(b->generic) / sizeof(b->generic[0]); i++)
         buf_unref(&b->generic[i]);
     buf_unref(&b->unreported);
-    account_unref(b->account);
+    brk_account_unref(b->account);
     free(b);
 }
 
@@ -145,7 +146,7 @@ static void turn(struct broker *b, uint64_t now)
 static void reset(struct broker *b, broker_peer id, uint32_t request)
 {
     struct peer p = { .id = id };
-    struct wire_msg *m = effect_send(b, &p, WIRE_RESET);
+    struct wire_msg *m = brk_effect_send(b, &p, WIRE_RESET);
 
     if (m)
         m->request = request;
@@ -165,7 +166,7 @@ static struct peer *peer_of(struct broker *b, broker_peer id, enum wire_role rol
             reset(b, id, m->request);
         return NULL;
     }
-    if (map_reserve(&b->peers, 1) < 0 || !(p = mem_new(b, sizeof(*p))))
+    if (map_reserve(&b->peers, 1) < 0 || !(p = brk_mem_new(b, sizeof(*p))))
         return NULL;
     map_init_keyed(&p->said, &b->hash);
     p->id = id;
@@ -175,7 +176,7 @@ static struct peer *peer_of(struct broker *b, broker_peer id, enum wire_role rol
     return p;
 }
 
-void peer_dirty(struct broker *b, struct peer *p)
+void brk_peer_dirty(struct broker *b, struct peer *p)
 {
     if (!list_in(&p->dirty))
         list_push_back(&b->dirty_peers, &p->dirty);
@@ -191,18 +192,18 @@ static void envelope(struct broker *b, struct peer *p, const struct wire_msg *m)
         bytes += wire_item_bytes(&m->items[i]);
     p->consumed += bytes;
     if (p->consumed - p->told >= b->c.window_bytes / 4)
-        peer_dirty(b, p);
+        brk_peer_dirty(b, p);
     if (m->ack > p->acked && m->ack <= p->sent)
         p->acked = m->ack;
     if (p->client)
-        said_room(b, p->client);
+        brk_said_room(b, p->client);
     if (!w)
         return;
     w->lease_end = b->now + b->c.lease_ms * CLOCK_MS;
     if (w->window_full && p->sent - p->acked <= p->window) {
         w->window_full = false;
         for (LIST_EACH(&w->lanes, n))
-            lane_open(b, LIST_ENTRY(n, struct lane, in_worker));
+            brk_lane_open(b, LIST_ENTRY(n, struct lane, in_worker));
     }
 }
 
@@ -212,26 +213,26 @@ static int close_pool(struct broker *b, struct client *c, uint32_t handle, struc
     struct pool *p = map_get(&c->pools, handle);
 
     if (p)
-        pool_close(b, p);
+        brk_pool_close(b, p);
     else if (!handle_may_be_gone(c, true, handle))
-        return refuse(r, BFORK_ESTATE, "pool", "POOL_CLOSE of pool %u, which is not open", handle);
+        return brk_refuse(r, BFORK_ESTATE, "pool", "POOL_CLOSE of pool %u, which is not open", handle);
     return 0;
 }
 
 static int close_job(struct broker *b, struct client *c, uint32_t handle, struct refusal *r)
 {
-    struct job *j = job_of(c, handle);
+    struct job *j = brk_job_of(c, handle);
 
     if (j && job_mute(j))
-        return refuse(r, BFORK_ESTATE, "job", "JOB_CLOSE of job %u, which was not opened again in this connection", handle);
+        return brk_refuse(r, BFORK_ESTATE, "job", "JOB_CLOSE of job %u, which was not opened again in this connection", handle);
     if (!j && !handle_may_be_gone(c, false, handle))
-        return refuse(r, BFORK_ESTATE, "job", "JOB_CLOSE of job %u, which is not open", handle);
+        return brk_refuse(r, BFORK_ESTATE, "job", "JOB_CLOSE of job %u, which is not open", handle);
     if (!j)
         return 0;
     if (j->put_off && j->room_told && j->closed)
         j->put_off = false;         /* nothing is left to be sent */
     j->closed = true;
-    job_maybe_end(b, j);
+    brk_job_maybe_end(b, j);
     return 0;
 }
 
@@ -242,27 +243,27 @@ static void from_client(struct broker *b, struct peer *p, const struct wire_msg 
 
     switch (m->type) {
     case WIRE_POOL_OPEN:
-        if (pool_open(b, c, m, &r) < 0)
-            pool_refused(b, c, m->request, m->u.pool_open.pool, &r);
+        if (brk_pool_open(b, c, m, &r) < 0)
+            brk_pool_refused(b, c, m->request, m->u.pool_open.pool, &r);
         break;
     case WIRE_POOL_CLOSE:
         if (close_pool(b, c, m->u.pool_ref.pool, &r) < 0)
-            pool_refused(b, c, m->request, m->u.pool_ref.pool, &r);
+            brk_pool_refused(b, c, m->request, m->u.pool_ref.pool, &r);
         break;
     case WIRE_JOB_OPEN:
-        if (job_open(b, c, m, &r) < 0)
-            job_refused(b, c, m->request, m->u.job_open.job, &r);
+        if (brk_job_open(b, c, m, &r) < 0)
+            brk_job_refused(b, c, m->request, m->u.job_open.job, &r);
         break;
     case WIRE_JOB_CLOSE:
         if (close_job(b, c, m->u.job_ref.job, &r) < 0)
-            job_refused(b, c, m->request, m->u.job_ref.job, &r);
+            brk_job_refused(b, c, m->request, m->u.job_ref.job, &r);
         break;
-    case WIRE_TASKS: tasks_take(b, c, m); break;
-    case WIRE_CANCEL: cancel_tasks(b, c, m); break;
-    case WIRE_TASKS_LOOK: look_tasks(b, c, m); break;
-    case WIRE_OUTCOMES_ACK: outcome_acks(b, c, m); break;
-    case WIRE_ASSIGNED_OK: attempt_assigned(b, c, m); break;
-    case WIRE_OUTPUT_ACK: said_ack(b, c, m->u.output_ack.seq); break;
+    case WIRE_TASKS: brk_tasks_take(b, c, m); break;
+    case WIRE_CANCEL: brk_cancel_tasks(b, c, m); break;
+    case WIRE_TASKS_LOOK: brk_look_tasks(b, c, m); break;
+    case WIRE_OUTCOMES_ACK: brk_outcome_acks(b, c, m); break;
+    case WIRE_ASSIGNED_OK: brk_attempt_assigned(b, c, m); break;
+    case WIRE_OUTPUT_ACK: brk_said_ack(b, c, m->u.output_ack.seq); break;
     default: break;     /* blobs are the shell's */
     }
 }
@@ -274,29 +275,29 @@ static void worker_stands(struct broker *b, struct worker *w, const struct wire_
         w->state = WORKER_DRAINING;
         for (LIST_EACH(&w->lanes, n))
             if (LIST_ENTRY(n, struct lane, in_worker)->pool)
-                lane_slots(b, LIST_ENTRY(n, struct lane, in_worker), 0);
+                brk_lane_slots(b, LIST_ENTRY(n, struct lane, in_worker), 0);
         for (LIST_EACH_SAFE(&w->attempts, n, after)) {
             struct attempt *a = LIST_ENTRY(n, struct attempt, in_worker);
-            attempt_recall(b, a, a->next, WIRE_WHY_DRAIN);
+            brk_attempt_recall(b, a, a->next, WIRE_WHY_DRAIN);
         }
-        grant_workers_changed(b);
+        brk_grant_workers_changed(b);
     } else if (w->state == WORKER_READY && s->slots && s->slots != w->slots) {
         for (LIST_EACH(&w->lanes, n)) {
             struct lane *l = LIST_ENTRY(n, struct lane, in_worker);
             if (w->granted > s->slots && l->pool)
-                lane_slots(b, l, l->slots > w->granted - s->slots ? l->slots - (w->granted - s->slots) : 0);
+                brk_lane_slots(b, l, l->slots > w->granted - s->slots ? l->slots - (w->granted - s->slots) : 0);
         }
         w->slots = s->slots;
-        grant_workers_changed(b);
+        brk_grant_workers_changed(b);
     }
 }
 
-void worker_said(struct broker *b, struct worker *w, const struct wire_msg *m)
+void brk_worker_said(struct broker *b, struct worker *w, const struct wire_msg *m)
 {
     switch (m->type) {
-    case WIRE_RESULTS: attempt_results(b, w, m); break;
-    case WIRE_RECALLED: asks_told(b, w, m); break;
-    case WIRE_OUTPUT: said_take(b, w, m); break;
+    case WIRE_RESULTS: brk_attempt_results(b, w, m); break;
+    case WIRE_RECALLED: brk_asks_told(b, w, m); break;
+    case WIRE_OUTPUT: brk_said_take(b, w, m); break;
     case WIRE_WORKER_STATE: worker_stands(b, w, &m->u.worker_state); break;
     default: break;
     }
@@ -307,18 +308,18 @@ static void from_worker(struct broker *b, struct peer *p, const struct wire_msg 
     struct worker *w = p->worker;
 
     switch (m->type) {
-    case WIRE_HOLDING: adopt_holding(b, w, m); break;
+    case WIRE_HOLDING: brk_adopt_holding(b, w, m); break;
     case WIRE_RESULTS:
     case WIRE_RECALLED:
     case WIRE_OUTPUT:
     case WIRE_WORKER_STATE:
         if (worker_is_behind(w))
-            worker_wait_behind(b, w, m);
+            brk_worker_wait_behind(b, w, m);
         else
-            worker_said(b, w, m);
+            brk_worker_said(b, w, m);
         break;
-    case WIRE_POOL_FAILED: pool_failed(b, w, &m->u.pool_failed); break;
-    case WIRE_PONG: compose_pong(b, w, m->u.ping.stamp); break;
+    case WIRE_POOL_FAILED: brk_pool_failed(b, w, &m->u.pool_failed); break;
+    case WIRE_PONG: brk_compose_pong(b, w, m->u.ping.stamp); break;
     default: break;
     }
 }
@@ -328,20 +329,20 @@ static void other_channel(struct broker *b, struct peer *p, const struct wire_ms
 {
     struct refusal r;
 
-    refuse(&r, BFORK_ENOTSUP, "channel", "%s: channel is %u; this release knows no other than 0", wire_type_name(m->type),
-           m->channel);
+    brk_refuse(&r, BFORK_ENOTSUP, "channel", "%s: channel is %u; this release knows no other than 0", wire_type_name(m->type),
+               m->channel);
     if (m->request)
-        request_refused(b, p, m->request, &r);
+        brk_request_refused(b, p, m->request, &r);
     else
-        session_fail(b, p, r.code, "%s", r.text);
+        brk_session_fail(b, p, r.code, "%s", r.text);
 }
 
 static void pong(struct broker *b, struct peer *p, const struct wire_msg *m)
 {
-    struct wire_msg *answer = effect_send(b, p, WIRE_PONG);
+    struct wire_msg *answer = brk_effect_send(b, p, WIRE_PONG);
 
     if (!answer) {
-        peer_cut(b, p, "out of memory");
+        brk_peer_cut(b, p, "out of memory");
         return;
     }
     answer->request = m->request;
@@ -355,23 +356,23 @@ bool broker_broken(struct broker *b, uint64_t now, broker_peer peer, int code, c
     turn(b, now);
     if (!p)
         return false;
-    session_fail(b, p, code, "%s", text);
+    brk_session_fail(b, p, code, "%s", text);
     return true;
 }
 
 static void take_in(struct broker *b, struct peer *p, const struct wire_msg *m)
 {
     if (p->state == PEER_NEW) {
-        session_hello(b, p, m);
+        brk_session_hello(b, p, m);
         return;
     }
     if (m->type == WIRE_HELLO || !wire_may_send(p->role, m->type, true)) {
-        session_fail(b, p, BFORK_EPROTOCOL, "%s is not for this peer to send now", wire_type_name(m->type));
+        brk_session_fail(b, p, BFORK_EPROTOCOL, "%s is not for this peer to send now", wire_type_name(m->type));
         return;
     }
     if (m->ack > p->sent) {
-        session_fail(b, p, BFORK_EPROTOCOL, "%s: ack is %llu, but only %llu bytes of lengths and bodies were sent",
-                     wire_type_name(m->type), (unsigned long long)m->ack, (unsigned long long)p->sent);
+        brk_session_fail(b, p, BFORK_EPROTOCOL, "%s: ack is %llu, but only %llu bytes of lengths and bodies were sent",
+                         wire_type_name(m->type), (unsigned long long)m->ack, (unsigned long long)p->sent);
         return;
     }
     envelope(b, p, m);
@@ -383,11 +384,11 @@ static void take_in(struct broker *b, struct peer *p, const struct wire_msg *m)
         p->pong = true;                 /* a worker's comes behind all that is due to it, which ends its doubt */
         p->stamp = m->u.ping.stamp;
         p->pong_request = m->request;
-        peer_dirty(b, p);
+        brk_peer_dirty(b, p);
     } else if (m->type == WIRE_BYE || m->type == WIRE_ERROR) {
-        session_bye(b, p);
+        brk_session_bye(b, p);
     } else if (m->type == WIRE_STATUS_GET) {
-        status_get(b, p, m);
+        brk_status_get(b, p, m);
     } else if (p->client) {
         from_client(b, p, m);
     } else if (p->worker) {
@@ -404,7 +405,7 @@ void broker_recv(struct broker *b, uint64_t now, broker_peer peer, enum wire_rol
     if (!(p = peer_of(b, peer, role, key, m)) || p->state == PEER_CUT)
         return;
     take_in(b, p, m);
-    loan_forget(b);
+    brk_loan_forget(b);
 }
 
 void broker_lost(struct broker *b, uint64_t now, broker_peer peer)
@@ -414,8 +415,8 @@ void broker_lost(struct broker *b, uint64_t now, broker_peer peer)
     turn(b, now);
     if (!(p = map_get(&b->peers, peer)))
         return;
-    session_lost(b, p);
-    peer_free(b, p);
+    brk_session_lost(b, p);
+    brk_peer_free(b, p);
 }
 
 void broker_revoke(struct broker *b, uint64_t now, const uint8_t key[WIRE_KEY])
@@ -427,14 +428,14 @@ void broker_revoke(struct broker *b, uint64_t now, const uint8_t key[WIRE_KEY])
     for (size_t i = 0; map_next(&b->peers, &i, &id, &v);) {
         struct peer *p = v;
         if (!memcmp(p->key, key, WIRE_KEY))
-            session_fail(b, p, BFORK_EDENIED, "the key of this session was revoked");
+            brk_session_fail(b, p, BFORK_EDENIED, "the key of this session was revoked");
     }
     for (LIST_EACH_SAFE(&b->clients, n, after))
         if (!memcmp(LIST_ENTRY(n, struct client, node)->owner->key, key, WIRE_KEY))
-            client_end(b, LIST_ENTRY(n, struct client, node));
+            brk_client_end(b, LIST_ENTRY(n, struct client, node));
     for (LIST_EACH_SAFE(&b->workers, n, after))
         if (!memcmp(LIST_ENTRY(n, struct worker, node)->key, key, WIRE_KEY))
-            worker_end(b, LIST_ENTRY(n, struct worker, node), "its key was revoked");
+            brk_worker_end(b, LIST_ENTRY(n, struct worker, node), "its key was revoked");
 }
 
 void broker_stalled(struct broker *b, uint64_t from, uint64_t to)
@@ -467,9 +468,9 @@ void broker_tick(struct broker *b, uint64_t now)
     if (b->now < b->tick_at)
         return;
     b->tick_at = CLOCK_NEVER;
-    job_release_held(b, &next);
-    session_tick(b, &next);
-    pool_tick(b, &next);
+    brk_job_release_held(b, &next);
+    brk_session_tick(b, &next);
+    brk_pool_tick(b, &next);
     if (b->regrant_at <= b->now)
         b->regrant = true;
     else if (b->regrant_at < next)
@@ -483,7 +484,7 @@ void broker_drain(struct broker *b, uint64_t now)
     turn(b, now);
     b->draining = true;
     for (LIST_EACH(&b->clients, n))
-        client_pause(b, LIST_ENTRY(n, struct client, node));
+        brk_client_pause(b, LIST_ENTRY(n, struct client, node));
 }
 
 bool broker_idle(const struct broker *b)
@@ -520,17 +521,17 @@ void broker_flush(struct broker *b, uint64_t now)
     b->turn++;
     for (LIST_EACH_SAFE(&b->cuts, n, after)) {
         struct peer *p = LIST_ENTRY(n, struct peer, cut);
-        peer_cut(b, p, p->why);
+        brk_peer_cut(b, p, p->why);
     }
     if (b->busy.count)
-        chores_run(b, false);
+        brk_chores_run(b, false);
     if (b->grants_dirty || b->regrant)
-        grant_run(b);
+        brk_grant_run(b);
     if (b->n_stale)
-        offers_run(b);
+        brk_offers_run(b);
     if (b->work.count || b->thirsty.count)
-        dispatch_run(b);
-    compose_run(b);
+        brk_dispatch_run(b);
+    brk_compose_run(b);
     b->building = b->current;
     b->current = t;
 }
@@ -543,7 +544,7 @@ const struct broker_effect *broker_effects(const struct broker *b, size_t *n)
     return b->current->effects;
 }
 
-void broker_effects_done(struct broker *b) { effects_clear(b, b->current); }
+void broker_effects_done(struct broker *b) { brk_effects_clear(b, b->current); }
 
 uint64_t broker_deadline(const struct broker *b)
 {

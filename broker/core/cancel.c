@@ -9,8 +9,8 @@
  * What a worker has it alone knows to have begun: it is asked, and the cancel of what has not begun awaits its answer (ask.c).
  *
  * What was replayed and is held may have begun with a worker that is not back yet. A cancel passes over it, awaits what becomes of
- * it, and goes over it once more when it is adopted or queued (cancel_wake); so it does with tasks that were sent ahead of it and
- * wait to be taken in, and in the hold with replays that were put off.
+ * it, and goes over it once more when it is adopted or queued (brk_cancel_wake); so it does with tasks that were sent ahead of it
+ * and wait to be taken in, and in the hold with replays that were put off.
  *
  * Invariant: cancels of everything that nobody asks about are disjoint and not adjacent (job.cancelling): one that touches another
  * takes it in, so there are no more of them than places, and those that stop for want of room.
@@ -28,8 +28,8 @@ static void answer(struct broker *b, const struct cancel *k)
 
     if (!p || p->state != PEER_READY)
         return;
-    if (!(m = effect_send(b, p, WIRE_CANCELLED))) {
-        peer_cut(b, p, "out of memory");        /* asks again on its next connection */
+    if (!(m = brk_effect_send(b, p, WIRE_CANCELLED))) {
+        brk_peer_cut(b, p, "out of memory");    /* asks again on its next connection */
         return;
     }
     m->request = k->request;
@@ -37,7 +37,7 @@ static void answer(struct broker *b, const struct cancel *k)
 }
 
 /* Who has asked is told what has come of it. */
-void cancel_free(struct broker *b, struct cancel *k)
+void brk_cancel_free(struct broker *b, struct cancel *k)
 {
     struct job *j = k->job;
 
@@ -46,7 +46,7 @@ void cancel_free(struct broker *b, struct cancel *k)
     if (interval_in(&k->range))
         interval_take(&j->cancelling, &k->range);
     list_remove(k->awaits ? &j->awaiting : &j->cancels, &k->in_job);
-    mem_free_for(b, j->owner->account, k, sizeof(*k));
+    brk_mem_free_for(b, j->owner->account, k, sizeof(*k));
 }
 
 /* n tasks that will not run: some of them may have been counted when it passed first. */
@@ -75,16 +75,16 @@ static void waiting(struct broker *b, struct cancel *k, struct range *r, uint64_
         return;
     }
     if (lo > r->s.first)
-        range_split(b, j, r, (uint32_t)(lo - r->s.first));
+        brk_range_split(b, j, r, (uint32_t)(lo - r->s.first));
     if (hi < r->s.first + r->s.count)
-        r = range_split(b, j, r, (uint32_t)(hi - lo));
-    range_out(b, j, r);
-    outcome_text(b, j, lo, hi - lo, r->s.tries, BFORK_CANCELLED, NULL);
-    range_free(b, j, r);
+        r = brk_range_split(b, j, r, (uint32_t)(hi - lo));
+    brk_range_out(b, j, r);
+    brk_outcome_text(b, j, lo, hi - lo, r->s.tries, BFORK_CANCELLED, NULL);
+    brk_range_free(b, j, r);
     count_cancelled(k, hi - lo);
 }
 
-void cancel_told(struct broker *b, struct ask *q, uint64_t running)
+void brk_cancel_told(struct broker *b, struct ask *q, uint64_t running)
 {
     struct cancel *k = q->cancel;
 
@@ -95,9 +95,9 @@ void cancel_told(struct broker *b, struct ask *q, uint64_t running)
         k->running += running;
         k->done += q->end - q->first - q->cancelled - running;
     }
-    ask_free(b, q);
+    brk_ask_free(b, q);
     if (k->awaits && k->held_from == NOTHING && list_empty(&k->asks))
-        cancel_free(b, k);
+        brk_cancel_free(b, k);
 }
 
 /* False: no memory. */
@@ -106,12 +106,12 @@ static bool live(struct broker *b, struct cancel *k, struct attempt *a, uint64_t
     enum asked rc = ASK_NOT;
 
     if (k->only_queued && !a->sent) {
-        attempt_shrink(b, a, lo);               /* what has not left yet waits again: found there in the next step */
+        brk_attempt_shrink(b, a, lo);           /* what has not left yet waits again: found there in the next step */
         return true;
     }
     if (k->only_queued)                         /* arguments of it may still come: see ask.c */
-        rc = a->adopted && (k->job->put_off || job_has_replays(k->job)) ? ASK_LATER : attempt_ask(b, a, k, lo, hi);
-    else if (attempt_cancel(b, a, lo, hi) < 0)
+        rc = a->adopted && (k->job->put_off || job_has_replays(k->job)) ? ASK_LATER : brk_attempt_ask(b, a, k, lo, hi);
+    else if (brk_attempt_cancel(b, a, lo, hi) < 0)
         rc = ASK_NO_MEMORY;
     if (rc == ASK_NO_MEMORY)
         return false;
@@ -153,7 +153,7 @@ static bool nowhere(struct broker *b, struct cancel *k, uint64_t lo, uint64_t hi
         return false;
     }
     if (!k->only_queued)
-        outcome_nowhere(b, j, lo, (uint32_t)n);
+        brk_outcome_nowhere(b, j, lo, (uint32_t)n);
     if (received)
         k->done += n;
     else
@@ -169,7 +169,7 @@ static bool step(struct broker *b, struct cancel *k)
     uint64_t end = v && v->end < k->range.end ? v->end : k->range.end;
 
     b->steps++;
-    if (reserve(b, 4, 4) < 0)
+    if (brk_reserve(b, 4, 4) < 0)
         return false;
     if (!v || v->first > k->at)
         return nowhere(b, k, k->at, v && v->first < k->range.end ? v->first : k->range.end);
@@ -192,7 +192,7 @@ static bool pass(struct broker *b, struct cancel *k, uint32_t *budget)
         if (!*budget || !step(b, k))
             return false;
     if (k->held_from == NOTHING && list_empty(&k->asks)) {
-        cancel_free(b, k);
+        brk_cancel_free(b, k);
         return true;
     }
     list_remove(&j->cancels, &k->in_job);
@@ -215,11 +215,11 @@ static void resume(struct broker *b, struct job *j)
 {
     if (job_cancels(j) || !j->pool)
         return;
-    job_ready(b, j);
-    pool_wake(b, j->pool);
+    brk_job_ready(b, j);
+    brk_pool_wake(b, j->pool);
 }
 
-bool cancel_some(struct broker *b, struct job *j, uint32_t *budget)
+bool brk_cancel_some(struct broker *b, struct job *j, uint32_t *budget)
 {
     for (struct list_node *n; job_cancels(j);) {
         if ((n = list_first(&j->cancels))) {
@@ -236,18 +236,18 @@ bool cancel_some(struct broker *b, struct job *j, uint32_t *budget)
     return true;
 }
 
-void cancel_wake(struct broker *b, struct job *j)
+void brk_cancel_wake(struct broker *b, struct job *j)
 {
     if (list_empty(&j->awaiting))
         return;
     j->awake = j->awaiting.count;
-    chore_add(b, j->owner, &j->cancel, CHORE_CANCEL);
+    brk_chore_add(b, j->owner, &j->cancel, CHORE_CANCEL);
 }
 
-void cancels_unstop(struct broker *b, struct owner *o)
+void brk_cancels_unstop(struct broker *b, struct owner *o)
 {
     for (struct list_node *n; (n = list_pop(&o->stopped));)
-        chore_add(b, o, &LIST_ENTRY(n, struct job, stopped)->cancel, CHORE_CANCEL);
+        brk_chore_add(b, o, &LIST_ENTRY(n, struct job, stopped)->cancel, CHORE_CANCEL);
 }
 
 /* Those of the same kind that it touches become one with it. */
@@ -262,7 +262,7 @@ static void take_in(struct broker *b, struct cancel *k)
         k->range.end = v->end > k->range.end ? v->end : k->range.end;
         k->at = o->at < k->at ? o->at : k->at;
         k->held_from = o->held_from < k->held_from ? o->held_from : k->held_from;
-        cancel_free(b, o);
+        brk_cancel_free(b, o);
     }
     interval_put(&j->cancelling, &k->range);
 }
@@ -271,13 +271,13 @@ static void take_in(struct broker *b, struct cancel *k)
 static int cancel(struct broker *b, struct job *j, struct cancel now)
 {
     assert(j);
-    uint32_t *budget = chore_budget(b, j->owner), one = 1;
+    uint32_t *budget = brk_chore_budget(b, j->owner), one = 1;
     struct cancel *k;
     int rc;
 
-    if ((rc = account_takes_cancel(b, j->owner)) < 0)
+    if ((rc = brk_account_takes_cancel(b, j->owner)) < 0)
         return rc;
-    if (!(k = mem_new_for(b, j->owner->account, sizeof(*k))))
+    if (!(k = brk_mem_new_for(b, j->owner->account, sizeof(*k))))
         return BFORK_ENOMEM;
     *k = now;
     k->job = j;
@@ -290,7 +290,7 @@ static int cancel(struct broker *b, struct job *j, struct cancel now)
     if (pass(b, k, *budget ? budget : &one))
         resume(b, j);
     else if (!list_in(&j->stopped))
-        chore_add(b, j->owner, &j->cancel, CHORE_CANCEL);
+        brk_chore_add(b, j->owner, &j->cancel, CHORE_CANCEL);
     return 0;
 }
 
@@ -303,18 +303,18 @@ static uint64_t job_last(const struct job *j)
     return v && v->end > j->next ? v->end : j->next;
 }
 
-void cancel_tasks(struct broker *b, struct client *c, const struct wire_msg *m)
+void brk_cancel_tasks(struct broker *b, struct client *c, const struct wire_msg *m)
 {
     struct refusal many;
 
     if (m->request && m->n_items != 1) {
-        refuse(&many, BFORK_EINVAL, NULL, "CANCEL with a request and %u records: it is answered for one", m->n_items);
-        request_refused(b, c->peer, m->request, &many);
+        brk_refuse(&many, BFORK_EINVAL, NULL, "CANCEL with a request and %u records: it is answered for one", m->n_items);
+        brk_request_refused(b, c->peer, m->request, &many);
         return;
     }
     for (uint32_t i = 0; i < m->n_items && c->peer; i++) {
         const struct wire_item *it = &m->items[i];
-        struct job *j = job_of(c, it->job);
+        struct job *j = brk_job_of(c, it->job);
         struct cancel k = { .range = { .first = it->first, .end = it->first + it->count }, .peer = c->peer->id,
                             .request = m->request, .only_queued = it->why == WIRE_WHY_QUEUED };
         struct refusal r;
@@ -324,23 +324,23 @@ void cancel_tasks(struct broker *b, struct client *c, const struct wire_msg *m)
             continue;
         }
         if (!j)
-            rc = refuse(&r, BFORK_ESTATE, "job", "CANCEL for job %u, which is not open", it->job);
+            rc = brk_refuse(&r, BFORK_ESTATE, "job", "CANCEL for job %u, which is not open", it->job);
         else if (it->why != WIRE_WHY_CANCEL && it->why != WIRE_WHY_QUEUED)
-            rc = refuse(&r, BFORK_EINVAL, "why",
-                        "CANCEL for job %u: why is %u; it is %u (all of them) or %u (those that have not begun)", it->job, it->why,
-                        WIRE_WHY_CANCEL, WIRE_WHY_QUEUED);
+            rc = brk_refuse(&r, BFORK_EINVAL, "why",
+                            "CANCEL for job %u: why is %u; it is %u (all of them) or %u (those that have not begun)", it->job,
+                            it->why, WIRE_WHY_CANCEL, WIRE_WHY_QUEUED);
         if (rc < 0) {
-            job_refused(b, c, m->request, it->job, &r);
+            brk_job_refused(b, c, m->request, it->job, &r);
             continue;
         }
         if (!it->count)
             k.range.end = job_last(j) > it->first ? job_last(j) : it->first;
         if (k.range.end < k.range.first || k.range.end > UINT64_MAX / 2) {
-            refuse(&r, BFORK_EINVAL, "first", "CANCEL for job %u: indexes from %llu beyond 2^63", it->job,
-                   (unsigned long long)it->first);
-            job_refused(b, c, m->request, it->job, &r);
+            brk_refuse(&r, BFORK_EINVAL, "first", "CANCEL for job %u: indexes from %llu beyond 2^63", it->job,
+                       (unsigned long long)it->first);
+            brk_job_refused(b, c, m->request, it->job, &r);
         } else if (cancel(b, j, k) < 0) {
-            session_break(b, c->peer);          /* what is not answered or settled is said again on the next connection */
+            brk_session_break(b, c->peer);      /* what is not answered or settled is said again on the next connection */
             return;
         }
     }

@@ -241,7 +241,7 @@ static bool check_worker(struct broker *b, struct worker *w)
          w->granted, w->slots);
     MUST(b, w->state == WORKER_READY || !granted, "worker %s has grants in state %d", w->name, w->state);
     MUST(b, !!w->peer == (w->state != WORKER_SILENT), "worker %s: peer and state differ", w->name);
-    return check_behind(b, w) && shelves_check(b, w);
+    return check_behind(b, w) && brk_shelves_check(b, w);
 }
 
 static bool check_need(struct broker *b, const struct pool *p, const struct need *k)
@@ -259,10 +259,10 @@ static bool check_need(struct broker *b, const struct pool *p, const struct need
         tasks += j->n_queued + j->n_live;
         due += p->client->peer && job_mute(j) ? 0 : j->n_queued + j->n_live;
     }
-    MUST(b, jobs == k->n_jobs && ready == k->ready.count && tasks == k->n_tasks && due == need_due(p, k),
+    MUST(b, jobs == k->n_jobs && ready == k->ready.count && tasks == k->n_tasks && due == brk_need_due(p, k),
          "pool %s: jobs of one need %zu/%zu ready %zu/%zu tasks %llu/%llu due %llu/%llu", p->name, jobs, k->n_jobs, ready,
          k->ready.count, (unsigned long long)tasks, (unsigned long long)k->n_tasks, (unsigned long long)due,
-         (unsigned long long)need_due(p, k));
+         (unsigned long long)brk_need_due(p, k));
     return true;
 }
 
@@ -414,7 +414,7 @@ static bool check_all(struct broker *b)
     for (LIST_EACH(&b->owners, n))
         if (!check_owner(b, LIST_ENTRY(n, struct owner, node)))
             return false;
-    return check_numbers(b) && recount_accounts(b);
+    return check_numbers(b) && brk_recount_accounts(b);
 }
 
 const char *broker_check(struct broker *b) { return check_all(b) ? NULL : b->check_text; }

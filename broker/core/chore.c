@@ -10,7 +10,7 @@
 
 #define STEPS_LEAST 64u
 
-void chore_add(struct broker *b, struct owner *o, struct chore *c, enum chore_kind kind)
+void brk_chore_add(struct broker *b, struct owner *o, struct chore *c, enum chore_kind kind)
 {
     if (list_in(&c->node))
         return;
@@ -21,7 +21,7 @@ void chore_add(struct broker *b, struct owner *o, struct chore *c, enum chore_ki
         list_push_back(&b->busy, &o->busy);
 }
 
-void chore_wait(struct broker *b, struct owner *o, struct chore *c, enum chore_kind kind)
+void brk_chore_wait(struct broker *b, struct owner *o, struct chore *c, enum chore_kind kind)
 {
     (void)b;
     if (list_in(&c->node))
@@ -31,7 +31,7 @@ void chore_wait(struct broker *b, struct owner *o, struct chore *c, enum chore_k
     list_push_back(&o->waiting, &c->node);
 }
 
-void chores_room(struct broker *b, struct owner *o)
+void brk_chores_room(struct broker *b, struct owner *o)
 {
     if (list_empty(&o->waiting))
         return;
@@ -41,7 +41,7 @@ void chores_room(struct broker *b, struct owner *o)
         list_push_back(&b->busy, &o->busy);
 }
 
-void chore_forget(struct broker *b, struct owner *o, struct chore *c)
+void brk_chore_forget(struct broker *b, struct owner *o, struct chore *c)
 {
     if (!list_in(&c->node))
         return;
@@ -50,7 +50,7 @@ void chore_forget(struct broker *b, struct owner *o, struct chore *c)
         list_remove(&b->busy, &o->busy);
 }
 
-uint32_t *chore_budget(struct broker *b, struct owner *o)
+uint32_t *brk_chore_budget(struct broker *b, struct owner *o)
 {
     if (o->turn != b->turn) {
         o->turn = b->turn;
@@ -64,9 +64,9 @@ static bool pool_end(struct broker *b, struct pool *p, uint32_t *budget)
     struct list_node *n;
 
     while ((n = list_first(&p->jobs)))
-        if (!job_reap(b, LIST_ENTRY(n, struct job, in_pool), budget))
+        if (!brk_job_reap(b, LIST_ENTRY(n, struct job, in_pool), budget))
             return false;
-    pool_free(b, p);
+    brk_pool_free(b, p);
     return true;
 }
 
@@ -74,19 +74,19 @@ static bool client_end_some(struct broker *b, struct client *c, uint32_t *budget
 {
     struct list_node *n;
 
-    if (!said_drop(b, &c->said, budget))
+    if (!brk_said_drop(b, &c->said, budget))
         return false;               /* first: workers go on with what others wait for */
     while ((n = list_first(&c->job_list)))
-        if (!job_reap(b, LIST_ENTRY(n, struct job, in_client), budget))
+        if (!brk_job_reap(b, LIST_ENTRY(n, struct job, in_client), budget))
             return false;
     for (; (n = list_first(&c->pool_list)); --*budget) {
         if (!*budget)
             return false;
-        pool_free(b, LIST_ENTRY(n, struct pool, in_client));
+        brk_pool_free(b, LIST_ENTRY(n, struct pool, in_client));
     }
-    if (!said_drop(b, &c->said, budget))
+    if (!brk_said_drop(b, &c->said, budget))
         return false;               /* what came while it ended */
-    client_free(b, c);
+    brk_client_free(b, c);
     return true;
 }
 
@@ -97,26 +97,26 @@ static bool run(struct broker *b, struct chore *c, uint32_t *budget)
 
     switch (c->kind) {
     case CHORE_CLIENT_END: done = client_end_some(b, LIST_ENTRY(c, struct client, end), budget); break;
-    case CHORE_OWNER_WAKE: done = owner_wake_some(b, LIST_ENTRY(c, struct owner, wake), budget); break;
-    case CHORE_LANE_RECALL: done = lane_recall_some(b, LIST_ENTRY(c, struct lane, recall), budget); break;
-    case CHORE_CLIENT_AWAY: done = client_away(b, LIST_ENTRY(c, struct client, away), budget); break;
-    case CHORE_SAID_ACK: done = said_ack_some(b, LIST_ENTRY(c, struct client, said_ack), budget); break;
+    case CHORE_OWNER_WAKE: done = brk_owner_wake_some(b, LIST_ENTRY(c, struct owner, wake), budget); break;
+    case CHORE_LANE_RECALL: done = brk_lane_recall_some(b, LIST_ENTRY(c, struct lane, recall), budget); break;
+    case CHORE_CLIENT_AWAY: done = brk_client_away(b, LIST_ENTRY(c, struct client, away), budget); break;
+    case CHORE_SAID_ACK: done = brk_said_ack_some(b, LIST_ENTRY(c, struct client, said_ack), budget); break;
     case CHORE_POOL_END: done = pool_end(b, LIST_ENTRY(c, struct pool, end), budget); break;
-    case CHORE_JOB_END: done = job_reap(b, LIST_ENTRY(c, struct job, end), budget); break;
-    case CHORE_JOB_BIND: done = job_bind_some(b, LIST_ENTRY(c, struct job, bind), budget); break;
-    case CHORE_WORKER_JOIN: done = worker_join(b, LIST_ENTRY(c, struct worker, join), budget); break;
-    case CHORE_WORKER_END: done = worker_end_some(b, LIST_ENTRY(c, struct worker, end), budget); break;
+    case CHORE_JOB_END: done = brk_job_reap(b, LIST_ENTRY(c, struct job, end), budget); break;
+    case CHORE_JOB_BIND: done = brk_job_bind_some(b, LIST_ENTRY(c, struct job, bind), budget); break;
+    case CHORE_WORKER_JOIN: done = brk_worker_join(b, LIST_ENTRY(c, struct worker, join), budget); break;
+    case CHORE_WORKER_END: done = brk_worker_end_some(b, LIST_ENTRY(c, struct worker, end), budget); break;
     case CHORE_CANCEL: {
         struct job *j = LIST_ENTRY(c, struct job, cancel);
-        done = job_is_ending(j) || cancel_some(b, j, budget);
+        done = job_is_ending(j) || brk_cancel_some(b, j, budget);
         break;
     }
-    case CHORE_REPLAY: done = tasks_take_some(b, LIST_ENTRY(c, struct job, replay), budget); break;
-    case CHORE_ROOM: done = tasks_room(b, LIST_ENTRY(c, struct job, room)); break;
+    case CHORE_REPLAY: done = brk_tasks_take_some(b, LIST_ENTRY(c, struct job, replay), budget); break;
+    case CHORE_ROOM: done = brk_tasks_room(b, LIST_ENTRY(c, struct job, room)); break;
     case CHORE_ACK: {
         struct job *j = LIST_ENTRY(c, struct job, ack);
-        if ((done = job_is_ending(j) || outcome_ack_some(b, j, budget)))
-            job_maybe_end(b, j);
+        if ((done = job_is_ending(j) || brk_outcome_ack_some(b, j, budget)))
+            brk_job_maybe_end(b, j);
         break;
     }
     }
@@ -142,10 +142,10 @@ static void run_owner(struct broker *b, struct owner *o, uint32_t budget)
         list_remove(&b->busy, &o->busy);
     if (!list_empty(&o->chores))
         list_push_back(&b->busy, &o->busy);
-    owner_unref(b, o);
+    brk_owner_unref(b, o);
 }
 
-void chores_run(struct broker *b, bool all)
+void brk_chores_run(struct broker *b, bool all)
 {
     size_t owners = b->busy.count;
     uint32_t share = owners ? b->c.turn_steps / (uint32_t)owners : 0;

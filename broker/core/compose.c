@@ -14,7 +14,7 @@ static struct wire_item *items_of(struct broker *b, size_t n)
 {
     struct wire_item *items = NULL;
 
-    if (effect_reserve(b, n + 4) == 0 && (items = effect_bytes(b, n * sizeof(*items))))
+    if (brk_effect_reserve(b, n + 4) == 0 && (items = brk_effect_bytes(b, n * sizeof(*items))))
         memset(items, 0, n * sizeof(*items));
     else
         b->again = true;
@@ -23,7 +23,7 @@ static struct wire_item *items_of(struct broker *b, size_t n)
 
 static struct wire_msg *message(struct broker *b, struct peer *p, enum wire_type type, struct wire_item *items, size_t n)
 {
-    struct wire_msg *m = effect_send(b, p, type);
+    struct wire_msg *m = brk_effect_send(b, p, type);
 
     assert(m);      /* reserved with the items */
     m->u.records.stride = 0;
@@ -34,8 +34,8 @@ static struct wire_msg *message(struct broker *b, struct peer *p, enum wire_type
 
 static void hold_slices(struct broker *b, const struct wire_item *it)
 {
-    effect_hold(b, it->lens.buf);
-    effect_hold(b, it->body.buf);
+    brk_effect_hold(b, it->lens.buf);
+    brk_effect_hold(b, it->body.buf);
 }
 
 static size_t at_most(size_t n) { return n < WIRE_ITEMS_MAX ? n : WIRE_ITEMS_MAX; }
@@ -53,7 +53,7 @@ static void closes(struct broker *b, struct worker *w)
         struct attempt *a = LIST_ENTRY(list_first(&w->closing), struct attempt, in_worker);
         items[i].id = a->id;
         items[i].why = a->why;
-        attempt_told(b, a);
+        brk_attempt_told(b, a);
     }
     message(b, w->peer, WIRE_ATTEMPTS_CLOSE, items, n);
 }
@@ -76,7 +76,7 @@ static void recalls(struct broker *b, struct worker *w)
         return;
     while (i < n && (k = list_first(&w->recalls))) {
         struct attempt *a = LIST_ENTRY(k, struct attempt, out);
-        i += attempt_recalls(a, items + i, n - i);
+        i += brk_attempt_recalls(a, items + i, n - i);
         if (!attempt_recalls_due(a))
             list_remove(&w->recalls, k);
     }
@@ -84,14 +84,14 @@ static void recalls(struct broker *b, struct worker *w)
         message(b, w->peer, WIRE_RECALL, items, i);
 }
 
-void known_free(struct broker *b, struct known *k)
+void brk_known_free(struct broker *b, struct known *k)
 {
     struct account *a = k->account;
 
-    shelf_drop_known(b, k);
-    account_release(a, MAP_COST);
-    mem_free_for(b, a, k, sizeof(*k));
-    account_unref(a);
+    brk_shelf_drop_known(b, k);
+    brk_account_release(a, MAP_COST);
+    brk_mem_free_for(b, a, k, sizeof(*k));
+    brk_account_unref(a);
 }
 
 static void forgets(struct broker *b, struct worker *w)
@@ -100,13 +100,13 @@ static void forgets(struct broker *b, struct worker *w)
 
     while ((n = list_first(&w->forget))) {
         struct known *k = LIST_ENTRY(n, struct known, in_worker);
-        struct wire_msg *m = k->conn_no == w->conn_no ? effect_send(b, w->peer, WIRE_JOB_FORGET) : NULL;
+        struct wire_msg *m = k->conn_no == w->conn_no ? brk_effect_send(b, w->peer, WIRE_JOB_FORGET) : NULL;
         if (m)
             m->u.job_ref.job = k->number;
         else if (k->conn_no == w->conn_no)
             return;
         list_remove(&w->forget, n);
-        known_free(b, k);
+        brk_known_free(b, k);
     }
 }
 
@@ -125,22 +125,22 @@ static void specs_mark(struct broker *b, struct worker *w)
 
     if (w->specs <= SPECS_MAX / 2 || w->specs_marked)
         return;
-    if (!(m = effect_send(b, w->peer, WIRE_PING))) {
+    if (!(m = brk_effect_send(b, w->peer, WIRE_PING))) {
         b->again = true;
-        worker_dirty(b, w);
+        brk_worker_dirty(b, w);
         return;
     }
     m->u.ping.stamp = SPECS_STAMP;
     w->specs_marked = w->specs;
 }
 
-void compose_pong(struct broker *b, struct worker *w, uint64_t stamp)
+void brk_compose_pong(struct broker *b, struct worker *w, uint64_t stamp)
 {
     if (stamp != SPECS_STAMP)
         return;
     w->specs -= w->specs_marked;
     w->specs_marked = 0;
-    worker_dirty(b, w);
+    brk_worker_dirty(b, w);
 }
 
 static void grants(struct broker *b, struct worker *w)
@@ -156,24 +156,24 @@ static void grants(struct broker *b, struct worker *w)
         if (first && (!l->slots || !l->pool)) {
             list_remove(&w->grants, n);
             if (!l->pool)
-                lane_free(b, l);
+                brk_lane_free(b, l);
             continue;
         }
         struct buf *spec = l->pool && first ? l->pool->spec : NULL;
         if (spec && !spec_fits(w, spec))
             return;
-        if (spec && (rc = shelf_pool(b, l)) == BFORK_EQUOTA) {
+        if (spec && (rc = brk_shelf_pool(b, l)) == BFORK_EQUOTA) {
             list_remove(&w->grants, n);
-            pool_crowded(b, l);
+            brk_pool_crowded(b, l);
             continue;
         }
-        if (rc < 0 || effect_reserve(b, 2) < 0 || !(m = effect_send(b, w->peer, WIRE_GRANT))) {
+        if (rc < 0 || brk_effect_reserve(b, 2) < 0 || !(m = brk_effect_send(b, w->peer, WIRE_GRANT))) {
             b->again = true;
             return;
         }
         m->u.grant = (struct wire_grant){ .pool = l->number, .slots = l->slots };
         if (l->pool) {
-            uint8_t *fixed = effect_bytes(b, WIRE_DIGEST + WIRE_KEY);
+            uint8_t *fixed = brk_effect_bytes(b, WIRE_DIGEST + WIRE_KEY);
             if (fixed) {
                 memcpy(fixed, l->pool->digest, WIRE_DIGEST);
                 memcpy(fixed + WIRE_DIGEST, l->pool->owner->key, WIRE_KEY);
@@ -182,7 +182,7 @@ static void grants(struct broker *b, struct worker *w)
             }
         }
         if (spec) {
-            effect_hold(b, spec);
+            brk_effect_hold(b, spec);
             m->u.grant.spec = wire_bin_of(spec->data, spec->size);
             w->peer->windows++;
             w->specs += spec->size;
@@ -192,7 +192,7 @@ static void grants(struct broker *b, struct worker *w)
         l->spec_conn = w->conn_no;
         list_remove(&w->grants, n);
         if (!l->pool)
-            lane_free(b, l);
+            brk_lane_free(b, l);
     }
 }
 
@@ -202,7 +202,7 @@ static void taken(struct broker *b, struct worker *w)
     struct wire_item *items = n ? items_of(b, n) : NULL;
 
     if (items)
-        message(b, w->peer, WIRE_OUTPUT_TAKEN, items, said_taken_items(b, w, items, n));
+        message(b, w->peer, WIRE_OUTPUT_TAKEN, items, brk_said_taken_items(b, w, items, n));
 }
 
 /* The job's specification goes ahead of its first chunk on this connection. */
@@ -214,16 +214,16 @@ static int know(struct broker *b, struct worker *w, struct attempt *a)
     int rc;
 
     if (k && k->shelf && k->conn_no == w->conn_no && k->forgotten == a->lane->forgotten) {
-        shelf_use(k, a);
+        brk_shelf_use(k, a);
         return 0;
     }
     if (!spec_fits(w, j->spec_bytes))
         return BFORK_EAGAIN;
     if (!k) {
-        if (map_reserve(&w->known_map, 1) < 0 || !(k = mem_new_for(b, j->owner->account, sizeof(*k))))
+        if (map_reserve(&w->known_map, 1) < 0 || !(k = brk_mem_new_for(b, j->owner->account, sizeof(*k))))
             return BFORK_ENOMEM;
-        k->account = account_ref(j->owner->account);
-        account_charge(k->account, MAP_COST);
+        k->account = brk_account_ref(j->owner->account);
+        brk_account_charge(k->account, MAP_COST);
         k->worker = w;
         k->job = j;
         k->number = j->number;
@@ -231,16 +231,16 @@ static int know(struct broker *b, struct worker *w, struct attempt *a)
         list_push_back(&w->known, &k->in_worker);
         list_push_back(&j->known, &k->in_job);
     }
-    if ((rc = shelf_job(b, k)) < 0)
+    if ((rc = brk_shelf_job(b, k)) < 0)
         return rc;
-    if (effect_reserve(b, 2) < 0 || !(m = effect_send(b, w->peer, WIRE_JOB_SPEC)))
+    if (brk_effect_reserve(b, 2) < 0 || !(m = brk_effect_send(b, w->peer, WIRE_JOB_SPEC)))
         return BFORK_ENOMEM;
     k->conn_no = w->conn_no;
     k->forgotten = a->lane->forgotten;
-    shelf_use(k, a);
+    brk_shelf_use(k, a);
     w->specs += j->spec_bytes->size;
-    effect_hold(b, j->spec_bytes);
-    uint8_t *id = effect_bytes(b, WIRE_ID);
+    brk_effect_hold(b, j->spec_bytes);
+    uint8_t *id = brk_effect_bytes(b, WIRE_ID);
     if (!id)
         return BFORK_ENOMEM;
     memcpy(id, j->id, WIRE_ID);
@@ -262,7 +262,7 @@ static void chunk(struct broker *b, struct worker *w, struct attempt *a, struct 
     it->crashes = (uint16_t)(a->s.crashes + a->s.fails);
     it->lens = a->s.lens;
     it->body = a->s.body;
-    attempt_ticket(b, a->job->id, a->job->owner->key, w, it->first, it->end, a->id, it->ticket);
+    brk_attempt_ticket(b, a->job->id, a->job->owner->key, w, it->first, it->end, a->id, it->ticket);
     hold_slices(b, it);
     a->sent = true;
     w->n_sent += a->end - a->next;
@@ -283,7 +283,7 @@ static void chunks(struct broker *b, struct worker *w)
         assert(a->lane);
         int rc = n == most ? BFORK_EAGAIN : know(b, w, a);
         if (rc == BFORK_EQUOTA) {
-            shelf_crowded(a);           /* others need not wait for it */
+            brk_shelf_crowded(a);       /* others need not wait for it */
             most = at_most(w->to_send.count);
         } else if (rc < 0) {
             break;
@@ -300,8 +300,8 @@ static void chunks(struct broker *b, struct worker *w)
         /* a chunk may have been shrunk by a recall before it was sent */
         if (a->end < a->s.first + a->s.count) {
             struct span head;
-            span_cut(&a->s, (uint32_t)(a->end - a->s.first), &head);
-            span_done(&a->s);
+            brk_span_cut(&a->s, (uint32_t)(a->end - a->s.first), &head);
+            brk_span_done(&a->s);
             a->s = head;
         }
         if (bytes && bytes + span_bytes(&a->s) > WIRE_BODY_MAX)
@@ -328,21 +328,21 @@ static void compose_worker(struct broker *b, struct worker *w)
     if (!list_empty(&w->closing) || !list_empty(&w->recalls) || !list_empty(&w->taken) ||
         (!w->specs_full && (!list_empty(&w->to_send) || !list_empty(&w->grants)))) {
         b->again = true;
-        worker_dirty(b, w);
+        brk_worker_dirty(b, w);
     }
     if (w->window_full && !w->specs_full && w->peer->sent - w->peer->acked <= w->peer->window) {
         w->window_full = false;
         b->again = true;
         for (LIST_EACH(&w->lanes, n))
-            lane_open(b, LIST_ENTRY(n, struct lane, in_worker));
+            brk_lane_open(b, LIST_ENTRY(n, struct lane, in_worker));
     }
 }
 
 /* ---- clients ----------------------------------------------------------------------------------------------------------------- */
 
-bool compose_pool_state(struct broker *b, struct pool *p, uint32_t request)
+bool brk_compose_pool_state(struct broker *b, struct pool *p, uint32_t request)
 {
-    struct wire_msg *m = effect_send(b, p->client->peer, WIRE_POOL_STATE);
+    struct wire_msg *m = brk_effect_send(b, p->client->peer, WIRE_POOL_STATE);
     bool full = p->owner->full && !p->offered && !p->failed;
     bool why = p->code < 0 && (p->code != BFORK_EAGAIN || !p->offered);
     const char *from = full ? p->owner->why : why ? p->text : "";
@@ -359,7 +359,7 @@ bool compose_pool_state(struct broker *b, struct pool *p, uint32_t request)
     size = strlen(from);
     m->request = request;
     m->u.pool_state = (struct wire_pool_state){ .pool = p->handle, .slots = p->offered, .code = p->failed ? p->code : 0 };
-    if (size && (text = effect_bytes(b, size + 1))) {
+    if (size && (text = brk_effect_bytes(b, size + 1))) {
         memcpy(text, from, size + 1);
         m->u.pool_state.text = (struct wire_str){ text, (uint32_t)size };
     }
@@ -371,7 +371,7 @@ static void pool_states(struct broker *b, struct client *c)
     struct list_node *n;
 
     while ((n = list_first(&c->states))) {
-        if (!compose_pool_state(b, LIST_ENTRY(n, struct pool, state), 0)) {
+        if (!brk_compose_pool_state(b, LIST_ENTRY(n, struct pool, state), 0)) {
             b->again = true;
             return;
         }
@@ -447,7 +447,7 @@ static void gather_all(struct broker *b, struct client *c, struct gather *g)
         struct job *j = LIST_ENTRY(k, struct job, sending);
         if (!budget--) {
             b->again = true;
-            client_dirty(b, c);
+            brk_client_dirty(b, c);
             return;
         }
         b->steps++;
@@ -468,7 +468,7 @@ static void outcomes(struct broker *b, struct client *c)
     if (!g.n)
         return;
     if (!(items = items_of(b, g.n))) {
-        client_dirty(b, c);
+        brk_client_dirty(b, c);
         return;
     }
     for (size_t i = 0; i < g.n; i++) {
@@ -477,7 +477,7 @@ static void outcomes(struct broker *b, struct client *c)
         outcome_item(j, o, &items[i]);
         hold_slices(b, &items[i]);
         j->sent_seq = o->seq > j->sent_seq ? o->seq : j->sent_seq;
-        outcome_costs(b, j, 0, (int64_t)outcome_cost(o));
+        brk_outcome_costs(b, j, 0, (int64_t)outcome_cost(o));
         j->unsent = o->node.next == &j->outcomes.head ? NULL : LIST_ENTRY(o->node.next, struct outcome, node);
         if (!j->unsent)
             list_remove(&c->sending, &j->sending);
@@ -491,7 +491,7 @@ static void outcomes(struct broker *b, struct client *c)
         list_push_back(&c->sending, n);
         if (c->sent_unacked < c->window) {
             b->again = true;
-            client_dirty(b, c);
+            brk_client_dirty(b, c);
         }
     }
 }
@@ -507,7 +507,7 @@ static bool said_message(struct broker *b, struct client *c, uint32_t *budget)
     char *host;
 
     if (p->size > room && out) {
-        c->said_held = true;            /* until it has acknowledged: see said_room */
+        c->said_held = true;        /* until it has acknowledged: see brk_said_room */
         return false;
     }
     room = room < WIRE_BODY_MAX ? room : WIRE_BODY_MAX;
@@ -515,13 +515,13 @@ static bool said_message(struct broker *b, struct client *c, uint32_t *budget)
         bytes += end->size;
         end = end->node.next == &c->said.head ? NULL : LIST_ENTRY(end->node.next, struct piece, node);
     }
-    if (!(items = items_of(b, n)) || !(host = effect_bytes(b, sizeof(p->host)))) {
+    if (!(items = items_of(b, n)) || !(host = brk_effect_bytes(b, sizeof(p->host)))) {
         b->again = true;
         return false;
     }
     memcpy(host, p->host, sizeof(p->host));
     for (size_t i = 0; i < n; i++, p = LIST_ENTRY(p->node.next, struct piece, node)) {
-        said_item(p, &items[i]);
+        brk_said_item(p, &items[i]);
         hold_slices(b, &items[i]);
         c->said_sent = p->seq > c->said_sent ? p->seq : c->said_sent;
     }
@@ -545,11 +545,11 @@ static void compose_client(struct broker *b, struct client *c)
         outcomes(b, c);                 /* none may overtake output */
     } else if (c->unsaid && !c->said_held) {
         b->again = true;
-        client_dirty(b, c);
+        brk_client_dirty(b, c);
     }
     if (!list_empty(&c->states) || !list_empty(&c->assigning)) {
         b->again = true;
-        client_dirty(b, c);
+        brk_client_dirty(b, c);
     }
 }
 
@@ -570,8 +570,8 @@ static void compose_acks(struct broker *b)
             continue;                       /* it is dirty again when it has joined */
         if (!p->pong && p->consumed - p->told < b->c.window_bytes / 4)
             continue;
-        if (!(m = effect_send(b, p, WIRE_PONG))) {
-            peer_cut(b, p, "out of memory");
+        if (!(m = brk_effect_send(b, p, WIRE_PONG))) {
+            brk_peer_cut(b, p, "out of memory");
             return;
         }
         m->u.ping.stamp = p->pong ? p->stamp : 0;
@@ -580,7 +580,7 @@ static void compose_acks(struct broker *b)
     }
 }
 
-void compose_run(struct broker *b)
+void brk_compose_run(struct broker *b)
 {
     struct list_node *n;
     size_t turns = b->dirty_workers.count;

@@ -11,28 +11,28 @@
 
 #define COUNTS_ITEMS 64u
 
-/* Sends what has been collected. Called behind the last counts_tell of a turn, in front of everything that compose.c makes. */
-void counts_send(struct broker *b)
+/* Sends what has been collected. Called behind the last brk_counts_tell of a turn, in front of everything that compose.c makes. */
+void brk_counts_send(struct broker *b)
 {
     struct peer *p = b->counts.peer;
     struct wire_msg *m;
 
     if (!b->counts.n)
         return;
-    if ((m = effect_send(b, p, WIRE_TRIES))) {
+    if ((m = brk_effect_send(b, p, WIRE_TRIES))) {
         m->u.records.stride = 0;
         m->items = b->counts.items;
         m->n_items = b->counts.n;
     } else {
-        session_lost(b, p);
-        peer_cut(b, p, "out of memory");
+        brk_session_lost(b, p);
+        brk_peer_cut(b, p, "out of memory");
     }
     b->counts.peer = NULL;
     b->counts.n = 0;
 }
 
 /* Tasks [first, end) of the job, which have the counts of this span, are about to run, or do. */
-void counts_tell(struct broker *b, struct job *j, const struct span *s, uint64_t first, uint64_t end)
+void brk_counts_tell(struct broker *b, struct job *j, const struct span *s, uint64_t first, uint64_t end)
 {
     struct peer *p = j->client ? j->client->peer : NULL;
     uint16_t crashes = (uint16_t)(s->crashes + s->fails);
@@ -40,13 +40,13 @@ void counts_tell(struct broker *b, struct job *j, const struct span *s, uint64_t
     if ((!s->tries && !crashes) || !p || job_once(j) || first >= end)
         return;
     if (b->counts.n && (b->counts.peer != p || b->counts.n == COUNTS_ITEMS))
-        counts_send(b);
+        brk_counts_send(b);
     if (!b->counts.n) {
         if (p->state == PEER_CUT)
             return;
-        if (!(b->counts.items = effect_bytes(b, COUNTS_ITEMS * sizeof(*b->counts.items)))) {
-            session_lost(b, p);
-            peer_cut(b, p, "out of memory");
+        if (!(b->counts.items = brk_effect_bytes(b, COUNTS_ITEMS * sizeof(*b->counts.items)))) {
+            brk_session_lost(b, p);
+            brk_peer_cut(b, p, "out of memory");
             return;
         }
         b->counts.peer = p;
@@ -56,7 +56,7 @@ void counts_tell(struct broker *b, struct job *j, const struct span *s, uint64_t
 }
 
 /* The client is back: it may have missed what was told, or was to be told, meanwhile. Attempts that have no lane yet get one. */
-bool counts_tell_some(struct broker *b, struct job *j, uint32_t *budget)
+bool brk_counts_tell_some(struct broker *b, struct job *j, uint32_t *budget)
 {
     struct list_node *n;
 
@@ -65,10 +65,10 @@ bool counts_tell_some(struct broker *b, struct job *j, uint32_t *budget)
         b->steps++;
         list_remove(&j->live, n);
         list_push_back(&j->live, n);
-        attempt_bind(b, a);
-        counts_tell(b, j, &a->s, a->next, a->end);
+        brk_attempt_bind(b, a);
+        brk_counts_tell(b, j, &a->s, a->next, a->end);
     }
-    counts_send(b);
+    brk_counts_send(b);
     if (list_empty(&j->live))
         j->to_tell = 0;
     return !j->to_tell;
@@ -83,14 +83,14 @@ static void raise(struct range *r, uint16_t tries, uint16_t crashes)
 static void forget(struct broker *b, struct job *j, struct interval *v)
 {
     interval_take(&j->lost, v);
-    range_free(b, j, INTERVAL_ENTRY(v, struct range, at));
+    brk_range_free(b, j, INTERVAL_ENTRY(v, struct range, at));
 }
 
 /* Uses the reserve. */
 static void keep(struct broker *b, struct job *j, uint64_t first, uint64_t end, uint16_t tries, uint16_t crashes)
 {
     struct span none = { .first = first };
-    struct range *r = range_of(b, j, &none);
+    struct range *r = brk_range_of(b, j, &none);
 
     raise(r, tries, crashes);
     r->at.first = first;
@@ -99,8 +99,8 @@ static void keep(struct broker *b, struct job *j, uint64_t first, uint64_t end, 
 }
 
 /* [from, to) of an adopted attempt is given back, or lost (tries: 1): its counts, as far as its client has yet to send it. Nothing
- * of these tasks is kept yet (counts_take). Uses the reserve, unless it joins what came back before. */
-void counts_keep(struct broker *b, struct attempt *a, uint64_t from, uint64_t to, int tries)
+ * of these tasks is kept yet (brk_counts_take). Uses the reserve, unless it joins what came back before. */
+void brk_counts_keep(struct broker *b, struct attempt *a, uint64_t from, uint64_t to, int tries)
 {
     struct job *j = a->job;
     uint16_t lost = (uint16_t)(a->s.tries + tries);
@@ -120,7 +120,7 @@ void counts_keep(struct broker *b, struct attempt *a, uint64_t from, uint64_t to
 }
 
 /* Uses the reserve: one range. */
-void counts_take(struct broker *b, struct attempt *a)
+void brk_counts_take(struct broker *b, struct attempt *a)
 {
     struct job *j = a->job;
 
@@ -144,7 +144,7 @@ void counts_take(struct broker *b, struct attempt *a)
 }
 
 /* Raises the counts of task `first` to those that are kept; returns up to where, at most end, that holds. */
-uint64_t counts_kept(const struct job *j, uint64_t first, uint64_t end, uint16_t *tries, uint16_t *crashes)
+uint64_t brk_counts_kept(const struct job *j, uint64_t first, uint64_t end, uint16_t *tries, uint16_t *crashes)
 {
     const struct interval *v = j->lost.count ? interval_at(&j->lost, first) : NULL;
     const struct span *s = v && v->first <= first ? &INTERVAL_ENTRY(v, const struct range, at)->s : NULL;
@@ -157,7 +157,7 @@ uint64_t counts_kept(const struct job *j, uint64_t first, uint64_t end, uint16_t
     return until < end ? until : end;
 }
 
-void counts_sent(struct broker *b, struct job *j)
+void brk_counts_sent(struct broker *b, struct job *j)
 {
     for (INTERVAL_EACH(&j->lost, 0, j->next, v)) {
         if (v->end > j->next)
@@ -167,7 +167,7 @@ void counts_sent(struct broker *b, struct job *j)
     }
 }
 
-bool counts_drop(struct broker *b, struct job *j)
+bool brk_counts_drop(struct broker *b, struct job *j)
 {
     if (!j->lost.root)
         return false;

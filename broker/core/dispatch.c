@@ -76,18 +76,18 @@ static uint32_t chunk_size(const struct broker *b, const struct job *j, const st
         n = n < tail ? n : tail;
     }
     n = n > WIRE_BATCH_TASKS ? WIRE_BATCH_TASKS : n;
-    return span_fit(s, n ? (uint32_t)n : 1, WIRE_BATCH);
+    return brk_span_fit(s, n ? (uint32_t)n : 1, WIRE_BATCH);
 }
 
 static bool dispatch_one(struct broker *b, struct pool *p, struct job *j, struct lane *l)
 {
     struct range *r = LIST_ENTRY(list_first(&j->queue), struct range, node);
-    struct attempt *a = attempt_new(b, j, l->worker, l);
+    struct attempt *a = brk_attempt_new(b, j, l->worker, l);
     int64_t bytes;
 
     if (!a)
         return false;
-    span_cut(&r->s, chunk_size(b, j, p, &r->s), &a->s);
+    brk_span_cut(&r->s, chunk_size(b, j, p, &r->s), &a->s);
     do
         a->id = b->next_attempt++;
     while (!a->id || map_get(&b->attempts, a->id));
@@ -98,43 +98,43 @@ static bool dispatch_one(struct broker *b, struct pool *p, struct job *j, struct
         r->at.first = r->s.first;
     else
         interval_take(&j->index, &r->at);
-    attempt_place(a, a->next, a->end);
+    brk_attempt_place(a, a->next, a->end);
     a->mean_ns = j->mean_ns;
     a->is_long = is_long(j);
     a->sent_at = b->now;
     bytes = (int64_t)span_bytes(&a->s);
-    attempt_bytes(a, bytes);
+    brk_attempt_bytes(a, bytes);
     if (a->is_long)
         l->n_long++;
     else
         l->short_ns += a->s.count * a->mean_ns;
-    counts_tell(b, j, &a->s, a->next, a->end);
+    brk_counts_tell(b, j, &a->s, a->next, a->end);
     if (job_once(j)) {
         a->state = ATTEMPT_ASSIGNING;
         a->attached = j->client->attached;
         list_push_back(&j->client->assigning, &a->out);
-        client_dirty(b, j->client);
+        brk_client_dirty(b, j->client);
     } else {
         list_push_back(&l->worker->to_send, &a->out);
         l->worker->message_bytes += (uint64_t)bytes;
-        worker_dirty(b, l->worker);
+        brk_worker_dirty(b, l->worker);
     }
     if (!r->s.count) {
         list_remove(&j->queue, &r->node);
-        range_free(b, j, r);
+        brk_range_free(b, j, r);
     }
-    job_pending(b, j, -(int64_t)a->s.count, 0, a->s.count, 0);
+    brk_job_pending(b, j, -(int64_t)a->s.count, 0, a->s.count, 0);
     return true;
 }
 
 /* The next job by turn that this lane has room for. Mute ones leave the list: the client has to open them again first. */
 static struct job *next_job(struct broker *b, struct pool *p, struct lane *l, uint32_t *budget)
 {
-    size_t most = pool_ready(p), tries = most < 16 ? most : 16;
+    size_t most = brk_pool_ready(p), tries = most < 16 ? most : 16;
     struct job *j;
 
     b->steps++;
-    while (tries && *budget && (j = job_of_turn(p, l->worker))) {
+    while (tries && *budget && (j = brk_job_of_turn(p, l->worker))) {
         list_remove(&j->need->ready, &j->ready);
         if ((j->client->peer && job_mute(j)) || j->ending) {
             b->steps++;
@@ -142,13 +142,13 @@ static struct job *next_job(struct broker *b, struct pool *p, struct lane *l, ui
             continue;               /* it is ready again when it is opened again; what ends is never */
         }
         tries--;
-        job_takes_turn(j);
+        brk_job_takes_turn(j);
         if ((job_once(j) && !j->client->peer) || job_cancels(j))
             continue;
         if (lane_room(b, l, j))
             return j;
     }
-    p->passed = p->passed || !pool_ready_at(p, l->worker);
+    p->passed = p->passed || !brk_pool_ready_at(p, l->worker);
     return NULL;
 }
 
@@ -159,8 +159,8 @@ static void refuse_returned(struct broker *b, struct pool *p)
 
     for (struct need *k = p->need; k < p->need + NEEDS_MAX; k++)
         for (LIST_EACH_SAFE(&k->ready, n, after))
-            if (!pool_refuse(b, p, LIST_ENTRY(n, struct job, ready), &budget)) {
-                pool_work(b, p);
+            if (!brk_pool_refuse(b, p, LIST_ENTRY(n, struct job, ready), &budget)) {
+                brk_pool_work(b, p);
                 b->again = true;
                 return;
             }
@@ -177,14 +177,14 @@ static void dispatch_pool(struct broker *b, struct pool *p)
     }
     if (pool_is_paused(p) || p->ending)
         return;
-    while (pool_ready(p) && (n = list_pop(&p->open))) {
+    while (brk_pool_ready(p) && (n = list_pop(&p->open))) {
         struct lane *l = LIST_ENTRY(n, struct lane, open);
         struct job *j = next_job(b, p, l, &budget);
         if (!j && budget)
             continue;
         list_push_back(&p->open, n);
         if (!j || !dispatch_one(b, p, j, l)) {
-            pool_work(b, p);
+            brk_pool_work(b, p);
             b->again = true;
             return;
         }
@@ -195,10 +195,10 @@ static void dispatch_pool(struct broker *b, struct pool *p)
 
 static bool moves(const struct attempt *a, uint32_t needs) { return needs & 1u << (a->job->need - a->job->pool->need); }
 
-/* How long the lane is busy with tasks of these needs (a bit each, as of needs_at), which other lanes can run, too. */
+/* How long the lane is busy with tasks of these needs (a bit each, as of brk_needs_at), which other lanes can run, too. */
 static uint64_t backlog_ns(const struct lane *l, uint32_t needs)
 {
-    bool all = !(needs_at(l->pool, l->worker) & ~needs);
+    bool all = !(brk_needs_at(l->pool, l->worker) & ~needs);
     uint64_t sum = all ? l->short_ns : 0;
 
     if (!l->n_long && all)
@@ -236,7 +236,7 @@ static void recall_half(struct broker *b, struct lane *l, uint32_t needs)
         if (count > left)
             count = left;
         left -= count;
-        attempt_recall(b, a, a->end - count, WIRE_WHY_BALANCE);
+        brk_attempt_recall(b, a, a->end - count, WIRE_WHY_BALANCE);
     }
 }
 
@@ -253,8 +253,8 @@ static void balance(struct broker *b, struct pool *p)
         const struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
         if (l->n_recalled)
             return;
-        if (lane_usable(l) > l->live.count && !l->failed && l->worker->state == WORKER_READY && !pool_ready_at(p, l->worker))
-            idle |= needs_at(p, l->worker);
+        if (lane_usable(l) > l->live.count && !l->failed && l->worker->state == WORKER_READY && !brk_pool_ready_at(p, l->worker))
+            idle |= brk_needs_at(p, l->worker);
     }
     for (LIST_EACH(&p->lanes, n)) {
         struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
@@ -268,17 +268,17 @@ static void balance(struct broker *b, struct pool *p)
         recall_half(b, worst, idle);
 }
 
-void dispatch_run(struct broker *b)
+void brk_dispatch_run(struct broker *b)
 {
     struct list_node *n;
     size_t turns = b->work.count;
 
     while (turns-- && (n = list_pop(&b->work)))
         dispatch_pool(b, LIST_ENTRY(n, struct pool, work));
-    counts_send(b);
+    brk_counts_send(b);
     while ((n = list_pop(&b->thirsty))) {
         struct pool *p = LIST_ENTRY(n, struct pool, thirst);
-        if (p->n_tasks && (!pool_ready(p) || pool_is_picky(p)) && b->now >= p->balanced_at) {
+        if (p->n_tasks && (!brk_pool_ready(p) || brk_pool_is_picky(p)) && b->now >= p->balanced_at) {
             p->balanced_at = b->now + BALANCE_NS / 8;
             balance(b, p);
         }

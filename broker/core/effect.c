@@ -10,7 +10,7 @@
 
 #define BLOCK_MIN 16384u
 
-void *effect_bytes(struct broker *b, size_t n)
+void *brk_effect_bytes(struct broker *b, size_t n)
 {
     struct batch *t = b->building;
     struct block *k = t->blocks;
@@ -18,7 +18,7 @@ void *effect_bytes(struct broker *b, size_t n)
     n = (n + 15) & ~(size_t)15;
     if (!k || k->size - k->used < n) {
         size_t size = n > BLOCK_MIN ? n : BLOCK_MIN;
-        if (!(k = mem_new(b, sizeof(*k) + size)))
+        if (!(k = brk_mem_new(b, sizeof(*k) + size)))
             return NULL;
         k->size = size;
         k->next = t->blocks;
@@ -28,43 +28,43 @@ void *effect_bytes(struct broker *b, size_t n)
     return (uint8_t *)(k + 1) + k->used - n;
 }
 
-int effect_reserve(struct broker *b, size_t n)
+int brk_effect_reserve(struct broker *b, size_t n)
 {
     struct batch *t = b->building;
     size_t want = t->n + n, holds = t->n_holds + 2 * n;
 
     if (want > t->capacity) {
         size_t capacity = want * 2;
-        struct broker_effect *e = mem_new(b, capacity * sizeof(*e));
+        struct broker_effect *e = brk_mem_new(b, capacity * sizeof(*e));
         if (!e)
             return BFORK_ENOMEM;
         if (t->n)
             memcpy(e, t->effects, t->n * sizeof(*e));
-        mem_free(b, t->effects, t->capacity * sizeof(*e));
+        brk_mem_free(b, t->effects, t->capacity * sizeof(*e));
         t->effects = e;
         t->capacity = capacity;
     }
     if (holds > t->holds_capacity) {
         size_t capacity = holds * 2;
-        struct buf **h = mem_new(b, capacity * sizeof(*h));
+        struct buf **h = brk_mem_new(b, capacity * sizeof(*h));
         if (!h)
             return BFORK_ENOMEM;
         if (t->n_holds)
             memcpy(h, t->holds, t->n_holds * sizeof(*h));
-        mem_free(b, t->holds, t->holds_capacity * sizeof(*h));
+        brk_mem_free(b, t->holds, t->holds_capacity * sizeof(*h));
         t->holds = h;
         t->holds_capacity = capacity;
     }
     return 0;
 }
 
-int effect_hold(struct broker *b, struct buf *buf)
+int brk_effect_hold(struct broker *b, struct buf *buf)
 {
     struct batch *t = b->building;
 
     if (!buf)
         return 0;
-    if (t->n_holds == t->holds_capacity && effect_reserve(b, t->n_holds + 8) < 0)
+    if (t->n_holds == t->holds_capacity && brk_effect_reserve(b, t->n_holds + 8) < 0)
         return BFORK_ENOMEM;
     t->holds[t->n_holds++] = buf_ref(buf);
     return 0;
@@ -75,7 +75,7 @@ static struct broker_effect *effect_new(struct broker *b, enum broker_effect_typ
     struct batch *t = b->building;
     struct broker_effect *e;
 
-    if (t->n == t->capacity && effect_reserve(b, t->n + 8) < 0)
+    if (t->n == t->capacity && brk_effect_reserve(b, t->n + 8) < 0)
         return NULL;
     e = &t->effects[t->n++];
     memset(e, 0, offsetof(struct broker_effect, msg) + offsetof(struct wire_msg, u));
@@ -88,7 +88,7 @@ static struct broker_effect *effect_new(struct broker *b, enum broker_effect_typ
     return e;
 }
 
-struct wire_msg *effect_send(struct broker *b, struct peer *p, enum wire_type type)
+struct wire_msg *brk_effect_send(struct broker *b, struct peer *p, enum wire_type type)
 {
     struct broker_effect *e = effect_new(b, BROKER_SEND);
 
@@ -100,7 +100,7 @@ struct wire_msg *effect_send(struct broker *b, struct peer *p, enum wire_type ty
     return &e->msg;
 }
 
-struct wire_str effect_text(struct broker *b, const char *format, va_list ap)
+struct wire_str brk_effect_text(struct broker *b, const char *format, va_list ap)
 {
     char text[512];
     int n = vsnprintf(text, sizeof(text), format, ap);
@@ -110,7 +110,7 @@ struct wire_str effect_text(struct broker *b, const char *format, va_list ap)
         n = 0;
     if ((size_t)n >= sizeof(text))
         n = (int)sizeof(text) - 1;
-    if (!(copy = effect_bytes(b, (size_t)n + 1)))
+    if (!(copy = brk_effect_bytes(b, (size_t)n + 1)))
         return (struct wire_str){ "", 0 };
     memcpy(copy, text, (size_t)n);
     copy[n] = 0;
@@ -126,11 +126,11 @@ static struct broker_effect *log_of(struct broker *b, uint32_t whose, int level,
     e->whose = whose;
     e->most = 1;
     e->level = level;
-    e->text = effect_text(b, format, ap).p;
+    e->text = brk_effect_text(b, format, ap).p;
     return e;
 }
 
-void effect_log_of(struct broker *b, const void *whose, size_t n, int level, const char *format, ...)
+void brk_effect_log_of(struct broker *b, const void *whose, size_t n, int level, const char *format, ...)
 {
     va_list ap;
 
@@ -139,7 +139,7 @@ void effect_log_of(struct broker *b, const void *whose, size_t n, int level, con
     va_end(ap);
 }
 
-void effect_log_session(struct broker *b, const uint8_t *key, int level, const char *format, ...)
+void brk_effect_log_session(struct broker *b, const uint8_t *key, int level, const char *format, ...)
 {
     struct broker_effect *e;
     va_list ap;
@@ -151,9 +151,9 @@ void effect_log_session(struct broker *b, const uint8_t *key, int level, const c
         e->most = SESSION_LINES;
 }
 
-void effect_log_key(struct broker *b, const uint8_t *key, int level, const char *format, ...)
+void brk_effect_log_key(struct broker *b, const uint8_t *key, int level, const char *format, ...)
 {
-    uint8_t *copy = effect_bytes(b, WIRE_KEY);
+    uint8_t *copy = brk_effect_bytes(b, WIRE_KEY);
     struct broker_effect *e;
     va_list ap;
 
@@ -164,7 +164,7 @@ void effect_log_key(struct broker *b, const uint8_t *key, int level, const char 
         e->key = memcpy(copy, key, WIRE_KEY);
 }
 
-void peer_cut(struct broker *b, struct peer *p, const char *why)
+void brk_peer_cut(struct broker *b, struct peer *p, const char *why)
 {
     struct broker_effect *e;
 
@@ -186,7 +186,7 @@ void peer_cut(struct broker *b, struct peer *p, const char *why)
     e->text = why;
 }
 
-void effects_clear(struct broker *b, struct batch *t)
+void brk_effects_clear(struct broker *b, struct batch *t)
 {
     for (size_t i = 0; i < t->n_holds; i++)
         buf_unref(&t->holds[i]);
@@ -195,22 +195,22 @@ void effects_clear(struct broker *b, struct batch *t)
     while (t->blocks && t->blocks->next) {
         struct block *k = t->blocks;
         t->blocks = k->next;
-        mem_free(b, k, sizeof(*k) + k->size);
+        brk_mem_free(b, k, sizeof(*k) + k->size);
     }
     if (t->blocks && t->blocks->size > BLOCK_MIN) {
-        mem_free(b, t->blocks, sizeof(*t->blocks) + t->blocks->size);
+        brk_mem_free(b, t->blocks, sizeof(*t->blocks) + t->blocks->size);
         t->blocks = NULL;
     }
     if (t->blocks)
         t->blocks->used = 0;
 }
 
-void effects_free(struct broker *b, struct batch *t)
+void brk_effects_free(struct broker *b, struct batch *t)
 {
-    effects_clear(b, t);
+    brk_effects_clear(b, t);
     if (t->blocks)
-        mem_free(b, t->blocks, sizeof(*t->blocks) + t->blocks->size);
-    mem_free(b, t->effects, t->capacity * sizeof(*t->effects));
-    mem_free(b, t->holds, t->holds_capacity * sizeof(*t->holds));
+        brk_mem_free(b, t->blocks, sizeof(*t->blocks) + t->blocks->size);
+    brk_mem_free(b, t->effects, t->capacity * sizeof(*t->effects));
+    brk_mem_free(b, t->holds, t->holds_capacity * sizeof(*t->holds));
     memset(t, 0, sizeof(*t));
 }

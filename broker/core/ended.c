@@ -18,7 +18,7 @@ struct ended {
 
 static struct ended *ended_find(const struct broker *b, const uint8_t *key)
 {
-    for (KEYED_EACH(&b->ended_map, keyed_hash(b, key, NULL), k))
+    for (KEYED_EACH(&b->ended_map, brk_keyed_hash(b, key, NULL), k))
         if (!memcmp(LIST_ENTRY(k, struct ended, by_key)->key, key, WIRE_KEY))
             return LIST_ENTRY(k, struct ended, by_key);
     return NULL;
@@ -27,8 +27,8 @@ static struct ended *ended_find(const struct broker *b, const uint8_t *key)
 static void ended_drop(struct broker *b, struct ended *e)
 {
     list_remove(&b->ended, &e->node);
-    keyed_take(&b->ended_map, &e->by_key);
-    mem_free(b, e, sizeof(*e));
+    brk_keyed_take(&b->ended_map, &e->by_key);
+    brk_mem_free(b, e, sizeof(*e));
 }
 
 static struct ended *ended_get(struct broker *b, const uint8_t *key)
@@ -42,10 +42,10 @@ static struct ended *ended_get(struct broker *b, const uint8_t *key)
     }
     if (b->ended.count == ENDED_KEYS)
         ended_drop(b, LIST_ENTRY(list_last(&b->ended), struct ended, node));
-    if (!(e = mem_new(b, sizeof(*e))))
+    if (!(e = brk_mem_new(b, sizeof(*e))))
         return NULL;
-    if (keyed_put(&b->ended_map, &e->by_key, keyed_hash(b, key, NULL)) < 0) {
-        mem_free(b, e, sizeof(*e));
+    if (brk_keyed_put(&b->ended_map, &e->by_key, brk_keyed_hash(b, key, NULL)) < 0) {
+        brk_mem_free(b, e, sizeof(*e));
         return NULL;
     }
     memcpy(e->key, key, WIRE_KEY);
@@ -53,7 +53,7 @@ static struct ended *ended_get(struct broker *b, const uint8_t *key)
     return e;
 }
 
-void ended_add(struct broker *b, const struct job *j)
+void brk_ended_add(struct broker *b, const struct job *j)
 {
     struct ended *e;
 
@@ -62,7 +62,7 @@ void ended_add(struct broker *b, const struct job *j)
     memcpy(e->ids[e->n++ % ENDED_MAX], j->id, WIRE_ID);
 }
 
-bool ended_has(const struct broker *b, const uint8_t *key, const uint8_t *id)
+bool brk_ended_has(const struct broker *b, const uint8_t *key, const uint8_t *id)
 {
     const struct ended *e = ended_find(b, key);
 
@@ -72,7 +72,7 @@ bool ended_has(const struct broker *b, const uint8_t *key, const uint8_t *id)
     return false;
 }
 
-void ended_free(struct broker *b)
+void brk_ended_free(struct broker *b)
 {
     while (!list_empty(&b->ended))
         ended_drop(b, LIST_ENTRY(list_first(&b->ended), struct ended, node));

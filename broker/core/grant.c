@@ -12,7 +12,7 @@
  *
  * Only active pools are looked at: those that have slots, and of those that have tasks, or have changed, some of each owner, which
  * take turns (owner.later): more than there is room for cost no more. The others are told what they would have, which changes only
- * with them, and with workers: then all are looked at, a few in each turn (offers_run).
+ * with them, and with workers: then all are looked at, a few in each turn (brk_offers_run).
  */
 #include "state.h"
 
@@ -35,16 +35,16 @@ static struct pool *active_next(const struct broker *b, const struct pool *p)
     return NULL;
 }
 
-void lane_grant_due(struct broker *b, struct lane *l)
+void brk_lane_grant_due(struct broker *b, struct lane *l)
 {
     if (!l->worker->peer || l->worker->state == WORKER_JOINING)
         return;
     if (!list_in(&l->grant))
         list_push_back(&l->worker->grants, &l->grant);
-    worker_dirty(b, l->worker);
+    brk_worker_dirty(b, l->worker);
 }
 
-void lane_open(struct broker *b, struct lane *l)
+void brk_lane_open(struct broker *b, struct lane *l)
 {
     struct pool *p = l->pool;
 
@@ -52,9 +52,9 @@ void lane_open(struct broker *b, struct lane *l)
         return;
     if (!list_in(&l->open))
         list_push_back(&p->open, &l->open);
-    if (p->n_tasks && lane_usable(l) > l->live.count && !pool_ready_at(p, l->worker) && !list_in(&p->thirst))
+    if (p->n_tasks && lane_usable(l) > l->live.count && !brk_pool_ready_at(p, l->worker) && !list_in(&p->thirst))
         list_push_back(&b->thirsty, &p->thirst);
-    pool_work(b, p);
+    brk_pool_work(b, p);
 }
 
 static void lane_yields(struct lane *l, uint32_t yields)
@@ -65,28 +65,28 @@ static void lane_yields(struct lane *l, uint32_t yields)
         list_remove(&l->pool->open, &l->open);
 }
 
-void lane_slots(struct broker *b, struct lane *l, uint32_t slots)
+void brk_lane_slots(struct broker *b, struct lane *l, uint32_t slots)
 {
     if (slots == l->slots)
         return;
     if (!list_in(&l->pool->active) || l->pool->is_later)
-        pool_active(l->pool, false);
+        brk_pool_active(l->pool, false);
     l->worker->granted += slots - l->slots;
     l->pool->slots += slots - l->slots;
     l->slots = slots;
-    lane_grant_due(b, l);
+    brk_lane_grant_due(b, l);
     lane_yields(l, l->yields < slots ? l->yields : slots);
-    lane_open(b, l);
+    brk_lane_open(b, l);
 }
 
-struct lane *lane_get(struct broker *b, struct worker *w, struct pool *p, bool make)
+struct lane *brk_lane_get(struct broker *b, struct worker *w, struct pool *p, bool make)
 {
     struct lane *l = map_get(&w->lane_map, p->number);
 
-    if (l || !make || map_reserve(&w->lane_map, 1) < 0 || !(l = mem_new_for(b, p->owner->account, sizeof(*l))))
+    if (l || !make || map_reserve(&w->lane_map, 1) < 0 || !(l = brk_mem_new_for(b, p->owner->account, sizeof(*l))))
         return l;
-    l->account = account_ref(p->owner->account);
-    account_charge(l->account, MAP_COST);
+    l->account = brk_account_ref(p->owner->account);
+    brk_account_charge(l->account, MAP_COST);
     l->worker = w;
     l->pool = p;
     l->number = p->number;
@@ -101,8 +101,8 @@ struct lane *lane_get(struct broker *b, struct worker *w, struct pool *p, bool m
 /* It leaves its pool, which may have another lane there before this one is gone. */
 static void lane_leaves(struct broker *b, struct lane *l)
 {
-    lane_slots(b, l, 0);
-    chore_forget(b, l->pool->owner, &l->recall);
+    brk_lane_slots(b, l, 0);
+    brk_chore_forget(b, l->pool->owner, &l->recall);
     if (list_in(&l->open))
         list_remove(&l->pool->open, &l->open);
     list_remove(&l->pool->lanes, &l->in_pool);
@@ -121,39 +121,39 @@ static void attempts_leave(struct lane *l)
 }
 
 /* From every list; its attempts lose their lane. */
-void lane_free(struct broker *b, struct lane *l)
+void brk_lane_free(struct broker *b, struct lane *l)
 {
     struct account *a = l->account;
 
     attempts_leave(l);
-    shelf_drop_lane(b, l);
+    brk_shelf_drop_lane(b, l);
     if (l->pool)
         lane_leaves(b, l);
     if (list_in(&l->grant))
         list_remove(&l->worker->grants, &l->grant);
     list_remove(&l->worker->lanes, &l->in_worker);
-    account_release(a, MAP_COST);
-    mem_free_for(b, a, l, sizeof(*l));
-    account_unref(a);
+    brk_account_release(a, MAP_COST);
+    brk_mem_free_for(b, a, l, sizeof(*l));
+    brk_account_unref(a);
 }
 
 /* The pool goes: the worker is told if it knows it. */
-void lane_forget(struct broker *b, struct lane *l)
+void brk_lane_forget(struct broker *b, struct lane *l)
 {
-    lane_slots(b, l, 0);
+    brk_lane_slots(b, l, 0);
     attempts_leave(l);
     l->out_bytes = l->short_ns = 0;
     l->n_long = l->n_recalled = 0;
     if (!l->worker->peer || l->spec_conn != l->worker->conn_no) {
-        lane_free(b, l);
+        brk_lane_free(b, l);
         return;
     }
     lane_leaves(b, l);
-    shelf_drop_lane(b, l);
-    lane_grant_due(b, l);
+    brk_shelf_drop_lane(b, l);
+    brk_lane_grant_due(b, l);
 }
 
-bool lane_recall_some(struct broker *b, struct lane *l, uint32_t *budget)
+bool brk_lane_recall_some(struct broker *b, struct lane *l, uint32_t *budget)
 {
     struct list_node *n;
 
@@ -167,24 +167,24 @@ bool lane_recall_some(struct broker *b, struct lane *l, uint32_t *budget)
         list_remove(&l->live, n);
         list_push_front(&l->live, n);
         if (!a->recalled || !a->asked || l->why == WIRE_WHY_DRAIN)
-            attempt_recall(b, a, a->next, l->why);
+            brk_attempt_recall(b, a, a->next, l->why);
     }
     l->to_recall = 0;
     return true;
 }
 
 /* The newest first: what was not sent goes back in front. */
-void lane_recall(struct broker *b, struct lane *l, uint8_t why)
+void brk_lane_recall(struct broker *b, struct lane *l, uint8_t why)
 {
     struct owner *o = l->pool->owner;
 
     l->why = why;
     l->to_recall = l->live.count;
-    if (!list_in(&l->recall.node) && !lane_recall_some(b, l, chore_budget(b, o)))
-        chore_add(b, o, &l->recall, CHORE_LANE_RECALL);
+    if (!list_in(&l->recall.node) && !brk_lane_recall_some(b, l, brk_chore_budget(b, o)))
+        brk_chore_add(b, o, &l->recall, CHORE_LANE_RECALL);
 }
 
-uint32_t slots_total(const struct broker *b)
+uint32_t brk_slots_total(const struct broker *b)
 {
     uint32_t sum = 0;
 
@@ -198,7 +198,7 @@ uint32_t slots_total(const struct broker *b)
 /* It cannot run there: for good, or for a while. */
 static bool barred(const struct broker *b, const struct lane *l) { return l->failed || l->not_before > b->now; }
 
-void grant_workers_changed(struct broker *b)
+void brk_grant_workers_changed(struct broker *b)
 {
     b->grants_dirty = true;
     b->n_stale = b->offers.count;
@@ -208,7 +208,7 @@ void grant_workers_changed(struct broker *b)
 
 static uint64_t pool_wanted(struct broker *b, const struct pool *p, uint32_t total)
 {
-    bool picky = pool_is_picky(p);
+    bool picky = brk_pool_is_picky(p);
 
     b->steps++;
     for (LIST_EACH(&b->workers, n)) {
@@ -216,13 +216,13 @@ static uint64_t pool_wanted(struct broker *b, const struct pool *p, uint32_t tot
         if (!picky)
             break;
         b->steps++;
-        if (w->state == WORKER_READY && !pool_runs_at(p, w))
+        if (w->state == WORKER_READY && !brk_pool_runs_at(p, w))
             total -= w->slots;
     }
     for (LIST_EACH(&p->lanes, n)) {
         const struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
         b->steps++;
-        if (barred(b, l) && l->worker->state == WORKER_READY && pool_runs_at(p, l->worker))
+        if (barred(b, l) && l->worker->state == WORKER_READY && brk_pool_runs_at(p, l->worker))
             total -= l->worker->slots;
     }
     if (p->wanted > 0)
@@ -232,9 +232,9 @@ static uint64_t pool_wanted(struct broker *b, const struct pool *p, uint32_t tot
     return total - ((uint64_t)-(int64_t)p->wanted - 1);
 }
 
-bool pool_claims(const struct pool *p)
+bool brk_pool_claims(const struct pool *p)
 {
-    return pool_tasks_due(p) && !pool_is_paused(p) && !p->client->dormant && !p->ending;
+    return brk_pool_tasks_due(p) && !pool_is_paused(p) && !p->client->dormant && !p->ending;
 }
 
 /* Slot time since the last run goes to the accounts of those that had work. */
@@ -277,9 +277,9 @@ static uint64_t demands(struct broker *b, uint32_t total, bool by_tasks)
         LIST_ENTRY(n, struct owner, node)->demand = 0;
     for (ACTIVE_EACH(b, p)) {
         b->steps++;
-        p->demand = pool_claims(p) && !p->failed ? pool_wanted(b, p, total) : 0;
+        p->demand = brk_pool_claims(p) && !p->failed ? pool_wanted(b, p, total) : 0;
         if (by_tasks && p->demand) {
-            uint64_t lacks, tasks = pool_tasks_somewhere(b, p, &lacks);
+            uint64_t lacks, tasks = brk_pool_tasks_somewhere(b, p, &lacks);
             p->demand = p->demand < tasks ? p->demand : tasks;
         }
         p->target = p->demand;
@@ -382,10 +382,10 @@ static uint32_t lane_give(struct broker *b, struct lane *l, uint32_t n)
             continue;
         late -= late && a->is_long;
         if (!a->recalled)
-            attempt_recall(b, a, a->next, WIRE_WHY_BALANCE);
+            brk_attempt_recall(b, a, a->next, WIRE_WHY_BALANCE);
     }
     now = at_most(n, lane_spare(l));
-    lane_slots(b, l, l->slots - now);
+    brk_lane_slots(b, l, l->slots - now);
     lane_yields(l, l->yields + n - now);
     return now;
 }
@@ -416,7 +416,7 @@ static void pool_yields(struct broker *b, struct pool *p, uint64_t n)
     shrink(b, p, n);
     for (LIST_EACH(&p->lanes, k))
         if (before)
-            lane_open(b, LIST_ENTRY(k, struct lane, in_pool));
+            brk_lane_open(b, LIST_ENTRY(k, struct lane, in_pool));
 }
 
 /* May this pool have slots there? */
@@ -424,9 +424,9 @@ static bool suits(struct broker *b, struct worker *w, struct pool *p)
 {
     const struct lane *l;
 
-    if (w->state != WORKER_READY || !pool_runs_at(p, w))
+    if (w->state != WORKER_READY || !brk_pool_runs_at(p, w))
         return false;
-    l = lane_get(b, w, p, false);
+    l = brk_lane_get(b, w, p, false);
     return !l || !barred(b, l);
 }
 
@@ -437,7 +437,7 @@ static uint64_t slots_idle(struct broker *b)
 
     for (ACTIVE_EACH(b, p)) {
         b->steps++;
-        sum += pool_claims(p) ? 0 : p->slots - p->yields;
+        sum += brk_pool_claims(p) ? 0 : p->slots - p->yields;
     }
     return sum;
 }
@@ -452,7 +452,7 @@ static bool make_room(struct broker *b, struct pool *p, uint64_t need, uint64_t 
         if (!left)
             break;
         b->steps++;
-        if (from->slots == from->yields || pool_claims(from))
+        if (from->slots == from->yields || brk_pool_claims(from))
             continue;
         for (LIST_EACH(&from->lanes, n)) {
             struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
@@ -481,7 +481,7 @@ static struct worker *best_worker(struct broker *b, struct pool *p, uint64_t fea
         bool warm;
         if (w->state != WORKER_READY || w->granted >= w->slots || !worker_has(w, features))
             continue;
-        l = lane_get(b, w, p, false);
+        l = brk_lane_get(b, w, p, false);
         if (l && barred(b, l))
             continue;
         warm = l && l->spec_conn == w->conn_no;
@@ -501,17 +501,17 @@ static bool grow_one(struct broker *b, struct pool *p, uint64_t *need, bool alon
     const struct need *k;
     struct lane *l;
 
-    while (!best && (k = need_poorest(p, &tried)))
+    while (!best && (k = brk_need_poorest(p, &tried)))
         best = best_worker(b, p, k->features);
     if (!best)
         return false;
-    if (!(l = lane_get(b, best, p, true))) {
+    if (!(l = brk_lane_get(b, best, p, true))) {
         *no_memory = true;
         return false;
     }
     if (alone)
         give = best->slots - best->granted < *need ? best->slots - best->granted : (uint32_t)*need;
-    lane_slots(b, l, l->slots + give);
+    brk_lane_slots(b, l, l->slots + give);
     *need -= give;
     return true;
 }
@@ -519,12 +519,12 @@ static bool grow_one(struct broker *b, struct pool *p, uint64_t *need, bool alon
 /* Slots where nothing of what is due can run. */
 static void leave_unfit(struct broker *b, struct pool *p)
 {
-    if (!p->slots || !pool_claims(p) || !pool_is_picky(p))
+    if (!p->slots || !brk_pool_claims(p) || !brk_pool_is_picky(p))
         return;
     for (LIST_EACH(&p->lanes, n)) {
         struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
         b->steps++;
-        if (lane_usable(l) && !pool_runs_at(p, l->worker))
+        if (lane_usable(l) && !brk_pool_runs_at(p, l->worker))
             lane_give(b, l, lane_usable(l));
     }
 }
@@ -535,7 +535,7 @@ static bool may_move(const struct pool *p, const struct lane *l, const struct wo
     if (!lane_usable(l))
         return false;
     for (const struct need *k = p->need; k < p->need + NEEDS_MAX; k++)
-        if (need_due(p, k) && worker_has(l->worker, k->features) && !worker_has(to, k->features) && need_reach(p, k) < 2)
+        if (brk_need_due(p, k) && worker_has(l->worker, k->features) && !worker_has(to, k->features) && brk_need_reach(p, k) < 2)
             return false;
     return true;
 }
@@ -543,10 +543,10 @@ static bool may_move(const struct pool *p, const struct lane *l, const struct wo
 /* The pool has all its slots, but none where some of its jobs can run, though there is room: one moves. */
 static void move_slots(struct broker *b, struct pool *p)
 {
-    if (!p->slots || p->slots < p->target || !pool_claims(p) || !pool_is_picky(p))
+    if (!p->slots || p->slots < p->target || !brk_pool_claims(p) || !brk_pool_is_picky(p))
         return;
     for (struct need *k = p->need; k < p->need + NEEDS_MAX; k++) {
-        const struct worker *to = need_due(p, k) && !need_reach(p, k) ? best_worker(b, p, k->features) : NULL;
+        const struct worker *to = brk_need_due(p, k) && !brk_need_reach(p, k) ? best_worker(b, p, k->features) : NULL;
         if (!to)
             continue;
         for (LIST_EACH(&p->lanes, n)) {
@@ -568,7 +568,7 @@ static void call_back(struct broker *b, struct pool *p)
         struct lane *l = LIST_ENTRY(k, struct lane, in_pool);
         b->steps++;
         if (!l->slots && l->worker->state == WORKER_READY && !list_in(&l->recall.node))
-            lane_recall(b, l, WIRE_WHY_BALANCE);
+            brk_lane_recall(b, l, WIRE_WHY_BALANCE);
     }
 }
 
@@ -583,18 +583,18 @@ static bool place(struct broker *b, uint32_t total, bool *ret_waits)
         uint64_t most = p->target;
         if (!p->n_tasks)
             most = p->slots;
-        else if (!pool_claims(p) && !p->failed)
+        else if (!brk_pool_claims(p) && !p->failed)
             most = pool_wanted(b, p, total);
         leave_unfit(b, p);
         pool_yields(b, p, p->slots > most ? p->slots - most : 0);
         move_slots(b, p);
         used += p->slots;
-        need += pool_claims(p) && p->target > p->slots ? p->target - p->slots : 0;
+        need += brk_pool_claims(p) && p->target > p->slots ? p->target - p->slots : 0;
     }
     for (ACTIVE_EACH(b, p)) {
         b->steps++;
         uint64_t missing = need > total - used ? need - (total - used) : 0;
-        if (missing && !pool_claims(p) && p->slots) {
+        if (missing && !brk_pool_claims(p) && p->slots) {
             used -= p->slots;
             shrink(b, p, missing);
             used += p->slots;
@@ -620,7 +620,7 @@ static bool place(struct broker *b, uint32_t total, bool *ret_waits)
 /* What a pool is told that it has: its slots, or without work those it would be given alone. */
 static void offer(struct broker *b, struct pool *p, uint32_t total)
 {
-    uint64_t wanted = pool_claims(p) || p->failed ? 0 : pool_wanted(b, p, total);
+    uint64_t wanted = brk_pool_claims(p) || p->failed ? 0 : pool_wanted(b, p, total);
     uint32_t slots = wanted > p->slots ? (uint32_t)wanted : p->slots;
     uint64_t lacks = 0;
 
@@ -628,10 +628,10 @@ static void offer(struct broker *b, struct pool *p, uint32_t total)
         slots = at_most(slots, (uint64_t)p->wanted);      /* it wants fewer than before, and the others still run something */
     if (p->owner->full)
         slots = 0;
-    if (total && pool_is_picky(p))
-        pool_tasks_somewhere(b, p, &lacks);
+    if (total && brk_pool_is_picky(p))
+        brk_pool_tasks_somewhere(b, p, &lacks);
     if (slots != p->offered || lacks != p->lacks)
-        pool_tell(b, p);
+        brk_pool_tell(b, p);
     p->offered = slots;
     p->lacks = lacks;
 }
@@ -654,7 +654,7 @@ static void admit(struct broker *b, uint32_t total)
             o->n_vain = 0;
         for (size_t left = each; left && (n = list_first(&o->later)); left--) {
             o->n_fresh -= o->n_fresh > 0;
-            pool_active(LIST_ENTRY(n, struct pool, active), false);
+            brk_pool_active(LIST_ENTRY(n, struct pool, active), false);
         }
     }
 }
@@ -665,7 +665,7 @@ static bool in_vain(const struct owner *o) { return o->n_vain >= o->later.count;
 /* It claims slots that there are, or will be when its pause at a worker is over. */
 static bool hopes(const struct broker *b, const struct pool *p)
 {
-    if (p->demand || !pool_claims(p) || p->failed)
+    if (p->demand || !brk_pool_claims(p) || p->failed)
         return p->demand;
     for (LIST_EACH(&p->lanes, n))
         if (LIST_ENTRY(n, struct lane, in_pool)->not_before > b->now)
@@ -682,9 +682,9 @@ static void offer_active(struct broker *b, uint32_t total)
             struct pool *p = LIST_ENTRY(n, struct pool, active);
             offer(b, p, total);
             if (!p->n_tasks && !p->slots) {
-                pool_idle(p);
+                brk_pool_idle(p);
             } else if (!p->slots && (++without > LOOK_LEAST || !list_empty(&o->later))) {
-                pool_active(p, true);
+                brk_pool_active(p, true);
                 o->n_vain = hopes(b, p) ? 0 : o->n_vain + 1;
             }
         }
@@ -698,7 +698,7 @@ static uint64_t barred_until(const struct broker *b)
     uint64_t least = CLOCK_NEVER;
 
     for (ACTIVE_EACH(b, p)) {
-        if (!pool_claims(p))
+        if (!brk_pool_claims(p))
             continue;
         for (LIST_EACH(&p->lanes, m)) {
             const struct lane *l = LIST_ENTRY(m, struct lane, in_pool);
@@ -709,26 +709,26 @@ static uint64_t barred_until(const struct broker *b)
     return least;
 }
 
-void offers_run(struct broker *b)
+void brk_offers_run(struct broker *b)
 {
     uint64_t until = b->steps + TURN_STEPS;
-    uint32_t total = slots_total(b);
+    uint32_t total = brk_slots_total(b);
 
     for (; b->n_stale && b->steps < until; b->n_stale--) {
         struct pool *p = LIST_ENTRY(list_pop(&b->offers), struct pool, offer);
         list_push_back(&b->offers, &p->offer);
-        pool_check_failed(b, p);
+        brk_pool_check_failed(b, p);
         if (list_in(&p->active))
-            b->steps++;             /* grant_run looks at it */
+            b->steps++;         /* brk_grant_run looks at it */
         else
             offer(b, p, total);
     }
     b->again |= b->n_stale > 0;
 }
 
-void grant_run(struct broker *b)
+void brk_grant_run(struct broker *b)
 {
-    uint32_t total = slots_total(b);
+    uint32_t total = brk_slots_total(b);
     uint64_t until;
 
     admit(b, total);

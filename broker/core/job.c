@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MPL-2.0
  * job.c - jobs: opened, parked, given tasks, forgotten; and their sums.
  *
- * A job is found by (owner, id): another owner's job does not exist. job_pending is the only writer of the sums that quotas and
+ * A job is found by (owner, id): another owner's job does not exist. brk_job_pending is the only writer of the sums that quotas and
  * pools are built on.
  */
 #include "state.h"
 
 static uint64_t job_hash(const struct broker *b, const uint8_t *id) { return map_hash_keyed(&b->hash, id, WIRE_ID); }
 
-struct job *job_find(struct broker *b, struct owner *o, const uint8_t *id)
+struct job *brk_job_find(struct broker *b, struct owner *o, const uint8_t *id)
 {
     struct job *j = map_get(&b->jobs, job_hash(b, id));
 
@@ -19,28 +19,28 @@ struct job *job_find(struct broker *b, struct owner *o, const uint8_t *id)
     return j;
 }
 
-struct job *job_of(struct client *c, uint32_t handle)
+struct job *brk_job_of(struct client *c, uint32_t handle)
 {
     struct job *j = map_get(&c->jobs, handle);
 
     return j && !job_is_ending(j) ? j : NULL;
 }
 
-struct job *job_new(struct broker *b, struct owner *o, const uint8_t *id)
+struct job *brk_job_new(struct broker *b, struct owner *o, const uint8_t *id)
 {
-    struct job *j = mem_new_for(b, o->account, sizeof(*j));
+    struct job *j = brk_mem_new_for(b, o->account, sizeof(*j));
 
     if (!j)
         return NULL;
     if (map_reserve(&b->jobs, 1) < 0 || map_reserve(&b->numbers, 1) < 0) {
-        mem_free_for(b, o->account, j, sizeof(*j));
+        brk_mem_free_for(b, o->account, j, sizeof(*j));
         return NULL;
     }
-    account_charge(o->account, 3 * MAP_COST);
+    brk_account_charge(o->account, 3 * MAP_COST);
     memcpy(j->id, id, WIRE_ID);
     j->owner = o;
     o->refs++;
-    j->number = number_new(b, j);
+    j->number = brk_number_new(b, j);
     j->since = b->now;
     list_init(&j->queue);
     intervals_init(&j->held, b->ranks += 2, &b->steps);
@@ -62,7 +62,7 @@ struct job *job_new(struct broker *b, struct owner *o, const uint8_t *id)
     return j;
 }
 
-void job_park(struct broker *b, struct job *j, uint64_t until)
+void brk_job_park(struct broker *b, struct job *j, uint64_t until)
 {
     j->parked = (struct interval){ .first = until };
     interval_put_time(&b->parked, &j->parked);
@@ -109,10 +109,10 @@ static void pending_above(struct broker *b, struct job *j, int64_t all, int64_t 
         o->n_bytes += (uint64_t)bytes;
     }
     if (all < 0 || bytes < 0)
-        chores_room(b, o);
+        brk_chores_room(b, o);
 }
 
-void job_pending(struct broker *b, struct job *j, int64_t queued, int64_t held, int64_t live, int64_t bytes)
+void brk_job_pending(struct broker *b, struct job *j, int64_t queued, int64_t held, int64_t live, int64_t bytes)
 {
     j->n_queued += (uint64_t)queued;
     j->n_held += (uint64_t)held;
@@ -124,9 +124,9 @@ void job_pending(struct broker *b, struct job *j, int64_t queued, int64_t held, 
     j->owner->running += (uint64_t)live;
     pending_above(b, j, queued + held + live, bytes);
     if (j->pool)
-        pool_tasks(b, j, queued + live);
+        brk_pool_tasks(b, j, queued + live);
     if (queued > 0)
-        job_ready(b, j);
+        brk_job_ready(b, j);
 }
 
 /* Takes one thing of a job that ends; false: it has nothing left. */
@@ -141,48 +141,48 @@ static bool reap_one(struct broker *b, struct job *j)
     if ((n = list_first(&j->cancels)) || (n = list_first(&j->awaiting))) {
         struct cancel *k = LIST_ENTRY(n, struct cancel, in_job);
         if ((n = list_first(&k->asks)))
-            ask_free(b, LIST_ENTRY(n, struct ask, in_cancel));
+            brk_ask_free(b, LIST_ENTRY(n, struct ask, in_cancel));
         else
-            cancel_free(b, k);
+            brk_cancel_free(b, k);
     } else if (r) {
-        range_out(b, j, r);
-        range_free(b, j, r);
+        brk_range_out(b, j, r);
+        brk_range_free(b, j, r);
     } else if ((n = list_first(&j->live))) {
         struct attempt *a = LIST_ENTRY(n, struct attempt, in_job);
-        if (!attempt_strip(b, a))
-            attempt_close(b, a, WIRE_WHY_GONE);
+        if (!brk_attempt_strip(b, a))
+            brk_attempt_close(b, a, WIRE_WHY_GONE);
     } else if ((n = list_pop(&j->outcomes))) {
         struct outcome *o = LIST_ENTRY(n, struct outcome, node);
         bool sent = !j->unsent || o->seq < j->unsent->seq;
         if (o == j->unsent)
             j->unsent = list_first(&j->outcomes) ? LIST_ENTRY(list_first(&j->outcomes), struct outcome, node) : NULL;
         interval_take(&j->index, &o->at);
-        outcome_costs(b, j, -(int64_t)outcome_cost(o), sent ? -(int64_t)outcome_cost(o) : 0);
-        outcome_free(b, j, o);
+        brk_outcome_costs(b, j, -(int64_t)outcome_cost(o), sent ? -(int64_t)outcome_cost(o) : 0);
+        brk_outcome_free(b, j, o);
     } else if ((n = list_first(&j->finished))) {
-        attempt_close(b, LIST_ENTRY(n, struct attempt, in_job), WIRE_WHY_GONE);
+        brk_attempt_close(b, LIST_ENTRY(n, struct attempt, in_job), WIRE_WHY_GONE);
     } else if ((n = list_first(&j->replays))) {
-        tasks_drop(b, j, n);
+        brk_tasks_drop(b, j, n);
     } else if (!list_empty(&j->said)) {
-        said_drop(b, &j->said, &one);
+        brk_said_drop(b, &j->said, &one);
     } else {
-        return counts_drop(b, j);
+        return brk_counts_drop(b, j);
     }
     return true;
 }
 
-void job_forget(struct broker *b, struct job *j)
+void brk_job_forget(struct broker *b, struct job *j)
 {
     struct list_node *n;
 
     while ((n = list_pop(&j->known))) {
         struct known *k = LIST_ENTRY(n, struct known, in_job);
         map_take(&k->worker->known_map, k->number);
-        shelf_drop_known(b, k);
+        brk_shelf_drop_known(b, k);
         k->job = NULL;
         list_remove(&k->worker->known, &k->in_worker);
         list_push_back(&k->worker->forget, &k->in_worker);
-        worker_dirty(b, k->worker);
+        brk_worker_dirty(b, k->worker);
     }
 }
 
@@ -190,7 +190,7 @@ static void unbind(struct job *j)
 {
     struct client *c = j->client;
 
-    need_leave(j);
+    brk_need_leave(j);
     if (j->pool)
         list_remove(&j->pool->jobs, &j->in_pool);
     if (!c)
@@ -201,10 +201,10 @@ static void unbind(struct job *j)
     if (map_get(&c->jobs, j->handle) != j)
         return;                     /* while it was ending, the client has used the handle again */
     map_take(&c->jobs, j->handle);
-    handle_gone(c, false, j->handle, j->id);
+    brk_handle_gone(c, false, j->handle, j->id);
 }
 
-bool job_reap(struct broker *b, struct job *j, uint32_t *budget)
+bool brk_job_reap(struct broker *b, struct job *j, uint32_t *budget)
 {
     struct client *c = j->client;
     struct owner *o = j->owner;
@@ -214,36 +214,36 @@ bool job_reap(struct broker *b, struct job *j, uint32_t *budget)
             return false;
         --*budget;
     } while (reap_one(b, j));
-    ended_add(b, j);
-    job_forget(b, j);
+    brk_ended_add(b, j);
+    brk_job_forget(b, j);
     unbind(j);
     unhash(b, j);
-    number_free(b, j->number);
+    brk_number_free(b, j->number);
     list_remove(&b->all_jobs, &j->in_all);
     list_remove(&o->jobs, &j->in_owner);
     if (interval_in(&j->parked))
         interval_take(&b->parked, &j->parked);
-    chore_forget(b, j->owner, &j->ack);
-    chore_forget(b, j->owner, &j->end);
-    chore_forget(b, j->owner, &j->bind);
-    chore_forget(b, j->owner, &j->cancel);
+    brk_chore_forget(b, j->owner, &j->ack);
+    brk_chore_forget(b, j->owner, &j->end);
+    brk_chore_forget(b, j->owner, &j->bind);
+    brk_chore_forget(b, j->owner, &j->cancel);
     if (list_in(&j->stopped))
         list_remove(&o->stopped, &j->stopped);
-    chore_forget(b, j->owner, &j->replay);
-    chore_forget(b, j->owner, &j->room);
+    brk_chore_forget(b, j->owner, &j->replay);
+    brk_chore_forget(b, j->owner, &j->room);
     buf_unref(&j->slab);
     buf_unref(&j->lens_slab);
     buf_unref(&j->spec_bytes);
-    account_release(o->account, 3 * MAP_COST);
-    mem_free_for(b, o->account, j, sizeof(*j));
-    chores_room(b, o);
-    owner_unref(b, o);
+    brk_account_release(o->account, 3 * MAP_COST);
+    brk_mem_free_for(b, o->account, j, sizeof(*j));
+    brk_chores_room(b, o);
+    brk_owner_unref(b, o);
     if (c)
-        outcome_freed(b, c);
+        brk_outcome_freed(b, c);
     return true;
 }
 
-void job_end(struct broker *b, struct job *j)
+void brk_job_end(struct broker *b, struct job *j)
 {
     int64_t tasks = (int64_t)job_tasks_pending(j), bytes = (int64_t)j->n_bytes;
 
@@ -252,26 +252,26 @@ void job_end(struct broker *b, struct job *j)
     pending_above(b, j, -tasks, -bytes);
     j->ending = true;
     pending_above(b, j, tasks, bytes);
-    if (!job_reap(b, j, chore_budget(b, j->owner)))
-        chore_add(b, j->owner, &j->end, CHORE_JOB_END);
+    if (!brk_job_reap(b, j, brk_chore_budget(b, j->owner)))
+        brk_chore_add(b, j->owner, &j->end, CHORE_JOB_END);
 }
 
-void job_maybe_end(struct broker *b, struct job *j)
+void brk_job_maybe_end(struct broker *b, struct job *j)
 {
     if (j->closed && !j->put_off && list_empty(&j->replays) && !job_tasks_pending(j) && list_empty(&j->outcomes))
-        job_end(b, j);
+        brk_job_end(b, j);
 }
 
 /* Its output from before goes to its client. Attempts that were adopted before are the first. */
-bool job_bind_some(struct broker *b, struct job *j, uint32_t *budget)
+bool brk_job_bind_some(struct broker *b, struct job *j, uint32_t *budget)
 {
     struct list_node *n;
 
     if (job_is_ending(j))
         return true;
-    if (!said_bind(b, j, budget))
+    if (!brk_said_bind(b, j, budget))
         return false;
-    if (j->to_tell && !counts_tell_some(b, j, budget))
+    if (j->to_tell && !brk_counts_tell_some(b, j, budget))
         return false;
     for (size_t left = j->live.count; left-- && (n = list_first(&j->live)); --*budget) {
         if (LIST_ENTRY(n, struct attempt, in_job)->lane)
@@ -281,15 +281,15 @@ bool job_bind_some(struct broker *b, struct job *j, uint32_t *budget)
         b->steps++;
         list_remove(&j->live, n);
         list_push_back(&j->live, n);
-        attempt_bind(b, LIST_ENTRY(n, struct attempt, in_job));
+        brk_attempt_bind(b, LIST_ENTRY(n, struct attempt, in_job));
     }
     return true;
 }
 
 static void job_bind(struct broker *b, struct job *j)
 {
-    if (!job_bind_some(b, j, chore_budget(b, j->owner)))
-        chore_add(b, j->owner, &j->bind, CHORE_JOB_BIND);
+    if (!brk_job_bind_some(b, j, brk_chore_budget(b, j->owner)))
+        brk_chore_add(b, j->owner, &j->bind, CHORE_JOB_BIND);
 }
 
 /* A parked or new job becomes the client's. The maps have room. */
@@ -301,7 +301,7 @@ static void bind(struct broker *b, struct job *j, struct client *c, struct pool 
     j->attached = c->attached;
     if (interval_in(&j->parked))
         interval_take(&b->parked, &j->parked);
-    need_join(b, j);
+    brk_need_join(b, j);
     map_put(&c->jobs, handle, j);
     list_push_back(&c->job_list, &j->in_client);
     list_push_back(&p->jobs, &j->in_pool);
@@ -310,25 +310,25 @@ static void bind(struct broker *b, struct job *j, struct client *c, struct pool 
     p->all_tasks += job_tasks_pending(j);
     p->all_bytes += j->n_bytes;
     c->unacked += j->cost;
-    pool_tasks(b, j, (int64_t)(j->n_queued + j->n_live));
+    brk_pool_tasks(b, j, (int64_t)(j->n_queued + j->n_live));
     c->adopted |= !list_empty(&j->live);
     job_bind(b, j);
-    job_ready(b, j);
+    brk_job_ready(b, j);
 }
 
 static int job_set_spec(struct job *j, const struct wire_job_open *o, struct refusal *r)
 {
-    struct buf *bytes = bytes_copy(j->owner->account, o->spec.p, o->spec.n);
+    struct buf *bytes = brk_bytes_copy(j->owner->account, o->spec.p, o->spec.n);
     struct wire_job_spec spec;
     struct err e = { 0 };
     int rc;
 
     if (!bytes)
-        return refuse(r, BFORK_ENOMEM, NULL, "the broker is out of memory");
+        return brk_refuse(r, BFORK_ENOMEM, NULL, "the broker is out of memory");
     if ((rc = wire_job_spec_decode(bytes->data, bytes->size, &spec, &e)) < 0)
-        rc = refuse(r, rc, "spec", "JOB_OPEN %u: %s", o->job, e.text);
+        rc = brk_refuse(r, rc, "spec", "JOB_OPEN %u: %s", o->job, e.text);
     else
-        rc = refuse_job_spec(&spec, r);
+        rc = brk_refuse_job_spec(&spec, r);
     if (rc < 0) {
         buf_unref(&bytes);
         return rc;
@@ -342,33 +342,34 @@ static int job_set_spec(struct job *j, const struct wire_job_open *o, struct ref
 
 static void tell_state(struct broker *b, struct client *c, struct job *j, uint32_t request)
 {
-    struct wire_msg *m = effect_send(b, c->peer, WIRE_JOB_STATE);
+    struct wire_msg *m = brk_effect_send(b, c->peer, WIRE_JOB_STATE);
 
     j->next_told = j->next;
     if (m) {
         m->request = request;
         m->u.job_state = (struct wire_job_state){ .job = j->handle, .next = j->next };
     } else {
-        peer_cut(b, c->peer, "out of memory");
+        brk_peer_cut(b, c->peer, "out of memory");
     }
 }
 
 static int check_acked(const struct wire_job_open *o, uint64_t sent, struct refusal *r)
 {
-    return o->acked <= sent ? 0 : refuse(r, BFORK_EINVAL, "acked", "JOB_OPEN %u: acked is %llu, but only %llu outcomes were sent",
-                                         o->job, (unsigned long long)o->acked, (unsigned long long)sent);
+    return o->acked <= sent ? 0 : brk_refuse(r, BFORK_EINVAL, "acked",
+                                             "JOB_OPEN %u: acked is %llu, but only %llu outcomes were sent",
+                                             o->job, (unsigned long long)o->acked, (unsigned long long)sent);
 }
 
 /* It is open, or was before the connection was cut: is it opened as the same job? */
 static int check_same(const struct job *j, const struct wire_job_open *o, struct refusal *r)
 {
     if (memcmp(j->id, o->id.p, WIRE_ID))
-        return refuse(r, BFORK_ESTATE, "job", "JOB_OPEN %u: the handle is another job's; take a new handle", o->job);
+        return brk_refuse(r, BFORK_ESTATE, "job", "JOB_OPEN %u: the handle is another job's; take a new handle", o->job);
     if (j->pool->handle != o->pool)
-        return refuse(r, BFORK_ESTATE, "pool", "JOB_OPEN %u: the job is open in pool %u, not in %u", o->job, j->pool->handle,
-                      o->pool);
+        return brk_refuse(r, BFORK_ESTATE, "pool", "JOB_OPEN %u: the job is open in pool %u, not in %u", o->job, j->pool->handle,
+                          o->pool);
     if (j->spec_bytes->size != o->spec.n || memcmp(j->spec_bytes->data, o->spec.p, o->spec.n))
-        return refuse(r, BFORK_ESTATE, "spec", "JOB_OPEN %u: the job is open with another specification", o->job);
+        return brk_refuse(r, BFORK_ESTATE, "spec", "JOB_OPEN %u: the job is open with another specification", o->job);
     return check_acked(o, j->sent_seq, r);
 }
 
@@ -378,11 +379,11 @@ static void reopen(struct broker *b, struct client *c, struct job *j, const stru
 
     j->opening++;
     j->put_off = false;
-    outcome_ack(b, j, m->u.job_open.acked);
+    brk_outcome_ack(b, j, m->u.job_open.acked);
     j->pool->attached = c->attached;
     if (!again) {
-        pool_opened(b, j);
-        outcome_resend(b, j);
+        brk_pool_opened(b, j);
+        brk_outcome_resend(b, j);
     }
     j->closed = false;
     tell_state(b, c, j, m->request);
@@ -390,9 +391,9 @@ static void reopen(struct broker *b, struct client *c, struct job *j, const stru
         j->to_tell = j->live.count;
         job_bind(b, j);
     }
-    job_ready(b, j);
+    brk_job_ready(b, j);
     if (j->pool)
-        pool_wake(b, j->pool);
+        brk_pool_wake(b, j->pool);
 }
 
 /* A new job, or one that a worker has brought after a restart. */
@@ -403,48 +404,49 @@ static int open_new(struct broker *b, struct client *c, struct pool *p, struct j
     int rc;
 
     if (made && b->draining)
-        return refuse(r, BFORK_ECLOSED, NULL, "the broker is shutting down and takes no new jobs");
-    if ((rc = check_acked(o, made ? 0 : j->sent_seq, r)) < 0 || (rc = account_takes_job(b, c, o->job, o->spec.n, r)) < 0)
+        return brk_refuse(r, BFORK_ECLOSED, NULL, "the broker is shutting down and takes no new jobs");
+    if ((rc = check_acked(o, made ? 0 : j->sent_seq, r)) < 0 || (rc = brk_account_takes_job(b, c, o->job, o->spec.n, r)) < 0)
         return rc;
     if (made)
-        j = job_new(b, c->owner, o->id.p);
+        j = brk_job_new(b, c->owner, o->id.p);
     if (!j || map_reserve(&c->jobs, 1) < 0)
-        rc = refuse(r, BFORK_ENOMEM, NULL, "the broker is out of memory");
+        rc = brk_refuse(r, BFORK_ENOMEM, NULL, "the broker is out of memory");
     else
         rc = job_set_spec(j, o, r);
     if (rc < 0) {
         if (j && made)
-            job_end(b, j);
+            brk_job_end(b, j);
         return rc;
     }
     bind(b, j, c, p, o->job);
     tell_state(b, c, j, m->request);
-    outcome_resend(b, j);
+    brk_outcome_resend(b, j);
     return 0;
 }
 
-int job_open(struct broker *b, struct client *c, const struct wire_msg *m, struct refusal *r)
+int brk_job_open(struct broker *b, struct client *c, const struct wire_msg *m, struct refusal *r)
 {
     const struct wire_job_open *o = &m->u.job_open;
-    struct job *j = job_of(c, o->job);
+    struct job *j = brk_job_of(c, o->job);
     struct pool *p = map_get(&c->pools, o->pool);
     const struct job *ending = j ? NULL : map_get(&c->jobs, o->job);
-    const uint8_t *was = j ? NULL : ending ? ending->id : handle_was(c, false, o->job);
+    const uint8_t *was = j ? NULL : ending ? ending->id : brk_handle_was(c, false, o->job);
     int rc;
 
     if (o->id.n != WIRE_ID)
-        return refuse(r, BFORK_EINVAL, "id", "JOB_OPEN %u: id does not have %u bytes", o->job, WIRE_ID);
+        return brk_refuse(r, BFORK_EINVAL, "id", "JOB_OPEN %u: id does not have %u bytes", o->job, WIRE_ID);
     if (j) {
         if ((rc = check_same(j, o, r)) == 0)
             reopen(b, c, j, m);
         return rc;
     }
     if (was && memcmp(was, o->id.p, WIRE_ID))
-        return refuse(r, BFORK_ESTATE, "job", "JOB_OPEN %u: the handle was another job's; take a new one", o->job);
+        return brk_refuse(r, BFORK_ESTATE, "job", "JOB_OPEN %u: the handle was another job's; take a new one", o->job);
     if (!p)
-        return refuse(r, BFORK_ESTATE, "pool", "JOB_OPEN %u: pool %u is not open", o->job, o->pool);
-    if ((j = job_find(b, c->owner, o->id.p)) && j->client)
-        return refuse(r, BFORK_ESTATE, "id", "JOB_OPEN %u: this job is open in another session, or under another handle", o->job);
+        return brk_refuse(r, BFORK_ESTATE, "pool", "JOB_OPEN %u: pool %u is not open", o->job, o->pool);
+    if ((j = brk_job_find(b, c->owner, o->id.p)) && j->client)
+        return brk_refuse(r, BFORK_ESTATE, "id", "JOB_OPEN %u: this job is open in another session, or under another handle",
+                          o->job);
     return open_new(b, c, p, j, m, r);
 }
 
@@ -456,23 +458,23 @@ static bool release(struct broker *b, struct job *j, uint32_t *budget)
 
     while ((v = interval_first(&j->held)) && v->first <= b->now) {
         struct range *r = HELD_RANGE(v);
-        if (!*budget || reserve(b, 4, 4) < 0)
+        if (!*budget || brk_reserve(b, 4, 4) < 0)
             return false;
         --*budget;
         b->steps++;
-        cancel_wake(b, j);
-        range_out(b, j, r);
+        brk_cancel_wake(b, j);
+        brk_range_out(b, j, r);
         if (r->s.flags & WIRE_MAYBE_STARTED && job_once(j)) {
-            outcome_text(b, j, r->s.first, r->s.count, r->s.tries + 1u, BFORK_UNKNOWN, OUTCOME_UNREPORTED);
-            range_free(b, j, r);
+            brk_outcome_text(b, j, r->s.first, r->s.count, r->s.tries + 1u, BFORK_UNKNOWN, OUTCOME_UNREPORTED);
+            brk_range_free(b, j, r);
         } else {
-            range_queue(b, j, r, false);
+            brk_range_queue(b, j, r, false);
         }
     }
     return true;
 }
 
-void job_release_held(struct broker *b, uint64_t *next)
+void brk_job_release_held(struct broker *b, uint64_t *next)
 {
     uint32_t budget = TURN_STEPS;
 

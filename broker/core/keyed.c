@@ -4,7 +4,7 @@
  */
 #include "state.h"
 
-uint64_t keyed_hash(const struct broker *b, const uint8_t *key, const uint8_t *instance)
+uint64_t brk_keyed_hash(const struct broker *b, const uint8_t *key, const uint8_t *instance)
 {
     uint8_t name[WIRE_KEY + WIRE_ID] = { 0 };
 
@@ -14,7 +14,7 @@ uint64_t keyed_hash(const struct broker *b, const uint8_t *key, const uint8_t *i
     return map_hash_keyed(&b->hash, name, sizeof(name));
 }
 
-int keyed_put(struct map *m, struct keyed *k, uint64_t hash)
+int brk_keyed_put(struct map *m, struct keyed *k, uint64_t hash)
 {
     struct keyed *first = map_get(m, hash);
 
@@ -23,7 +23,7 @@ int keyed_put(struct map *m, struct keyed *k, uint64_t hash)
     return map_put(m, hash, k);
 }
 
-void keyed_take(struct map *m, struct keyed *k)
+void brk_keyed_take(struct map *m, struct keyed *k)
 {
     struct keyed *at = map_get(m, k->hash);
 

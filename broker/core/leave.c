@@ -8,48 +8,48 @@
 
 #include <stdio.h>
 
-void worker_untold(struct broker *b, struct worker *w)
+void brk_worker_untold(struct broker *b, struct worker *w)
 {
     struct list_node *n;
 
     while ((n = list_pop(&w->told))) {
         struct holding *h = LIST_ENTRY(n, struct holding, node);
-        mem_free_for(b, w->account, h, sizeof(*h) + h->n * sizeof(h->items[0]));
+        brk_mem_free_for(b, w->account, h, sizeof(*h) + h->n * sizeof(h->items[0]));
     }
-    worker_behind_forget(b, w);
+    brk_worker_behind_forget(b, w);
     w->all_told = false;
     w->unseen = 0;
-    chore_forget(b, &b->own, &w->join);
+    brk_chore_forget(b, &b->own, &w->join);
 }
 
 /* Attempts that are assigned stay: the client's word gives them back, or the end of the lease. */
-void worker_leaves(struct broker *b, struct worker *w)
+void brk_worker_leaves(struct broker *b, struct worker *w)
 {
     struct list_node *n;
 
-    worker_untold(b, w);
-    shelves_wake(b, w);
+    brk_worker_untold(b, w);
+    brk_shelves_wake(b, w);
     while ((n = list_first(&w->to_send)))
-        attempt_requeue(b, LIST_ENTRY(n, struct attempt, out), false, NULL, 0);
+        brk_attempt_requeue(b, LIST_ENTRY(n, struct attempt, out), false, NULL, 0);
     while (list_pop(&w->recalls))
         ;
     while ((n = list_first(&w->closing)))
-        attempt_told(b, LIST_ENTRY(n, struct attempt, in_worker));
+        brk_attempt_told(b, LIST_ENTRY(n, struct attempt, in_worker));
     while ((n = list_pop(&w->forget)))
-        known_free(b, LIST_ENTRY(n, struct known, in_worker));
-    said_forget(b, w);
+        brk_known_free(b, LIST_ENTRY(n, struct known, in_worker));
+    brk_said_forget(b, w);
     for (LIST_EACH_SAFE(&w->lanes, k, after)) {
         struct lane *l = LIST_ENTRY(k, struct lane, in_worker);
         if (!l->pool)
-            lane_free(b, l);
+            brk_lane_free(b, l);
         else
-            lane_slots(b, l, 0);
+            brk_lane_slots(b, l, 0);
     }
     w->message_bytes = w->specs = w->specs_marked = 0;
     w->specs_full = false;
     if (list_in(&w->dirty))
         list_remove(&b->dirty_workers, &w->dirty);
-    grant_workers_changed(b);
+    brk_grant_workers_changed(b);
 }
 
 /* One thing that it had; false: it has nothing left. */
@@ -62,36 +62,36 @@ static bool end_one(struct broker *b, struct worker *w, uint32_t *budget)
     if ((n = list_first(&w->attempts))) {
         struct attempt *a = LIST_ENTRY(n, struct attempt, in_worker);
         budget_take(budget, attempt_places(a) - 1);
-        attempt_requeue(b, a, true, w->lost, 0);
+        brk_attempt_requeue(b, a, true, w->lost, 0);
     } else if ((n = list_pop(&w->finished))) {
         LIST_ENTRY(n, struct attempt, in_worker)->worker = NULL;
     } else if ((n = list_first(&w->closing))) {
-        attempt_told(b, LIST_ENTRY(n, struct attempt, in_worker));
+        brk_attempt_told(b, LIST_ENTRY(n, struct attempt, in_worker));
     } else if ((n = list_pop(&w->known))) {
         struct known *k = LIST_ENTRY(n, struct known, in_worker);
         list_remove(&k->job->known, &k->in_job);
-        known_free(b, k);
+        brk_known_free(b, k);
     } else if ((n = list_pop(&w->forget))) {
-        known_free(b, LIST_ENTRY(n, struct known, in_worker));
+        brk_known_free(b, LIST_ENTRY(n, struct known, in_worker));
     } else {
         return false;
     }
     return true;
 }
 
-bool worker_end_some(struct broker *b, struct worker *w, uint32_t *budget)
+bool brk_worker_end_some(struct broker *b, struct worker *w, uint32_t *budget)
 {
     do
         if (!*budget)
             return false;
     while (end_one(b, w, budget));
-    chore_forget(b, &b->own, &w->end);
+    brk_chore_forget(b, &b->own, &w->end);
     list_remove(&b->leaving, &w->node);
-    worker_free(b, w);
+    brk_worker_free(b, w);
     return true;
 }
 
-void worker_end(struct broker *b, struct worker *w, const char *why)
+void brk_worker_end(struct broker *b, struct worker *w, const char *why)
 {
     struct list_node *n;
 
@@ -99,17 +99,17 @@ void worker_end(struct broker *b, struct worker *w, const char *why)
         return;
     w->ending = true;
     snprintf(w->lost, sizeof(w->lost), "worker %s was lost (%s) while it had this task", w->name, why);
-    effect_log_session(b, w->key, LOG_WARNING_, "worker %s is gone: %s", w->name, why);
-    worker_leaves(b, w);
+    brk_effect_log_session(b, w->key, LOG_WARNING_, "worker %s is gone: %s", w->name, why);
+    brk_worker_leaves(b, w);
     while ((n = list_first(&w->lanes)))
-        lane_free(b, LIST_ENTRY(n, struct lane, in_worker));
+        brk_lane_free(b, LIST_ENTRY(n, struct lane, in_worker));
     if (w->peer)
         w->peer->worker = NULL;
     w->peer = NULL;
     w->state = WORKER_SILENT;
     list_remove(&b->workers, &w->node);
     list_push_back(&b->leaving, &w->node);
-    keyed_take(&b->worker_map, &w->by_name);
-    if (!worker_end_some(b, w, chore_budget(b, &b->own)))
-        chore_add(b, &b->own, &w->end, CHORE_WORKER_END);
+    brk_keyed_take(&b->worker_map, &w->by_name);
+    if (!brk_worker_end_some(b, w, brk_chore_budget(b, &b->own)))
+        brk_chore_add(b, &b->own, &w->end, CHORE_WORKER_END);
 }

@@ -31,22 +31,22 @@ static size_t look(struct broker *b, const struct job *j, const struct wire_item
     return n;
 }
 
-void look_tasks(struct broker *b, struct client *c, const struct wire_msg *m)
+void brk_look_tasks(struct broker *b, struct client *c, const struct wire_msg *m)
 {
     size_t each = m->n_items ? LOOK_ITEMS / m->n_items : LOOK_PLACES, n = 0;
     struct wire_msg *answer = NULL;
     struct wire_item *out;
 
     each = each > LOOK_PLACES ? LOOK_PLACES : each ? each : 1;
-    if ((out = effect_bytes(b, (m->n_items + 1) * each * sizeof(*out))))
-        answer = effect_send(b, c->peer, WIRE_TASKS_SEEN);
+    if ((out = brk_effect_bytes(b, (m->n_items + 1) * each * sizeof(*out))))
+        answer = brk_effect_send(b, c->peer, WIRE_TASKS_SEEN);
     if (!answer) {
-        peer_cut(b, c->peer, "out of memory");
+        brk_peer_cut(b, c->peer, "out of memory");
         return;
     }
     for (uint32_t i = 0; i < m->n_items; i++) {
         const struct wire_item *it = &m->items[i];
-        const struct job *j = job_of(c, it->job);
+        const struct job *j = brk_job_of(c, it->job);
         if (!it->count || it->first + it->count < it->first)
             continue;
         if (!j)

@@ -12,25 +12,25 @@
 #define OVERHEAD 16u                /* of the allocator, for each allocation */
 #define SPARE 16384u                /* objects that a free list may have besides what is used and reserved */
 
-struct account *account_new(struct account *above)
+struct account *brk_account_new(struct account *above)
 {
     struct account *a = calloc(1, sizeof(*a));
 
     if (!a)
         return NULL;
     atomic_init(&a->refs, 1);
-    a->above = account_ref(above);
+    a->above = brk_account_ref(above);
     return a;
 }
 
-struct account *account_ref(struct account *a)
+struct account *brk_account_ref(struct account *a)
 {
     if (a)
         atomic_fetch_add_explicit(&a->refs, 1, memory_order_relaxed);
     return a;
 }
 
-void account_unref(struct account *a)
+void brk_account_unref(struct account *a)
 {
     while (a && atomic_fetch_sub_explicit(&a->refs, 1, memory_order_acq_rel) == 1) {
         struct account *above = a->above;
@@ -39,14 +39,14 @@ void account_unref(struct account *a)
     }
 }
 
-uint64_t account_cost(size_t size) { return size + OVERHEAD; }
+uint64_t brk_account_cost(size_t size) { return size + OVERHEAD; }
 
-void account_charge(struct account *a, size_t size) { a->objects += account_cost(size); }
+void brk_account_charge(struct account *a, size_t size) { a->objects += brk_account_cost(size); }
 
-void account_release(struct account *a, size_t size)
+void brk_account_release(struct account *a, size_t size)
 {
-    assert(a->objects >= account_cost(size));
-    a->objects -= account_cost(size);
+    assert(a->objects >= brk_account_cost(size));
+    a->objects -= brk_account_cost(size);
 }
 
 /* Bytes of bufs; they may go in another thread. */
@@ -62,7 +62,7 @@ static void bytes_sub(struct account *a, uint64_t n)
         atomic_fetch_sub_explicit(&a->bytes, n, memory_order_relaxed);
 }
 
-void *mem_new(struct broker *b, size_t size)
+void *brk_mem_new(struct broker *b, size_t size)
 {
     void *p = calloc(1, size);
 
@@ -71,7 +71,7 @@ void *mem_new(struct broker *b, size_t size)
     return p;
 }
 
-void mem_free(struct broker *b, void *p, size_t size)
+void brk_mem_free(struct broker *b, void *p, size_t size)
 {
     if (!p)
         return;
@@ -79,24 +79,24 @@ void mem_free(struct broker *b, void *p, size_t size)
     free(p);
 }
 
-void *mem_new_for(struct broker *b, struct account *a, size_t size)
+void *brk_mem_new_for(struct broker *b, struct account *a, size_t size)
 {
-    void *p = mem_new(b, size);
+    void *p = brk_mem_new(b, size);
 
     if (p)
-        account_charge(a, size);
+        brk_account_charge(a, size);
     return p;
 }
 
-void mem_free_for(struct broker *b, struct account *a, void *p, size_t size)
+void brk_mem_free_for(struct broker *b, struct account *a, void *p, size_t size)
 {
     if (!p)
         return;
-    account_release(a, size);
-    mem_free(b, p, size);
+    brk_account_release(a, size);
+    brk_mem_free(b, p, size);
 }
 
-void *cache_get(struct broker *b, struct cache *c, struct account *a)
+void *brk_cache_get(struct broker *b, struct cache *c, struct account *a)
 {
     void *p = c->free;
 
@@ -104,11 +104,11 @@ void *cache_get(struct broker *b, struct cache *c, struct account *a)
         memcpy(&c->free, p, sizeof(c->free));
         c->n_free--;
         memset(p, 0, c->size);
-    } else if (!(p = mem_new(b, c->size))) {
+    } else if (!(p = brk_mem_new(b, c->size))) {
         return NULL;
     }
     c->n_used++;
-    account_charge(a, c->size);
+    brk_account_charge(a, c->size);
     return p;
 }
 
@@ -120,21 +120,21 @@ static void cache_keep(struct cache *c, void *p)
 }
 
 /* A free list keeps no more than is likely to be wanted again: nobody's account has it. */
-void cache_put(struct broker *b, struct cache *c, void *p, struct account *a)
+void brk_cache_put(struct broker *b, struct cache *c, void *p, struct account *a)
 {
-    account_release(a, c->size);
+    brk_account_release(a, c->size);
     c->n_used--;
     if (c->n_free > c->n_used + c->n_reserved + SPARE)
-        mem_free(b, p, c->size);
+        brk_mem_free(b, p, c->size);
     else
         cache_keep(c, p);
 }
 
-int cache_reserve(struct broker *b, struct cache *c, size_t n)
+int brk_cache_reserve(struct broker *b, struct cache *c, size_t n)
 {
     c->n_reserved = n;
     while (c->n_free < n) {
-        void *p = mem_new(b, c->size);
+        void *p = brk_mem_new(b, c->size);
         if (!p)
             return BFORK_ENOMEM;
         cache_keep(c, p);
@@ -142,54 +142,54 @@ int cache_reserve(struct broker *b, struct cache *c, size_t n)
     return 0;
 }
 
-void cache_free(struct broker *b, struct cache *c)
+void brk_cache_free(struct broker *b, struct cache *c)
 {
     while (c->free) {
         void *p = c->free;
         memcpy(&c->free, p, sizeof(c->free));
-        mem_free(b, p, c->size);
+        brk_mem_free(b, p, c->size);
     }
     c->n_free = 0;
 }
 
-int reserve(struct broker *b, size_t ranges, size_t outcomes)
+int brk_reserve(struct broker *b, size_t ranges, size_t outcomes)
 {
-    if (cache_reserve(b, &b->ranges, reserve_ranges(b) + ranges) < 0)
+    if (brk_cache_reserve(b, &b->ranges, reserve_ranges(b) + ranges) < 0)
         return BFORK_ENOMEM;
-    return cache_reserve(b, &b->outcomes, reserve_outcomes(b) + outcomes);
+    return brk_cache_reserve(b, &b->outcomes, reserve_outcomes(b) + outcomes);
 }
 
-uint64_t buf_cost(const struct buf *s) { return s->capacity + sizeof(*s) + 2 * OVERHEAD; }
+uint64_t brk_buf_cost(const struct buf *s) { return s->capacity + sizeof(*s) + 2 * OVERHEAD; }
 
 static void slab_release(struct buf *s)
 {
     struct account *a = s->owner;
 
-    bytes_sub(a, buf_cost(s));
+    bytes_sub(a, brk_buf_cost(s));
     free(s->data);
     buf_free_struct(s);
-    account_unref(a);
+    brk_account_unref(a);
 }
 
-struct buf *slab_new(struct account *a, size_t capacity)
+struct buf *brk_slab_new(struct account *a, size_t capacity)
 {
     uint8_t *data = malloc(capacity ? capacity : 1);
-    struct buf *s = data ? buf_wrap(data, 0, slab_release, account_ref(a)) : NULL;
+    struct buf *s = data ? buf_wrap(data, 0, slab_release, brk_account_ref(a)) : NULL;
 
     if (!s) {
         if (data)
-            account_unref(a);
+            brk_account_unref(a);
         free(data);
         return NULL;
     }
     s->capacity = capacity;
-    bytes_add(a, buf_cost(s));
+    bytes_add(a, brk_buf_cost(s));
     return s;
 }
 
-struct buf *bytes_copy(struct account *a, const void *p, size_t n)
+struct buf *brk_bytes_copy(struct account *a, const void *p, size_t n)
 {
-    struct buf *s = slab_new(a, n);
+    struct buf *s = brk_slab_new(a, n);
 
     if (s && n)
         memcpy(s->data, p, n);
@@ -204,14 +204,14 @@ static void loan_release(struct buf *s)
 {
     struct loan *l = s->owner;
 
-    bytes_sub(l->account, buf_cost(s));
-    account_unref(l->account);
+    bytes_sub(l->account, brk_buf_cost(s));
+    brk_account_unref(l->account);
     buf_unref(&l->of);
     free(l);
     buf_free_struct(s);
 }
 
-struct account *buf_account(struct buf *s)
+struct account *brk_buf_account(struct buf *s)
 {
     if (s->release == loan_release)
         return ((struct loan *)s->owner)->account;
@@ -229,12 +229,12 @@ static struct buf *loan_new(struct account *a, struct buf *of)
         return NULL;
     }
     s->capacity = of->capacity > of->size ? of->capacity : of->size;
-    *l = (struct loan){ account_ref(a), buf_ref(of) };
-    bytes_add(a, buf_cost(s));
+    *l = (struct loan){ brk_account_ref(a), buf_ref(of) };
+    bytes_add(a, brk_buf_cost(s));
     return s;
 }
 
-struct buf *bytes_charge(struct account *a, struct buf *of)
+struct buf *brk_bytes_charge(struct account *a, struct buf *of)
 {
     struct buf *s = of ? loan_new(a, of) : NULL;
 
@@ -248,7 +248,7 @@ static bool worth(const struct slice *s)
     return s->buf && (s->buf->size <= FRAME_KEPT || s->size >= s->buf->size / 16);
 }
 
-int bytes_keep(struct broker *b, struct account *a, struct slice from, struct slice *ret)
+int brk_bytes_keep(struct broker *b, struct account *a, struct slice from, struct slice *ret)
 {
     struct buf *s;
 
@@ -256,7 +256,7 @@ int bytes_keep(struct broker *b, struct account *a, struct slice from, struct sl
     if (!from.size)
         return 0;
     if (!worth(&from)) {
-        if (!(s = bytes_copy(a, from.data, from.size)))
+        if (!(s = brk_bytes_copy(a, from.data, from.size)))
             return BFORK_ENOMEM;
         *ret = slice_of(s, 0, from.size);
         return 0;
@@ -264,7 +264,7 @@ int bytes_keep(struct broker *b, struct account *a, struct slice from, struct sl
     if (!b->loan || b->lent != from.buf || b->borrower != a) {
         if (!(s = loan_new(a, from.buf)))
             return BFORK_ENOMEM;
-        loan_forget(b);
+        brk_loan_forget(b);
         b->loan = s;
         b->lent = from.buf;
         b->borrower = a;
@@ -273,7 +273,7 @@ int bytes_keep(struct broker *b, struct account *a, struct slice from, struct sl
     return 0;
 }
 
-void loan_forget(struct broker *b)
+void brk_loan_forget(struct broker *b)
 {
     buf_unref(&b->loan);
     b->lent = NULL;

@@ -10,14 +10,14 @@
 
 #define NEEDS_EACH(p, k) struct need *k = (p)->need; k < (p)->need + NEEDS_MAX; k++
 
-void needs_init(struct pool *p, uint64_t features)
+void brk_needs_init(struct pool *p, uint64_t features)
 {
     p->needs = features;
     for (NEEDS_EACH(p, k))
         list_init(&k->ready);
 }
 
-void need_join(struct broker *b, struct job *j)
+void brk_need_join(struct broker *b, struct job *j)
 {
     struct pool *p = j->pool;
     uint64_t features = p->needs | j->spec.needs;
@@ -37,10 +37,10 @@ void need_join(struct broker *b, struct job *j)
     to->n_jobs++;
     j->need = to;
     if (to->features != features)
-        pool_changed(b, p);
+        brk_pool_changed(b, p);
 }
 
-void need_leave(struct job *j)
+void brk_need_leave(struct job *j)
 {
     if (!j->need)
         return;
@@ -51,7 +51,7 @@ void need_leave(struct job *j)
 }
 
 /* Tasks of a job that is open on the client's present connection; those that were counted on an earlier one are of none now. */
-void need_opened(struct pool *p, struct need *k, int64_t n)
+void brk_need_opened(struct pool *p, struct need *k, int64_t n)
 {
     if (k->opened != p->client->attached)
         k->n_opened = 0;
@@ -59,23 +59,23 @@ void need_opened(struct pool *p, struct need *k, int64_t n)
     k->n_opened += (uint64_t)n;
 }
 
-uint64_t need_due(const struct pool *p, const struct need *k)
+uint64_t brk_need_due(const struct pool *p, const struct need *k)
 {
     if (!p->client->peer)
         return k->n_tasks;
     return k->opened == p->client->attached ? k->n_opened : 0;
 }
 
-uint64_t pool_tasks_due(const struct pool *p)
+uint64_t brk_pool_tasks_due(const struct pool *p)
 {
     uint64_t sum = 0;
 
     for (const struct need *k = p->need; k < p->need + NEEDS_MAX; k++)
-        sum += need_due(p, k);
+        sum += brk_need_due(p, k);
     return sum;
 }
 
-bool pool_is_picky(const struct pool *p)
+bool brk_pool_is_picky(const struct pool *p)
 {
     uint64_t features = p->needs;
 
@@ -84,12 +84,12 @@ bool pool_is_picky(const struct pool *p)
     return features;
 }
 
-bool pool_runs_at(const struct pool *p, const struct worker *w)
+bool brk_pool_runs_at(const struct pool *p, const struct worker *w)
 {
     bool due = false;
 
     for (const struct need *k = p->need; k < p->need + NEEDS_MAX; k++) {
-        if (!need_due(p, k))
+        if (!brk_need_due(p, k))
             continue;
         if (worker_has(w, k->features))
             return true;
@@ -108,13 +108,13 @@ static bool somebody_has(const struct broker *b, uint64_t features)
     return false;
 }
 
-uint64_t pool_tasks_somewhere(const struct broker *b, const struct pool *p, uint64_t *ret_lacks)
+uint64_t brk_pool_tasks_somewhere(const struct broker *b, const struct pool *p, uint64_t *ret_lacks)
 {
     uint64_t sum = 0;
 
     *ret_lacks = 0;
     for (const struct need *k = p->need; k < p->need + NEEDS_MAX; k++) {
-        uint64_t due = need_due(p, k);
+        uint64_t due = brk_need_due(p, k);
         if (due && k->features && !somebody_has(b, k->features))
             *ret_lacks = k->features;
         else
@@ -123,7 +123,7 @@ uint64_t pool_tasks_somewhere(const struct broker *b, const struct pool *p, uint
     return sum;
 }
 
-uint64_t need_reach(const struct pool *p, const struct need *k)
+uint64_t brk_need_reach(const struct pool *p, const struct need *k)
 {
     uint64_t sum = 0;
 
@@ -134,20 +134,20 @@ uint64_t need_reach(const struct pool *p, const struct need *k)
     return sum;
 }
 
-struct need *need_poorest(struct pool *p, uint32_t *tried)
+struct need *brk_need_poorest(struct pool *p, uint32_t *tried)
 {
     struct need *first = NULL, *least = NULL;
     uint64_t least_reach = 0;
     uint32_t left = 0;
 
     for (NEEDS_EACH(p, k))
-        if (need_due(p, k) && !(*tried & 1u << (k - p->need)) && !left++)
+        if (brk_need_due(p, k) && !(*tried & 1u << (k - p->need)) && !left++)
             first = k;
     for (struct need *k = first; left > 1 && k < p->need + NEEDS_MAX; k++) {
         uint64_t reach;
-        if (!need_due(p, k) || *tried & 1u << (k - p->need))
+        if (!brk_need_due(p, k) || *tried & 1u << (k - p->need))
             continue;
-        reach = need_reach(p, k);
+        reach = brk_need_reach(p, k);
         if (!least || reach < least_reach) {
             least = k;
             least_reach = reach;
@@ -161,7 +161,7 @@ struct need *need_poorest(struct pool *p, uint32_t *tried)
 
 /* ---- what is ready ----------------------------------------------------------------------------------------------------------- */
 
-size_t pool_ready(const struct pool *p)
+size_t brk_pool_ready(const struct pool *p)
 {
     size_t n = 0;
 
@@ -170,7 +170,7 @@ size_t pool_ready(const struct pool *p)
     return n;
 }
 
-bool pool_ready_at(const struct pool *p, const struct worker *w)
+bool brk_pool_ready_at(const struct pool *p, const struct worker *w)
 {
     for (const struct need *k = p->need; k < p->need + NEEDS_MAX; k++)
         if (!list_empty(&k->ready) && worker_has(w, k->features))
@@ -178,13 +178,13 @@ bool pool_ready_at(const struct pool *p, const struct worker *w)
     return false;
 }
 
-void job_takes_turn(struct job *j)
+void brk_job_takes_turn(struct job *j)
 {
     j->turn = j->pool->turns++;
     list_push_back(&j->need->ready, &j->ready);
 }
 
-struct job *job_of_turn(struct pool *p, const struct worker *w)
+struct job *brk_job_of_turn(struct pool *p, const struct worker *w)
 {
     struct job *first = NULL;
 
@@ -197,7 +197,7 @@ struct job *job_of_turn(struct pool *p, const struct worker *w)
     return first;
 }
 
-uint32_t needs_at(const struct pool *p, const struct worker *w)
+uint32_t brk_needs_at(const struct pool *p, const struct worker *w)
 {
     uint32_t set = 0;
 

@@ -4,7 +4,7 @@
  */
 #include "state.h"
 
-uint32_t number_new(struct broker *b, void *whose)
+uint32_t brk_number_new(struct broker *b, void *whose)
 {
     uint32_t number;
 
@@ -16,4 +16,4 @@ uint32_t number_new(struct broker *b, void *whose)
     return number;
 }
 
-void number_free(struct broker *b, uint32_t number) { map_take(&b->numbers, number); }
+void brk_number_free(struct broker *b, uint32_t number) { map_take(&b->numbers, number); }

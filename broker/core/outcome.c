@@ -13,10 +13,10 @@
 static void recall_full(struct broker *b, struct pool *p)
 {
     for (LIST_EACH(&p->lanes, n))
-        lane_recall(b, LIST_ENTRY(n, struct lane, in_pool), WIRE_WHY_BALANCE);
+        brk_lane_recall(b, LIST_ENTRY(n, struct lane, in_pool), WIRE_WHY_BALANCE);
 }
 
-bool owner_wake_some(struct broker *b, struct owner *o, uint32_t *budget)
+bool brk_owner_wake_some(struct broker *b, struct owner *o, uint32_t *budget)
 {
     struct list_node *n;
 
@@ -28,7 +28,7 @@ bool owner_wake_some(struct broker *b, struct owner *o, uint32_t *budget)
         b->steps++;
         list_remove(&o->active, n);
         list_push_back(&o->active, n);
-        pool_paused(b, p);
+        brk_pool_paused(b, p);
         if (o->full)
             recall_full(b, p);
     }
@@ -41,7 +41,7 @@ static void owner_wake(struct broker *b, struct owner *o)
 {
     o->to_wake = o->active.count;
     if (o->to_wake)
-        chore_add(b, o, &o->wake, CHORE_OWNER_WAKE);
+        brk_chore_add(b, o, &o->wake, CHORE_OWNER_WAKE);
     b->grants_dirty |= !list_empty(&o->later);      /* those are looked at by turn */
 }
 
@@ -62,14 +62,14 @@ static void owner_says(struct broker *b, struct owner *o)
                  most->peer ? "" : ", which is disconnected,");
     snprintf(o->why, sizeof(o->why), "sessions of this key leave outcomes at the broker, %s most of them, and nothing of the key "
              "is run until they are taken: end it or let it go on", who);
-    effect_log_key(b, o->key, LOG_WARNING_, "%s; outcomes may fill %llu bytes, a quarter of owner-memory", o->why,
-                   (unsigned long long)account_outcomes_max(b));
+    brk_effect_log_key(b, o->key, LOG_WARNING_, "%s; outcomes may fill %llu bytes, a quarter of owner-memory", o->why,
+                       (unsigned long long)brk_account_outcomes_max(b));
 }
 
 /* Outcomes that the clients of a key have not acknowledged fill their part of its account, or have left a part of that. */
 static void owner_full(struct broker *b, struct owner *o)
 {
-    uint64_t most = account_outcomes_max(b);
+    uint64_t most = brk_account_outcomes_max(b);
     bool full = o->full ? o->account->outcomes > most / 2 : o->account->outcomes >= most;
 
     if (full == o->full)
@@ -77,13 +77,13 @@ static void owner_full(struct broker *b, struct owner *o)
     o->full = full;
     if (full)
         owner_says(b, o);
-    grant_workers_changed(b);           /* all its pools are told, also those that claim nothing */
+    brk_grant_workers_changed(b);       /* all its pools are told, also those that claim nothing */
     if (!full)
-        cancels_unstop(b, o);
+        brk_cancels_unstop(b, o);
     owner_wake(b, o);
 }
 
-void outcome_costs(struct broker *b, struct job *j, int64_t cost, int64_t sent)
+void brk_outcome_costs(struct broker *b, struct job *j, int64_t cost, int64_t sent)
 {
     struct account *a = j->owner->account;
 
@@ -98,10 +98,10 @@ void outcome_costs(struct broker *b, struct job *j, int64_t cost, int64_t sent)
     if (cost)
         owner_full(b, j->owner);
     if (cost < 0)
-        chores_room(b, j->owner);
+        brk_chores_room(b, j->owner);
 }
 
-void client_pause(struct broker *b, struct client *c)
+void brk_client_pause(struct broker *b, struct client *c)
 {
     bool pause = c->unacked >= c->window || (!c->peer && !b->draining);     /* who drains lets nobody come back */
 
@@ -111,20 +111,20 @@ void client_pause(struct broker *b, struct client *c)
     owner_wake(b, c->owner);
 }
 
-void job_sending(struct broker *b, struct job *j)
+void brk_job_sending(struct broker *b, struct job *j)
 {
     if (!j->client || !j->unsent || job_mute(j) || j->resend || !list_empty(&j->said) || job_is_ending(j))
         return;
     if (!list_in(&j->sending))
         list_push_back(&j->client->sending, &j->sending);
-    client_dirty(b, j->client);
+    brk_client_dirty(b, j->client);
 }
 
-void outcome_freed(struct broker *b, struct client *c)
+void brk_outcome_freed(struct broker *b, struct client *c)
 {
-    client_pause(b, c);
+    brk_client_pause(b, c);
     if (!list_empty(&c->sending))
-        client_dirty(b, c);
+        brk_client_dirty(b, c);
 }
 
 static void tally(struct broker *b, struct job *j, uint8_t kind, uint64_t count)
@@ -142,7 +142,7 @@ static void tally(struct broker *b, struct job *j, uint8_t kind, uint64_t count)
 
 static void record(struct broker *b, struct job *j, struct attempt *a, const struct wire_item *it)
 {
-    struct outcome *o = cache_get(b, &b->outcomes, j->owner->account);
+    struct outcome *o = brk_cache_get(b, &b->outcomes, j->owner->account);
 
     assert(o && it->count);
     o->seq = ++j->seq;
@@ -162,13 +162,13 @@ static void record(struct broker *b, struct job *j, struct attempt *a, const str
     list_push_back(&j->outcomes, &o->node);
     if (!j->unsent)
         j->unsent = o;
-    outcome_costs(b, j, (int64_t)outcome_cost(o), 0);
+    brk_outcome_costs(b, j, (int64_t)outcome_cost(o), 0);
     if (j->client)
-        client_pause(b, j->client);
-    job_sending(b, j);
+        brk_client_pause(b, j->client);
+    brk_job_sending(b, j);
 }
 
-void outcome_record(struct broker *b, struct job *j, struct attempt *a, const struct wire_item *it)
+void brk_outcome_record(struct broker *b, struct job *j, struct attempt *a, const struct wire_item *it)
 {
     record(b, j, a, it);
     tally(b, j, it->kind, it->count);
@@ -213,7 +213,7 @@ static struct buf *document(struct broker *b, struct account *a, uint64_t first,
     if (is_shared(text))
         return buf_ref(*shared(b, kind, text));
     d.message = (struct wire_str){ text, (uint32_t)strlen(text) };
-    if (!(doc = bytes_charge(a, wire_outcome_encode(&d))))
+    if (!(doc = brk_bytes_charge(a, wire_outcome_encode(&d))))
         doc = document(b, a, first, tries, kind, NULL);
     return doc;
 }
@@ -251,36 +251,36 @@ static void text_record(struct broker *b, struct job *j, uint64_t first, uint64_
     }
 }
 
-void outcome_text(struct broker *b, struct job *j, uint64_t first, uint64_t count, uint32_t tries, int kind, const char *text)
+void brk_outcome_text(struct broker *b, struct job *j, uint64_t first, uint64_t count, uint32_t tries, int kind, const char *text)
 {
     text_record(b, j, first, count, tries, kind, text);
     tally(b, j, WIRE_OUTCOME, count);
 }
 
-void outcome_nowhere(struct broker *b, struct job *j, uint64_t first, uint32_t count)
+void brk_outcome_nowhere(struct broker *b, struct job *j, uint64_t first, uint32_t count)
 {
     text_record(b, j, first, count, 0, BFORK_CANCELLED, NULL);
 }
 
 /* The outcome is in no list. */
-void outcome_free(struct broker *b, struct job *j, struct outcome *o)
+void brk_outcome_free(struct broker *b, struct job *j, struct outcome *o)
 {
     struct attempt *a = o->attempt;
 
     slice_unref(&o->lens);
     slice_unref(&o->body);
-    cache_put(b, &b->outcomes, o, j->owner->account);
+    brk_cache_put(b, &b->outcomes, o, j->owner->account);
     if (a)
-        attempt_acked(b, a);
+        brk_attempt_acked(b, a);
 }
 
-bool outcome_ack_some(struct broker *b, struct job *j, uint32_t *budget)
+bool brk_outcome_ack_some(struct broker *b, struct job *j, uint32_t *budget)
 {
     struct list_node *n;
     bool done = true;
 
     if (job_has_replays(j))
-        return true;            /* they are compared with what is known; see tasks_take_some */
+        return true;        /* they are compared with what is known; see brk_tasks_take_some */
     while ((n = list_first(&j->outcomes))) {
         struct outcome *o = LIST_ENTRY(n, struct outcome, node);
         if (o->seq > j->ack_to || o == j->unsent)
@@ -293,54 +293,54 @@ bool outcome_ack_some(struct broker *b, struct job *j, uint32_t *budget)
         b->steps++;
         list_remove(&j->outcomes, n);
         interval_take(&j->index, &o->at);
-        outcome_costs(b, j, -(int64_t)outcome_cost(o), -(int64_t)outcome_cost(o));
-        outcome_free(b, j, o);
+        brk_outcome_costs(b, j, -(int64_t)outcome_cost(o), -(int64_t)outcome_cost(o));
+        brk_outcome_free(b, j, o);
     }
     if (done && j->resend) {
         j->resend = false;
-        outcome_resend(b, j);
+        brk_outcome_resend(b, j);
     }
     if (j->client) {
-        job_sending(b, j);
-        outcome_freed(b, j->client);
+        brk_job_sending(b, j);
+        brk_outcome_freed(b, j->client);
     }
     return done;
 }
 
-void outcome_ack(struct broker *b, struct job *j, uint64_t seq)
+void brk_outcome_ack(struct broker *b, struct job *j, uint64_t seq)
 {
     if (seq > j->ack_to)
         j->ack_to = seq;
-    if (!outcome_ack_some(b, j, chore_budget(b, j->owner)))
-        chore_add(b, j->owner, &j->ack, CHORE_ACK);
+    if (!brk_outcome_ack_some(b, j, brk_chore_budget(b, j->owner)))
+        brk_chore_add(b, j->owner, &j->ack, CHORE_ACK);
 }
 
 static int check_ack(const struct client *c, const struct job *j, const struct wire_item *it, struct refusal *r)
 {
     if (!j && !handle_may_be_gone(c, false, it->job))
-        return refuse(r, BFORK_ESTATE, "job", "OUTCOMES_ACK for job %u, which is not open", it->job);
+        return brk_refuse(r, BFORK_ESTATE, "job", "OUTCOMES_ACK for job %u, which is not open", it->job);
     if (j && it->id > j->sent_seq)
-        return refuse(r, BFORK_EINVAL, "seq", "OUTCOMES_ACK for job %u up to %llu, but only %llu were sent", it->job,
-                      (unsigned long long)it->id, (unsigned long long)j->sent_seq);
+        return brk_refuse(r, BFORK_EINVAL, "seq", "OUTCOMES_ACK for job %u up to %llu, but only %llu were sent", it->job,
+                          (unsigned long long)it->id, (unsigned long long)j->sent_seq);
     return 0;
 }
 
-void outcome_acks(struct broker *b, struct client *c, const struct wire_msg *m)
+void brk_outcome_acks(struct broker *b, struct client *c, const struct wire_msg *m)
 {
     for (uint32_t i = 0; i < m->n_items && c->peer; i++) {
-        struct job *j = job_of(c, m->items[i].job);
+        struct job *j = brk_job_of(c, m->items[i].job);
         struct refusal r;
         if (check_ack(c, j, &m->items[i], &r) < 0) {
-            job_refused(b, c, m->request, m->items[i].job, &r);
+            brk_job_refused(b, c, m->request, m->items[i].job, &r);
         } else if (j) {
-            outcome_ack(b, j, m->items[i].id);
-            job_maybe_end(b, j);
+            brk_outcome_ack(b, j, m->items[i].id);
+            brk_job_maybe_end(b, j);
         }
     }
 }
 
 /* A new connection of the client: everything it has not acknowledged goes out again. */
-void outcome_resend(struct broker *b, struct job *j)
+void brk_outcome_resend(struct broker *b, struct job *j)
 {
     struct list_node *n = list_first(&j->outcomes);
 
@@ -350,7 +350,7 @@ void outcome_resend(struct broker *b, struct job *j)
             list_remove(&j->client->sending, &j->sending);
         return;
     }
-    outcome_costs(b, j, 0, -(int64_t)j->sent_cost);
+    brk_outcome_costs(b, j, 0, -(int64_t)j->sent_cost);
     j->unsent = n ? LIST_ENTRY(n, struct outcome, node) : NULL;
-    job_sending(b, j);
+    brk_job_sending(b, j);
 }

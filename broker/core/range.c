@@ -52,7 +52,7 @@ static struct slice slice_take(struct slice *s, size_t n)
     return head;
 }
 
-uint32_t span_cut(struct span *s, uint32_t n, struct span *ret_head)
+uint32_t brk_span_cut(struct span *s, uint32_t n, struct span *ret_head)
 {
     uint32_t looked;
     uint64_t bytes;
@@ -80,14 +80,14 @@ uint32_t span_cut(struct span *s, uint32_t n, struct span *ret_head)
     return looked / LENS_A_STEP;
 }
 
-void span_done(struct span *s)
+void brk_span_done(struct span *s)
 {
     slice_unref(&s->lens);
     slice_unref(&s->body);
     s->count = 0;
 }
 
-uint32_t span_fit(const struct span *s, uint32_t n, uint64_t bytes)
+uint32_t brk_span_fit(const struct span *s, uint32_t n, uint64_t bytes)
 {
     uint64_t sum = 0;
     uint32_t k;
@@ -109,9 +109,9 @@ uint32_t span_fit(const struct span *s, uint32_t n, uint64_t bytes)
     return k ? k : 1;
 }
 
-struct range *range_of(struct broker *b, struct job *j, struct span *s)
+struct range *brk_range_of(struct broker *b, struct job *j, struct span *s)
 {
-    struct range *r = cache_get(b, &b->ranges, j->owner->account);
+    struct range *r = brk_cache_get(b, &b->ranges, j->owner->account);
 
     assert(r);
     r->s = *s;
@@ -120,10 +120,10 @@ struct range *range_of(struct broker *b, struct job *j, struct span *s)
     return r;
 }
 
-void range_free(struct broker *b, struct job *j, struct range *r)
+void brk_range_free(struct broker *b, struct job *j, struct range *r)
 {
-    span_done(&r->s);
-    cache_put(b, &b->ranges, r, j->owner->account);
+    brk_span_done(&r->s);
+    brk_cache_put(b, &b->ranges, r, j->owner->account);
 }
 
 static void range_place(struct job *j, struct range *r, enum place where)
@@ -147,7 +147,7 @@ static uint8_t *slab_room(struct account *a, struct buf **slab, size_t *size, si
             want = SLAB_MAX;
         if (want < n)
             want = n;
-        if (!(s = slab_new(a, want)))
+        if (!(s = brk_slab_new(a, want)))
             return NULL;
         buf_unref(slab);
         *slab = s;
@@ -225,15 +225,15 @@ static int copy_slice(struct broker *b, struct account *a, struct slice from, st
         memcpy(to, from.data, from.size);
         *ret = slice_ref((struct slice){ *slab, to, from.size });
     } else {
-        return bytes_keep(b, a, from, ret);
+        return brk_bytes_keep(b, a, from, ret);
     }
     return 0;
 }
 
-int range_make(struct broker *b, struct job *j, const struct wire_item *it, struct range **ret)
+int brk_range_make(struct broker *b, struct job *j, const struct wire_item *it, struct range **ret)
 {
     struct account *a = j->owner->account;
-    struct range *r = cache_get(b, &b->ranges, a);
+    struct range *r = brk_cache_get(b, &b->ranges, a);
     struct span *s;
 
     if (!r)
@@ -248,7 +248,7 @@ int range_make(struct broker *b, struct job *j, const struct wire_item *it, stru
     }
     if (copy_slice(b, a, it->body, &j->slab, &j->slab_size, &s->body) < 0 ||
         (!(s->flags & WIRE_FIXED) && copy_slice(b, a, it->lens, &j->lens_slab, &j->lens_slab_size, &s->lens) < 0)) {
-        range_free(b, j, r);
+        brk_range_free(b, j, r);
         return BFORK_ENOMEM;
     }
     if (!(s->flags & WIRE_FIXED))
@@ -273,7 +273,7 @@ static struct range *held_before(const struct job *j, uint64_t first, uint64_t d
     return r && r->time.first == due ? r : NULL;
 }
 
-int range_accept(struct broker *b, struct job *j, const struct wire_item *item, bool held, uint64_t due)
+int brk_range_accept(struct broker *b, struct job *j, const struct wire_item *item, bool held, uint64_t due)
 {
     struct range *r = held ? held_before(j, item->first, due) : queued_last(j);
     struct wire_item it = *item;
@@ -289,34 +289,34 @@ int range_accept(struct broker *b, struct job *j, const struct wire_item *item, 
     before = r ? span_bytes(&r->s) : 0;
     if (r && it.body.size < SMALL_BODY && merge(j, r, &it)) {
         r->at.end += it.count;
-        job_pending(b, j, held ? 0 : it.count, held ? it.count : 0, 0, (int64_t)(span_bytes(&r->s) - before));
+        brk_job_pending(b, j, held ? 0 : it.count, held ? it.count : 0, 0, (int64_t)(span_bytes(&r->s) - before));
         return 0;
     }
-    if (range_make(b, j, &it, &r) < 0)
+    if (brk_range_make(b, j, &it, &r) < 0)
         return BFORK_ENOMEM;
     if (held)
-        range_hold(b, j, r, due);
+        brk_range_hold(b, j, r, due);
     else
-        range_queue(b, j, r, false);
+        brk_range_queue(b, j, r, false);
     return 0;
 }
 
-void job_ready(struct broker *b, struct job *j)
+void brk_job_ready(struct broker *b, struct job *j)
 {
     if (!j->pool || list_empty(&j->queue))
         return;
     if (!list_in(&j->ready)) {
         bool news = j->pool->passed && list_empty(&j->need->ready);
-        job_takes_turn(j);
+        brk_job_takes_turn(j);
         if (news) {
             j->pool->passed = false;
-            pool_wake(b, j->pool);
+            brk_pool_wake(b, j->pool);
         }
     }
-    pool_work(b, j->pool);
+    brk_pool_work(b, j->pool);
 }
 
-void range_queue(struct broker *b, struct job *j, struct range *r, bool front)
+void brk_range_queue(struct broker *b, struct job *j, struct range *r, bool front)
 {
     assert(r->s.count);
     r->s.flags &= ~(WIRE_REPLAY | WIRE_MAYBE_STARTED);
@@ -325,10 +325,10 @@ void range_queue(struct broker *b, struct job *j, struct range *r, bool front)
     else
         list_push_back(&j->queue, &r->node);
     range_place(j, r, PLACE_QUEUED);
-    job_pending(b, j, r->s.count, 0, 0, (int64_t)span_bytes(&r->s));
+    brk_job_pending(b, j, r->s.count, 0, 0, (int64_t)span_bytes(&r->s));
 }
 
-void range_hold(struct broker *b, struct job *j, struct range *r, uint64_t due)
+void brk_range_hold(struct broker *b, struct job *j, struct range *r, uint64_t due)
 {
     r->time = (struct interval){ .first = due };
     interval_put_time(&j->held, &r->time);
@@ -337,10 +337,10 @@ void range_hold(struct broker *b, struct job *j, struct range *r, uint64_t due)
         list_push_back(&b->holders, &j->holder);
     if (due < b->tick_at)
         b->tick_at = due;
-    job_pending(b, j, 0, r->s.count, 0, (int64_t)span_bytes(&r->s));
+    brk_job_pending(b, j, 0, r->s.count, 0, (int64_t)span_bytes(&r->s));
 }
 
-void range_out(struct broker *b, struct job *j, struct range *r)
+void brk_range_out(struct broker *b, struct job *j, struct range *r)
 {
     bool held = r->at.kind == PLACE_HELD;
     int64_t n = r->s.count;
@@ -355,18 +355,18 @@ void range_out(struct broker *b, struct job *j, struct range *r)
         list_remove(&j->need->ready, &j->ready);
     if (!j->held.count && list_in(&j->holder))
         list_remove(&b->holders, &j->holder);
-    job_pending(b, j, held ? 0 : -n, held ? -n : 0, 0, -(int64_t)span_bytes(&r->s));
+    brk_job_pending(b, j, held ? 0 : -n, held ? -n : 0, 0, -(int64_t)span_bytes(&r->s));
 }
 
-struct range *range_split(struct broker *b, struct job *j, struct range *r, uint32_t n)
+struct range *brk_range_split(struct broker *b, struct job *j, struct range *r, uint32_t n)
 {
     struct span head;
     struct range *before;
 
     assert(n && n < r->s.count);
-    b->steps += span_cut(&r->s, n, &head);
+    b->steps += brk_span_cut(&r->s, n, &head);
     r->at.first = r->s.first;
-    before = range_of(b, j, &head);
+    before = brk_range_of(b, j, &head);
     range_place(j, before, r->at.kind);
     if (r->at.kind == PLACE_HELD) {
         before->time = (struct interval){ .first = r->time.first };
@@ -382,9 +382,9 @@ static bool named(const struct attempt *a, uint64_t index, uint64_t *ret_until)
 {
     uint64_t asked;
 
-    if (attempt_is_cancelled(a, index, ret_until))
+    if (brk_attempt_is_cancelled(a, index, ret_until))
         return true;
-    if (asks_have(a, index, &asked)) {
+    if (brk_asks_have(a, index, &asked)) {
         *ret_until = asked;
         return true;
     }
@@ -405,12 +405,12 @@ static bool unwanted(const struct attempt *a, uint64_t index, uint64_t at, uint6
 static void again(struct broker *b, struct job *j, struct range *r, uint64_t due)
 {
     if (due)
-        range_hold(b, j, r, due);
+        brk_range_hold(b, j, r, due);
     else
-        range_queue(b, j, r, true);
+        brk_range_queue(b, j, r, true);
 }
 
-void range_return(struct broker *b, struct attempt *a, struct range *r, uint64_t due)
+void brk_range_return(struct broker *b, struct attempt *a, struct range *r, uint64_t due)
 {
     struct job *j = a->job;
     uint64_t until;
@@ -421,19 +421,19 @@ void range_return(struct broker *b, struct attempt *a, struct range *r, uint64_t
         bool cancelled = unwanted(a, first, at, &until);
         n = until < at ? until - first : r->s.count;
         if (cancelled)
-            outcome_text(b, j, first, n, r->s.tries, BFORK_CANCELLED, NULL);
+            brk_outcome_text(b, j, first, n, r->s.tries, BFORK_CANCELLED, NULL);
         if (cancelled)
-            asks_cancelled(a, first, first + n);
+            brk_asks_cancelled(a, first, first + n);
         if (n == r->s.count && !cancelled)
             break;
-        span_cut(&r->s, (uint32_t)n, &head);
+        brk_span_cut(&r->s, (uint32_t)n, &head);
         if (cancelled)
-            span_done(&head);
+            brk_span_done(&head);
         else
-            again(b, j, range_of(b, j, &head), due);
+            again(b, j, brk_range_of(b, j, &head), due);
     }
     if (r->s.count)
         again(b, j, r, due);
     else
-        range_free(b, j, r);
+        brk_range_free(b, j, r);
 }

@@ -15,16 +15,16 @@ static void found(struct recount *t, struct account *a, size_t size)
     if (!t->add)
         a->found = a->found_bytes = 0;
     else
-        a->found += account_cost(size);
+        a->found += brk_account_cost(size);
 }
 
 static void found_buf(struct recount *t, struct buf *s)
 {
-    struct account *a = s ? buf_account(s) : NULL;
+    struct account *a = s ? brk_buf_account(s) : NULL;
 
     if (!a || !t->add || map_get(&t->bufs, (uintptr_t)s))
         return;
-    a->found_bytes += buf_cost(s);
+    a->found_bytes += brk_buf_cost(s);
     map_put(&t->bufs, (uintptr_t)s, s);
 }
 
@@ -201,7 +201,7 @@ static bool outcomes_agree(struct broker *b, const struct owner *o)
     return false;
 }
 
-bool recount_accounts(struct broker *b)
+bool brk_recount_accounts(struct broker *b)
 {
     struct recount t = { .b = b };
     uint32_t sessions;

@@ -27,7 +27,7 @@ static void use(struct peer *p, uint32_t window, int64_t bytes)
     else if (at)
         map_take(&p->said, window);
     else if (now)
-        map_put(&p->said, window, (void *)(uintptr_t)now);    /* there was room for it: see said_take */
+        map_put(&p->said, window, (void *)(uintptr_t)now); /* there was room for it: see brk_said_take */
 }
 
 /* Has it room for so much in this window, or for one window more? */
@@ -41,7 +41,7 @@ static bool fits(const struct broker *b, const struct peer *p, uint32_t window, 
 static void piece_free(struct broker *b, struct piece *p)
 {
     slice_unref(&p->body);
-    mem_free_for(b, p->account, p, sizeof(*p));
+    brk_mem_free_for(b, p->account, p, sizeof(*p));
 }
 
 /* The client has it, or nobody wants it: its worker is told, if it is still there on the connection it came by. */
@@ -60,11 +60,11 @@ static void taken(struct broker *b, struct piece *p)
         return;
     }
     use(from, p->window, -(int64_t)cost(p));
-    account_release(p->account, sizeof(*p));
+    brk_account_release(p->account, sizeof(*p));
     p->account = from->worker->account;
-    account_charge(p->account, sizeof(*p));
+    brk_account_charge(p->account, sizeof(*p));
     list_push_back(&from->worker->taken, &p->node);
-    worker_dirty(b, from->worker);
+    brk_worker_dirty(b, from->worker);
 }
 
 static void put(struct broker *b, struct client *c, struct job *j, struct piece *p)
@@ -74,20 +74,20 @@ static void put(struct broker *b, struct client *c, struct job *j, struct piece 
     list_push_back(&c->said, &p->node);
     if (!c->unsaid && !c->said_again)
         c->unsaid = p;
-    client_dirty(b, c);
+    brk_client_dirty(b, c);
 }
 
 /* Nobody waits for it: it counts no more. */
 static int give_back(struct broker *b, struct worker *w, const struct wire_item *i)
 {
-    struct piece *p = mem_new_for(b, w->account, sizeof(*p));
+    struct piece *p = brk_mem_new_for(b, w->account, sizeof(*p));
 
     if (!p)
         return BFORK_ENOMEM;            /* untold, its window would stay as it is */
     *p = (struct piece){ .attempt = i->id, .attempt_seq = i->seq, .window = i->job, .size = (uint32_t)i->body.size,
                          .account = w->account };
     list_push_back(&w->taken, &p->node);
-    worker_dirty(b, w);
+    brk_worker_dirty(b, w);
     return 0;
 }
 
@@ -127,11 +127,11 @@ static int again(struct broker *b, struct worker *w, struct attempt *a, const st
 static struct piece *piece_new(struct broker *b, struct worker *w, struct attempt *a, const struct wire_item *i)
 {
     struct account *owner = a->job->owner->account;
-    struct piece *p = mem_new_for(b, owner, sizeof(*p));
-    struct buf *copy = p && i->body.size ? bytes_copy(owner, i->body.data, i->body.size) : NULL;
+    struct piece *p = brk_mem_new_for(b, owner, sizeof(*p));
+    struct buf *copy = p && i->body.size ? brk_bytes_copy(owner, i->body.data, i->body.size) : NULL;
 
     if (!p || (i->body.size && !copy)) {
-        mem_free_for(b, owner, p, sizeof(*p));
+        brk_mem_free_for(b, owner, p, sizeof(*p));
         return NULL;
     }
     *p = (struct piece){ .attempt = i->id, .attempt_seq = i->seq, .index = i->first, .offset = i->offset, .limit = i->end,
@@ -151,7 +151,7 @@ static int take(struct broker *b, struct worker *w, const struct wire_item *i)
 
     if (!a || a->worker != w || !a->sent) {
         b->n.foreign++;
-        attempt_foreign(b, w, i->id);
+        brk_attempt_foreign(b, w, i->id);
         return give_back(b, w, i);
     }
     if (i->seq <= a->said_seq)                      /* also of one that has ended, of which no tasks are left */
@@ -175,7 +175,7 @@ static int take(struct broker *b, struct worker *w, const struct wire_item *i)
     return 0;
 }
 
-void said_take(struct broker *b, struct worker *w, const struct wire_msg *m)
+void brk_said_take(struct broker *b, struct worker *w, const struct wire_msg *m)
 {
     uint32_t i = 0;
     int rc = 0;
@@ -183,18 +183,18 @@ void said_take(struct broker *b, struct worker *w, const struct wire_msg *m)
     while (i < m->n_items && rc == 0)
         rc = take(b, w, &m->items[i++]);
     if (rc == BFORK_ENOMEM) {
-        session_break(b, w->peer);
+        brk_session_break(b, w->peer);
     } else if (rc == BFORK_EQUOTA) {
-        session_fail(b, w->peer, BFORK_EPROTOCOL, "OUTPUT beyond a window of %llu bytes, or in more windows than %u",
-                     (unsigned long long)b->c.output_window, w->peer->windows);
+        brk_session_fail(b, w->peer, BFORK_EPROTOCOL, "OUTPUT beyond a window of %llu bytes, or in more windows than %u",
+                         (unsigned long long)b->c.output_window, w->peer->windows);
     } else if (rc < 0) {
-        session_fail(b, w->peer, rc, "OUTPUT of attempt %llu: task %llu is not among those that were handed out with it",
-                     (unsigned long long)m->items[i - 1].id, (unsigned long long)m->items[i - 1].first);
+        brk_session_fail(b, w->peer, rc, "OUTPUT of attempt %llu: task %llu is not among those that were handed out with it",
+                         (unsigned long long)m->items[i - 1].id, (unsigned long long)m->items[i - 1].first);
     }
 }
 
 /* The job has got a client: what came before is for it. Outcomes wait for that. */
-bool said_bind(struct broker *b, struct job *j, uint32_t *budget)
+bool brk_said_bind(struct broker *b, struct job *j, uint32_t *budget)
 {
     struct list_node *n;
 
@@ -204,11 +204,11 @@ bool said_bind(struct broker *b, struct job *j, uint32_t *budget)
         b->steps++;
         put(b, j->client, j, LIST_ENTRY(n, struct piece, node));
     }
-    job_sending(b, j);
+    brk_job_sending(b, j);
     return list_empty(&j->said);
 }
 
-bool said_ack_some(struct broker *b, struct client *c, uint32_t *budget)
+bool brk_said_ack_some(struct broker *b, struct client *c, uint32_t *budget)
 {
     struct list_node *n;
 
@@ -222,34 +222,34 @@ bool said_ack_some(struct broker *b, struct client *c, uint32_t *budget)
     }
     if (c->said_again) {
         c->said_again = false;
-        said_resend(b, c);
-        client_dirty(b, c);             /* outcomes have waited for it */
+        brk_said_resend(b, c);
+        brk_client_dirty(b, c);         /* outcomes have waited for it */
     }
     return true;
 }
 
-void said_ack(struct broker *b, struct client *c, uint64_t seq)
+void brk_said_ack(struct broker *b, struct client *c, uint64_t seq)
 {
     if (seq > c->said_sent) {
-        session_fail(b, c->peer, BFORK_EPROTOCOL, "OUTPUT_ACK up to %llu, but only %llu were sent", (unsigned long long)seq,
-                     (unsigned long long)c->said_sent);
+        brk_session_fail(b, c->peer, BFORK_EPROTOCOL, "OUTPUT_ACK up to %llu, but only %llu were sent", (unsigned long long)seq,
+                         (unsigned long long)c->said_sent);
         return;
     }
     c->said_acked = seq > c->said_acked ? seq : c->said_acked;
-    if (!said_ack_some(b, c, chore_budget(b, c->owner)))
-        chore_add(b, c->owner, &c->said_ack, CHORE_SAID_ACK);
+    if (!brk_said_ack_some(b, c, brk_chore_budget(b, c->owner)))
+        brk_chore_add(b, c->owner, &c->said_ack, CHORE_SAID_ACK);
 }
 
-void said_room(struct broker *b, struct client *c)
+void brk_said_room(struct broker *b, struct client *c)
 {
     if (!c->said_held || !c->peer || c->peer->sent - c->peer->acked >= c->peer->window)
         return;
     c->said_held = false;
-    client_dirty(b, c);
+    brk_client_dirty(b, c);
 }
 
 /* A new connection of the client. */
-void said_resend(struct broker *b, struct client *c)
+void brk_said_resend(struct broker *b, struct client *c)
 {
     struct list_node *n = list_first(&c->said);
 
@@ -258,10 +258,10 @@ void said_resend(struct broker *b, struct client *c)
     c->unsaid = n ? LIST_ENTRY(n, struct piece, node) : NULL;
     c->said_held = false;
     if (n)
-        client_dirty(b, c);
+        brk_client_dirty(b, c);
 }
 
-bool said_drop(struct broker *b, struct list *pieces, uint32_t *budget)
+bool brk_said_drop(struct broker *b, struct list *pieces, uint32_t *budget)
 {
     struct list_node *n;
 
@@ -273,14 +273,14 @@ bool said_drop(struct broker *b, struct list *pieces, uint32_t *budget)
 }
 
 /* Pieces outlive their attempt. */
-void said_orphan(struct attempt *a)
+void brk_said_orphan(struct attempt *a)
 {
     while (list_pop(&a->said))
         continue;
     a->said_hint = NULL;
 }
 
-void said_forget(struct broker *b, struct worker *w)
+void brk_said_forget(struct broker *b, struct worker *w)
 {
     struct list_node *n;
 
@@ -288,7 +288,7 @@ void said_forget(struct broker *b, struct worker *w)
         piece_free(b, LIST_ENTRY(n, struct piece, node));
 }
 
-void said_item(const struct piece *p, struct wire_item *i)
+void brk_said_item(const struct piece *p, struct wire_item *i)
 {
     i->id = p->attempt;
     i->seq = p->seq;
@@ -306,7 +306,7 @@ void said_item(const struct piece *p, struct wire_item *i)
 }
 
 /* Records for OUTPUT_TAKEN, at most n; pieces that follow each other are one record. */
-size_t said_taken_items(struct broker *b, struct worker *w, struct wire_item *items, size_t n)
+size_t brk_said_taken_items(struct broker *b, struct worker *w, struct wire_item *items, size_t n)
 {
     size_t k = 0;
 

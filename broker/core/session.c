@@ -10,7 +10,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-void copy_text(char *to, size_t size, struct wire_str s)
+void brk_copy_text(char *to, size_t size, struct wire_str s)
 {
     size_t n = s.n < size - 1 ? s.n : size - 1;
 
@@ -22,18 +22,18 @@ void copy_text(char *to, size_t size, struct wire_str s)
             to[i] = '?';
 }
 
-struct owner *owner_find(const struct broker *b, const uint8_t *key)
+struct owner *brk_owner_find(const struct broker *b, const uint8_t *key)
 {
-    for (KEYED_EACH(&b->owner_map, keyed_hash(b, key, NULL), k))
+    for (KEYED_EACH(&b->owner_map, brk_keyed_hash(b, key, NULL), k))
         if (!memcmp(LIST_ENTRY(k, struct owner, by_key)->key, key, WIRE_KEY))
             return LIST_ENTRY(k, struct owner, by_key);
     return NULL;
 }
 
-struct owner *owner_get(struct broker *b, const uint8_t *key)
+struct owner *brk_owner_get(struct broker *b, const uint8_t *key)
 {
     uint64_t least = UINT64_MAX;
-    struct owner *o = owner_find(b, key);
+    struct owner *o = brk_owner_find(b, key);
 
     if (o) {
         o->refs++;
@@ -41,16 +41,16 @@ struct owner *owner_get(struct broker *b, const uint8_t *key)
     }
     for (LIST_EACH(&b->owners, n))      /* as many as keys that may connect */
         least = LIST_ENTRY(n, struct owner, node)->used_ns < least ? LIST_ENTRY(n, struct owner, node)->used_ns : least;
-    if (!(o = mem_new(b, sizeof(*o))) || !(o->account = account_new(b->account))) {
-        mem_free(b, o, sizeof(*o));
+    if (!(o = brk_mem_new(b, sizeof(*o))) || !(o->account = brk_account_new(b->account))) {
+        brk_mem_free(b, o, sizeof(*o));
         return NULL;
     }
-    if (keyed_put(&b->owner_map, &o->by_key, keyed_hash(b, key, NULL)) < 0) {
-        account_unref(o->account);
-        mem_free(b, o, sizeof(*o));
+    if (brk_keyed_put(&b->owner_map, &o->by_key, brk_keyed_hash(b, key, NULL)) < 0) {
+        brk_account_unref(o->account);
+        brk_mem_free(b, o, sizeof(*o));
         return NULL;
     }
-    account_charge(o->account, sizeof(*o));
+    brk_account_charge(o->account, sizeof(*o));
     memcpy(o->key, key, WIRE_KEY);
     o->refs = 1;
     o->used_ns = list_empty(&b->owners) ? 0 : least;
@@ -66,31 +66,31 @@ struct owner *owner_get(struct broker *b, const uint8_t *key)
     return o;
 }
 
-void owner_unref(struct broker *b, struct owner *o)
+void brk_owner_unref(struct broker *b, struct owner *o)
 {
     if (!o || --o->refs)
         return;
     list_remove(&b->owners, &o->node);
-    keyed_take(&b->owner_map, &o->by_key);
-    chore_forget(b, o, &o->wake);
-    account_release(o->account, sizeof(*o));
-    account_unref(o->account);
-    mem_free(b, o, sizeof(*o));
+    brk_keyed_take(&b->owner_map, &o->by_key);
+    brk_chore_forget(b, o, &o->wake);
+    brk_account_release(o->account, sizeof(*o));
+    brk_account_unref(o->account);
+    brk_mem_free(b, o, sizeof(*o));
 }
 
-void client_dirty(struct broker *b, struct client *c)
+void brk_client_dirty(struct broker *b, struct client *c)
 {
     if (c->peer && !list_in(&c->dirty))
         list_push_back(&b->dirty_clients, &c->dirty);
 }
 
-void worker_dirty(struct broker *b, struct worker *w)
+void brk_worker_dirty(struct broker *b, struct worker *w)
 {
     if (w->peer && !list_in(&w->dirty))
         list_push_back(&b->dirty_workers, &w->dirty);
 }
 
-void peer_free(struct broker *b, struct peer *p)
+void brk_peer_free(struct broker *b, struct peer *p)
 {
     map_take(&b->peers, p->id);
     if (list_in(&p->cut))
@@ -98,10 +98,10 @@ void peer_free(struct broker *b, struct peer *p)
     if (list_in(&p->dirty))
         list_remove(&b->dirty_peers, &p->dirty);
     if (p->account)
-        account_release(p->account, sizeof(*p) + MAP_COST);
-    account_unref(p->account);
+        brk_account_release(p->account, sizeof(*p) + MAP_COST);
+    brk_account_unref(p->account);
     map_free(&p->said);
-    mem_free(b, p, sizeof(*p));
+    brk_mem_free(b, p, sizeof(*p));
 }
 
 /* ---- clients ----------------------------------------------------------------------------------------------------------------- */
@@ -125,7 +125,7 @@ static void client_attached(struct client *c)
     c->detached = false;
 }
 
-void client_end(struct broker *b, struct client *c)
+void brk_client_end(struct broker *b, struct client *c)
 {
     struct owner *o = c->owner;
 
@@ -143,26 +143,26 @@ void client_end(struct broker *b, struct client *c)
     o->leaving_tasks += c->n_tasks;
     o->leaving_bytes += c->n_bytes;
     c->ending = c->paused = true;
-    keyed_take(&b->client_map, &c->by_name);
-    chore_forget(b, o, &c->away);
-    chore_forget(b, o, &c->said_ack);
+    brk_keyed_take(&b->client_map, &c->by_name);
+    brk_chore_forget(b, o, &c->away);
+    brk_chore_forget(b, o, &c->said_ack);
     b->grants_dirty = true;
-    chore_add(b, o, &c->end, CHORE_CLIENT_END);
+    brk_chore_add(b, o, &c->end, CHORE_CLIENT_END);
 }
 
-void client_free(struct broker *b, struct client *c)
+void brk_client_free(struct broker *b, struct client *c)
 {
     struct owner *o = c->owner;
 
     assert(list_empty(&c->said));
-    chore_forget(b, o, &c->end);
+    brk_chore_forget(b, o, &c->end);
     list_remove(&b->clients, &c->node);
     map_free(&c->jobs);
     map_free(&c->pools);
     o->n_sessions--;
-    mem_free_for(b, o->account, c, sizeof(*c));
-    chores_room(b, o);
-    owner_unref(b, o);
+    brk_mem_free_for(b, o->account, c, sizeof(*c));
+    brk_chores_room(b, o);
+    brk_owner_unref(b, o);
 }
 
 static uint64_t soonest(const struct broker *b)
@@ -172,8 +172,8 @@ static uint64_t soonest(const struct broker *b)
 
 static void away(struct broker *b, struct client *c)
 {
-    if (!client_away(b, c, chore_budget(b, c->owner)))
-        chore_add(b, c->owner, &c->away, CHORE_CLIENT_AWAY);
+    if (!brk_client_away(b, c, brk_chore_budget(b, c->owner)))
+        brk_chore_add(b, c->owner, &c->away, CHORE_CLIENT_AWAY);
 }
 
 static void client_detach(struct broker *b, struct client *c)
@@ -190,7 +190,7 @@ static void client_detach(struct broker *b, struct client *c)
     c->mute_pools = c->mute_jobs = 0;           /* what it opens again in its next connection goes on */
     list_append(&c->unsure, &c->assigning);
     list_append(&c->unsure, &c->told);
-    client_pause(b, c);
+    brk_client_pause(b, c);
     away(b, c);
 }
 
@@ -211,7 +211,7 @@ static bool leave_workers(struct broker *b, struct pool *p, uint32_t *budget)
         if (!list_empty(&l->live))
             continue;
         --*budget;
-        lane_forget(b, l);
+        brk_lane_forget(b, l);
     }
     return true;
 }
@@ -229,12 +229,12 @@ static bool asleep(struct broker *b, struct client *c, uint32_t *budget)
                 return false;
             budget_take(budget, attempt_places(a));
             b->steps++;
-            attempt_requeue(b, a, job_once(j), "its processes were ended: the client was gone", a->sent ? WIRE_WHY_FENCED : 0);
+            brk_attempt_requeue(b, a, job_once(j), "its processes were ended: the client was gone", a->sent ? WIRE_WHY_FENCED : 0);
         }
         if (!*budget)
             return false;
         --*budget;
-        job_forget(b, j);       /* with the pool, see leave_workers */
+        brk_job_forget(b, j);   /* with the pool, see leave_workers */
         list_remove(&c->job_list, n);
         list_push_back(&c->job_list, n);
     }
@@ -267,7 +267,7 @@ static bool drop_mute(struct broker *b, struct client *c, uint32_t *budget)
         list_remove(&c->pool_list, n);
         list_push_back(&c->pool_list, n);
         if (!p->ending && p->attached != c->attached)
-            pool_close(b, p);
+            brk_pool_close(b, p);
     }
     c->mute_pools = 0;
     for (; c->mute_jobs && (n = list_first(&c->job_list)); c->mute_jobs--, --*budget) {
@@ -278,7 +278,7 @@ static bool drop_mute(struct broker *b, struct client *c, uint32_t *budget)
         list_remove(&c->job_list, n);
         list_push_back(&c->job_list, n);
         if (job_mute(j))
-            job_end(b, j);
+            brk_job_end(b, j);
     }
     c->mute_jobs = 0;
     return true;
@@ -286,7 +286,7 @@ static bool drop_mute(struct broker *b, struct client *c, uint32_t *budget)
 
 /* What it was told of and has not confirmed goes back at once; when it is dormant, all that its processes had. When it has been
  * back for long enough, what it has not opened again ends. One after the other: each goes around the same lists. */
-bool client_away(struct broker *b, struct client *c, uint32_t *budget)
+bool brk_client_away(struct broker *b, struct client *c, uint32_t *budget)
 {
     struct list_node *n;
 
@@ -294,7 +294,7 @@ bool client_away(struct broker *b, struct client *c, uint32_t *budget)
         if (!*budget)
             return false;
         b->steps++;
-        attempt_requeue(b, LIST_ENTRY(n, struct attempt, out), false, NULL, 0);
+        brk_attempt_requeue(b, LIST_ENTRY(n, struct attempt, out), false, NULL, 0);
     }
     return (!c->dormant || asleep(b, c, budget)) && drop_mute(b, c, budget);
 }
@@ -306,8 +306,8 @@ static void client_dormant(struct broker *b, struct client *c)
     c->dormant = true;
     c->away_jobs = c->job_list.count;
     c->away_pools = c->pool_list.count;
-    effect_log_session(b, c->owner->key, LOG_INFO_, "client %s has not come back: its processes end, its work waits for it",
-                       c->name);
+    brk_effect_log_session(b, c->owner->key, LOG_INFO_, "client %s has not come back: its processes end, its work waits for it",
+                           c->name);
     b->grants_dirty = true;
     away(b, c);
 }
@@ -325,14 +325,14 @@ static void detached_limit(struct broker *b, struct owner *o)
             oldest = c;
     }
     assert(oldest);
-    effect_log_session(b, o->key, LOG_WARNING_, "the jobs of %s end: more than %u sessions of its key are disconnected",
-                       oldest->name, b->c.detached_max);
-    client_end(b, oldest);
+    brk_effect_log_session(b, o->key, LOG_WARNING_, "the jobs of %s end: more than %u sessions of its key are disconnected",
+                           oldest->name, b->c.detached_max);
+    brk_client_end(b, oldest);
 }
 
 static struct client *client_find(struct broker *b, const uint8_t *key, struct wire_bin instance)
 {
-    for (KEYED_EACH(&b->client_map, keyed_hash(b, key, instance.p), k)) {
+    for (KEYED_EACH(&b->client_map, brk_keyed_hash(b, key, instance.p), k)) {
         struct client *c = LIST_ENTRY(k, struct client, by_name);
         if (!memcmp(c->instance, instance.p, WIRE_ID) && !memcmp(c->owner->key, key, WIRE_KEY))
             return c;
@@ -342,21 +342,21 @@ static struct client *client_find(struct broker *b, const uint8_t *key, struct w
 
 static struct client *client_new(struct broker *b, struct peer *p, const struct wire_hello *h, struct refusal *r)
 {
-    struct owner *o = owner_get(b, p->key);
+    struct owner *o = brk_owner_get(b, p->key);
     struct client *c = NULL;
 
     if (!o)
-        refuse(r, BFORK_ENOMEM, NULL, "the broker is out of memory");
-    else if (account_takes_session(b, o, r) == 0 && !(c = mem_new_for(b, o->account, sizeof(*c))))
-        refuse(r, BFORK_ENOMEM, NULL, "the broker is out of memory");
+        brk_refuse(r, BFORK_ENOMEM, NULL, "the broker is out of memory");
+    else if (brk_account_takes_session(b, o, r) == 0 && !(c = brk_mem_new_for(b, o->account, sizeof(*c))))
+        brk_refuse(r, BFORK_ENOMEM, NULL, "the broker is out of memory");
     if (!c) {
-        owner_unref(b, o);
+        brk_owner_unref(b, o);
         return NULL;
     }
-    if (keyed_put(&b->client_map, &c->by_name, keyed_hash(b, p->key, h->instance.p)) < 0) {
-        refuse(r, BFORK_ENOMEM, NULL, "the broker is out of memory");
-        mem_free_for(b, o->account, c, sizeof(*c));
-        owner_unref(b, o);
+    if (brk_keyed_put(&b->client_map, &c->by_name, brk_keyed_hash(b, p->key, h->instance.p)) < 0) {
+        brk_refuse(r, BFORK_ENOMEM, NULL, "the broker is out of memory");
+        brk_mem_free_for(b, o->account, c, sizeof(*c));
+        brk_owner_unref(b, o);
         return NULL;
     }
     c->owner = o;
@@ -365,8 +365,8 @@ static struct client *client_new(struct broker *b, struct peer *p, const struct 
     map_init_keyed(&c->jobs, &b->hash);
     memcpy(c->instance, h->instance.p, WIRE_ID);
     c->since = b->now;
-    copy_text(c->name, sizeof(c->name), h->name);
-    copy_text(c->host, sizeof(c->host), h->host);
+    brk_copy_text(c->name, sizeof(c->name), h->name);
+    brk_copy_text(c->host, sizeof(c->host), h->host);
     c->pid = h->pid;
     list_init(&c->pool_list);
     list_init(&c->job_list);
@@ -382,25 +382,25 @@ static struct client *client_new(struct broker *b, struct peer *p, const struct 
 
 /* ---- workers ----------------------------------------------------------------------------------------------------------------- */
 
-void worker_free(struct broker *b, struct worker *w)
+void brk_worker_free(struct broker *b, struct worker *w)
 {
     struct account *a = w->account;
 
     if (a)
-        account_release(a, sizeof(*w));
+        brk_account_release(a, sizeof(*w));
     assert(list_empty(&w->shelves));
     map_free(&w->known_map);
     map_free(&w->lane_map);
     map_free(&w->shelf_map);
-    mem_free(b, w, sizeof(*w));
-    account_unref(a);
+    brk_mem_free(b, w, sizeof(*w));
+    brk_account_unref(a);
 }
 
 static void worker_silent(struct broker *b, struct worker *w)
 {
     w->peer->worker = NULL;
     w->state = WORKER_SILENT;
-    worker_leaves(b, w);
+    brk_worker_leaves(b, w);
     w->peer = NULL;
     if (w->lease_end < b->tick_at)
         b->tick_at = w->lease_end;
@@ -408,7 +408,7 @@ static void worker_silent(struct broker *b, struct worker *w)
 
 static struct worker *worker_find(struct broker *b, const uint8_t *key, struct wire_bin instance)
 {
-    for (KEYED_EACH(&b->worker_map, keyed_hash(b, key, instance.p), k)) {
+    for (KEYED_EACH(&b->worker_map, brk_keyed_hash(b, key, instance.p), k)) {
         struct worker *w = LIST_ENTRY(k, struct worker, by_name);
         if (!memcmp(w->instance, instance.p, WIRE_ID) && !memcmp(w->key, key, WIRE_KEY))
             return w;
@@ -422,25 +422,25 @@ static struct account *worker_account(struct broker *b, const uint8_t *key)
     for (LIST_EACH(&b->workers, n)) {
         struct worker *w = LIST_ENTRY(n, struct worker, node);
         if (!memcmp(w->key, key, WIRE_KEY))
-            return account_ref(w->account);
+            return brk_account_ref(w->account);
     }
-    return account_new(b->account);
+    return brk_account_new(b->account);
 }
 
 static struct worker *worker_new(struct broker *b, struct peer *p, const struct wire_hello *h)
 {
-    struct worker *w = mem_new(b, sizeof(*w));
+    struct worker *w = brk_mem_new(b, sizeof(*w));
 
     if (!w || !(w->account = worker_account(b, p->key))) {
-        mem_free(b, w, sizeof(*w));
+        brk_mem_free(b, w, sizeof(*w));
         return NULL;
     }
-    if (keyed_put(&b->worker_map, &w->by_name, keyed_hash(b, p->key, h->instance.p)) < 0) {
-        account_unref(w->account);
-        mem_free(b, w, sizeof(*w));
+    if (brk_keyed_put(&b->worker_map, &w->by_name, brk_keyed_hash(b, p->key, h->instance.p)) < 0) {
+        brk_account_unref(w->account);
+        brk_mem_free(b, w, sizeof(*w));
         return NULL;
     }
-    account_charge(w->account, sizeof(*w));
+    brk_account_charge(w->account, sizeof(*w));
     memcpy(w->key, p->key, WIRE_KEY);
     memcpy(w->instance, h->instance.p, WIRE_ID);
     w->since = b->now;
@@ -468,10 +468,10 @@ static struct worker *worker_new(struct broker *b, struct peer *p, const struct 
 
 static void welcome(struct broker *b, struct peer *p, const struct wire_hello *h, bool resumed)
 {
-    struct wire_msg *m = effect_send(b, p, WIRE_WELCOME);
+    struct wire_msg *m = brk_effect_send(b, p, WIRE_WELCOME);
 
     if (!m) {
-        peer_cut(b, p, "out of memory");
+        brk_peer_cut(b, p, "out of memory");
         return;
     }
     m->request = p->hello_request;
@@ -521,15 +521,15 @@ static void session_cut(struct broker *b, struct peer *p)
 static bool fence(struct broker *b, struct peer *p, uint64_t *conn_no, struct peer *old, const struct wire_hello *h)
 {
     if (h->conn_no <= *conn_no) {
-        session_fail(b, p, BFORK_ESTATE, "connection %llu of this session is older than the present one (%llu)",
-                     (unsigned long long)h->conn_no, (unsigned long long)*conn_no);
+        brk_session_fail(b, p, BFORK_ESTATE, "connection %llu of this session is older than the present one (%llu)",
+                         (unsigned long long)h->conn_no, (unsigned long long)*conn_no);
         return false;
     }
     *conn_no = h->conn_no;
     if (old) {
         b->n.fenced++;
         session_cut(b, old);
-        peer_cut(b, old, "a newer connection of the same session");
+        brk_peer_cut(b, old, "a newer connection of the same session");
     }
     return true;
 }
@@ -537,8 +537,8 @@ static bool fence(struct broker *b, struct peer *p, uint64_t *conn_no, struct pe
 static void peer_ready(struct peer *p, struct account *a)
 {
     p->state = PEER_READY;
-    p->account = account_ref(a);
-    account_charge(a, sizeof(*p) + MAP_COST);
+    p->account = brk_account_ref(a);
+    brk_account_charge(a, sizeof(*p) + MAP_COST);
 }
 
 static void hello_client(struct broker *b, struct peer *p, const struct wire_hello *h)
@@ -549,14 +549,14 @@ static void hello_client(struct broker *b, struct peer *p, const struct wire_hel
 
     if (!c && !(c = client_new(b, p, h, &r))) {
         if (r.code == BFORK_ENOMEM)
-            peer_cut(b, p, "out of memory");
+            brk_peer_cut(b, p, "out of memory");
         else
-            session_fail(b, p, r.code, "%s", r.text);
+            brk_session_fail(b, p, r.code, "%s", r.text);
         return;
     }
     if (!fence(b, p, &c->conn_no, c->peer, h)) {
         if (!resumed)
-            client_end(b, c);
+            brk_client_end(b, c);
         return;
     }
     client_attached(c);
@@ -568,9 +568,9 @@ static void hello_client(struct broker *b, struct peer *p, const struct wire_hel
     p->client = c;
     client_timer(b, c, resumed ? b->now + b->c.detach_ms * CLOCK_MS : 0);
     peer_ready(p, c->owner->account);
-    client_pause(b, c);
+    brk_client_pause(b, c);
     welcome(b, p, h, resumed);
-    said_resend(b, c);
+    brk_said_resend(b, c);
 }
 
 /* The one before it ends when the new one is there already: pools that only this worker can run wait for it. */
@@ -584,9 +584,9 @@ static void worker_replaces(struct broker *b, struct peer *p, const struct wire_
     if (!(before = worker_find(b, p->key, h->replaces)))
         return;
     old = before->peer;
-    worker_end(b, before, "it was started again");
+    brk_worker_end(b, before, "it was started again");
     if (old)
-        peer_cut(b, old, "replaced by a new start of the worker");
+        brk_peer_cut(b, old, "replaced by a new start of the worker");
 }
 
 static void hello_worker(struct broker *b, struct peer *p, const struct wire_hello *h)
@@ -595,12 +595,12 @@ static void hello_worker(struct broker *b, struct peer *p, const struct wire_hel
     bool resumed = w != NULL;
 
     if (!w && !(w = worker_new(b, p, h))) {
-        peer_cut(b, p, "out of memory");
+        brk_peer_cut(b, p, "out of memory");
         return;
     }
     if (!fence(b, p, &w->conn_no, w->peer, h)) {
         if (!resumed)
-            worker_end(b, w, "its first connection was refused");
+            brk_worker_end(b, w, "its first connection was refused");
         return;
     }
     w->peer = p;
@@ -614,33 +614,33 @@ static void hello_worker(struct broker *b, struct peer *p, const struct wire_hel
     w->lease_end = b->now + b->c.lease_ms * CLOCK_MS;
     if (w->lease_end < b->tick_at)
         b->tick_at = w->lease_end;
-    copy_text(w->name, sizeof(w->name), h->name.n ? h->name : h->host);
-    copy_text(w->host, sizeof(w->host), h->host);
-    copy_text(w->software, sizeof(w->software), h->software);
-    copy_text(w->resources, sizeof(w->resources), h->resources);
+    brk_copy_text(w->name, sizeof(w->name), h->name.n ? h->name : h->host);
+    brk_copy_text(w->host, sizeof(w->host), h->host);
+    brk_copy_text(w->software, sizeof(w->software), h->software);
+    brk_copy_text(w->resources, sizeof(w->resources), h->resources);
     p->worker = w;
     peer_ready(p, w->account);
     welcome(b, p, h, resumed);
-    worker_dirty(b, w);
+    brk_worker_dirty(b, w);
 }
 
-void session_hello(struct broker *b, struct peer *p, const struct wire_msg *m)
+void brk_session_hello(struct broker *b, struct peer *p, const struct wire_msg *m)
 {
     const struct wire_hello *h = &m->u.hello;
 
     p->hello_request = m->request;
     if (m->channel) {
-        session_fail(b, p, BFORK_ENOTSUP, "HELLO: channel is %u; this release knows no other than 0", m->channel);
+        brk_session_fail(b, p, BFORK_ENOTSUP, "HELLO: channel is %u; this release knows no other than 0", m->channel);
         return;
     }
     if (h->protocol_min > WIRE_PROTOCOL || h->protocol_max < WIRE_PROTOCOL_MIN || h->protocol_min > h->protocol_max) {
-        session_fail(b, p, BFORK_EPROTOCOL,
-                     "this broker speaks protocol %u to %u, the peer %u to %u; install the same release on both sides",
-                     WIRE_PROTOCOL_MIN, WIRE_PROTOCOL, h->protocol_min, h->protocol_max);
+        brk_session_fail(b, p, BFORK_EPROTOCOL,
+                         "this broker speaks protocol %u to %u, the peer %u to %u; install the same release on both sides",
+                         WIRE_PROTOCOL_MIN, WIRE_PROTOCOL, h->protocol_min, h->protocol_max);
         return;
     }
     if (h->role != (uint32_t)p->role) {
-        session_fail(b, p, BFORK_EDENIED, "this endpoint and key are not for that role (%u)", h->role);
+        brk_session_fail(b, p, BFORK_EDENIED, "this endpoint and key are not for that role (%u)", h->role);
         return;
     }
     p->window = h->window_bytes ? h->window_bytes : b->c.window_bytes;
@@ -650,7 +650,7 @@ void session_hello(struct broker *b, struct peer *p, const struct wire_msg *m)
         peer_ready(p, b->account);
         welcome(b, p, h, false);
     } else if (h->instance.n != WIRE_ID || (p->role == WIRE_WORKER && !h->slots)) {
-        session_fail(b, p, BFORK_EPROTOCOL, "HELLO without an instance of 16 bytes, or without slots");
+        brk_session_fail(b, p, BFORK_EPROTOCOL, "HELLO without an instance of 16 bytes, or without slots");
     } else if (p->role == WIRE_CLIENT) {
         hello_client(b, p, h);
     } else {
@@ -660,7 +660,7 @@ void session_hello(struct broker *b, struct peer *p, const struct wire_msg *m)
 
 /* ---- ends -------------------------------------------------------------------------------------------------------------------- */
 
-void session_lost(struct broker *b, struct peer *p)
+void brk_session_lost(struct broker *b, struct peer *p)
 {
     struct owner *o = p->client ? p->client->owner : NULL;
 
@@ -669,26 +669,26 @@ void session_lost(struct broker *b, struct peer *p)
         detached_limit(b, o);
 }
 
-void session_drop(struct broker *b, struct peer *p, const char *why)
+void brk_session_drop(struct broker *b, struct peer *p, const char *why)
 {
     if (!p || p->state == PEER_CUT)
         return;
-    session_lost(b, p);
-    peer_cut(b, p, why);
+    brk_session_lost(b, p);
+    brk_peer_cut(b, p, why);
 }
 
-void session_break(struct broker *b, struct peer *p) { session_drop(b, p, "out of memory"); }
+void brk_session_break(struct broker *b, struct peer *p) { brk_session_drop(b, p, "out of memory"); }
 
-void session_bye(struct broker *b, struct peer *p)
+void brk_session_bye(struct broker *b, struct peer *p)
 {
     if (p->client)
-        client_end(b, p->client);
+        brk_client_end(b, p->client);
     if (p->worker)
-        worker_end(b, p->worker, "it has left");
-    peer_cut(b, p, "it has left");
+        brk_worker_end(b, p->worker, "it has left");
+    brk_peer_cut(b, p, "it has left");
 }
 
-void session_fail(struct broker *b, struct peer *p, int code, const char *format, ...)
+void brk_session_fail(struct broker *b, struct peer *p, int code, const char *format, ...)
 {
     struct wire_msg *m;
     va_list ap;
@@ -697,18 +697,19 @@ void session_fail(struct broker *b, struct peer *p, int code, const char *format
         return;
     if (code == BFORK_EPROTOCOL || code == BFORK_EDENIED || code == BFORK_ENOTSUP)
         b->n.bad_messages++;
-    if ((m = effect_send(b, p, WIRE_ERROR))) {
+    if ((m = brk_effect_send(b, p, WIRE_ERROR))) {
         va_start(ap, format);
-        m->u.error = (struct wire_error_head){ .code = code, .text = effect_text(b, format, ap), .protocol_min = WIRE_PROTOCOL_MIN,
+        m->u.error = (struct wire_error_head){ .code = code, .text = brk_effect_text(b, format, ap),
+                                               .protocol_min = WIRE_PROTOCOL_MIN,
             .protocol_max = WIRE_PROTOCOL };
         va_end(ap);
-        effect_log_session(b, p->key, LOG_WARNING_, "a session ends: %s", m->u.error.text.p);
+        brk_effect_log_session(b, p->key, LOG_WARNING_, "a session ends: %s", m->u.error.text.p);
     }
-    peer_cut(b, p, "its session has failed");
+    brk_peer_cut(b, p, "its session has failed");
     if (p->client)
-        client_end(b, p->client);
+        brk_client_end(b, p->client);
     if (p->worker)
-        worker_end(b, p->worker, "its session has failed");
+        brk_worker_end(b, p->worker, "its session has failed");
 }
 
 static void tick_workers(struct broker *b, uint64_t *next)
@@ -721,10 +722,10 @@ static void tick_workers(struct broker *b, uint64_t *next)
             *next = w->lease_end < *next ? w->lease_end : *next;
             continue;
         }
-        worker_end(b, w,
-                   p ? "it was silent for longer than its lease" : "it was disconnected and did not come back within its lease");
+        brk_worker_end(b, w, p ? "it was silent for longer than its lease"
+                               : "it was disconnected and did not come back within its lease");
         if (p)
-            peer_cut(b, p, "silent for longer than its lease");
+            brk_peer_cut(b, p, "silent for longer than its lease");
     }
 }
 
@@ -737,9 +738,9 @@ static void tick_client(struct broker *b, struct client *c)
         c->mute_pools = c->pool_list.count;
         c->mute_jobs = c->job_list.count;
         away(b, c);
-        client_dirty(b, c);
+        brk_client_dirty(b, c);
     } else if (end <= b->now) {
-        client_end(b, c);
+        brk_client_end(b, c);
     } else {
         client_dormant(b, c);
         client_timer(b, c, end);
@@ -747,7 +748,7 @@ static void tick_client(struct broker *b, struct client *c)
 }
 
 /* What is due; all that is due at one moment may go over several turns. */
-void session_tick(struct broker *b, uint64_t *next)
+void brk_session_tick(struct broker *b, uint64_t *next)
 {
     uint64_t until = b->steps + TURN_STEPS;
     struct interval *v;
@@ -764,7 +765,7 @@ void session_tick(struct broker *b, uint64_t *next)
     while ((v = interval_first(&b->parked)) && v->first <= b->now && b->steps < until) {
         b->steps++;
         interval_take(&b->parked, v);
-        job_end(b, INTERVAL_ENTRY(v, struct job, parked));
+        brk_job_end(b, INTERVAL_ENTRY(v, struct job, parked));
     }
     if (v && v->first < *next)
         *next = v->first;

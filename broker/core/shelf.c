@@ -4,7 +4,7 @@
  * Pools and jobs have a limit each (worker_specs). When one is reached, the worker forgets what is not in use there: a job of
  * which no attempt runs or waits there, a pool that claims no slot and of which it holds no attempt, live or finished. Both are
  * told again when they are needed. If all is in use, a job waits until one of the others is not (its attempts are in `crowded`),
- * and a pool is granted elsewhere or later, like one for whose program there is no room (pool_crowded). One of each kind always
+ * and a pool is granted elsewhere or later, like one for whose program there is no room (brk_pool_crowded). One of each kind always
  * fits, so what is in use ends, and what waits goes on.
  *
  * Invariants: pool_bytes and job_bytes are the sums of what is in the lists; known.live counts the attempts that carry `counted`.
@@ -21,10 +21,10 @@ static struct shelf *shelf_get(struct broker *b, struct worker *w, struct accoun
 
     if (s)
         return s;
-    if (map_reserve(&w->shelf_map, 1) < 0 || !(s = mem_new_for(b, a, sizeof(*s))))
+    if (map_reserve(&w->shelf_map, 1) < 0 || !(s = brk_mem_new_for(b, a, sizeof(*s))))
         return NULL;
-    account_charge(a, MAP_COST);
-    s->account = account_ref(a);
+    brk_account_charge(a, MAP_COST);
+    s->account = brk_account_ref(a);
     s->worker = w;
     list_init(&s->lanes);
     list_init(&s->used);
@@ -44,9 +44,9 @@ static void put_away(struct broker *b, struct shelf *s)
         return;
     map_take(&s->worker->shelf_map, (uintptr_t)a);
     list_remove(&s->worker->shelves, &s->in_worker);
-    account_release(a, MAP_COST);
-    mem_free_for(b, a, s, sizeof(*s));
-    account_unref(a);
+    brk_account_release(a, MAP_COST);
+    brk_mem_free_for(b, a, s, sizeof(*s));
+    brk_account_unref(a);
 }
 
 /* What is crowded may find room. */
@@ -59,17 +59,17 @@ static void wake(struct broker *b, struct shelf *s)
         struct attempt *a = LIST_ENTRY(n, struct attempt, out);
         a->crowded = NULL;
         list_push_back(&s->worker->to_send, n);
-        worker_dirty(b, s->worker);
+        brk_worker_dirty(b, s->worker);
     }
 }
 
-void shelves_wake(struct broker *b, struct worker *w)
+void brk_shelves_wake(struct broker *b, struct worker *w)
 {
     for (LIST_EACH(&w->shelves, n))
         wake(b, LIST_ENTRY(n, struct shelf, in_worker));
 }
 
-void shelf_crowded(struct attempt *a)
+void brk_shelf_crowded(struct attempt *a)
 {
     struct shelf *s = map_get(&a->worker->shelf_map, (uintptr_t)a->account);
 
@@ -78,7 +78,7 @@ void shelf_crowded(struct attempt *a)
     a->crowded = s;
 }
 
-void shelf_uncrowd(struct broker *b, struct attempt *a)
+void brk_shelf_uncrowd(struct broker *b, struct attempt *a)
 {
     struct shelf *s = a->crowded;
 
@@ -89,7 +89,7 @@ void shelf_uncrowd(struct broker *b, struct attempt *a)
 
 /* ---- jobs -------------------------------------------------------------------------------------------------------------------- */
 
-void shelf_drop_known(struct broker *b, struct known *k)
+void brk_shelf_drop_known(struct broker *b, struct known *k)
 {
     struct shelf *s = k->shelf;
 
@@ -102,7 +102,7 @@ void shelf_drop_known(struct broker *b, struct known *k)
     put_away(b, s);
 }
 
-void shelf_use(struct known *k, struct attempt *a)
+void brk_shelf_use(struct known *k, struct attempt *a)
 {
     list_remove(k->live ? &k->shelf->used : &k->shelf->idle, &k->shelved);
     list_push_back(&k->shelf->used, &k->shelved);
@@ -110,7 +110,7 @@ void shelf_use(struct known *k, struct attempt *a)
     a->counted = true;
 }
 
-void shelf_unuse(struct broker *b, struct attempt *a)
+void brk_shelf_unuse(struct broker *b, struct attempt *a)
 {
     struct known *k = a->counted ? map_get(&a->worker->known_map, a->job->number) : NULL;
 
@@ -134,7 +134,7 @@ static int forget_job(struct broker *b, struct shelf *s)
         return 0;
     k = LIST_ENTRY(n, struct known, shelved);
     if (k->conn_no == w->conn_no) {
-        if (!(m = effect_send(b, w->peer, WIRE_JOB_FORGET)))
+        if (!(m = brk_effect_send(b, w->peer, WIRE_JOB_FORGET)))
             return BFORK_ENOMEM;
         m->u.job_ref.job = k->number;
     }
@@ -145,11 +145,11 @@ static int forget_job(struct broker *b, struct shelf *s)
     map_take(&w->known_map, k->number);
     list_remove(&k->job->known, &k->in_job);
     list_remove(&w->known, &k->in_worker);
-    known_free(b, k);
+    brk_known_free(b, k);
     return 1;
 }
 
-int shelf_job(struct broker *b, struct known *k)
+int brk_shelf_job(struct broker *b, struct known *k)
 {
     struct shelf *s = k->shelf ? k->shelf : shelf_get(b, k->worker, k->account);
     uint64_t size = k->job->spec_bytes->size;
@@ -174,7 +174,7 @@ int shelf_job(struct broker *b, struct known *k)
 
 /* ---- pools ------------------------------------------------------------------------------------------------------------------- */
 
-void shelf_drop_lane(struct broker *b, struct lane *l)
+void brk_shelf_drop_lane(struct broker *b, struct lane *l)
 {
     struct shelf *s = l->shelf;
 
@@ -199,10 +199,10 @@ static int forget_pool(struct broker *b, struct shelf *s)
         b->steps++;
         list_remove(&s->lanes, n);
         list_push_back(&s->lanes, n);
-        if (pool_claims(l->pool) || !list_empty(&l->live) || !list_empty(&l->kept))
+        if (brk_pool_claims(l->pool) || !list_empty(&l->live) || !list_empty(&l->kept))
             continue;
         if (l->spec_conn == w->conn_no) {
-            if (!(m = effect_send(b, w->peer, WIRE_GRANT)))
+            if (!(m = brk_effect_send(b, w->peer, WIRE_GRANT)))
                 return BFORK_ENOMEM;
             m->u.grant = (struct wire_grant){ .pool = l->number };
         }
@@ -211,14 +211,14 @@ static int forget_pool(struct broker *b, struct shelf *s)
         list_remove(&s->lanes, n);
         s->pool_bytes -= l->size;
         l->shelf = NULL;
-        lane_slots(b, l, 0);
+        brk_lane_slots(b, l, 0);
         b->grants_dirty = b->again = true;
         return 1;
     }
     return 0;
 }
 
-int shelf_pool(struct broker *b, struct lane *l)
+int brk_shelf_pool(struct broker *b, struct lane *l)
 {
     struct shelf *s = l->shelf ? l->shelf : shelf_get(b, l->worker, l->account);
     uint64_t size = l->pool->spec->size;
@@ -239,7 +239,7 @@ int shelf_pool(struct broker *b, struct lane *l)
     return 0;
 }
 
-bool shelves_check(struct broker *b, const struct worker *w)
+bool brk_shelves_check(struct broker *b, const struct worker *w)
 {
     for (LIST_EACH(&w->shelves, n)) {
         const struct shelf *s = LIST_ENTRY(n, struct shelf, in_worker);

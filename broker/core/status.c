@@ -9,22 +9,22 @@
 #define ANSWERS_MAX 2u              /* in one turn: an answer may be a megabyte */
 #define ROWS_MAX 16384u             /* jobs looked at for one answer */
 
-void status_get(struct broker *b, struct peer *p, const struct wire_msg *m)
+void brk_status_get(struct broker *b, struct peer *p, const struct wire_msg *m)
 {
     bool room = b->status.count < 1024 && p->n_status < STATUS_MAX;
-    struct status_request *s = room ? mem_new_for(b, p->account, sizeof(*s)) : NULL;
+    struct status_request *s = room ? brk_mem_new_for(b, p->account, sizeof(*s)) : NULL;
 
     if (!s) {
         struct refusal r;
-        refuse(&r, BFORK_EAGAIN, NULL, "too many questions for the status wait already; ask again");
-        request_refused(b, p, m->request, &r);
+        brk_refuse(&r, BFORK_EAGAIN, NULL, "too many questions for the status wait already; ask again");
+        brk_request_refused(b, p, m->request, &r);
         return;
     }
     p->n_status++;
-    s->account = account_ref(p->account);
+    s->account = brk_account_ref(p->account);
     s->peer = p->id;
     s->request = m->request;
-    copy_text(s->what, sizeof(s->what), m->u.status_get.what);
+    brk_copy_text(s->what, sizeof(s->what), m->u.status_get.what);
     list_push_back(&b->status, &s->node);
 }
 
@@ -45,8 +45,8 @@ bool broker_status_wanted(struct broker *b, broker_peer *ret_peer, uint32_t *ret
     memcpy(what, s->what, sizeof(s->what));
     if (p)
         p->n_status--;
-    mem_free_for(b, a, s, sizeof(*s));
-    account_unref(a);
+    brk_mem_free_for(b, a, s, sizeof(*s));
+    brk_account_unref(a);
     return true;
 }
 
@@ -57,7 +57,7 @@ void broker_status_answer(struct broker *b, broker_peer peer, uint32_t request, 
     struct wire_msg *m;
     char *copy;
 
-    if (!p || p->state != PEER_READY || !(copy = effect_bytes(b, n + 1)) || !(m = effect_send(b, p, WIRE_STATUS)))
+    if (!p || p->state != PEER_READY || !(copy = brk_effect_bytes(b, n + 1)) || !(m = brk_effect_send(b, p, WIRE_STATUS)))
         return;
     memcpy(copy, json, n + 1);
     m->request = request;
@@ -69,9 +69,9 @@ void broker_status_refuse(struct broker *b, broker_peer peer, uint32_t request, 
     struct peer *p = map_get(&b->peers, peer);
     struct refusal r;
 
-    refuse(&r, code, "what", "%s", text);
+    brk_refuse(&r, code, "what", "%s", text);
     if (p && p->state == PEER_READY)
-        request_refused(b, p, request, &r);
+        brk_request_refused(b, p, request, &r);
 }
 
 static uint64_t worker_busy(const struct worker *w) { return w->n_sent < w->slots ? w->n_sent : w->slots; }
@@ -108,7 +108,7 @@ void broker_counters(const struct broker *b, struct broker_counters *ret)
 
 void broker_owner_counters(const struct broker *b, const uint8_t key[WIRE_KEY], struct broker_counters *ret)
 {
-    const struct owner *o = owner_find(b, key);
+    const struct owner *o = brk_owner_find(b, key);
 
     *ret = (struct broker_counters){ 0 };
     count_workers(b, ret);
@@ -120,7 +120,7 @@ void broker_owner_counters(const struct broker *b, const uint8_t key[WIRE_KEY], 
     ret->clients = o->n_sessions;
     ret->queued = o->queued;
     ret->running = o->running;
-    ret->bytes = account_held(o->account);
+    ret->bytes = brk_account_held(o->account);
 }
 
 bool broker_workers(const struct broker *b, bool (*row)(void *ctx, const struct broker_worker_row *r), void *ctx)
@@ -131,7 +131,7 @@ bool broker_workers(const struct broker *b, bool (*row)(void *ctx, const struct 
         const struct worker *w = LIST_ENTRY(n, struct worker, node);
         struct broker_worker_row r = { w->name,           w->host,  states[w->state],         w->software,
                                        w->resources,      w->slots, (uint32_t)worker_busy(w), w->tasks_done,
-                                       w->attempts.count + w->finished.count, w->since, account_held(w->account),
+                                       w->attempts.count + w->finished.count, w->since, brk_account_held(w->account),
                                        w->key_exposed };
         if (!row(ctx, &r))
             return false;
@@ -168,7 +168,7 @@ static bool job_show(const struct job *j, bool (*row)(void *ctx, const struct br
                                 .since = j->since };
     char name[256];
 
-    copy_text(name, sizeof(name), j->spec.name);
+    brk_copy_text(name, sizeof(name), j->spec.name);
     r.name = name;
     memcpy(r.id, j->id, WIRE_ID);
     return row(ctx, &r);
@@ -176,7 +176,7 @@ static bool job_show(const struct job *j, bool (*row)(void *ctx, const struct br
 
 bool broker_jobs(struct broker *b, const uint8_t *key, bool (*row)(void *ctx, const struct broker_job_row *r), void *ctx)
 {
-    const struct owner *o = key ? owner_find(b, key) : NULL;
+    const struct owner *o = key ? brk_owner_find(b, key) : NULL;
     const struct list *jobs = o ? &o->jobs : &b->all_jobs;
     uint32_t looked = 0;
 
@@ -201,7 +201,7 @@ bool broker_keys(struct broker *b, bool (*row)(void *ctx, const struct broker_ke
 
     for (LIST_EACH(&b->owners, n)) {
         const struct owner *o = LIST_ENTRY(n, struct owner, node);
-        const struct broker_key_row r = { o->key, account_held(o->account), o->n_sessions, o->queued, o->running };
+        const struct broker_key_row r = { o->key, brk_account_held(o->account), o->n_sessions, o->queued, o->running };
         b->steps++;
         if (looked++ == ROWS_MAX || !row(ctx, &r))
             return false;

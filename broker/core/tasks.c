@@ -21,21 +21,22 @@ static int check_quota(const struct broker *b, const struct client *c, struct re
     const struct owner *o = c->owner;
 
     if (c->n_tasks > b->c.quota_tasks || c->n_bytes > b->c.quota_bytes)
-        return refuse(r, BFORK_EQUOTA, c->n_tasks > b->c.quota_tasks ? "quota_tasks" : "quota_bytes",
-                      "%llu tasks with %llu bytes are queued or running; this broker allows a session %llu and %llu",
-                      (unsigned long long)c->n_tasks, (unsigned long long)c->n_bytes, (unsigned long long)b->c.quota_tasks,
-                      (unsigned long long)b->c.quota_bytes);
+        return brk_refuse(r, BFORK_EQUOTA, c->n_tasks > b->c.quota_tasks ? "quota_tasks" : "quota_bytes",
+                          "%llu tasks with %llu bytes are queued or running; this broker allows a session %llu and %llu",
+                          (unsigned long long)c->n_tasks, (unsigned long long)c->n_bytes, (unsigned long long)b->c.quota_tasks,
+                          (unsigned long long)b->c.quota_bytes);
     if (o->leaving_tasks > b->c.owner_quota_tasks || o->leaving_bytes > b->c.owner_quota_bytes)
-        return refuse(r, BFORK_EQUOTA, NULL,
-                      "%llu tasks with %llu bytes of closed pools and ended sessions are still being dropped: submit more slowly",
-                      (unsigned long long)o->leaving_tasks, (unsigned long long)o->leaving_bytes);
+        return brk_refuse(r, BFORK_EQUOTA, NULL,
+                          "%llu tasks with %llu bytes of closed pools and ended sessions are still being dropped: submit more "
+                          "slowly",
+                          (unsigned long long)o->leaving_tasks, (unsigned long long)o->leaving_bytes);
     if (o->n_tasks > b->c.owner_quota_tasks || o->n_bytes > b->c.owner_quota_bytes)
-        return refuse(r, BFORK_EQUOTA, o->n_tasks > b->c.owner_quota_tasks ? "owner_quota_tasks" : "owner_quota_bytes",
-                      "all clients with this key have %llu tasks with %llu bytes queued or running; this broker allows a key %llu "
-                      "and %llu: submit when others are done, or raise owner-quota-tasks and owner-quota-bytes there",
-                      (unsigned long long)o->n_tasks, (unsigned long long)o->n_bytes, (unsigned long long)b->c.owner_quota_tasks,
-                      (unsigned long long)b->c.owner_quota_bytes);
-    return account_takes_tasks(b, o, 0, r);
+        return brk_refuse(r, BFORK_EQUOTA, o->n_tasks > b->c.owner_quota_tasks ? "owner_quota_tasks" : "owner_quota_bytes",
+                          "all clients with this key have %llu tasks with %llu bytes queued or running; this broker allows a key "
+                          "%llu and %llu: submit when others are done, or raise owner-quota-tasks and owner-quota-bytes there",
+                          (unsigned long long)o->n_tasks, (unsigned long long)o->n_bytes,
+                          (unsigned long long)b->c.owner_quota_tasks, (unsigned long long)b->c.owner_quota_bytes);
+    return brk_account_takes_tasks(b, o, 0, r);
 }
 
 static bool fits(uint64_t used, uint64_t more, uint64_t most) { return used <= most && more <= most - used; }
@@ -54,7 +55,7 @@ static bool has_room(const struct broker *b, const struct job *j, uint64_t tasks
     if (!alone && !(fits(o->n_tasks, tasks, l->owner_quota_tasks) && fits(o->n_bytes, bytes, l->owner_quota_bytes) &&
                     fits(o->leaving_tasks, 0, l->owner_quota_tasks) && fits(o->leaving_bytes, 0, l->owner_quota_bytes)))
         return false;
-    return (alone && !o->account->outcomes) || account_takes_tasks(b, o, bytes, &r) == 0;
+    return (alone && !o->account->outcomes) || brk_account_takes_tasks(b, o, bytes, &r) == 0;
 }
 
 /* It is left to its client, which sends it again. */
@@ -69,28 +70,28 @@ static void stays(struct job *j, const struct wire_item *it)
 static void put_off(struct broker *b, struct job *j, const struct wire_item *it)
 {
     stays(j, it);
-    effect_log_of(b, j->owner->key, WIRE_KEY, LOG_INFO_, "tasks that %s sends again wait with it until there is room",
-                  j->client->name);
+    brk_effect_log_of(b, j->owner->key, WIRE_KEY, LOG_INFO_, "tasks that %s sends again wait with it until there is room",
+                      j->client->name);
     j->put_off = true;
     j->room_told = false;
-    chore_wait(b, j->owner, &j->room, CHORE_ROOM);
+    brk_chore_wait(b, j->owner, &j->room, CHORE_ROOM);
 }
 
-bool tasks_room(struct broker *b, struct job *j)
+bool brk_tasks_room(struct broker *b, struct job *j)
 {
     struct wire_msg *m;
 
     if (job_is_ending(j) || job_mute(j) || !j->put_off || j->room_told)
         return true;
     if (!list_empty(&j->replays) || !has_room(b, j, b->c.quota_tasks / 4, b->c.quota_bytes / 4)) {
-        chore_wait(b, j->owner, &j->room, CHORE_ROOM);
+        brk_chore_wait(b, j->owner, &j->room, CHORE_ROOM);
         return false;
     }
     j->room_told = true;
-    if ((m = effect_send(b, j->client->peer, WIRE_JOB_STATE)))
+    if ((m = brk_effect_send(b, j->client->peer, WIRE_JOB_STATE)))
         m->u.job_state = (struct wire_job_state){ .job = j->handle, .next = j->next };
     else
-        peer_cut(b, j->client->peer, "out of memory");
+        brk_peer_cut(b, j->client->peer, "out of memory");
     return true;
 }
 
@@ -98,14 +99,14 @@ bool tasks_room(struct broker *b, struct job *j)
 static int unknown(struct broker *b, struct job *j, const struct wire_item *it)
 {
     if (!(it->flags & WIRE_REPLAY))
-        return range_accept(b, j, it, false, 0);
+        return brk_range_accept(b, j, it, false, 0);
     if (b->now < b->hold_end)
-        return range_accept(b, j, it, true, b->hold_end);
+        return brk_range_accept(b, j, it, true, b->hold_end);
     if (it->flags & WIRE_MAYBE_STARTED && job_once(j)) {
-        outcome_text(b, j, it->first, it->count, it->tries + 1u, BFORK_UNKNOWN, OUTCOME_UNREPORTED);
+        brk_outcome_text(b, j, it->first, it->count, it->tries + 1u, BFORK_UNKNOWN, OUTCOME_UNREPORTED);
         return 0;
     }
-    return range_accept(b, j, it, false, 0);
+    return brk_range_accept(b, j, it, false, 0);
 }
 
 /* Does an adopted attempt wait for the arguments of these tasks? */
@@ -124,11 +125,11 @@ static int known(struct broker *b, struct job *j, struct interval *v, const stru
         b->n.duplicates += it->first < j->next ? it->count : 0;
         return 0;
     }
-    if (range_make(b, j, it, &r) < 0)
+    if (brk_range_make(b, j, it, &r) < 0)
         return BFORK_ENOMEM;
-    attempt_piece(b, a, r);
-    attempt_bytes(a, (int64_t)span_bytes(&r->s));
-    job_pending(b, j, 0, 0, 0, (int64_t)span_bytes(&r->s));
+    brk_attempt_piece(b, a, r);
+    brk_attempt_bytes(a, (int64_t)span_bytes(&r->s));
+    brk_job_pending(b, j, 0, 0, 0, (int64_t)span_bytes(&r->s));
     return 0;
 }
 
@@ -137,21 +138,22 @@ static int check_tasks(const struct job *j, const struct wire_item *it, struct r
     uint64_t end = it->first + it->count;
 
     if (!j)
-        return refuse(r, BFORK_ESTATE, "job", "TASKS for job %u, which is not open", it->job);
+        return brk_refuse(r, BFORK_ESTATE, "job", "TASKS for job %u, which is not open", it->job);
     if (job_mute(j))
-        return refuse(r, BFORK_ESTATE, "job", "TASKS for job %u, which was not opened again in this connection", it->job);
+        return brk_refuse(r, BFORK_ESTATE, "job", "TASKS for job %u, which was not opened again in this connection", it->job);
     if (j->closed && !(it->flags & WIRE_REPLAY))       /* what was lost on the way is sent once more */
-        return refuse(r, BFORK_ESTATE, "job", "TASKS for job %u, which was closed", it->job);
+        return brk_refuse(r, BFORK_ESTATE, "job", "TASKS for job %u, which was closed", it->job);
     if (it->flags & WIRE_SEALED)
-        return refuse(r, BFORK_ENOTSUP, "flags", "TASKS for job %u: flag 8 (SEALED) is set, which this release does not know",
-                      it->job);
+        return brk_refuse(r, BFORK_ENOTSUP, "flags", "TASKS for job %u: flag 8 (SEALED) is set, which this release does not know",
+                          it->job);
     if (it->flags & WIRE_MAYBE_STARTED && !(it->flags & WIRE_REPLAY))
-        return refuse(r, BFORK_EINVAL, "flags",
-                      "TASKS for job %u: flag 4 (MAYBE_STARTED) is set and flag 2 (REPLAY) is not: what may have begun comes again",
-                      it->job);
+        return brk_refuse(r, BFORK_EINVAL, "flags",
+                          "TASKS for job %u: flag 4 (MAYBE_STARTED) is set and flag 2 (REPLAY) is not: what may have begun comes "
+                          "again",
+                          it->job);
     if (!it->count || end < it->first || end > UINT64_MAX / 2)
-        return refuse(r, BFORK_EINVAL, "first", "TASKS for job %u: no tasks, or indexes from %llu beyond 2^63", it->job,
-                      (unsigned long long)it->first);
+        return brk_refuse(r, BFORK_EINVAL, "first", "TASKS for job %u: no tasks, or indexes from %llu beyond 2^63", it->job,
+                          (unsigned long long)it->first);
     return 0;
 }
 
@@ -161,8 +163,8 @@ static int check_order(const struct job *j, const struct wire_item *it, struct r
     uint64_t end = it->first + it->count;
 
     if (!(it->flags & WIRE_REPLAY) && end > j->next_told && it->first < j->next && j->next > j->next_told)
-        return refuse(r, BFORK_EINVAL, "first", "TASKS for job %u: index %llu comes behind %llu; indexes must ascend", it->job,
-                      (unsigned long long)it->first, (unsigned long long)(j->next - 1));
+        return brk_refuse(r, BFORK_EINVAL, "first", "TASKS for job %u: index %llu comes behind %llu; indexes must ascend", it->job,
+                          (unsigned long long)it->first, (unsigned long long)(j->next - 1));
     return 0;
 }
 
@@ -185,7 +187,7 @@ static int step(struct broker *b, struct job *j, struct wire_item *it)
     if (again && (skip || until > j->next))
         until = j->next;
     if (!here)
-        until = counts_kept(j, it->first, until, &tries, &crashes);
+        until = brk_counts_kept(j, it->first, until, &tries, &crashes);
     n = until - it->first;
     if (n < it->count)
         wire_item_cut(it, (uint32_t)n, &head, &tail);
@@ -197,15 +199,15 @@ static int step(struct broker *b, struct job *j, struct wire_item *it)
         if (may_be_put_off(j, it) && (!here || wants(j, v, &head)) &&
             !has_room(b, j, here ? 0 : head.count, wire_item_bytes(&head)))
             return 1;
-        if (reserve(b, 8, 8) < 0 || (rc = here ? known(b, j, v, &head) : unknown(b, j, &head)) < 0)
+        if (brk_reserve(b, 8, 8) < 0 || (rc = here ? known(b, j, v, &head) : unknown(b, j, &head)) < 0)
             return BFORK_ENOMEM;
     }
     if (!again) {
         b->n.tasks_accepted += head.count;
         j->next = head.first + head.count;
-        counts_sent(b, j);
+        brk_counts_sent(b, j);
     }
-    cancel_wake(b, j);
+    brk_cancel_wake(b, j);
     *it = tail;
     return 0;
 }
@@ -230,18 +232,18 @@ static int take(struct broker *b, struct job *j, struct wire_item *it, uint32_t 
     }
     if (it->count || lenient || check_quota(b, c, &r) == 0)
         return 0;
-    job_refused(b, c, request, j->handle, &r);
+    brk_job_refused(b, c, request, j->handle, &r);
     return 1;
 }
 
-void tasks_drop(struct broker *b, struct job *j, struct list_node *n)
+void brk_tasks_drop(struct broker *b, struct job *j, struct list_node *n)
 {
     struct replay *w = LIST_ENTRY(n, struct replay, in_job);
 
     list_remove(&j->replays, n);
     slice_unref(&w->lens);
     slice_unref(&w->body);
-    mem_free_for(b, j->owner->account, w, sizeof(*w));
+    brk_mem_free_for(b, j->owner->account, w, sizeof(*w));
 }
 
 /* Is there room in the owner's account for an item that waits? Who has nothing pending has nothing that makes it wait for long. */
@@ -251,7 +253,7 @@ static bool may_wait(const struct broker *b, const struct job *j, const struct w
     struct refusal r;
 
     return (!o->n_tasks && !o->leaving_tasks && !o->account->outcomes) ||
-           account_takes_tasks(b, o, account_cost(sizeof(struct replay)) + wire_item_bytes(it), &r) == 0;
+           brk_account_takes_tasks(b, o, brk_account_cost(sizeof(struct replay)) + wire_item_bytes(it), &r) == 0;
 }
 
 /* It waits behind the others. 0 or BFORK_ENOMEM. */
@@ -264,18 +266,18 @@ static int wait_behind(struct broker *b, struct job *j, const struct wire_item *
         put_off(b, j, it);
         return 0;
     }
-    if (!(w = mem_new_for(b, a, sizeof(*w))))
+    if (!(w = brk_mem_new_for(b, a, sizeof(*w))))
         return BFORK_ENOMEM;
     *w = (struct replay){ .it = *it, .request = request, .opening = j->opening, .begun = begun };
-    if (bytes_keep(b, a, it->lens, &w->lens) < 0 || bytes_keep(b, a, it->body, &w->body) < 0) {
+    if (brk_bytes_keep(b, a, it->lens, &w->lens) < 0 || brk_bytes_keep(b, a, it->body, &w->body) < 0) {
         slice_unref(&w->lens);
-        mem_free_for(b, a, w, sizeof(*w));
+        brk_mem_free_for(b, a, w, sizeof(*w));
         return BFORK_ENOMEM;
     }
     w->it.lens = w->lens;
     w->it.body = w->body;
     list_push_back(&j->replays, &w->in_job);
-    chore_add(b, j->owner, &j->replay, CHORE_REPLAY);
+    brk_chore_add(b, j->owner, &j->replay, CHORE_REPLAY);
     return 0;
 }
 
@@ -287,11 +289,11 @@ static int resume(struct broker *b, struct job *j, struct replay *w, uint32_t *b
 
     if (w->opening != j->opening || job_mute(j)) {
         stays(j, &w->it);
-        tasks_drop(b, j, &w->in_job);
+        brk_tasks_drop(b, j, &w->in_job);
         return 0;
     }
     if (!w->begun && check_order(j, &w->it, &r) < 0) {
-        job_refused(b, j->client, w->request, j->handle, &r);
+        brk_job_refused(b, j->client, w->request, j->handle, &r);
         return 1;
     }
     w->begun = true;
@@ -299,11 +301,11 @@ static int resume(struct broker *b, struct job *j, struct replay *w, uint32_t *b
         return rc;
     if (w->it.count)
         return 2;
-    tasks_drop(b, j, &w->in_job);
+    brk_tasks_drop(b, j, &w->in_job);
     return 0;
 }
 
-bool tasks_take_some(struct broker *b, struct job *j, uint32_t *budget)
+bool brk_tasks_take_some(struct broker *b, struct job *j, uint32_t *budget)
 {
     struct list_node *n;
     int rc;
@@ -319,10 +321,10 @@ bool tasks_take_some(struct broker *b, struct job *j, uint32_t *budget)
     }
     if (job_is_ending(j))
         return true;
-    chores_room(b, j->owner);
-    cancel_wake(b, j);
-    outcome_ack(b, j, j->ack_to);
-    job_maybe_end(b, j);
+    brk_chores_room(b, j->owner);
+    brk_cancel_wake(b, j);
+    brk_outcome_ack(b, j, j->ack_to);
+    brk_job_maybe_end(b, j);
     return true;
 }
 
@@ -340,10 +342,10 @@ static int take_in(struct broker *b, struct client *c, struct job *j, const stru
     if (!list_empty(&j->replays))
         return wait_behind(b, j, &it, request, false);
     if (check_order(j, &it, &r) < 0) {
-        job_refused(b, c, request, *refused = it.job, &r);
+        brk_job_refused(b, c, request, *refused = it.job, &r);
         return 0;
     }
-    if ((rc = take(b, j, &it, request, chore_budget(b, j->owner))) < 0)
+    if ((rc = take(b, j, &it, request, brk_chore_budget(b, j->owner))) < 0)
         return rc;
     if (rc)
         *refused = item->job;
@@ -352,20 +354,20 @@ static int take_in(struct broker *b, struct client *c, struct job *j, const stru
     return 0;
 }
 
-void tasks_take(struct broker *b, struct client *c, const struct wire_msg *m)
+void brk_tasks_take(struct broker *b, struct client *c, const struct wire_msg *m)
 {
     uint32_t refused = 0;
     struct refusal r;
 
     for (uint32_t i = 0; i < m->n_items && c->peer; i++) {
         const struct wire_item *it = &m->items[i];
-        struct job *j = job_of(c, it->job);
+        struct job *j = brk_job_of(c, it->job);
         if (it->job && it->job == refused)
             continue;
         if (check_tasks(j, it, &r) < 0) {
-            job_refused(b, c, m->request, refused = it->job, &r);
+            brk_job_refused(b, c, m->request, refused = it->job, &r);
         } else if (take_in(b, c, j, it, m->request, &refused) < 0) {
-            session_break(b, c->peer);
+            brk_session_break(b, c->peer);
             return;
         }
     }

@@ -8,7 +8,7 @@
 
 #define CELLS 20u
 
-char *bar_number(uint64_t n, char buf[BAR_TEXT])
+char *cli_bar_number(uint64_t n, char buf[BAR_TEXT])
 {
     char digits[24];
     int size = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)n), at = 0;
@@ -22,7 +22,7 @@ char *bar_number(uint64_t n, char buf[BAR_TEXT])
     return buf;
 }
 
-char *bar_duration(uint64_t seconds, char buf[BAR_TEXT])
+char *cli_bar_duration(uint64_t seconds, char buf[BAR_TEXT])
 {
     unsigned long long s = seconds;
 
@@ -37,7 +37,7 @@ char *bar_duration(uint64_t seconds, char buf[BAR_TEXT])
     return buf;
 }
 
-char *bar_nanoseconds(uint64_t ns, char buf[BAR_TEXT])
+char *cli_bar_nanoseconds(uint64_t ns, char buf[BAR_TEXT])
 {
     static const char *const units[] = { "ns", "µs", "ms", "s" };
     double v = (double)ns;
@@ -61,7 +61,7 @@ static size_t add(char *out, size_t size, size_t at, unsigned columns, const cha
     return at + n;
 }
 
-size_t bar_render(const struct bar *b, unsigned columns, char *out, size_t size)
+size_t cli_bar_render(const struct bar *b, unsigned columns, char *out, size_t size)
 {
     char part[96], x[BAR_TEXT], y[BAR_TEXT];
     size_t at = 0;
@@ -77,24 +77,25 @@ size_t bar_render(const struct bar *b, unsigned columns, char *out, size_t size)
             part[1 + i] = i < full ? '#' : '-';
         memcpy(part + 1 + CELLS, "]  ", sizeof("]  "));
         at = add(out, size, at, columns, part);
-        snprintf(part, sizeof(part), "%s of %s", bar_number(b->done, x), bar_number(b->total, y));
+        snprintf(part, sizeof(part), "%s of %s", cli_bar_number(b->done, x), cli_bar_number(b->total, y));
     } else {
-        snprintf(part, sizeof(part), "%s done", bar_number(b->done, x));
+        snprintf(part, sizeof(part), "%s done", cli_bar_number(b->done, x));
     }
     at = add(out, size, at, columns, part);
     if (b->per_second >= 0) {
         if (b->per_second < 10)
             snprintf(part, sizeof(part), "   %.1f/s", b->per_second);
         else
-            snprintf(part, sizeof(part), "   %s/s", bar_number((uint64_t)(b->per_second + 0.5), x));
+            snprintf(part, sizeof(part), "   %s/s", cli_bar_number((uint64_t)(b->per_second + 0.5), x));
         at = add(out, size, at, columns, part);
     }
     if (b->total_known && b->per_second > 0 && b->done < b->total) {
-        snprintf(part, sizeof(part), "   %s left", bar_duration((uint64_t)((double)(b->total - b->done) / b->per_second + 0.5), x));
+        snprintf(part, sizeof(part), "   %s left", cli_bar_duration((uint64_t)((double)(b->total - b->done) / b->per_second + 0.5),
+                                                                    x));
         at = add(out, size, at, columns, part);
     }
     if (b->failed > 0) {
-        snprintf(part, sizeof(part), "   %s failed", bar_number(b->failed, x));
+        snprintf(part, sizeof(part), "   %s failed", cli_bar_number(b->failed, x));
         at = add(out, size, at, columns, part);
     }
     return at;

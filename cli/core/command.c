@@ -137,7 +137,8 @@ static int parse(struct command *c, char *const *words, size_t n, const char *re
     return 0;
 }
 
-int command_new(char *const *words, size_t n, size_t sources, bool shell, const char *replace, struct command **ret, struct err *e)
+int cli_command_new(char *const *words, size_t n, size_t sources, bool shell, const char *replace, struct command **ret,
+                    struct err *e)
 {
     struct command *c;
     size_t size = 2;
@@ -164,12 +165,12 @@ int command_new(char *const *words, size_t n, size_t sources, bool shell, const 
     else
         rc = parse(c, words, n, replace, e);
     if (rc < 0)
-        command_free(&c);
+        cli_command_free(&c);
     *ret = c;
     return rc;
 }
 
-void command_free(struct command **c)
+void cli_command_free(struct command **c)
 {
     if (!*c)
         return;
@@ -211,7 +212,7 @@ static void put_part(FILE *to, const struct command *c, enum part part, const ch
     }
     char *word = strndup(p, n);
     if (word)
-        words_quote(to, word);
+        cli_words_quote(to, word);
     free(word);
 }
 
@@ -254,7 +255,7 @@ static void put_words(FILE *to, const struct command *c, const char *const *args
     }
 }
 
-char **command_fill(const struct command *c, const char *const *args, uint64_t number)
+char **cli_command_fill(const struct command *c, const char *const *args, uint64_t number)
 {
     char *text = NULL, **argv = NULL;
     size_t size = 0, n = 0;
@@ -284,7 +285,7 @@ char **command_fill(const struct command *c, const char *const *args, uint64_t n
     return argv;
 }
 
-void command_argv_free(char **argv)
+void cli_command_argv_free(char **argv)
 {
     if (!argv)
         return;
@@ -292,7 +293,7 @@ void command_argv_free(char **argv)
     free(argv - 1);
 }
 
-int command_split(char **argv, size_t argc, struct command_split *ret, struct err *e)
+int cli_command_split(char **argv, size_t argc, struct command_split *ret, struct err *e)
 {
     struct command_source *s = NULL;
 

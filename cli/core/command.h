@@ -22,12 +22,13 @@ struct command;
 /* words: the command as typed (copied). sources: arguments in a tuple. shell: the words, joined by blanks, are a script for
  * /bin/sh and arguments are quoted in it. replace: the only placeholder, in place of all of the above; NULL: those.
  * 0, BFORK_EINVAL with text, BFORK_ENOMEM. */
-int command_new(char *const *words, size_t n, size_t sources, bool shell, const char *replace, struct command **ret, struct err *e);
-void command_free(struct command **c);
+int cli_command_new(char *const *words, size_t n, size_t sources, bool shell, const char *replace, struct command **ret,
+                    struct err *e);
+void cli_command_free(struct command **c);
 
-/* The argv for one tuple: NULL-ended, freed by command_argv_free. NULL: out of memory. */
-char **command_fill(const struct command *c, const char *const *args, uint64_t number);
-void command_argv_free(char **argv);
+/* The argv for one tuple: NULL-ended, freed by cli_command_argv_free. NULL: out of memory. */
+char **cli_command_fill(const struct command *c, const char *const *args, uint64_t number);
+void cli_command_argv_free(char **argv);
 
 /* Words behind the options: which of them are the command, and the sources behind ::: and ::::. */
 struct command_source {
@@ -42,5 +43,5 @@ struct command_split {
     struct command_source sources[COMMAND_SOURCES_MAX];
     size_t n_sources;
 };
-int command_split(char **argv, size_t argc, struct command_split *ret, struct err *e);
+int cli_command_split(char **argv, size_t argc, struct command_split *ret, struct err *e);
 #endif

@@ -20,7 +20,7 @@ static int find(const char *const *list, int n, const char *p, size_t size)
     return -1;
 }
 
-int halt_parse(const char *text, struct halt *ret, struct err *e)
+int cli_halt_parse(const char *text, struct halt *ret, struct err *e)
 {
     const char *comma = strchr(text, ','), *equals = strchr(text, '=');
     int when = find(whens, 3, text, comma ? (size_t)(comma - text) : strlen(text)), why;
@@ -43,7 +43,7 @@ bad:
                    "where N is a number or a percentage: --halt soon,fail=1", text);
 }
 
-bool halt_reached(const struct halt *h, const struct halt_counts *c)
+bool cli_halt_reached(const struct halt *h, const struct halt_counts *c)
 {
     uint64_t count = h->why == HALT_FAIL ? c->failed : h->why == HALT_SUCCESS ? c->done - c->failed : c->done;
 
@@ -57,11 +57,11 @@ bool halt_reached(const struct halt *h, const struct halt_counts *c)
     return c->done >= HALT_PERCENT_LEAST && (double)count * 100.0 >= (double)of * (double)h->value;
 }
 
-int halt_exit_status(const struct halt *h, const struct halt_counts *c)
+int cli_halt_exit_status(const struct halt *h, const struct halt_counts *c)
 {
-    if (halt_reached(h, c) && h->why == HALT_FAIL)
+    if (cli_halt_reached(h, c) && h->why == HALT_FAIL)
         return c->last_failed_status;
-    if (halt_reached(h, c) && h->why == HALT_SUCCESS)
+    if (cli_halt_reached(h, c) && h->why == HALT_SUCCESS)
         return 0;
     return c->failed > 100 ? 101 : (int)c->failed;
 }

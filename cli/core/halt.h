@@ -20,11 +20,11 @@ struct halt {
 };
 
 /* "never", "soon,fail=1", "now,success=1", "soon,done=10", "now,fail=5%". 0 or BFORK_EINVAL. */
-int halt_parse(const char *text, struct halt *ret, struct err *e);
+int cli_halt_parse(const char *text, struct halt *ret, struct err *e);
 
 struct halt_counts { uint64_t done, failed, total; bool total_known; int last_failed_status; };
-bool halt_reached(const struct halt *h, const struct halt_counts *c);
+bool cli_halt_reached(const struct halt *h, const struct halt_counts *c);
 /* Exit status of the map: the number of failed tasks up to 100, 101 for more; with fail reached that of the last failed task, with
  * success reached 0. */
-int halt_exit_status(const struct halt *h, const struct halt_counts *c);
+int cli_halt_exit_status(const struct halt *h, const struct halt_counts *c);
 #endif

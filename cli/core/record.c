@@ -89,7 +89,7 @@ static int fill(json_t *o, const struct record *r)
     return rc | put_bytes(o, "stderr", "stderr_base64", r->err);
 }
 
-int record_print(const struct record *r, FILE *to)
+int cli_record_print(const struct record *r, FILE *to)
 {
     json_t *o = json_object();
     char *text = NULL;

@@ -25,5 +25,5 @@ struct record {
 };
 
 /* 0 or BFORK_ENOMEM, and then nothing was written. */
-int record_print(const struct record *r, FILE *to);
+int cli_record_print(const struct record *r, FILE *to);
 #endif

@@ -18,7 +18,7 @@ struct table {
     bool failed;
 };
 
-struct table *table_new(const char *align)
+struct table *cli_table_new(const char *align)
 {
     struct table *t = calloc(1, sizeof(*t));
 
@@ -29,7 +29,7 @@ struct table *table_new(const char *align)
     return t;
 }
 
-void table_free(struct table **t)
+void cli_table_free(struct table **t)
 {
     if (!*t)
         return;
@@ -49,7 +49,7 @@ static size_t width(const char *text)
     return n;
 }
 
-void table_cell(struct table *t, const char *text)
+void cli_table_cell(struct table *t, const char *text)
 {
     char *copy;
 
@@ -74,7 +74,7 @@ void table_cell(struct table *t, const char *text)
     t->cells[t->n++] = copy;
 }
 
-int table_print(const struct table *t, FILE *to)
+int cli_table_print(const struct table *t, FILE *to)
 {
     if (t->failed)
         return BFORK_ENOMEM;

@@ -12,10 +12,10 @@
 struct table;
 
 /* align: one letter a column, 'l' or 'r'. NULL: out of memory. */
-struct table *table_new(const char *align);
-void table_free(struct table **t);
-/* The next cell, copied; what could steer a terminal becomes '?'. A failed allocation shows in table_print. */
-void table_cell(struct table *t, const char *text);
+struct table *cli_table_new(const char *align);
+void cli_table_free(struct table **t);
+/* The next cell, copied; what could steer a terminal becomes '?'. A failed allocation shows in cli_table_print. */
+void cli_table_cell(struct table *t, const char *text);
 /* 0 or BFORK_ENOMEM, and then nothing was printed. */
-int table_print(const struct table *t, FILE *to);
+int cli_table_print(const struct table *t, FILE *to);
 #endif

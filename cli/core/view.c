@@ -49,10 +49,10 @@ static void cell(struct table *t, const json_t *row, const struct column *c)
     if (json_is_string(j) && *json_string_value(j))
         text = json_string_value(j);
     else if (json_is_integer(j) && c->form == FORM_SECONDS)
-        text = bar_duration(number(row, c->key), buf);
+        text = cli_bar_duration(number(row, c->key), buf);
     else if (json_is_integer(j))
-        text = bar_number(number(row, c->key), buf);
-    table_cell(t, text);
+        text = cli_bar_number(number(row, c->key), buf);
+    cli_table_cell(t, text);
 }
 
 static int print_rows(const json_t *rows, const struct column *columns, size_t n, const char *none, FILE *to, struct err *e)
@@ -71,15 +71,15 @@ static int print_rows(const json_t *rows, const struct column *columns, size_t n
     }
     for (size_t k = 0; k < n; k++)
         align[k] = columns[k].form == FORM_TEXT ? 'l' : 'r';
-    if (!(t = table_new(align)))
+    if (!(t = cli_table_new(align)))
         return err_set(e, BFORK_ENOMEM, "out of memory");
     for (size_t k = 0; k < n; k++)
-        table_cell(t, columns[k].title);
+        cli_table_cell(t, columns[k].title);
     json_array_foreach(rows, i, row)
         for (size_t k = 0; k < n; k++)
             cell(t, row, &columns[k]);
-    rc = table_print(t, to);
-    table_free(&t);
+    rc = cli_table_print(t, to);
+    cli_table_free(&t);
     return rc < 0 ? err_set(e, rc, "out of memory") : 0;
 }
 
@@ -95,15 +95,15 @@ static int print_summary(const json_t *o, FILE *to, struct err *e)
     text_clean(endpoint, strlen(endpoint), false);
     fprintf(to, "broker   %s", endpoint);
     if (json_is_integer(json_object_get(o, "uptime_s")))
-        fprintf(to, "   up %s", bar_duration(number(o, "uptime_s"), a));
-    fprintf(to, "   %s worker%s, %s slots (%s busy)", bar_number(number(o, "workers"), a), number(o, "workers") == 1 ? "" : "s",
-            bar_number(number(o, "slots"), b), bar_number(number(o, "busy"), c));
+        fprintf(to, "   up %s", cli_bar_duration(number(o, "uptime_s"), a));
+    fprintf(to, "   %s worker%s, %s slots (%s busy)", cli_bar_number(number(o, "workers"), a), number(o, "workers") == 1 ? "" : "s",
+            cli_bar_number(number(o, "slots"), b), cli_bar_number(number(o, "busy"), c));
     for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
-        fprintf(to, "   %s %s", counts[i], bar_number(number(o, counts[i]), a));
+        fprintf(to, "   %s %s", counts[i], cli_bar_number(number(o, counts[i]), a));
     if (json_is_integer(json_object_get(o, "bytes")))
-        fprintf(to, "   holds %s", bar_number(number(o, "bytes"), a));
+        fprintf(to, "   holds %s", cli_bar_number(number(o, "bytes"), a));
     if (json_is_integer(json_object_get(o, "bytes_most")))
-        fprintf(to, " of %s", bar_number(number(o, "bytes_most"), b));
+        fprintf(to, " of %s", cli_bar_number(number(o, "bytes_most"), b));
     fputs(json_is_integer(json_object_get(o, "bytes")) ? " bytes\n" : "\n", to);
     if (!json_is_array(json_object_get(o, "keys")))
         return 0;
@@ -111,7 +111,7 @@ static int print_summary(const json_t *o, FILE *to, struct err *e)
                       to, e);
 }
 
-int view_print(const char *what, const char *json, FILE *to, struct err *e)
+int cli_view_print(const char *what, const char *json, FILE *to, struct err *e)
 {
     json_error_t where;
     json_t *o = json_loads(json, 0, &where);
@@ -131,7 +131,7 @@ int view_print(const char *what, const char *json, FILE *to, struct err *e)
     return rc;
 }
 
-int view_json(const char *json, FILE *to, struct err *e)
+int cli_view_json(const char *json, FILE *to, struct err *e)
 {
     json_error_t where;
     json_t *o = json_loads(json, 0, &where);

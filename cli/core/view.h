@@ -16,7 +16,7 @@
 #include <stdio.h>
 
 /* what: "summary", "workers", "jobs". 0; BFORK_EPROTOCOL: not such JSON; BFORK_ENOMEM. Nothing is printed then. */
-int view_print(const char *what, const char *json, FILE *to, struct err *e);
+int cli_view_print(const char *what, const char *json, FILE *to, struct err *e);
 /* The same JSON on one line, in ASCII: what could steer a terminal is escaped. 0, BFORK_EPROTOCOL, BFORK_ENOMEM. */
-int view_json(const char *json, FILE *to, struct err *e);
+int cli_view_json(const char *json, FILE *to, struct err *e);
 #endif

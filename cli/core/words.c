@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-void words_quote(FILE *to, const char *word)
+void cli_words_quote(FILE *to, const char *word)
 {
     static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_@%+:,./-";
 

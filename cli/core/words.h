@@ -7,5 +7,5 @@
 #include <stdio.h>
 
 /* Writes word so that a POSIX shell reads it back as one word. */
-void words_quote(FILE *to, const char *word);
+void cli_words_quote(FILE *to, const char *word);
 #endif

@@ -33,7 +33,7 @@ static int open_memory(const char *name)
     return fd;
 }
 
-int image_new(const char *name, struct image **ret, struct err *e)
+int blob_image_new(const char *name, struct image **ret, struct err *e)
 {
     const char *base = strrchr(name, '/') ? strrchr(name, '/') + 1 : name;
     struct image *i = calloc(1, sizeof(*i));
@@ -51,7 +51,7 @@ int image_new(const char *name, struct image **ret, struct err *e)
         *ret = i;
         return 0;
     }
-    image_free(&i);
+    blob_image_free(&i);
     if (bad == EACCES || bad == EPERM)
         return err_set(e, BFORK_REFUSED,
                        "this host forbids to execute programs from memory (vm.memfd_noexec is 2), as the worker does: "
@@ -59,7 +59,7 @@ int image_new(const char *name, struct image **ret, struct err *e)
     return bad ? err_errno(e, BFORK_ENOMEM, bad, "no memory file for %.200s", shown) : err_set(e, BFORK_ENOMEM, "out of memory");
 }
 
-void image_free(struct image **pi)
+void blob_image_free(struct image **pi)
 {
     struct image *i = *pi;
 
@@ -72,7 +72,7 @@ void image_free(struct image **pi)
     free(i);
 }
 
-int image_add(struct image *i, const void *bytes, size_t size, struct err *e)
+int blob_image_add(struct image *i, const void *bytes, size_t size, struct err *e)
 {
     if (EVP_DigestUpdate(i->sha, bytes, size) != 1)
         return err_set(e, BFORK_ENOMEM, "out of memory");
@@ -90,7 +90,7 @@ int image_add(struct image *i, const void *bytes, size_t size, struct err *e)
     return 0;
 }
 
-int64_t image_add_file(struct image *i, int fd, size_t most, struct err *e)
+int64_t blob_image_add_file(struct image *i, int fd, size_t most, struct err *e)
 {
     static uint8_t bytes[1 << 18];
     int64_t all = 0;
@@ -105,7 +105,7 @@ int64_t image_add_file(struct image *i, int fd, size_t most, struct err *e)
             return err_errno(e, BFORK_REFUSED, errno, "cannot read a cached program");
         if (n == 0)
             break;
-        if ((rc = image_add(i, bytes, (size_t)n, e)) < 0)
+        if ((rc = blob_image_add(i, bytes, (size_t)n, e)) < 0)
             return rc;
         all += n;
         most -= (size_t)n;
@@ -113,7 +113,7 @@ int64_t image_add_file(struct image *i, int fd, size_t most, struct err *e)
     return all;
 }
 
-int image_seal(struct image *i, const uint8_t digest[WIRE_DIGEST], struct err *e)
+int blob_image_seal(struct image *i, const uint8_t digest[WIRE_DIGEST], struct err *e)
 {
     const int seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
     uint8_t found[EVP_MAX_MD_SIZE];
@@ -126,12 +126,12 @@ int image_seal(struct image *i, const uint8_t digest[WIRE_DIGEST], struct err *e
     return 0;
 }
 
-int image_fd(const struct image *i)
+int blob_image_fd(const struct image *i)
 {
     return i->fd;
 }
 
-uint64_t image_size(const struct image *i)
+uint64_t blob_image_size(const struct image *i)
 {
     return i->size;
 }

@@ -11,14 +11,14 @@
 struct image;
 
 /* name: shown in /proc (maps, exe). BFORK_REFUSED: this host forbids to execute such memory, and how to change that. */
-int image_new(const char *name, struct image **ret, struct err *e);
-void image_free(struct image **i);
-int image_add(struct image *i, const void *bytes, size_t size, struct err *e);
+int blob_image_new(const char *name, struct image **ret, struct err *e);
+void blob_image_free(struct image **i);
+int blob_image_add(struct image *i, const void *bytes, size_t size, struct err *e);
 /* Adds at most `most` bytes from where fd stands. Returns how many, 0 at its end, or a negative status. */
-int64_t image_add_file(struct image *i, int fd, size_t most, struct err *e);
+int64_t blob_image_add_file(struct image *i, int fd, size_t most, struct err *e);
 /* BFORK_EPROTOCOL: these are not the bytes of that digest. Afterwards nothing can be added or changed. */
-int image_seal(struct image *i, const uint8_t digest[WIRE_DIGEST], struct err *e);
-int image_fd(const struct image *i);            /* sealed: to be executed; close-on-exec, the image's own */
-uint64_t image_size(const struct image *i);
+int blob_image_seal(struct image *i, const uint8_t digest[WIRE_DIGEST], struct err *e);
+int blob_image_fd(const struct image *i);       /* sealed: to be executed; close-on-exec, the image's own */
+uint64_t blob_image_size(const struct image *i);
 
 #endif

@@ -18,7 +18,7 @@
 struct texts { char message[2048], function[256], where[512], backtrace[8192], output[TAIL_SIZE + 1], stage[32]; };
 
 /* memory.events of the cgroup this process is in (v2): how many processes the kernel has killed there. */
-uint64_t death_oom_count(void)
+uint64_t exec_death_oom_count(void)
 {
     char line[4200], path[4300];
     unsigned long long n = 0;
@@ -85,7 +85,7 @@ static void describe_signal(struct exec_proc *p, struct exec_death *d, struct te
     d->kind = BFORK_CRASHED;
     d->signal = sig;
     if (sig == SIGKILL) {
-        uint64_t oom = death_oom_count();
+        uint64_t oom = exec_death_oom_count();
         if (oom > p->x->oom_kills) {
             p->x->oom_kills = oom;
             d->kind = BFORK_OVERMEMORY;
@@ -185,7 +185,7 @@ static void output_tail(const struct exec_proc *p, const struct exec_death *d, c
     clean(to, size, p->output.tail, p->output.tail_used);
 }
 
-void death_report(struct exec_proc *p, const struct packet *o)
+void exec_death_report(struct exec_proc *p, const struct packet *o)
 {
     const struct exec_callbacks *cb = p->x->config.callbacks;
     struct texts *t = calloc(1, sizeof(*t));

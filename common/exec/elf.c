@@ -97,7 +97,7 @@ static const char *missing_loader(const struct file *f, char *text, size_t size,
     return NULL;
 }
 
-const char *elf_why_not(const char *path, int fd, char *text, size_t size, const char *name, const char **ret_stage)
+const char *exec_elf_why_not(const char *path, int fd, char *text, size_t size, const char *name, const char **ret_stage)
 {
     struct file f;
     struct utsname u;
@@ -135,7 +135,7 @@ const char *elf_why_not(const char *path, int fd, char *text, size_t size, const
 
 /* glibc: "PROG: error while loading shared libraries: LIB: cannot open shared object file: …"
  * musl: "Error loading shared library LIB: … (needed by PROG)" */
-const char *elf_loader_said(const char *line, char *text, size_t size)
+const char *exec_elf_loader_said(const char *line, char *text, size_t size)
 {
     static const char glibc[] = "error while loading shared libraries: ", musl[] = "Error loading shared library ";
     const char *at = strstr(line, glibc), *lib;
@@ -195,7 +195,7 @@ static bool section_at(const struct file *f, const Elf64_Ehdr *h, uint32_t i, El
     return true;
 }
 
-bool elf_symbol_at(const char *path, uint64_t at, char *name, size_t size, uint64_t *ret_from)
+bool exec_elf_symbol_at(const char *path, uint64_t at, char *name, size_t size, uint64_t *ret_from)
 {
     struct file f;
     Elf64_Ehdr h;
@@ -216,7 +216,7 @@ bool elf_symbol_at(const char *path, uint64_t at, char *name, size_t size, uint6
     return found;
 }
 
-bool elf_address(const char *path, uint64_t file_offset, uint64_t *ret_address)
+bool exec_elf_address(const char *path, uint64_t file_offset, uint64_t *ret_address)
 {
     struct file f;
     Elf64_Ehdr h;

@@ -153,12 +153,12 @@ int exec_new(const struct exec_config *c, struct exec **ret, struct err *e)
         exec_free(&x);
         return BFORK_ENOMEM;
     }
-    int rc = c->adopt ? kept_guard(x, e) : 0;
+    int rc = c->adopt ? exec_kept_guard(x, e) : 0;
     if (rc < 0) {
         exec_free(&x);
         return rc;
     }
-    x->oom_kills = death_oom_count();
+    x->oom_kills = exec_death_oom_count();
     x->now = clock_now();
     x->until = CLOCK_NEVER;
     *ret = x;
@@ -178,7 +178,7 @@ static void exec_sweep(struct exec *x)
     struct list_node *n;
 
     while ((n = list_pop(&x->graves_p)))
-        proc_free(LIST_ENTRY(n, struct exec_proc, node));
+        exec_proc_free(LIST_ENTRY(n, struct exec_proc, node));
     while ((n = list_pop(&x->graves_t))) {
         struct exec_template *t = LIST_ENTRY(n, struct exec_template, node);
         if (t->leash.fd < 0) {
@@ -200,7 +200,7 @@ void exec_free(struct exec **xx)
     while (!list_empty(&x->templates))
         exec_template_stop(LIST_ENTRY(list_first(&x->templates), struct exec_template, node));
     exec_sweep(x);
-    kept_leave(x);
+    exec_kept_leave(x);
     for (struct list_node *n; (n = list_pop(&x->ending));)
         template_free(LIST_ENTRY(n, struct exec_template, node));
     if (x->event >= 0)
@@ -252,17 +252,17 @@ static void source_ready(struct exec *x, struct source *s)
         return;
     case SOURCE_SOCKET:
         if (s->t->state != TEMPLATE_GONE)
-            template_packet(s->t);
+            exec_template_packet(s->t);
         if (s->t->state == TEMPLATE_READY)
-            template_flush(s->t);
+            exec_template_flush(s->t);
         return;
     case SOURCE_LEASH:
-        template_leash(s->t);
+        exec_template_leash(s->t);
         return;
     case SOURCE_OUT:
     case SOURCE_ERR:
         if (s->fd >= 0)
-            output_read(x, s, false);
+            exec_output_read(x, s, false);
         return;
     }
 }
@@ -273,15 +273,15 @@ static bool step_template(struct exec_template *t, uint64_t now)
     struct exec *x = t->x;
     uint32_t changes = x->changes;
 
-    template_step(t);
+    exec_template_step(t);
     for (struct list_node *m = x->changes == changes ? t->procs.head.next : NULL; m && m != &t->procs.head; m = m->next) {
         struct exec_proc *p = LIST_ENTRY(m, struct exec_proc, node);
-        proc_step(p);
+        exec_proc_step(p);
         if (x->changes != changes)
             return false;
-        watchdog_step(p, now);
+        exec_watchdog_step(p, now);
         if (now >= x->check_at)
-            watch_words(p);
+            exec_watch_words(p);
     }
     return x->changes == changes;
 }
@@ -294,8 +294,8 @@ static void resume(struct exec *x)
             struct exec_proc *p = LIST_ENTRY(m, struct exec_proc, node);
             if (!p->asked)
                 continue;
-            output_resume(x, &p->output.out);
-            output_resume(x, &p->output.err);
+            exec_output_resume(x, &p->output.out);
+            exec_output_resume(x, &p->output.err);
             p->snapshot = atomic_load_explicit(&p->ring.control->result_head, memory_order_acquire);
         }
 }
@@ -309,8 +309,8 @@ static void reveal(struct exec *x, bool crowded)
             if (!p->asked || p->snapshot == p->visible)
                 continue;
             if (crowded) {
-                output_read(x, &p->output.out, false);
-                output_read(x, &p->output.err, false);
+                exec_output_read(x, &p->output.out, false);
+                exec_output_read(x, &p->output.err, false);
             }
             if (!p->output.out.more && !p->output.err.more)
                 p->visible = p->snapshot;
@@ -350,9 +350,9 @@ void exec_valid_until(struct exec *x, uint64_t until)
 
             if (!c)
                 continue;               /* not asked for yet */
-            atomic_store(&c->until, watch_until(x));
+            atomic_store(&c->until, exec_watch_until(x));
             if (atomic_load(&c->sleeping) == RING_EXPIRED)
-                ring_wake(c);
+                exec_ring_wake(c);
         }
 }
 
@@ -379,9 +379,9 @@ bool exec_arm(struct exec *x, enum exec_want want)
             atomic_store_explicit(&c->low, p->low_set, memory_order_relaxed);
             atomic_store(&c->want, want == EXEC_NEXT ? RING_NEXT : want == EXEC_LOW ? RING_LOW : RING_QUIET);
             if (want == EXEC_NEXT)
-                something |= proc_has_result(p);
+                something |= exec_proc_has_result(p);
             else if (want == EXEC_LOW && (left == 0 || atomic_load(&c->sleeping) == RING_NO_ROOM))
-                something |= proc_has_result(p);
+                something |= exec_proc_has_result(p);
         }
     return something;
 }

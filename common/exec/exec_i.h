@@ -156,62 +156,62 @@ void exec_unwatch(struct exec *x, struct source *s);
 const char *exec_find(const char *name, char *path, size_t size);     /* an installed helper, or the build tree's */
 
 /* output.c */
-void output_init(struct output *o, struct exec_template *t, struct exec_proc *p);
-int output_pipe(struct exec *x, struct source *s, int *ret_write, struct err *e);
-void output_read(struct exec *x, struct source *s, bool last);      /* last: all of it, whether there is room or not */
-void output_resume(struct exec *x, struct source *s);               /* there may be room again */
-void output_settle(struct exec_proc *p);
-void output_close(struct exec *x, struct output *o);
+void exec_output_init(struct output *o, struct exec_template *t, struct exec_proc *p);
+int exec_output_pipe(struct exec *x, struct source *s, int *ret_write, struct err *e);
+void exec_output_read(struct exec *x, struct source *s, bool last); /* last: all of it, whether there is room or not */
+void exec_output_resume(struct exec *x, struct source *s);          /* there may be room again */
+void exec_output_settle(struct exec_proc *p);
+void exec_output_close(struct exec *x, struct output *o);
 
 /* spawn_linux.c */
 struct spawn { const char *path; char *const *argv, *const *env; int out, err, socket, leash, program_fd; bool session; };
-int spawn_process(const struct spawn *s, pid_t *ret_pid);           /* a keeper; 0, or errno of what failed */
+int exec_spawn_process(const struct spawn *s, pid_t *ret_pid);      /* a keeper; 0, or errno of what failed */
 
 /* kept.c: the owner's side of keepers */
-int kept_guard(struct exec *x, struct err *e);                      /* makes this process a worker: subreaper, mark, guard */
-void kept_leave(struct exec *x);                                    /* waits for keepers that still kill, but not for ever */
-int kept_spawn(struct exec_template *t, char *const *argv, char *const *env, int socket, int out, int err);     /* errno */
-void kept_end(struct exec_template *t);                             /* the order to kill everything below the keeper */
-bool kept_hear(struct exec_template *t); /* what the leash says; true: the keeper has ended, and is reaped */
-bool kept_wait(struct exec_template *t, uint64_t until);            /* the same, but waits */
+int exec_kept_guard(struct exec *x, struct err *e);                 /* makes this process a worker: subreaper, mark, guard */
+void exec_kept_leave(struct exec *x);                               /* waits for keepers that still kill, but not for ever */
+int exec_kept_spawn(struct exec_template *t, char *const *argv, char *const *env, int socket, int out, int err); /* errno */
+void exec_kept_end(struct exec_template *t);                        /* the order to kill everything below the keeper */
+bool exec_kept_hear(struct exec_template *t); /* what the leash says; true: the keeper has ended, and is reaped */
+bool exec_kept_wait(struct exec_template *t, uint64_t until);       /* the same, but waits */
 
-/* spawn_forked.c */
-int spawn_forked(int server, int socket, int out, int err, int leash, pid_t *ret_keeper);   /* 0, or errno of what failed */
+/* exec_spawn_forked.c */
+int exec_spawn_forked(int server, int socket, int out, int err, int leash, pid_t *ret_keeper); /* 0, or errno of what failed */
 
 /* template.c */
-void template_launch(struct exec_template *t);
-void template_packet(struct exec_template *t);
-void template_flush(struct exec_template *t);                       /* sends what is due, as far as the socket takes it */
-void template_leash(struct exec_template *t);
-void template_gone(struct exec_template *t);
-void template_step(struct exec_template *t);
-void template_kill(struct exec_template *t);
-int template_solo(struct exec_template *like, struct exec_proc *p, struct err *e);
+void exec_template_launch(struct exec_template *t);
+void exec_template_packet(struct exec_template *t);
+void exec_template_flush(struct exec_template *t);                  /* sends what is due, as far as the socket takes it */
+void exec_template_leash(struct exec_template *t);
+void exec_template_gone(struct exec_template *t);
+void exec_template_step(struct exec_template *t);
+void exec_template_kill(struct exec_template *t);
+int exec_template_solo(struct exec_template *like, struct exec_proc *p, struct err *e);
 
 /* proc.c, push.c, pull.c */
-void proc_due(struct exec_proc *p, bool first);
-void proc_undue(struct exec_proc *p);
-int proc_send(struct exec_proc *p);         /* SPAWN or KILL; 0, -EAGAIN: not now, else it is its end, which the next step tells */
-void proc_step(struct exec_proc *p);                                /* its state, as the ring says it */
-void proc_dead(struct exec_proc *p, const struct packet *obituary); /* packet_type DIED */
-void proc_unlink(struct exec_proc *p);                              /* to the graves */
-void proc_free(struct exec_proc *p);
-void proc_violates(struct exec_proc *p, const char *what);
-void proc_last_words(struct exec_proc *p);                          /* all output is read, all results are visible */
-void pushed_finished(struct exec_proc *p);                          /* the first record in `pushed` */
-bool proc_has_result(const struct exec_proc *p);
+void exec_proc_due(struct exec_proc *p, bool first);
+void exec_proc_undue(struct exec_proc *p);
+int exec_proc_send(struct exec_proc *p);    /* SPAWN or KILL; 0, -EAGAIN: not now, else it is its end, which the next step tells */
+void exec_proc_step(struct exec_proc *p);                           /* its state, as the ring says it */
+void exec_proc_dead(struct exec_proc *p, const struct packet *obituary); /* packet_type DIED */
+void exec_proc_unlink(struct exec_proc *p);                         /* to the graves */
+void exec_proc_free(struct exec_proc *p);
+void exec_proc_violates(struct exec_proc *p, const char *what);
+void exec_proc_last_words(struct exec_proc *p);                     /* all output is read, all results are visible */
+void exec_pushed_finished(struct exec_proc *p);                     /* the first record in `pushed` */
+bool exec_proc_has_result(const struct exec_proc *p);
 
 /* death.c */
-void death_report(struct exec_proc *p, const struct packet *obituary);
-uint64_t death_oom_count(void);
+void exec_death_report(struct exec_proc *p, const struct packet *obituary);
+uint64_t exec_death_oom_count(void);
 
 /* watch.c */
-uint64_t watch_until(const struct exec *x);                          /* as it is in the rings */
+uint64_t exec_watch_until(const struct exec *x);                     /* as it is in the rings */
 #define CHECK_NS (200 * CLOCK_MS)
-void watch_words(struct exec_proc *p);
+void exec_watch_words(struct exec_proc *p);
 
 /* watchdog.c */
-void watchdog_step(struct exec_proc *p, uint64_t now);
+void exec_watchdog_step(struct exec_proc *p, uint64_t now);
 
 /* elf.c: see there */
 #endif

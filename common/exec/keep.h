@@ -10,13 +10,13 @@
 struct keeper { int leash, signals, owner; };
 
 /* This process, whose parent is the owner, becomes a keeper: all signals are blocked. 0, or errno. */
-int keep_open(struct keeper *k, int leash);
+int exec_keep_open(struct keeper *k, int leash);
 /* In its child, the template to be: dies with the keeper, has no signals blocked. 0, or errno. */
-int keep_child(pid_t keeper);
+int exec_keep_child(pid_t keeper);
 /* Tells the owner, keeps until the template or the owner ends, kills everything below and ends. error: errno of what failed
  * instead. */
-void keep_run(struct keeper *k, pid_t template, int error) __attribute__((noreturn));
+void exec_keep_run(struct keeper *k, pid_t template, int error) __attribute__((noreturn));
 
-int keep_owner(void);                   /* a descriptor that is readable when the parent has ended; -1: the kernel has none */
-bool keep_is_over(int leash);           /* its other end is closed, or shut down */
+int exec_keep_owner(void);              /* a descriptor that is readable when the parent has ended; -1: the kernel has none */
+bool exec_keep_is_over(int leash);      /* its other end is closed, or shut down */
 #endif

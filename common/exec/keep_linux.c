@@ -15,12 +15,12 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-int keep_owner(void)
+int exec_keep_owner(void)
 {
     return (int)syscall(SYS_pidfd_open, getppid(), 0);      /* close-on-exec */
 }
 
-int keep_open(struct keeper *k, int leash)
+int exec_keep_open(struct keeper *k, int leash)
 {
     sigset_t all;
 
@@ -28,11 +28,11 @@ int keep_open(struct keeper *k, int leash)
     sigprocmask(SIG_SETMASK, &all, NULL);
     prctl(PR_SET_NAME, "bfork:keeper");
     prctl(PR_SET_CHILD_SUBREAPER, 1);
-    *k = (struct keeper){ leash, signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK), keep_owner() };
+    *k = (struct keeper){ leash, signalfd(-1, &all, SFD_CLOEXEC | SFD_NONBLOCK), exec_keep_owner() };
     return k->signals < 0 ? errno : 0;
 }
 
-int keep_child(pid_t keeper)
+int exec_keep_child(pid_t keeper)
 {
     sigset_t none;
 
@@ -55,17 +55,17 @@ static bool reap(const struct keeper *k, pid_t template)
     while ((pid = waitpid(-1, &status, WNOHANG | __WALL)) > 0)
         if (pid == template) {
             p.status = status;
-            packet_send(k->leash, &p, NULL, 0, false);
+            exec_packet_send(k->leash, &p, NULL, 0, false);
             ended = true;
         }
     return ended;
 }
 
-bool keep_is_over(int leash)
+bool exec_keep_is_over(int leash)
 {
     struct packet p;
     int fds[PACKET_FDS];
-    int rc = packet_recv(leash, &p, fds, false);
+    int rc = exec_packet_recv(leash, &p, fds, false);
 
     return rc <= 0 && rc != -EAGAIN;
 }
@@ -84,7 +84,7 @@ static void keep(const struct keeper *k, pid_t template)
             if (reap(k, template))
                 return;
         }
-        if (f[2].revents || (f[0].revents && keep_is_over(k->leash)))
+        if (f[2].revents || (f[0].revents && exec_keep_is_over(k->leash)))
             break;
     }
     kill(template, SIGKILL);            /* it alone first, so that its status can be told; the rest is ours then */
@@ -92,13 +92,13 @@ static void keep(const struct keeper *k, pid_t template)
         continue;
 }
 
-void keep_run(struct keeper *k, pid_t template, int error)
+void exec_keep_run(struct keeper *k, pid_t template, int error)
 {
     struct packet p = { .type = error ? PACKET_FAILED : PACKET_FORKED, .pid = template, .code = error };
 
-    packet_send(k->leash, &p, NULL, 0, true);
+    exec_packet_send(k->leash, &p, NULL, 0, true);
     if (!error)
         keep(k, template);
-    sweep_all();
+    exec_sweep_all();
     _exit(0);
 }

@@ -30,7 +30,7 @@ static pid_t reap(pid_t pid)
     return rc;
 }
 
-int kept_guard(struct exec *x, struct err *e)
+int exec_kept_guard(struct exec *x, struct err *e)
 {
     static char *const env[] = { NULL };
     uint64_t token[2];
@@ -45,14 +45,14 @@ int kept_guard(struct exec *x, struct err *e)
         return err_errno(e, BFORK_ENOMEM, errno, "no descriptors for the worker's guard");
     char *argv[] = { (char *)(uintptr_t)"bfork-keeper", (char *)(uintptr_t)"x", x->mark, NULL };
     struct spawn s = { x->keeper, argv, env, -1, -1, -1, pair[1], -1, true };
-    int error = spawn_process(&s, &x->guard);
+    int error = exec_spawn_process(&s, &x->guard);
 
     close(pair[1]);
     x->guard_leash = pair[0];
     return error ? err_errno(e, BFORK_EINVAL, error, "cannot start %s, a part of Broadfork: install it again", x->keeper) : 0;
 }
 
-int kept_spawn(struct exec_template *t, char *const *argv, char *const *env, int socket, int out, int err)
+int exec_kept_spawn(struct exec_template *t, char *const *argv, char *const *env, int socket, int out, int err)
 {
     int pair[2], rc;
 
@@ -62,8 +62,8 @@ int kept_spawn(struct exec_template *t, char *const *argv, char *const *env, int
     if ((rc = -exec_watch(t->x, &t->leash)) == 0) {
         struct spawn s = { t->x->keeper, argv, env, out, err, socket, pair[1], t->program_path ? -1 : t->program_fd,
                            t->x->config.hide_secrets };
-        rc = t->fork_server < 0 ? spawn_process(&s, &t->keeper)
-                                : spawn_forked(t->fork_server, socket, out, err, pair[1], &t->keeper);
+        rc = t->fork_server < 0 ? exec_spawn_process(&s, &t->keeper)
+                                : exec_spawn_forked(t->fork_server, socket, out, err, pair[1], &t->keeper);
     }
     close(pair[1]);
     if (rc)
@@ -71,7 +71,7 @@ int kept_spawn(struct exec_template *t, char *const *argv, char *const *env, int
     return rc;
 }
 
-void kept_end(struct exec_template *t)
+void exec_kept_end(struct exec_template *t)
 {
     if (t->leash.fd >= 0)
         shutdown(t->leash.fd, SHUT_WR);
@@ -94,7 +94,7 @@ static void do_its_work(struct exec *x)
         keep[n++] = LIST_ENTRY(k, struct exec_template, node)->keeper;
     for (LIST_EACH(&x->graves_t, k))
         keep[n++] = LIST_ENTRY(k, struct exec_template, node)->keeper;
-    sweep_children(keep, n);
+    exec_sweep_children(keep, n);
     free(keep);
 }
 
@@ -114,12 +114,12 @@ static void ended(struct exec_template *t)
     do_its_work(t->x);
 }
 
-bool kept_hear(struct exec_template *t)
+bool exec_kept_hear(struct exec_template *t)
 {
     struct packet p;
     int fds[PACKET_FDS], rc = 0;
 
-    while (t->leash.fd >= 0 && (rc = packet_recv(t->leash.fd, &p, fds, false)) > 0) {
+    while (t->leash.fd >= 0 && (rc = exec_packet_recv(t->leash.fd, &p, fds, false)) > 0) {
         for (int i = 0; i < PACKET_FDS; i++)
             if (fds[i] >= 0)
                 close(fds[i]);
@@ -138,9 +138,9 @@ bool kept_hear(struct exec_template *t)
     return true;
 }
 
-bool kept_wait(struct exec_template *t, uint64_t until)
+bool exec_kept_wait(struct exec_template *t, uint64_t until)
 {
-    while (!kept_hear(t)) {
+    while (!exec_kept_hear(t)) {
         uint64_t now = clock_now();
         struct pollfd f = { t->leash.fd, POLLIN, 0 };
 
@@ -151,12 +151,12 @@ bool kept_wait(struct exec_template *t, uint64_t until)
     return true;
 }
 
-void kept_leave(struct exec *x)
+void exec_kept_leave(struct exec *x)
 {
     uint64_t until = clock_now() + 2 * CLOCK_SEC;
 
     for (LIST_EACH(&x->ending, n))
-        if (!kept_wait(LIST_ENTRY(n, struct exec_template, node), until))
+        if (!exec_kept_wait(LIST_ENTRY(n, struct exec_template, node), until))
             exec_unwatch(x, &LIST_ENTRY(n, struct exec_template, node)->leash);     /* it goes on, and ends by itself */
     if (x->guard_leash >= 0)
         close(x->guard_leash);

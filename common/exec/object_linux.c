@@ -84,7 +84,7 @@ static bool module_named(const char *name, struct module *m)
     return s.is_found;
 }
 
-bool object_is_system(const char *path)
+bool exec_object_is_system(const char *path)
 {
     static const char *const names[] = { "libc.so",  "libm.so", "libpthread.so", "libdl.so",   "librt.so",
                                          "ld-linux", "ld-musl", "linux-vdso",    "libgcc_s.so" };
@@ -110,12 +110,12 @@ static int tell_data(struct dl_phdr_info *i, size_t size, void *ctx)
         if (h->p_type == PT_LOAD && h->p_flags & PF_W)
             d.parts[d.n++] = (struct object_part){ from, from + h->p_memsz, from + h->p_filesz };
     }
-    if (!object_is_system(d.path))
+    if (!exec_object_is_system(d.path))
         e->each(e->ctx, &d);
     return 0;
 }
 
-void object_each_data(void (*each)(void *ctx, const struct object_data *data), void *ctx)
+void exec_object_each_data(void (*each)(void *ctx, const struct object_data *data), void *ctx)
 {
     struct each_data e = { each, ctx };
     dl_iterate_phdr(tell_data, &e);
@@ -132,7 +132,7 @@ static uint64_t mix(uint64_t h, uint64_t v)
     return h;
 }
 
-void object_layout(const struct object_segment *s, size_t n, uint8_t out[WIRE_DIGEST])
+void exec_object_layout(const struct object_segment *s, size_t n, uint8_t out[WIRE_DIGEST])
 {
     uint64_t h[4] = { 0xcbf29ce484222325ull, 0x9e3779b97f4a7c15ull, 0xbf58476d1ce4e5b9ull, 0x94d049bb133111ebull };
 
@@ -155,7 +155,7 @@ static void layout_of(const struct module *m, uint8_t out[WIRE_DIGEST])
         const ElfW(Phdr) *p = &m->ph[i];
         s[i] = (struct object_segment){ p->p_type, p->p_flags, p->p_offset, p->p_vaddr, p->p_filesz, p->p_memsz, p->p_align };
     }
-    object_layout(s, n, out);
+    exec_object_layout(s, n, out);
 }
 
 static uint32_t build_id_of(const struct module *m, uint8_t out[64])
@@ -271,7 +271,7 @@ static bool is_function(const struct module *m, uintptr_t address)
     return dladdr((void *)address, &d) && (uintptr_t)d.dli_saddr == address;
 }
 
-int object_function(object_pointer *pointer, struct object_fn *out, struct err *e)
+int exec_object_function(object_pointer *pointer, struct object_fn *out, struct err *e)
 {
     uintptr_t address = (uintptr_t)pointer;
     struct module m;
@@ -288,7 +288,7 @@ int object_function(object_pointer *pointer, struct object_fn *out, struct err *
                        (void *)address);
     if (dladdr((void *)address, &d) && d.dli_sname && (uintptr_t)d.dli_saddr == address)
         snprintf(out->symbol, sizeof(out->symbol), "%s", d.dli_sname);
-    if (object_is_system(m.name))
+    if (exec_object_is_system(m.name))
         return err_set(e, BFORK_EINVAL, "%s is a function of the system library %s: call it from a function of your own",
                        out->symbol[0] ? out->symbol : "the function", base_name(m.name));
     if (!is_function(&m, address))
@@ -355,7 +355,7 @@ static int resolve_symbol(const struct wire_fn *fn, const char *object, object_p
     return 0;
 }
 
-int object_resolve(const struct wire_fn *fn, object_pointer **ret, struct err *e)
+int exec_object_resolve(const struct wire_fn *fn, object_pointer **ret, struct err *e)
 {
     char object[1024];
 
@@ -370,7 +370,7 @@ int object_resolve(const struct wire_fn *fn, object_pointer **ret, struct err *e
     return err_set(e, BFORK_REFUSED, "this kind of function (%u) is not known to this version", fn->kind);
 }
 
-bool object_symbol(const void *address, char *name, size_t size)
+bool exec_object_symbol(const void *address, char *name, size_t size)
 {
     struct module m;
     Dl_info d;
@@ -382,7 +382,7 @@ bool object_symbol(const void *address, char *name, size_t size)
     }
     name[0] = '\0';
     return module_at((uintptr_t)address, &m)
-           && elf_symbol_at(m.program ? "/proc/self/exe" : m.name, (uintptr_t)address - m.base, name, size, &from);
+           && exec_elf_symbol_at(m.program ? "/proc/self/exe" : m.name, (uintptr_t)address - m.base, name, size, &from);
 }
 
 /* ---- the program ---- */
@@ -426,7 +426,7 @@ static int open_from_maps(void)
     return fd;
 }
 
-int object_program(int *ret_fd, char *path, size_t size, struct err *e)
+int exec_object_program(int *ret_fd, char *path, size_t size, struct err *e)
 {
     char link[64];
     int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);

@@ -28,14 +28,14 @@
 #define BLANK_FIRST 64u             /* marks without bytes, one after the other: the process need not mark every task any more */
 #define BLANK_LATER 4096u           /* … once it has written something past stdio */
 
-void output_init(struct output *o, struct exec_template *t, struct exec_proc *p)
+void exec_output_init(struct output *o, struct exec_template *t, struct exec_proc *p)
 {
     memset(o, 0, sizeof(*o));
     o->out = (struct source){ .fd = -1, .kind = SOURCE_OUT, .t = t, .p = p, .patience = BLANK_FIRST };
     o->err = (struct source){ .fd = -1, .kind = SOURCE_ERR, .t = t, .p = p, .patience = BLANK_FIRST };
 }
 
-int output_pipe(struct exec *x, struct source *s, int *ret_write, struct err *e)
+int exec_output_pipe(struct exec *x, struct source *s, int *ret_write, struct err *e)
 {
     int fds[2];
 
@@ -312,7 +312,7 @@ static ssize_t read_some(struct source *s)
     return n < 0 ? -errno : n;
 }
 
-void output_read(struct exec *x, struct source *s, bool last)
+void exec_output_read(struct exec *x, struct source *s, bool last)
 {
     int reads = 0, changes = 0;
     bool ran, runs;
@@ -368,13 +368,13 @@ void output_read(struct exec *x, struct source *s, bool last)
     }
 }
 
-void output_resume(struct exec *x, struct source *s)
+void exec_output_resume(struct exec *x, struct source *s)
 {
     struct epoll_event ev = { .events = EPOLLIN, .data.ptr = s };
 
     if (s->fd < 0 || !s->more)
         return;
-    output_read(x, s, false);
+    exec_output_read(x, s, false);
     if (s->parked && !s->more && s->fd >= 0) {
         epoll_ctl(x->epoll, EPOLL_CTL_ADD, s->fd, &ev);
         s->parked = false;
@@ -383,7 +383,7 @@ void output_resume(struct exec *x, struct source *s)
 
 /* A result is about to be pulled: what is left without a mark is told, but for what a task has printed that runs now, or that still
  * ran when all results were there that may be pulled. */
-void output_settle(struct exec_proc *p)
+void exec_output_settle(struct exec_proc *p)
 {
     struct source *both[2] = { &p->output.out, &p->output.err };
 
@@ -399,7 +399,7 @@ void output_settle(struct exec_proc *p)
     }
 }
 
-void output_close(struct exec *x, struct output *o)
+void exec_output_close(struct exec *x, struct output *o)
 {
     exec_unwatch(x, &o->out);
     exec_unwatch(x, &o->err);

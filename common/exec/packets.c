@@ -10,7 +10,7 @@
 
 union control { struct cmsghdr align; char room[CMSG_SPACE(sizeof(int) * PACKET_FDS)]; };
 
-int packet_send(int fd, const struct packet *p, const int *fds, int n_fds, bool wait)
+int exec_packet_send(int fd, const struct packet *p, const int *fds, int n_fds, bool wait)
 {
     union control c;
     struct iovec v = { (void *)(uintptr_t)p, offsetof(struct packet, text) + strnlen(p->text, PACKET_TEXT - 1) + 1 };
@@ -52,7 +52,7 @@ static void take_fds(struct msghdr *m, int fds[PACKET_FDS])
     }
 }
 
-int packet_recv(int fd, struct packet *p, int fds[PACKET_FDS], bool wait)
+int exec_packet_recv(int fd, struct packet *p, int fds[PACKET_FDS], bool wait)
 {
     union control c;
     struct iovec v = { p, sizeof(*p) };

@@ -58,7 +58,7 @@ struct packet_setup {                   /* what is in SETUP's memfd */
 
 /* 0, or -errno. Descriptors are not closed. wait: only for those who have nobody that waits for them (a template before READY);
  * else -EAGAIN says that the peer is behind. */
-int packet_send(int fd, const struct packet *p, const int *fds, int n_fds, bool wait);
+int exec_packet_send(int fd, const struct packet *p, const int *fds, int n_fds, bool wait);
 /* 1: one packet; 0: end of file; -errno (-EAGAIN). Received descriptors are close-on-exec; the rest of fds is -1. */
-int packet_recv(int fd, struct packet *p, int fds[PACKET_FDS], bool wait);
+int exec_packet_recv(int fd, struct packet *p, int fds[PACKET_FDS], bool wait);
 #endif

@@ -15,13 +15,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-void proc_free(struct exec_proc *p)
+void exec_proc_free(struct exec_proc *p)
 {
     size_t i = 0;
     uint64_t key;
     void *value;
 
-    ring_close(&p->ring);
+    exec_ring_close(&p->ring);
     while (map_next(&p->jobs, &i, &key, &value))
         free(value);
     map_free(&p->jobs);
@@ -45,7 +45,7 @@ int exec_proc_start(struct exec_template *t, void *user, struct exec_proc **ret,
     p->ring.fd = -1;
     p->pid = -1;
     map_init(&p->jobs);
-    output_init(&p->output, NULL, p);
+    exec_output_init(&p->output, NULL, p);
     p->pushed_cap = 64;
     p->pushed = malloc(p->pushed_cap * sizeof(*p->pushed));
     p->pull_cap = PULL_MERGE + 65536;
@@ -59,22 +59,22 @@ int exec_proc_start(struct exec_template *t, void *user, struct exec_proc **ret,
     p->job.size = RING_JOBS;
     p->result.size = RING_RESULTS;
     p->sample_at = CLOCK_NEVER;
-    if (t->threads && (rc = template_solo(t, p, e)) < 0)
+    if (t->threads && (rc = exec_template_solo(t, p, e)) < 0)
         goto fail;
     list_push_back(&t->procs, &p->node);
     t->x->changes++;
     if (t->state == TEMPLATE_READY && !t->threads)
-        proc_due(p, false);
+        exec_proc_due(p, false);
     *ret = p;
     return 0;
 fail:
-    proc_free(p);
+    exec_proc_free(p);
     return rc;
 }
 
 static struct exec_template *template_of(const struct exec_proc *p) { return p->solo ? p->solo : p->t; }
 
-void proc_due(struct exec_proc *p, bool first)
+void exec_proc_due(struct exec_proc *p, bool first)
 {
     struct exec_template *t = template_of(p);
 
@@ -84,10 +84,10 @@ void proc_due(struct exec_proc *p, bool first)
         list_push_front(&t->due, &p->due);
     else
         list_push_back(&t->due, &p->due);
-    template_flush(t);
+    exec_template_flush(t);
 }
 
-void proc_undue(struct exec_proc *p)
+void exec_proc_undue(struct exec_proc *p)
 {
     if (list_in(&p->due))
         list_remove(&template_of(p)->due, &p->due);
@@ -96,15 +96,15 @@ void proc_undue(struct exec_proc *p)
 /* It never came into being: for want of descriptors or memory, which may be there later. */
 static void proc_unborn(struct exec_proc *p, const char *why)
 {
-    ring_close(&p->ring);
-    output_close(p->x, &p->output);
+    exec_ring_close(&p->ring);
+    exec_output_close(p->x, &p->output);
     p->unborn = true;
-    proc_violates(p, why);
+    exec_proc_violates(p, why);
 }
 
 static int make_ring(struct exec_proc *p, struct err *e)
 {
-    int rc = ring_new(&p->ring, e);
+    int rc = exec_ring_new(&p->ring, e);
 
     if (rc < 0)
         return rc;
@@ -112,7 +112,7 @@ static int make_ring(struct exec_proc *p, struct err *e)
         return err_errno(e, BFORK_ENOMEM, errno, "no random numbers");
     p->nonce[0] = MARK_FIRST;
     memcpy(p->ring.control->nonce, p->nonce, MARK_NONCE);
-    atomic_store(&p->ring.control->until, watch_until(p->x));
+    atomic_store(&p->ring.control->until, exec_watch_until(p->x));
     atomic_store(&p->ring.control->attentive[0], 1);
     atomic_store(&p->ring.control->attentive[1], 1);
     return 0;
@@ -127,36 +127,36 @@ static int send_spawn(struct exec_proc *p)
     struct err e = { 0 };
     int rc = -EMFILE;
 
-    if (make_ring(p, &e) == 0 && output_pipe(p->x, &p->output.out, &fds[2], &e) == 0 &&
-        output_pipe(p->x, &p->output.err, &fds[3], &e) == 0) {
+    if (make_ring(p, &e) == 0 && exec_output_pipe(p->x, &p->output.out, &fds[2], &e) == 0 &&
+        exec_output_pipe(p->x, &p->output.err, &fds[3], &e) == 0) {
         fds[0] = p->ring.fd;
-        rc = packet_send(t->socket.fd, &k, fds, PACKET_FDS, false);
+        rc = exec_packet_send(t->socket.fd, &k, fds, PACKET_FDS, false);
     }
     for (int i = 2; i < PACKET_FDS; i++)
         if (fds[i] >= 0)
             close(fds[i]);
     if (rc == 0) {
-        ring_forget_fd(&p->ring);
+        exec_ring_forget_fd(&p->ring);
         p->asked = true;
         t->asked++;
     } else if (rc == -EAGAIN) {                     /* anew when there is room: nothing is held meanwhile */
-        ring_close(&p->ring);
-        output_close(p->x, &p->output);
+        exec_ring_close(&p->ring);
+        exec_output_close(p->x, &p->output);
     } else if (rc != -EPIPE && rc != -ECONNRESET) { /* those: the socket's end is reported soon */
         proc_unborn(p, e.code ? e.text : strerror(-rc));
     }
     return rc;
 }
 
-int proc_send(struct exec_proc *p)
+int exec_proc_send(struct exec_proc *p)
 {
     struct packet k = { .type = PACKET_KILL, .id = p->id };
 
-    return p->asked ? packet_send(template_of(p)->socket.fd, &k, NULL, 0, false) : send_spawn(p);
+    return p->asked ? exec_packet_send(template_of(p)->socket.fd, &k, NULL, 0, false) : send_spawn(p);
 }
 
 /* Out of every list; freed at the end of the step. */
-void proc_unlink(struct exec_proc *p)
+void exec_proc_unlink(struct exec_proc *p)
 {
     struct exec_template *solo = p->solo;
 
@@ -164,10 +164,10 @@ void proc_unlink(struct exec_proc *p)
         return;
     p->state = PROC_GONE;
     p->x->changes++;
-    proc_undue(p);
+    exec_proc_undue(p);
     if (p->asked && !p->answered)
         template_of(p)->asked--;
-    output_close(p->x, &p->output);
+    exec_output_close(p->x, &p->output);
     list_remove(&p->t->procs, &p->node);
     list_push_back(&p->x->graves_p, &p->node);
     p->solo = NULL;
@@ -175,13 +175,13 @@ void proc_unlink(struct exec_proc *p)
         solo->solo = NULL;
         solo->silent = true;
         if (solo->state != TEMPLATE_GONE) {
-            template_kill(solo);
-            template_gone(solo);
+            exec_template_kill(solo);
+            exec_template_gone(solo);
         }
     }
 }
 
-void proc_violates(struct exec_proc *p, const char *what)
+void exec_proc_violates(struct exec_proc *p, const char *what)
 {
     if (p->violated)
         return;
@@ -195,12 +195,12 @@ void exec_proc_kill(struct exec_proc *p, int kind)
         return;
     p->kill_kind = kind;
     if (p->solo)
-        template_kill(p->solo);
+        exec_template_kill(p->solo);
     else if (p->asked)
-        proc_due(p, true);
+        exec_proc_due(p, true);
     else {
-        proc_undue(p);
-        proc_violates(p, "killed before it was forked");
+        exec_proc_undue(p);
+        exec_proc_violates(p, "killed before it was forked");
     }
 }
 
@@ -213,20 +213,20 @@ void exec_proc_stop(struct exec_proc *p)
     if (p->state == PROC_READY)
         p->state = PROC_STOPPING;
     if (!p->asked) {
-        proc_undue(p);
+        exec_proc_undue(p);
         p->stop_early = true;
         return;
     }
     p->stop_asked = true;
     atomic_store(&c->stop, 1);
-    ring_wake(c);
+    exec_ring_wake(c);
 }
 
 void exec_proc_limit(struct exec_proc *p, uint64_t run_limit_ms) { p->run_limit_ns = run_limit_ms * CLOCK_MS; }
 
 pid_t exec_proc_pid(const struct exec_proc *p) { return p->pid; }
 
-void proc_step(struct exec_proc *p)
+void exec_proc_step(struct exec_proc *p)
 {
     const struct exec_callbacks *cb = p->x->config.callbacks;
     struct ring_control *c = p->ring.control;
@@ -235,7 +235,7 @@ void proc_step(struct exec_proc *p)
         if (!p->asked) {
             struct packet died = { .type = PACKET_DIED, .code = p->unborn ? BFORK_EAGAIN : BFORK_CRASHED };
             snprintf(died.text, sizeof(died.text), "%s", p->violation.text);
-            proc_dead(p, &died);
+            exec_proc_dead(p, &died);
         } else if (!p->kill_kind) {
             exec_proc_kill(p, BFORK_CRASHED);
         }
@@ -248,23 +248,23 @@ void proc_step(struct exec_proc *p)
     }
 }
 
-void proc_last_words(struct exec_proc *p)
+void exec_proc_last_words(struct exec_proc *p)
 {
     if (!p->asked)
         return;
-    output_read(p->x, &p->output.out, true);
-    output_read(p->x, &p->output.err, true);
+    exec_output_read(p->x, &p->output.out, true);
+    exec_output_read(p->x, &p->output.err, true);
     p->visible = atomic_load_explicit(&p->ring.control->result_head, memory_order_acquire);
 }
 
-void proc_dead(struct exec_proc *p, const struct packet *obituary)
+void exec_proc_dead(struct exec_proc *p, const struct packet *obituary)
 {
 
     if (p->state == PROC_DEAD || p->state == PROC_GONE)
         return;
-    proc_last_words(p);
+    exec_proc_last_words(p);
     p->state = PROC_DEAD;
-    death_report(p, obituary);
+    exec_death_report(p, obituary);
     if (p->state != PROC_GONE)
-        proc_unlink(p);
+        exec_proc_unlink(p);
 }

@@ -23,13 +23,13 @@ static uint64_t published(const struct exec_proc *p)
 }
 
 /* Results whose output waits for room are none yet: the room is what brings the owner back. */
-bool proc_has_result(const struct exec_proc *p)
+bool exec_proc_has_result(const struct exec_proc *p)
 {
     return !p->violated && p->asked && !p->output.out.more && !p->output.err.more
            && atomic_load_explicit(&p->ring.control->result_head, memory_order_acquire) != p->result.pos;
 }
 
-void pushed_finished(struct exec_proc *p)
+void exec_pushed_finished(struct exec_proc *p)
 {
     struct pushed *e = first_pushed(p);
 
@@ -50,7 +50,7 @@ static void account(struct exec_proc *p, uint32_t done)
     e->done += done;
     p->expected += done;
     if (e->done == e->count)
-        pushed_finished(p);
+        exec_pushed_finished(p);
 }
 
 static bool check(struct exec_proc *p, uint64_t available, bool unfinished, struct checked *k)
@@ -128,7 +128,7 @@ static void merge(struct exec_proc *p, struct wire_item *item, size_t used, uint
     put_len(p, 0, (uint32_t)used);
     while (item->count < PULL_TASKS && used < PULL_MERGE && available && p->pushed_n && first_pushed(p)->job == job) {
         if (!check(p, available, false, &k)) {
-            proc_violates(p, "it wrote a result into its task ring that cannot be");
+            exec_proc_violates(p, "it wrote a result into its task ring that cannot be");
             break;
         }
         if (k.kind != WIRE_OK || used + k.body > p->pull_cap || !take(p, &k, used))
@@ -149,7 +149,7 @@ static void release(struct exec_proc *p)
 
     atomic_store(&c->result_tail, p->result.pos);
     if (atomic_load_explicit(&c->sleeping, memory_order_relaxed) == RING_NO_ROOM)
-        ring_wake(c);
+        exec_ring_wake(c);
 }
 
 bool exec_pull(struct exec_proc *p, struct wire_item *item)
@@ -172,13 +172,13 @@ bool exec_pull(struct exec_proc *p, struct wire_item *item)
     }
     if (available > RING_RESULTS || !check(p, available, unfinished, &k)) {
         if (!unfinished)
-            proc_violates(p, "it wrote a result into its task ring that cannot be");
+            exec_proc_violates(p, "it wrote a result into its task ring that cannot be");
         return false;
     }
     if (k.done == 0)
         return false;
     uint32_t job = first_pushed(p)->job;
-    output_settle(p);
+    exec_output_settle(p);
     if (!take(p, &k, 0))
         return false;
     memset(item, 0, sizeof(*item));

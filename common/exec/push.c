@@ -44,7 +44,7 @@ int exec_push_job(struct exec_proc *p, uint32_t job, const void *spec, size_t si
         return BFORK_EINVAL;
     uint64_t tail = atomic_load_explicit(&c->job_tail, memory_order_acquire);
     if (tail - p->job_tail_seen > p->job.pos - p->job_tail_seen) {
-        proc_violates(p, "it wrote over the control words of its task ring");
+        exec_proc_violates(p, "it wrote over the control words of its task ring");
         return BFORK_EAGAIN;
     }
     p->job_tail_seen = tail;
@@ -145,7 +145,7 @@ uint32_t exec_push(struct exec_proc *p, uint32_t job, const struct wire_item *it
     ring_advance(&p->task, bytes);
     atomic_fetch_add(&p->ring.control->word, (uint64_t)n << 32);    /* publishes; what overflows falls off */
     if (!more)
-        ring_wake(p->ring.control);
+        exec_ring_wake(p->ring.control);
     return n;
 }
 
@@ -154,7 +154,7 @@ void exec_kick(struct exec_proc *p)
     if (!p->asked)
         return;
     atomic_thread_fence(memory_order_seq_cst);
-    ring_wake(p->ring.control);
+    exec_ring_wake(p->ring.control);
 }
 
 /* Behind the last record again, after its tasks were taken back. */
@@ -180,7 +180,7 @@ uint32_t exec_retract(struct exec_proc *p, uint32_t max)
     do {
         uint32_t next = (uint32_t)old, limit = (uint32_t)(old >> 32);
         if (limit != p->limit || next - p->expected > limit - p->expected || next - p->next_seen > limit - p->next_seen) {
-            proc_violates(p, "it wrote over the control words of its task ring");
+            exec_proc_violates(p, "it wrote over the control words of its task ring");
             return 0;
         }
         n = limit - next < max ? limit - next : max;
@@ -201,7 +201,7 @@ uint32_t exec_retract(struct exec_proc *p, uint32_t max)
             atomic_store_explicit(&((struct ring_task *)(void *)(p->ring.tasks + last->off))->count, last->count,
                                   memory_order_release);
         if (last->count && last->count == last->done)
-            pushed_finished(p);         /* nothing before it is open either: it is the first */
+            exec_pushed_finished(p);    /* nothing before it is open either: it is the first */
     }
     return n;
 }

@@ -54,11 +54,11 @@ static int map_all(struct ring *r, int fd, struct err *e)
     return 0;
 fail:
     err_errno(e, BFORK_ENOMEM, errno, "cannot map a task ring");
-    ring_close(r);
+    exec_ring_close(r);
     return BFORK_ENOMEM;
 }
 
-int ring_new(struct ring *r, struct err *e)
+int exec_ring_new(struct ring *r, struct err *e)
 {
     memset(r, 0, sizeof(*r));
     r->fd = memfd_create("bfork-ring", MFD_CLOEXEC | MFD_ALLOW_SEALING | MFD_NOEXEC_SEAL);
@@ -80,11 +80,11 @@ int ring_new(struct ring *r, struct err *e)
     r->control->version = 1;
     return 0;
 fail:
-    ring_close(r);
+    exec_ring_close(r);
     return BFORK_ENOMEM;
 }
 
-int ring_open(struct ring *r, int fd, bool control_only, struct err *e)
+int exec_ring_open(struct ring *r, int fd, bool control_only, struct err *e)
 {
     struct stat st;
 
@@ -104,39 +104,39 @@ int ring_open(struct ring *r, int fd, bool control_only, struct err *e)
         return BFORK_ENOMEM;
     }
     if (r->control->magic != RING_MAGIC || r->control->version != 1) {
-        ring_close(r);
+        exec_ring_close(r);
         return err_set(e, BFORK_EPROTOCOL, "the task ring is of another version of Broadfork than this program's library");
     }
     return 0;
 }
 
-void ring_forget_fd(struct ring *r)
+void exec_ring_forget_fd(struct ring *r)
 {
     if (r->fd >= 0)
         close(r->fd);
     r->fd = -1;
 }
 
-void ring_close(struct ring *r)
+void exec_ring_close(struct ring *r)
 {
     int keep = errno;
 
     if (r->map)
         munmap(r->map, r->map_size);
-    ring_forget_fd(r);
+    exec_ring_forget_fd(r);
     r->map = NULL;
     r->control = NULL;
     errno = keep;
 }
 
-void ring_wake(struct ring_control *c)
+void exec_ring_wake(struct ring_control *c)
 {
     if (atomic_load_explicit(&c->sleeping, memory_order_relaxed) != RING_AWAKE
         && atomic_exchange(&c->sleeping, RING_AWAKE) != RING_AWAKE)
         syscall(SYS_futex, &c->sleeping, FUTEX_WAKE, 1, NULL, NULL, 0);
 }
 
-void ring_sleep(struct ring_control *c, uint32_t how)
+void exec_ring_sleep(struct ring_control *c, uint32_t how)
 {
     syscall(SYS_futex, &c->sleeping, FUTEX_WAIT, how, NULL, NULL, 0);
 }

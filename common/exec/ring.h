@@ -110,17 +110,17 @@ struct ring {
     uint8_t *tasks, *jobs, *results;    /* each mapped twice */
     uint8_t *map;
     size_t map_size;
-    int fd;                             /* owned; -1 after ring_forget_fd */
+    int fd;                        /* owned; -1 after exec_ring_forget_fd */
 };
 
 /* Owner: makes, seals and maps it. */
-int ring_new(struct ring *r, struct err *e);
+int exec_ring_new(struct ring *r, struct err *e);
 /* Process, template: maps what came as fd (kept by the caller). control_only: just the first pages. */
-int ring_open(struct ring *r, int fd, bool control_only, struct err *e);
-void ring_close(struct ring *r);
-void ring_forget_fd(struct ring *r);
+int exec_ring_open(struct ring *r, int fd, bool control_only, struct err *e);
+void exec_ring_close(struct ring *r);
+void exec_ring_forget_fd(struct ring *r);
 
-void ring_wake(struct ring_control *c);                     /* of the process, if it sleeps */
+void exec_ring_wake(struct ring_control *c);                /* of the process, if it sleeps */
 /* Sleeps until woken if *word still means what it meant; may wake for nothing. The caller has set sleeping and checked again. */
-void ring_sleep(struct ring_control *c, uint32_t how);
+void exec_ring_sleep(struct ring_control *c, uint32_t how);
 #endif

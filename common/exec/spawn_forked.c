@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
- * spawn_forked.c - a template from the program's fork server: a process that holds the program's memory as it was when the pool was
- * made, and forks it for whoever asks: a keeper, which forks the template. The keeper is the owner's own child, not the server's.
+ * exec_spawn_forked.c - a template from the program's fork server: a process that holds the program's memory as it was when the
+ * pool was made, and forks it for whoever asks: a keeper, which forks the template. The keeper is the owner's own child, not the
+ * server's.
  */
 #include "exec/exec_i.h"
 
@@ -10,12 +11,12 @@
 
 #define ANSWER_MS 10000             /* a fork of a large program takes milliseconds */
 
-int spawn_forked(int server, int socket, int out, int err, int leash, pid_t *ret_keeper)
+int exec_spawn_forked(int server, int socket, int out, int err, int leash, pid_t *ret_keeper)
 {
     struct packet p = { .type = PACKET_FORK, .value = PACKET_VERSION };
     struct pollfd f = { .fd = server, .events = POLLIN };
     int fds[PACKET_FDS] = { socket, out, err, leash }, got[PACKET_FDS];
-    int rc = packet_send(server, &p, fds, 4, true);
+    int rc = exec_packet_send(server, &p, fds, 4, true);
 
     if (rc < 0)
         return -rc;
@@ -24,7 +25,7 @@ int spawn_forked(int server, int socket, int out, int err, int leash, pid_t *ret
     while (rc < 0 && errno == EINTR);
     if (rc <= 0)
         return rc ? errno : ETIMEDOUT;
-    rc = packet_recv(server, &p, got, false);
+    rc = exec_packet_recv(server, &p, got, false);
     for (int i = 0; i < PACKET_FDS && rc > 0; i++)
         if (got[i] >= 0)
             close(got[i]);              /* nothing is accepted from there */

@@ -60,7 +60,7 @@ static int become(const struct spawn *s)
     return errno;
 }
 
-int spawn_process(const struct spawn *s, pid_t *ret_pid)
+int exec_spawn_process(const struct spawn *s, pid_t *ret_pid)
 {
     volatile int failed = 0;
     sigset_t all, old;

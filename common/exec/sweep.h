@@ -9,14 +9,14 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-bool sweep_has_children(void);
+bool exec_sweep_has_children(void);
 /* At most max of this process's children; how many. */
-size_t sweep_list(pid_t *pids, size_t max);
+size_t exec_sweep_list(pid_t *pids, size_t max);
 /* Kills and reaps all children that are not in keep, and theirs as they come; true: none is left, false: after two seconds there
  * still are (a process in the kernel's uninterruptible sleep). Allocates nothing. */
-bool sweep_children(const pid_t *keep, size_t n_keep);
+bool exec_sweep_children(const pid_t *keep, size_t n_keep);
 /* Everything below this process, until there is nothing. */
-void sweep_all(void);
+void exec_sweep_all(void);
 /* Every process of this machine whose environment has such an entry ("NAME=value"), except this one; how many there were. */
-size_t sweep_marked(const char *entry);
+size_t exec_sweep_marked(const char *entry);
 #endif

@@ -20,7 +20,7 @@
 
 struct visitor { void (*see)(struct visitor *v, pid_t pid); };
 
-bool sweep_has_children(void)
+bool exec_sweep_has_children(void)
 {
     siginfo_t si;
     return waitid(P_ALL, 0, &si, WEXITED | WNOHANG | WNOWAIT | __WALL) == 0 || errno != ECHILD;
@@ -110,7 +110,7 @@ static void list_it(struct visitor *v, pid_t pid)
         l->pids[l->n++] = pid;
 }
 
-size_t sweep_list(pid_t *pids, size_t max)
+size_t exec_sweep_list(pid_t *pids, size_t max)
 {
     struct lister l = { { list_it }, pids, 0, max };
 
@@ -137,7 +137,7 @@ static void a_moment(void)
     nanosleep(&(struct timespec){ 0, 200000 }, NULL);
 }
 
-bool sweep_children(const pid_t *keep, size_t n_keep)
+bool exec_sweep_children(const pid_t *keep, size_t n_keep)
 {
     struct timespec begin, now;
 
@@ -167,7 +167,7 @@ static void fell(struct visitor *v, pid_t pid)
     f->depth--;
 }
 
-void sweep_all(void)
+void exec_sweep_all(void)
 {
     for (;;) {
         struct feller f = { { fell }, 0 };
@@ -175,7 +175,7 @@ void sweep_all(void)
         visit_children(getpid(), &f.v);
         while (waitpid(-1, NULL, WNOHANG | __WALL) > 0)
             continue;
-        if (!sweep_has_children())
+        if (!exec_sweep_has_children())
             return;
         a_moment();
     }
@@ -201,7 +201,7 @@ static bool has_entry(const char *pid, const char *entry)
     return false;
 }
 
-size_t sweep_marked(const char *entry)
+size_t exec_sweep_marked(const char *entry)
 {
     DIR *d = opendir("/proc");
     struct dirent *e;

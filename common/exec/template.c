@@ -163,7 +163,7 @@ static int send_setup(struct exec_template *t)
         write(fd, t->spec->data, t->spec->size) != (ssize_t)t->spec->size)
         rc = -EIO;
     else
-        rc = packet_send(t->socket.fd, &p, &fd, 1, false);
+        rc = exec_packet_send(t->socket.fd, &p, &fd, 1, false);
     close(fd);
     return rc;
 }
@@ -174,7 +174,7 @@ static void exec_failed(struct exec_template *t, int error)
     const char *stage = "exec";
 
     if (error == ENOEXEC || error == ENOENT) {
-        const char *found = elf_why_not(t->program_path, t->program_fd, text, sizeof(text), t->name, &stage);
+        const char *found = exec_elf_why_not(t->program_path, t->program_fd, text, sizeof(text), t->name, &stage);
         if (found) {
             fail_later(t, stage, BFORK_REFUSED, found);
             return;
@@ -198,7 +198,7 @@ static void keeper_failed(struct exec_template *t, int error)
     fail_later(t, "exec", BFORK_REFUSED, text);
 }
 
-void template_launch(struct exec_template *t)
+void exec_template_launch(struct exec_template *t)
 {
     struct exec *x = t->x;
     struct words argv = { 0 }, env = { 0 };
@@ -209,8 +209,8 @@ void template_launch(struct exec_template *t)
         fail_later(t, "exec", BFORK_ENOMEM, "out of memory");
         goto done;
     }
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 || output_pipe(x, &t->output.out, &out, &e) < 0
-        || output_pipe(x, &t->output.err, &err, &e) < 0) {
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0 || exec_output_pipe(x, &t->output.out, &out, &e) < 0
+        || exec_output_pipe(x, &t->output.err, &err, &e) < 0) {
         fail_later(t, "exec", BFORK_ENOMEM, e.code ? e.text : "cannot make a socket pair for a template: too many open files");
         goto done;
     }
@@ -220,7 +220,7 @@ void template_launch(struct exec_template *t)
         fail_later(t, "exec", BFORK_ENOMEM, strerror(-rc));
         goto done;
     }
-    if ((rc = kept_spawn(t, argv.v, env.v, pair[1], out, err)))
+    if ((rc = exec_kept_spawn(t, argv.v, env.v, pair[1], out, err)))
         keeper_failed(t, rc);
     else if ((rc = send_setup(t)) < 0 && rc != -EPIPE && rc != -ECONNRESET)
         fail_later(t, "exec", BFORK_ENOMEM, strerror(-rc));
@@ -252,7 +252,7 @@ static int start(struct exec *x, const struct exec_template_spec *s, void *user,
     t->leash = (struct source){ .fd = -1, .kind = SOURCE_LEASH, .t = t };
     list_init(&t->procs);
     list_init(&t->due);
-    output_init(&t->output, t, NULL);
+    exec_output_init(&t->output, t, NULL);
     t->start_limit_ms = s->start_limit_ms ? s->start_limit_ms : 60000;
     t->deadline = clock_now() + t->start_limit_ms * CLOCK_MS;
     t->spec = wire_pool_spec_encode(&s->spec);
@@ -273,7 +273,7 @@ static int start(struct exec *x, const struct exec_template_spec *s, void *user,
     else
         snprintf(t->name, sizeof(t->name), "%s", t->program_path ? t->program_path : "the program");
     list_push_back(&x->templates, &t->node);
-    template_launch(t);
+    exec_template_launch(t);
     *ret = t;
     return 0;
 fail:
@@ -295,7 +295,7 @@ int exec_template_start(struct exec *x, const struct exec_template_spec *s, void
 }
 
 /* A template of its own for one process: its program starts threads, which do not survive a fork. */
-int template_solo(struct exec_template *like, struct exec_proc *p, struct err *e)
+int exec_template_solo(struct exec_template *like, struct exec_proc *p, struct err *e)
 {
     struct exec_template_spec s = { .program_fd = like->program_fd,
                                     .program_path = like->program_path,
@@ -308,20 +308,20 @@ int template_solo(struct exec_template *like, struct exec_proc *p, struct err *e
 
 /* ---- end ---- */
 
-void template_kill(struct exec_template *t) { kept_end(t); }
+void exec_template_kill(struct exec_template *t) { exec_kept_end(t); }
 
 /* Its keeper may still be killing what it had started: the struct stays until that has ended. */
-void template_gone(struct exec_template *t)
+void exec_template_gone(struct exec_template *t)
 {
     if (t->state == TEMPLATE_GONE)
         return;
     t->state = TEMPLATE_GONE;
     t->x->changes++;
     while (!list_empty(&t->procs))
-        proc_unlink(LIST_ENTRY(list_first(&t->procs), struct exec_proc, node));
+        exec_proc_unlink(LIST_ENTRY(list_first(&t->procs), struct exec_proc, node));
     exec_unwatch(t->x, &t->socket);
-    template_kill(t);
-    output_close(t->x, &t->output);
+    exec_template_kill(t);
+    exec_output_close(t->x, &t->output);
     if (t->program_fd >= 0)
         close(t->program_fd);
     if (t->fork_server >= 0)
@@ -338,13 +338,13 @@ void exec_template_stop(struct exec_template *t)
     t->silent = true;
     while (!list_empty(&t->procs)) {
         struct exec_proc *p = LIST_ENTRY(list_first(&t->procs), struct exec_proc, node);
-        proc_unlink(p);                 /* takes its own template with it, if it has one */
+        exec_proc_unlink(p);            /* takes its own template with it, if it has one */
     }
     exec_unwatch(t->x, &t->socket);
     if (t->state == TEMPLATE_READY)
-        kept_wait(t, clock_now() + 2 * CLOCK_SEC);
-    template_gone(t);
-    kept_wait(t, clock_now() + 2 * CLOCK_SEC);
+        exec_kept_wait(t, clock_now() + 2 * CLOCK_SEC);
+    exec_template_gone(t);
+    exec_kept_wait(t, clock_now() + 2 * CLOCK_SEC);
 }
 
 static void report_failure(struct exec_template *t, const char *stage, int code, const char *text)
@@ -355,16 +355,16 @@ static void report_failure(struct exec_template *t, const char *stage, int code,
 
     t->state = TEMPLATE_FAILED;
     for (LIST_EACH(&t->procs, n))
-        proc_last_words(LIST_ENTRY(n, struct exec_proc, node));
+        exec_proc_last_words(LIST_ENTRY(n, struct exec_proc, node));
     if (solo) {
         struct packet died = { .type = PACKET_DIED, .code = code };
         snprintf(died.text, sizeof(died.text), "%s", text);
         snprintf(died.stage, sizeof(died.stage), "%s", stage);
-        proc_dead(solo, &died);
+        exec_proc_dead(solo, &died);
     } else if (!t->silent && cb->template_failed) {
         cb->template_failed(x->config.ctx, t->user, code, stage, text);
     }
-    template_gone(t);
+    exec_template_gone(t);
 }
 
 static bool last_line_of(const struct exec_template *t, char *line, size_t size)
@@ -387,11 +387,11 @@ static void report_end(struct exec_template *t)
     const char *stage = t->hello ? "preload" : "init", *found;
     struct output *o = &t->output;
 
-    output_read(t->x, &o->out, true);
-    output_read(t->x, &o->err, true);
+    exec_output_read(t->x, &o->out, true);
+    exec_output_read(t->x, &o->err, true);
     bool words = last_line_of(t, line, sizeof(line));
     if (!t->hello && WIFEXITED(t->wait_status) && WEXITSTATUS(t->wait_status) == 127 && words) {
-        found = elf_loader_said(line, why, sizeof(why));
+        found = exec_elf_loader_said(line, why, sizeof(why));
         snprintf(text, sizeof(text), "%s: %s", t->name, found ? found : line);
         report_failure(t, "load", BFORK_REFUSED, text);
         return;
@@ -434,8 +434,8 @@ static void conclude(struct exec_template *t)
     }
     if (t->solo) {
         struct packet died = { .type = PACKET_DIED, .pid = t->pid, .status = t->wait_status };
-        proc_dead(t->solo, &died);
-        template_gone(t);
+        exec_proc_dead(t->solo, &died);
+        exec_template_gone(t);
         return;
     }
     if (!t->told)
@@ -452,8 +452,8 @@ static void conclude(struct exec_template *t)
 static void socket_ended(struct exec_template *t)
 {
     exec_unwatch(t->x, &t->socket);
-    kept_end(t);
-    if (kept_hear(t)) {
+    exec_kept_end(t);
+    if (exec_kept_hear(t)) {
         conclude(t);
         return;
     }
@@ -470,12 +470,12 @@ static void became_ready(struct exec_template *t, const struct packet *p)
     t->state = TEMPLATE_READY;
     t->threads = p->value > 1;
     if (t->solo) {
-        proc_due(t->solo, false);
+        exec_proc_due(t->solo, false);
         return;
     }
     if (!t->threads)
         for (LIST_EACH(&t->procs, n))
-            proc_due(LIST_ENTRY(n, struct exec_proc, node), false);
+            exec_proc_due(LIST_ENTRY(n, struct exec_proc, node), false);
     if (!t->silent && x->config.callbacks->template_ready)
         x->config.callbacks->template_ready(x->config.ctx, t->user);
 }
@@ -491,7 +491,7 @@ static struct exec_proc *proc_of(struct exec_template *t, uint32_t id)
 }
 
 /* Orders to the template, in bounded steps: those who are to be killed first, then SPAWNs while few are unanswered. */
-void template_flush(struct exec_template *t)
+void exec_template_flush(struct exec_template *t)
 {
     struct list_node *n;
     bool full = false;
@@ -503,10 +503,10 @@ void template_flush(struct exec_template *t)
 
         if (!p->asked && t->asked >= PACKET_SPAWNS)
             break;
-        if (proc_send(p) == -EAGAIN)
+        if (exec_proc_send(p) == -EAGAIN)
             full = true;
         else
-            proc_undue(p);
+            exec_proc_undue(p);
     }
     if (full != t->blocked)
         exec_watch_room(t->x, &t->socket, full);
@@ -569,17 +569,17 @@ static void heard_died(struct exec_template *t, const struct packet *p)
         template_lies(t, "it told an end of a process that there cannot have been");
     } else {
         answered(t, proc);
-        proc_dead(proc, p);
+        exec_proc_dead(proc, p);
     }
 }
 
-void template_packet(struct exec_template *t)
+void exec_template_packet(struct exec_template *t)
 {
     struct packet p;
     int fds[PACKET_FDS];
 
     for (int turn = 0; turn < 64 && t->state != TEMPLATE_GONE && t->socket.fd >= 0 && !t->failure.code; turn++) {
-        int rc = packet_recv(t->socket.fd, &p, fds, false);
+        int rc = exec_packet_recv(t->socket.fd, &p, fds, false);
         for (int i = 0; i < PACKET_FDS; i++)
             if (fds[i] >= 0)
                 close(fds[i]);          /* nothing is accepted from there */
@@ -613,9 +613,9 @@ void template_packet(struct exec_template *t)
 }
 
 /* The keeper has said something, or has ended: then what the template said before is heard first. */
-void template_leash(struct exec_template *t)
+void exec_template_leash(struct exec_template *t)
 {
-    if (!kept_hear(t))
+    if (!exec_kept_hear(t))
         return;
     if (t->state == TEMPLATE_GONE) {
         if (t->buried) {
@@ -626,14 +626,14 @@ void template_leash(struct exec_template *t)
         return;
     }
     if (t->socket.fd >= 0)
-        template_packet(t);
+        exec_template_packet(t);
     if (t->state != TEMPLATE_GONE && !t->failure.code) {
         exec_unwatch(t->x, &t->socket);
         conclude(t);
     }
 }
 
-void template_step(struct exec_template *t)
+void exec_template_step(struct exec_template *t)
 {
     char text[512];
 

@@ -25,7 +25,7 @@
 
 #define DENIED_LOOKS 3u
 
-uint64_t watch_until(const struct exec *x)
+uint64_t exec_watch_until(const struct exec *x)
 {
     return x->until == CLOCK_NEVER ? RING_ALWAYS : x->until == RING_ALWAYS ? 1 : x->until;
 }
@@ -37,7 +37,7 @@ static bool owners_words(const struct exec_proc *p, const struct ring_control *c
 
     return (uint32_t)(word >> 32) == p->limit && atomic_load(&c->job_head) == p->job.pos &&
            atomic_load(&c->result_tail) == p->result.pos && atomic_load(&c->stop) == p->stop_asked &&
-           atomic_load(&c->low) == p->low_set && atomic_load(&c->until) == watch_until(p->x) && want <= RING_LOW;
+           atomic_load(&c->low) == p->low_set && atomic_load(&c->until) == exec_watch_until(p->x) && want <= RING_LOW;
 }
 
 static bool its_words(const struct exec_proc *p, const struct ring_control *c)
@@ -77,7 +77,7 @@ static bool denies_running(const struct exec_proc *p, const struct ring_control 
     return !(current & 1) || seq - p->expected >= next - p->expected;
 }
 
-void watch_words(struct exec_proc *p)
+void exec_watch_words(struct exec_proc *p)
 {
     struct ring_control *c = p->ring.control;
     bool stuck;
@@ -85,17 +85,17 @@ void watch_words(struct exec_proc *p)
     if (!p->asked || p->violated || p->state < PROC_READY || p->state >= PROC_DEAD || !exec_pending(p))
         return;
     if (!owners_words(p, c) || !its_words(p, c)) {
-        proc_violates(p, "it wrote over the control words of its task ring");
+        exec_proc_violates(p, "it wrote over the control words of its task ring");
         return;
     }
     p->next_seen = (uint32_t)atomic_load(&c->word);
     stuck = sleeps_on_claimed(p, c);
     if (stuck && p->stuck)
-        proc_violates(p, "it lost tasks it had claimed from its task ring: one of them wrote over the control words");
+        exec_proc_violates(p, "it lost tasks it had claimed from its task ring: one of them wrote over the control words");
     p->stuck = stuck;
     p->denied = p->x->until > p->x->now && denies_running(p, c) ? p->denied + 1 : 0;
     if (p->denied >= DENIED_LOOKS)
-        proc_violates(p, "it does not say which task runs: one of them wrote over the control words of its task ring");
+        exec_proc_violates(p, "it does not say which task runs: one of them wrote over the control words of its task ring");
     if (!stuck)
-        ring_wake(c);                   /* if it sleeps: for room or for tasks that are there, a wake-up may have been lost */
+        exec_ring_wake(c);              /* if it sleeps: for room or for tasks that are there, a wake-up may have been lost */
 }

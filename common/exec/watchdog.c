@@ -17,7 +17,7 @@ static uint64_t limit_of(const struct exec_proc *p, uint32_t seq)
     return 0;
 }
 
-void watchdog_step(struct exec_proc *p, uint64_t now)
+void exec_watchdog_step(struct exec_proc *p, uint64_t now)
 {
     uint64_t current, limit, every;
 

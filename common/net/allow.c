@@ -126,7 +126,7 @@ static int allow_read(FILE *f, const char *path, struct allow *a, struct err *e)
     return rc;
 }
 
-int allow_load(const char *path, bool may_be_missing, struct allow **ret, struct err *e)
+int net_allow_load(const char *path, bool may_be_missing, struct allow **ret, struct err *e)
 {
     struct allow *a = calloc(1, sizeof(*a));
     FILE *f = NULL;
@@ -141,7 +141,7 @@ int allow_load(const char *path, bool may_be_missing, struct allow **ret, struct
         fclose(f);
     }
     if (rc < 0) {
-        allow_free(&a);
+        net_allow_free(&a);
         return rc;
     }
     if (a->n)
@@ -150,7 +150,7 @@ int allow_load(const char *path, bool may_be_missing, struct allow **ret, struct
     return 0;
 }
 
-void allow_free(struct allow **a)
+void net_allow_free(struct allow **a)
 {
     if (!*a)
         return;
@@ -161,7 +161,7 @@ void allow_free(struct allow **a)
     *a = NULL;
 }
 
-const char *allow_name(const struct allow *a, const uint8_t key[32])
+const char *net_allow_name(const struct allow *a, const uint8_t key[32])
 {
     struct allow_entry wanted = { .name = NULL }, *found;
 
@@ -172,17 +172,17 @@ const char *allow_name(const struct allow *a, const uint8_t key[32])
     return found ? found->name : NULL;
 }
 
-bool allow_contains(const struct allow *a, const uint8_t key[32])
+bool net_allow_contains(const struct allow *a, const uint8_t key[32])
 {
-    return allow_name(a, key) != NULL;
+    return net_allow_name(a, key) != NULL;
 }
 
-size_t allow_count(const struct allow *a)
+size_t net_allow_count(const struct allow *a)
 {
     return a ? a->n : 0;
 }
 
-void allow_at(const struct allow *a, size_t i, const uint8_t **ret_key, const char **ret_name)
+void net_allow_at(const struct allow *a, size_t i, const uint8_t **ret_key, const char **ret_name)
 {
     *ret_key = a->entries[i].key;
     *ret_name = a->entries[i].name;
@@ -293,7 +293,7 @@ static int allow_change(const char *path, struct allow_change *c, struct err *e)
     return rc < 0 ? rc : c->done;
 }
 
-int allow_add(const char *path, const uint8_t key[32], const char *name, struct err *e)
+int net_allow_add(const char *path, const uint8_t key[32], const char *name, struct err *e)
 {
     struct allow_change c = { .key = key, .name = name, .add = true };
 
@@ -303,7 +303,7 @@ int allow_add(const char *path, const uint8_t key[32], const char *name, struct 
     return allow_change(path, &c, e);
 }
 
-int allow_remove(const char *path, const uint8_t *key, const char *name, struct err *e)
+int net_allow_remove(const char *path, const uint8_t *key, const char *name, struct err *e)
 {
     struct allow_change c = { .key = key, .name = name };
 

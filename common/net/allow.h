@@ -16,16 +16,16 @@
 struct allow;
 
 /* 0, or BFORK_EKEY with file and line. may_be_missing: then it allows nobody. */
-int allow_load(const char *path, bool may_be_missing, struct allow **ret, struct err *e);
-void allow_free(struct allow **a);
-bool allow_contains(const struct allow *a, const uint8_t key[32]);      /* NULL: nobody */
-const char *allow_name(const struct allow *a, const uint8_t key[32]);   /* "" if it has none; NULL: not allowed */
-size_t allow_count(const struct allow *a);
-void allow_at(const struct allow *a, size_t i, const uint8_t **ret_key, const char **ret_name);     /* ordered by key */
+int net_allow_load(const char *path, bool may_be_missing, struct allow **ret, struct err *e);
+void net_allow_free(struct allow **a);
+bool net_allow_contains(const struct allow *a, const uint8_t key[32]);  /* NULL: nobody */
+const char *net_allow_name(const struct allow *a, const uint8_t key[32]); /* "" if it has none; NULL: not allowed */
+size_t net_allow_count(const struct allow *a);
+void net_allow_at(const struct allow *a, size_t i, const uint8_t **ret_key, const char **ret_name); /* ordered by key */
 
 /* 1: added, 0: it was there already (its name stays), < 0: BFORK_EKEY, BFORK_EINVAL. Makes the file, and its folder, if missing. */
-int allow_add(const char *path, const uint8_t key[32], const char *name, struct err *e);
+int net_allow_add(const char *path, const uint8_t key[32], const char *name, struct err *e);
 /* The lines with this key, or if key is NULL with this name. How many were removed; < 0: BFORK_EKEY. */
-int allow_remove(const char *path, const uint8_t *key, const char *name, struct err *e);
+int net_allow_remove(const char *path, const uint8_t *key, const char *name, struct err *e);
 
 #endif

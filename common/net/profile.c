@@ -16,7 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-int profile_default_dir(char *ret, size_t size, struct err *e)
+int net_profile_default_dir(char *ret, size_t size, struct err *e)
 {
     const char *home = getenv("HOME");
     struct passwd pw, *found = NULL;
@@ -45,7 +45,7 @@ static int profile_path(const char *name, const char *dir, char ret[PATH_MAX], s
         return 0;
     }
     if (!dir) {
-        if ((rc = profile_default_dir(own, sizeof(own), e)) < 0)
+        if ((rc = net_profile_default_dir(own, sizeof(own), e)) < 0)
             return rc;
         dir = own;
     }
@@ -170,7 +170,7 @@ static int no_profile(const char *name, const char *path, struct err *e)
                    name, is_path ? "" : " (", is_path ? "" : path, is_path ? "" : ")", slash ? slash + 1 : path);
 }
 
-int profile_load(const char *name, const char *dir, struct net_profile *ret, struct err *e)
+int net_profile_load(const char *name, const char *dir, struct net_profile *ret, struct err *e)
 {
     FILE *f;
     int rc;

@@ -26,8 +26,8 @@ struct net_profile {
 
 /* The configuration directory when nothing else is said: $HOME/.config/broadfork, the home from the user database if $HOME is not
  * set. */
-int profile_default_dir(char *ret, size_t size, struct err *e);
+int net_profile_default_dir(char *ret, size_t size, struct err *e);
 /* A name without a slash is DIR/NAME.conf (dir NULL: the default one), anything else a path. BFORK_EKEY says what to do. */
-int profile_load(const char *name, const char *dir, struct net_profile *ret, struct err *e);
+int net_profile_load(const char *name, const char *dir, struct net_profile *ret, struct err *e);
 
 #endif

@@ -15,7 +15,7 @@ static uint64_t doubled(uint64_t first, uint32_t times, uint64_t most)
     return first < most ? first : most;
 }
 
-void retry_try(struct retry *r, uint64_t now, uint64_t lease_end)
+void net_retry_try(struct retry *r, uint64_t now, uint64_t lease_end)
 {
     uint64_t first = TIME_TRY_FIRST_MS * CLOCK_MS, most = TIME_TRY_MOST_MS * CLOCK_MS;
 
@@ -29,19 +29,19 @@ void retry_try(struct retry *r, uint64_t now, uint64_t lease_end)
     r->limit = now + doubled(first, now < lease_end ? 0 : r->failures / 4, most);
 }
 
-bool retry_stuck(const struct retry *r, uint64_t now) { return r->trying && now >= r->limit; }
+bool net_retry_stuck(const struct retry *r, uint64_t now) { return r->trying && now >= r->limit; }
 
-void retry_worked(struct retry *r, uint64_t now)
+void net_retry_worked(struct retry *r, uint64_t now)
 {
     r->took = now - r->since;
     r->failures = 0;
     r->trying = false;
 }
 
-void retry_failed(struct retry *r, uint64_t now, bool holds, uint64_t random)
+void net_retry_failed(struct retry *r, uint64_t now, bool holds, uint64_t random)
 {
     /* A try that ran to its limit was pause enough. */
-    uint32_t quick = retry_stuck(r, now) ? 0 : r->failures;
+    uint32_t quick = net_retry_stuck(r, now) ? 0 : r->failures;
     uint64_t most = holds ? doubled(TIME_PAUSE_FIRST_MS * CLOCK_MS, quick, TIME_RETRY_HELD_MS * CLOCK_MS)
                           : doubled(IDLE_FIRST, r->failures, TIME_RETRY_IDLE_MS * CLOCK_MS);
 
@@ -50,4 +50,4 @@ void retry_failed(struct retry *r, uint64_t now, bool holds, uint64_t random)
     r->trying = false;
 }
 
-uint64_t retry_deadline(const struct retry *r) { return r->trying ? r->limit : r->next; }
+uint64_t net_retry_deadline(const struct retry *r) { return r->trying ? r->limit : r->next; }

@@ -20,12 +20,12 @@ struct retry {
 };
 
 /* A try begins. lease_end: of the work that is held; 0: nothing is held. */
-void retry_try(struct retry *r, uint64_t now, uint64_t lease_end);
+void net_retry_try(struct retry *r, uint64_t now, uint64_t lease_end);
 /* It has had its time: it is to be given up. */
-bool retry_stuck(const struct retry *r, uint64_t now);
-void retry_worked(struct retry *r, uint64_t now);
+bool net_retry_stuck(const struct retry *r, uint64_t now);
+void net_retry_worked(struct retry *r, uint64_t now);
 /* The try has failed, or the connection that it made has ended. */
-void retry_failed(struct retry *r, uint64_t now, bool holds, uint64_t random);
-uint64_t retry_deadline(const struct retry *r);
+void net_retry_failed(struct retry *r, uint64_t now, bool holds, uint64_t random);
+uint64_t net_retry_deadline(const struct retry *r);
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-int bits_reserve(struct bits *b, uint64_t end)
+int ses_bits_reserve(struct bits *b, uint64_t end)
 {
     if (end <= b->base + b->n * 64)
         return 0;
@@ -26,7 +26,7 @@ int bits_reserve(struct bits *b, uint64_t end)
     return 0;
 }
 
-bool bits_get(const struct bits *b, uint64_t i)
+bool ses_bits_get(const struct bits *b, uint64_t i)
 {
     if (i < b->base)
         return true;
@@ -34,7 +34,7 @@ bool bits_get(const struct bits *b, uint64_t i)
     return k / 64 < b->n && (b->words[k / 64] >> (k % 64) & 1);
 }
 
-void bits_set(struct bits *b, uint64_t first, uint64_t count)
+void ses_bits_set(struct bits *b, uint64_t first, uint64_t count)
 {
     uint64_t k = first - b->base, end = k + count;
     while (k < end) {
@@ -45,7 +45,7 @@ void bits_set(struct bits *b, uint64_t first, uint64_t count)
     }
 }
 
-uint64_t bits_next(const struct bits *b, uint64_t from, uint64_t end, bool value)
+uint64_t ses_bits_next(const struct bits *b, uint64_t from, uint64_t end, bool value)
 {
     if (from < b->base) {
         if (value)
@@ -64,7 +64,7 @@ uint64_t bits_next(const struct bits *b, uint64_t from, uint64_t end, bool value
     return end;
 }
 
-void bits_drop(struct bits *b, uint64_t below)
+void ses_bits_drop(struct bits *b, uint64_t below)
 {
     size_t words = below > b->base ? (size_t)((below - b->base) / 64) : 0;
     if (!b->n || (words < 64 && words < b->n))      /* moving is for when it pays */

@@ -28,18 +28,18 @@ static int cancel_here(struct session_job *j, uint64_t at, uint64_t end)
     while (at < end && rc == 0) {
         if (!doc && !(doc = wire_outcome_encode(&o)))
             return BFORK_ENOMEM;
-        if (j->source_n && at >= j->source_next && !job_cut_source(j)) {
+        if (j->source_n && at >= j->source_next && !ses_job_cut_source(j)) {
             rc = BFORK_ENOMEM;
             break;
         }
-        struct batch *b = job_batch(j, at);
+        struct batch *b = ses_job_batch(j, at);
         uint64_t to = !b ? j->source_n ? j->source_next : end : b->first + b->count;
         to = to < end ? to : end;
         if (b) {
             struct wire_item item = { .job = j->handle, .first = at, .count = (uint32_t)(to - at), .kind = WIRE_OUTCOME,
                                       .size = (uint32_t)doc->size, .body = slice_of(doc, 0, doc->size) };
-            job_close_batch(b);
-            outcome_tell(j, &item);
+            ses_job_close_batch(b);
+            ses_outcome_tell(j, &item);
         }
         at = to;
     }
@@ -52,7 +52,7 @@ static int reserve(const struct session_job *j, struct bits *b, uint64_t end)
 {
     if (!b->n)
         b->base = j->settled.base;
-    return bits_reserve(b, end);
+    return ses_bits_reserve(b, end);
 }
 
 /* The first range from `at` on that is cancelled, not settled, and not told on this connection; [next, next) if there is none. */
@@ -60,15 +60,15 @@ static uint64_t untold(const struct session_job *j, uint64_t at, uint64_t *ret_e
 {
     uint64_t from = at, end = j->next;
     while (from < j->next) {
-        from = bits_next(&j->cancelled, from, j->next, true);
-        end = bits_next(&j->cancelled, from, j->next, false);
-        uint64_t open = bits_next(&j->settled, from, end, false), fresh = bits_next(&j->told, open, end, false);
+        from = ses_bits_next(&j->cancelled, from, j->next, true);
+        end = ses_bits_next(&j->cancelled, from, j->next, false);
+        uint64_t open = ses_bits_next(&j->settled, from, end, false), fresh = ses_bits_next(&j->told, open, end, false);
         if (open == from && fresh == from && from < end)
             break;
         from = fresh;
     }
-    end = bits_next(&j->settled, from, end, true);
-    *ret_end = bits_next(&j->told, from, end, true);
+    end = ses_bits_next(&j->settled, from, end, true);
+    *ret_end = ses_bits_next(&j->told, from, end, true);
     return from;
 }
 
@@ -84,25 +84,25 @@ int session_cancel(struct session_job *j, uint64_t first, uint64_t count)
     if (first >= j->next)
         return 0;
     uint64_t end = count > j->next - first ? j->next : first + count, sent = gone_out(j, first), last = sent < end ? sent : end;
-    first = bits_next(&j->settled, first, last, false);
+    first = ses_bits_next(&j->settled, first, last, false);
     if (first < last) {
         if (reserve(j, &j->cancelled, last) != 0 || reserve(j, &j->told, last) != 0)
             return BFORK_ENOMEM;
-        bits_set(&j->cancelled, first, last - first);
+        ses_bits_set(&j->cancelled, first, last - first);
         due(j, first);
     }
     int rc = cancel_here(j, sent, end);
-    job_dirty(j);
+    ses_job_dirty(j);
     return rc;
 }
 
-bool cancel_check(const struct session_job *j)
+bool ses_cancel_check(const struct session_job *j)
 {
     uint64_t end, from = untold(j, 0, &end);
-    return !j->cancelled.n || from >= end || job_is_refused(j) || (list_in(&j->cancels) && j->untold_from <= from);
+    return !j->cancelled.n || from >= end || ses_job_is_refused(j) || (list_in(&j->cancels) && j->untold_from <= from);
 }
 
-void cancel_done(struct session_job *j)
+void ses_cancel_done(struct session_job *j)
 {
     if (list_in(&j->cancels))
         list_remove(&j->s->cancels, &j->cancels);
@@ -115,7 +115,7 @@ void cancel_done(struct session_job *j)
     free(j->told.words);
 }
 
-void cancel_untold(struct session_job *j)
+void ses_cancel_untold(struct session_job *j)
 {
     if (!j->cancelled.n)
         return;
@@ -143,14 +143,14 @@ static void finish(struct session *s, struct question *q, uint64_t cancelled)
         s->ops->cancelled(s->ctx, user, all);
 }
 
-void cancel_over(struct session *s, struct question *q)
+void ses_cancel_over(struct session *s, struct question *q)
 {
     q->again = q->asked;                        /* the answer is on its way, or lost; what came of it was seen */
     q->promised = 0;
     finish(s, q, 0);
 }
 
-void question_sent(struct question *q)
+void ses_question_sent(struct question *q)
 {
     if (!q->asked)
         q->seen = 0;                            /* what was cancelled before it was ever asked, somebody else has asked for */
@@ -162,17 +162,17 @@ void question_sent(struct question *q)
     q->seen_before = q->seen;
 }
 
-void question_cut(struct question *q)
+void ses_question_cut(struct question *q)
 {
     q->on_this = q->sent = false;
     q->told = 0;
     memset(q->earlier, 0, sizeof(q->earlier));
 }
 
-void cancel_promises(struct session *s)
+void ses_cancel_promises(struct session *s)
 {
     for (struct list_node *n; (n = list_pop(&s->promises));) {
-        question_cut(LIST_ENTRY(n, struct question, node));
+        ses_question_cut(LIST_ENTRY(n, struct question, node));
         list_push_back(&s->questions, n);
     }
 }
@@ -202,8 +202,8 @@ static uint64_t at_most(const struct session *s, const struct question *q)
     const struct session_job *j = map_get(&s->handles, q->job);
     uint64_t n = q->seen, end = q->first + q->count;
     for (uint64_t at = q->first, to; j && at < end; at = to) {
-        at = bits_next(&j->settled, at, end, false);
-        to = bits_next(&j->settled, at, end, true);
+        at = ses_bits_next(&j->settled, at, end, false);
+        to = ses_bits_next(&j->settled, at, end, true);
         n += to - at;
     }
     return n;
@@ -211,7 +211,7 @@ static uint64_t at_most(const struct session *s, const struct question *q)
 
 /* Questions of one connection count different tasks, since to the later one those are done that have an outcome; what a worker was
  * asked for on behalf of both, both count, so there is a limit. What answers to earlier ones count may have been seen since. */
-void cancel_answered(struct session *s, uint32_t request, uint64_t cancelled)
+void ses_cancel_answered(struct session *s, uint32_t request, uint64_t cancelled)
 {
     for (LIST_EACH(&s->questions, n)) {
         struct question *q = LIST_ENTRY(n, struct question, node);
@@ -250,13 +250,13 @@ static void questions_rewound(struct session_job *j)
             q->count = end - q->first;          /* without memory: the broker is asked about all of it */
         q->here += s->settled_total - before;
         if (!q->count)
-            cancel_over(s, q);
+            ses_cancel_over(s, q);
     }
 }
 
-void cancel_rewound(struct session_job *j)
+void ses_cancel_rewound(struct session_job *j)
 {
-    cancel_untold(j);
+    ses_cancel_untold(j);
     for (uint64_t at = gone_out(j, 0); at < j->next && j->cancelled.n;) {
         uint64_t end, from = untold(j, at, &end);
         if (from >= end || cancel_here(j, from, end) != 0)
@@ -285,19 +285,19 @@ static bool add_cancels(struct session *s, struct session_job *j, size_t *n)
         end = end - from < UINT32_MAX ? end : from + UINT32_MAX;
         s->cuts[(*n)++] = (struct wire_item){ .job = j->handle, .first = from, .count = (uint32_t)(end - from),
                                               .why = WIRE_WHY_CANCEL };
-        bits_set(&j->told, from, end - from);
+        ses_bits_set(&j->told, from, end - from);
     }
 }
 
-void cancel_send(struct session *s)
+void ses_cancel_send(struct session *s)
 {
     size_t n = 0;
-    struct session_effect *e = list_empty(&s->cancels) ? NULL : send_effect(s, WIRE_CANCEL);
+    struct session_effect *e = list_empty(&s->cancels) ? NULL : ses_send_effect(s, WIRE_CANCEL);
     if (!e)
         return;
     for (LIST_EACH_SAFE(&s->cancels, node, after)) {
         struct session_job *j = LIST_ENTRY(node, struct session_job, cancels);
-        if (job_is_refused(j))
+        if (ses_job_is_refused(j))
             list_remove(&s->cancels, node);     /* the broker has nothing of it */
         else if (j->opened && !j->waiting && !add_cancels(s, j, &n)) {
             s->more = true;
@@ -325,7 +325,7 @@ int session_cancel_queued(struct session_job *j, uint64_t first, uint64_t count,
     end = count > j->next - first ? j->next : first + count;
     /* What has an outcome needs no question. */
     uint64_t last = sent < end ? sent : end;
-    if (sent > first && bits_next(&j->settled, first, last, false) < last) {
+    if (sent > first && ses_bits_next(&j->settled, first, last, false) < last) {
         struct question *q = calloc(1, sizeof(*q));
         if (!q)
             return BFORK_ENOMEM;
@@ -338,17 +338,17 @@ int session_cancel_queued(struct session_job *j, uint64_t first, uint64_t count,
         list_push_back(&s->questions, &q->node);
     }
     rc = cancel_here(j, sent, end);
-    job_dirty(j);
+    ses_job_dirty(j);
     *ret_cancelled = s->settled_total - before;
     return *ret_request ? 0 : rc;
 }
 
-bool cancel_can_ask(const struct session_job *j, const struct question *q)
+bool ses_cancel_can_ask(const struct session_job *j, const struct question *q)
 {
     return j->opened && !j->waiting && j->sent >= q->first + q->count;
 }
 
-void cancel_settled(struct session_job *j, const struct wire_item *i)
+void ses_cancel_settled(struct session_job *j, const struct wire_item *i)
 {
     struct list *of[] = { &j->s->questions, &j->s->promises };
     struct wire_outcome o;

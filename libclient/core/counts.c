@@ -6,7 +6,7 @@
 
 static void *cell(uint16_t tries, uint16_t crashes) { return (void *)((uintptr_t)tries << 16 | crashes); }
 
-void counts_told(struct session *s, const struct wire_msg *m)
+void ses_counts_told(struct session *s, const struct wire_msg *m)
 {
     for (uint32_t k = 0; k < m->n_items; k++) {
         const struct wire_item *i = &m->items[k];
@@ -20,19 +20,19 @@ void counts_told(struct session *s, const struct wire_msg *m)
             return;
         }
         for (uint64_t at = i->first; at < i->first + i->count; at++)
-            if (!bits_get(&j->settled, at))
+            if (!ses_bits_get(&j->settled, at))
                 (void)map_put(&j->counts, at, cell(i->tries, i->crashes));  /* there is room */
     }
 }
 
-void counts_settled(struct session_job *j, uint64_t first, uint64_t count)
+void ses_counts_settled(struct session_job *j, uint64_t first, uint64_t count)
 {
     for (; count && j->counts.count; count--)
         map_take(&j->counts, first++);
 }
 
 /* Of task first; returns up to where, at most end, the tasks have the same. */
-uint64_t counts_of(const struct session_job *j, uint64_t first, uint64_t end, uint16_t *tries, uint16_t *crashes)
+uint64_t ses_counts_of(const struct session_job *j, uint64_t first, uint64_t end, uint16_t *tries, uint16_t *crashes)
 {
     const void *same = map_get(&j->counts, first);
     uint64_t at = first + 1;

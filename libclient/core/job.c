@@ -47,21 +47,21 @@ void session_pool_close(struct session_pool *p)
     for (LIST_EACH_SAFE(&s->jobs, n, after)) {
         struct session_job *j = LIST_ENTRY(n, struct session_job, node);
         if (j->pool == p)
-            job_free(j);
+            ses_job_free(j);
     }
     p->closing = true;
     p->user = NULL;
     if (s->state != SESSION_UP)
-        pool_gone(p);
+        ses_pool_gone(p);
 }
 
 /* Its close is said on the next connection, or once more if it may have been lost with this one: until the broker knows, its tasks
  * run and count against the quota. Of very many, the oldest are left to the broker, which drops what is not opened again. */
-void pool_gone(struct session_pool *p)
+void ses_pool_gone(struct session_pool *p)
 {
     struct session *s = p->s;
     if (p->refused || p->epoch != s->epoch) {
-        pool_free(p);
+        ses_pool_free(p);
         return;
     }
     list_remove(&s->pools, &p->node);
@@ -72,12 +72,12 @@ void pool_gone(struct session_pool *p)
     p = LIST_ENTRY(list_first(&s->closed), struct session_pool, node);
     if (s->closed.count > SESSION_CLOSED && !p->closing) {
         list_remove(&s->closed, &p->node);
-        pool_free(p);
+        ses_pool_free(p);
     }
 }
 
 /* Tasks that went out behind a close, or a ping, have been read. */
-void pools_heard(struct session *s, const struct wire_msg *m)
+void ses_pools_heard(struct session *s, const struct wire_msg *m)
 {
     uint64_t asked = m->type == WIRE_PONG && m->u.ping.stamp > UINT32_MAX ? m->u.ping.stamp : 0;
     for (LIST_EACH_SAFE(&s->closed, n, after)) {
@@ -85,11 +85,11 @@ void pools_heard(struct session *s, const struct wire_msg *m)
         if (p->closing || (s->out_acked <= p->closed_out && asked <= p->closed_at))
             break;
         list_remove(&s->closed, n);
-        pool_free(p);
+        ses_pool_free(p);
     }
 }
 
-void pool_free(struct session_pool *p)
+void ses_pool_free(struct session_pool *p)
 {
     if (list_in(&p->node))
         list_remove(&p->s->pools, &p->node);
@@ -133,7 +133,7 @@ void session_job_user(struct session_job *j, void *user)
     j->user = user;
 }
 
-void job_dirty(struct session_job *j)
+void ses_job_dirty(struct session_job *j)
 {
     if (!list_in(&j->dirty))
         list_push_back(&j->s->dirty, &j->dirty);
@@ -152,7 +152,7 @@ static void batch_free(struct session_job *j, struct batch *b)
     free(b);
 }
 
-uint64_t job_bytes(const struct batch *b, uint64_t first, uint64_t count)
+uint64_t ses_job_bytes(const struct batch *b, uint64_t first, uint64_t count)
 {
     if (b->fixed)
         return count * b->size;
@@ -168,16 +168,16 @@ static void batch_give_back(struct session_job *j, const struct batch *b)
 {
     uint64_t end = j->epoch != j->s->epoch ? b->first : b->first + b->count < j->sent ? b->first + b->count : j->sent;
     for (uint64_t at = b->first; at < end;) {
-        uint64_t from = bits_next(&j->settled, at, end, false), to = bits_next(&j->settled, from, end, true);
+        uint64_t from = ses_bits_next(&j->settled, at, end, false), to = ses_bits_next(&j->settled, from, end, true);
         if (from == end)
             break;
         j->s->quota_used_tasks -= to - from;
-        j->s->quota_used_bytes -= job_bytes(b, from, to - from);
+        j->s->quota_used_bytes -= ses_job_bytes(b, from, to - from);
         at = to;
     }
 }
 
-void job_free(struct session_job *j)
+void ses_job_free(struct session_job *j)
 {
     struct session *s = j->s;
     s->unsettled -= j->unsettled;
@@ -192,10 +192,10 @@ void job_free(struct session_job *j)
         list_remove(&s->dirty, &j->dirty);
     list_remove(&s->jobs, &j->node);
     j->pool->jobs--;
-    said_free(j);
+    ses_said_free(j);
     free(j->settled.words);
     free(j->assigned.words);
-    cancel_done(j);
+    ses_cancel_done(j);
     map_free(&j->counts);
     slice_unref(&j->source);
     buf_unref(&j->spec);
@@ -203,12 +203,12 @@ void job_free(struct session_job *j)
     free(j);
 }
 
-bool job_finished(const struct session_job *j)
+bool ses_job_finished(const struct session_job *j)
 {
     return j->closed && j->unsettled == 0;
 }
 
-void job_close_batch(struct batch *b)
+void ses_job_close_batch(struct batch *b)
 {
     if (!b->open)
         return;
@@ -268,8 +268,8 @@ uint8_t *session_task_reserve(struct session_job *j, size_t size, uint64_t *ret_
     struct list_node *last = list_last(&j->batches);
     struct batch *b = last ? LIST_ENTRY(last, struct batch, node) : NULL;
     if (b && b->open && (b->grow_body->size + size > WIRE_BATCH || b->count >= WIRE_BATCH_TASKS))
-        job_close_batch(b);
-    if (bits_reserve(&j->settled, j->next + 1) != 0)
+        ses_job_close_batch(b);
+    if (ses_bits_reserve(&j->settled, j->next + 1) != 0)
         return NULL;
     if (!b || !b->open) {
         if (!(b = batch_open(j, size)))
@@ -298,7 +298,7 @@ uint8_t *session_task_reserve(struct session_job *j, size_t size, uint64_t *ret_
     j->unsettled++;
     s->unsettled++;
     s->tasks++;
-    job_dirty(j);
+    ses_job_dirty(j);
     return at;
 }
 
@@ -315,7 +315,7 @@ int session_task_add(struct session_job *j, const void *args, size_t size, uint6
 int session_map_add(struct session_job *j, struct slice in, uint32_t size, uint64_t n)
 {
     assert(!j->closed && j->next == 0);
-    int rc = bits_reserve(&j->settled, n);
+    int rc = ses_bits_reserve(&j->settled, n);
     if (rc != 0)
         return rc;
     j->source = slice_ref(in);
@@ -325,12 +325,12 @@ int session_map_add(struct session_job *j, struct slice in, uint32_t size, uint6
     j->unsettled += n;
     j->s->unsettled += n;
     j->s->tasks += n;
-    job_dirty(j);
+    ses_job_dirty(j);
     return 0;
 }
 
 /* The next batch of a map. NULL: out of memory (tried again at the next flush). */
-struct batch *job_cut_source(struct session_job *j)
+struct batch *ses_job_cut_source(struct session_job *j)
 {
     uint64_t n = j->source_size ? WIRE_BATCH / j->source_size : WIRE_BATCH_TASKS, left = j->source_n - j->source_next;
     n = n == 0 ? 1 : n > WIRE_BATCH_TASKS ? WIRE_BATCH_TASKS : n;
@@ -358,7 +358,7 @@ void session_job_abandon(struct session_job *j)
     session_job_close(j);
     uint64_t rest = j->source_n - j->source_next;       /* never cut: never sent */
     if (rest) {
-        bits_set(&j->settled, j->source_next, rest);
+        ses_bits_set(&j->settled, j->source_next, rest);
         j->source_next = j->source_n;
         j->unsettled -= rest;
         s->unsettled -= rest;
@@ -366,7 +366,7 @@ void session_job_abandon(struct session_job *j)
     }
     if (j->epoch == s->epoch && j->sent)
         (void)session_cancel(j, 0, j->sent);    /* without memory for that they run, and nobody is told */
-    job_drop(j, j->epoch == s->epoch ? j->sent : 0);
+    ses_job_drop(j, j->epoch == s->epoch ? j->sent : 0);
     for (LIST_EACH(&j->batches, n)) {
         struct batch *b = LIST_ENTRY(n, struct batch, node);
         slice_unref(&b->body);
@@ -379,10 +379,10 @@ void session_job_close(struct session_job *j)
     if (j->closed)
         return;
     j->closed = true;
-    job_dirty(j);
+    ses_job_dirty(j);
 }
 
-struct batch *job_batch(struct session_job *j, uint64_t index)
+struct batch *ses_job_batch(struct session_job *j, uint64_t index)
 {
     struct list_node *n = j->hint ? &j->hint->node : list_first(&j->batches);
     if (j->hint && j->hint->first > index)
@@ -397,38 +397,38 @@ struct batch *job_batch(struct session_job *j, uint64_t index)
     return NULL;
 }
 
-void job_drop(struct session_job *j, uint64_t first)
+void ses_job_drop(struct session_job *j, uint64_t first)
 {
     struct session *s = j->s;
     for (uint64_t at = first; at < j->next;) {
-        uint64_t from = bits_next(&j->settled, at, j->next, false), to = bits_next(&j->settled, from, j->next, true);
+        uint64_t from = ses_bits_next(&j->settled, at, j->next, false), to = ses_bits_next(&j->settled, from, j->next, true);
         if (from == j->next)
             break;
-        job_settle(j, from, to - from);
+        ses_job_settle(j, from, to - from);
         j->unsettled -= to - from;
         s->unsettled -= to - from;
         s->settled_total += to - from;
         at = to;
     }
-    job_dirty(j);
+    ses_job_dirty(j);
 }
 
 /* Marks unsettled tasks [first, first + count), which are all in batches, as settled. */
-void job_settle(struct session_job *j, uint64_t first, uint64_t count)
+void ses_job_settle(struct session_job *j, uint64_t first, uint64_t count)
 {
     struct session *s = j->s;
-    bits_set(&j->settled, first, count);
-    counts_settled(j, first, count);
-    said_settled(j, first, count);
+    ses_bits_set(&j->settled, first, count);
+    ses_counts_settled(j, first, count);
+    ses_said_settled(j, first, count);
     while (count) {
-        struct batch *b = job_batch(j, first);
+        struct batch *b = ses_job_batch(j, first);
         assert(b);
         uint64_t n = b->first + b->count - first;
         n = n < count ? n : count;
         if (first < j->sent && j->epoch == s->epoch) {
             uint64_t sent = j->sent - first < n ? j->sent - first : n;
             s->quota_used_tasks -= sent;
-            s->quota_used_bytes -= job_bytes(b, first, sent);
+            s->quota_used_bytes -= ses_job_bytes(b, first, sent);
         }
         b->left -= (uint32_t)n;
         first += n;
@@ -438,7 +438,7 @@ void job_settle(struct session_job *j, uint64_t first, uint64_t count)
     }
     const struct list_node *head = list_first(&j->batches);
     uint64_t below = head ? LIST_ENTRY(head, struct batch, node)->first : j->source_n ? j->source_next : j->next;
-    bits_drop(&j->settled, below);
-    bits_drop(&j->cancelled, below);
-    bits_drop(&j->told, below);
+    ses_bits_drop(&j->settled, below);
+    ses_bits_drop(&j->cancelled, below);
+    ses_bits_drop(&j->told, below);
 }

@@ -15,11 +15,11 @@
 static bool is_still(const struct session *s, const struct session_job *j, uint64_t now)
 {
     uint64_t wait = j->look_wait ? j->look_wait : LOOK_NS, since = j->moved_at > j->looked_at ? j->moved_at : j->looked_at;
-    return j->opened && !j->waiting && j->epoch == s->epoch && !job_is_refused(j) && j->unsettled &&
-           (j->look_from || now >= since + wait) && bits_next(&j->settled, j->look_from, j->sent, false) < j->sent;
+    return j->opened && !j->waiting && j->epoch == s->epoch && !ses_job_is_refused(j) && j->unsettled &&
+           (j->look_from || now >= since + wait) && ses_bits_next(&j->settled, j->look_from, j->sent, false) < j->sent;
 }
 
-void look_tick(struct session *s, uint64_t now)
+void ses_look_tick(struct session *s, uint64_t now)
 {
     if (s->state != SESSION_UP || now < s->look_next)
         return;
@@ -27,7 +27,7 @@ void look_tick(struct session *s, uint64_t now)
     s->look_due = true;
 }
 
-void look_send(struct session *s, uint64_t now)
+void ses_look_send(struct session *s, uint64_t now)
 {
     size_t n = 0;
     if (!s->look_due || s->look_request)
@@ -38,12 +38,13 @@ void look_send(struct session *s, uint64_t now)
             break;
         if (!is_still(s, j, now))
             continue;
-        uint64_t from = bits_next(&j->settled, j->look_from, j->sent, false), to = bits_next(&j->settled, from, j->sent, true);
+        uint64_t from = ses_bits_next(&j->settled, j->look_from, j->sent, false), to = ses_bits_next(&j->settled, from, j->sent,
+                                                                                                     true);
         s->looks[n++] = (struct wire_item){ .job = j->handle, .first = from,
                                             .count = to - from < LOOK_TASKS ? (uint32_t)(to - from) : LOOK_TASKS };
         j->looked_at = now;
     }
-    struct session_effect *e = n ? send_effect(s, WIRE_TASKS_LOOK) : NULL;
+    struct session_effect *e = n ? ses_send_effect(s, WIRE_TASKS_LOOK) : NULL;
     s->look_due = false;
     if (!e)
         return;
@@ -57,13 +58,13 @@ static void seen(struct session *s, struct session_job *j, const struct wire_ite
 {
     uint64_t end = i->first + i->count < j->sent ? i->first + i->count : j->sent, lost = end;
     if (i->kind && i->first < end)
-        lost = bits_next(&j->settled, i->first, end, false);
+        lost = ses_bits_next(&j->settled, i->first, end, false);
     j->look_from = end;
     if (lost < end) {
         j->replay = j->replay > j->sent ? j->replay : j->sent;
-        job_rewind(j, lost);
+        ses_job_rewind(j, lost);
         j->look_from = 0;
-    } else if (bits_next(&j->settled, end, j->sent, false) == j->sent) {    /* it has all */
+    } else if (ses_bits_next(&j->settled, end, j->sent, false) == j->sent) { /* it has all */
         uint64_t wait = j->look_wait ? 2 * j->look_wait : 2 * LOOK_NS;
         j->look_wait = wait < LOOK_MOST_NS ? wait : LOOK_MOST_NS;
         j->look_from = 0;
@@ -72,7 +73,7 @@ static void seen(struct session *s, struct session_job *j, const struct wire_ite
     }
 }
 
-void look_seen(struct session *s, const struct wire_msg *m)
+void ses_look_seen(struct session *s, const struct wire_msg *m)
 {
     uint32_t rewound = 0;
     if (!s->look_request || m->request != s->look_request)

@@ -7,13 +7,13 @@
 #include <assert.h>
 #include <stdlib.h>
 
-void outcome_tell(struct session_job *j, const struct wire_item *item)
+void ses_outcome_tell(struct session_job *j, const struct wire_item *item)
 {
     struct session *s = j->s;
     struct wire_item rest = *item, head;
     uint64_t at = item->first, end = item->first + item->count;
     while (at < end) {
-        uint64_t from = bits_next(&j->settled, at, end, false), to = bits_next(&j->settled, from, end, true);
+        uint64_t from = ses_bits_next(&j->settled, at, end, false), to = ses_bits_next(&j->settled, from, end, true);
         s->duplicates += from - at;
         if (from == end)
             break;
@@ -35,8 +35,8 @@ void outcome_tell(struct session_job *j, const struct wire_item *item)
             part.first = from;
             part.count = (uint32_t)(to - from);
         }
-        cancel_settled(j, &part);
-        job_settle(j, from, to - from);
+        ses_cancel_settled(j, &part);
+        ses_job_settle(j, from, to - from);
         j->unsettled -= to - from;
         s->unsettled -= to - from;
         s->settled_total += to - from;
@@ -59,7 +59,7 @@ static void stray(struct session *s, const struct wire_item *i)
     s->n_strays += k == s->n_strays;
 }
 
-void outcome_items(struct session *s, const struct wire_msg *m)
+void ses_outcome_items(struct session *s, const struct wire_msg *m)
 {
     for (uint32_t k = 0; k < m->n_items; k++) {
         const struct wire_item *i = &m->items[k];
@@ -73,13 +73,13 @@ void outcome_items(struct session *s, const struct wire_msg *m)
             stray(s, i);
         if (!j || i->count == 0 || i->first > j->next || i->count > j->next - i->first)
             continue;                       /* of a job that ended meanwhile, or a broker's slip: nothing to do with it */
-        said_ended(j, i);
-        if (!said_defer(j, i))
-            outcome_settle(j, i);
+        ses_said_ended(j, i);
+        if (!ses_said_defer(j, i))
+            ses_outcome_settle(j, i);
     }
 }
 
-void outcome_settle(struct session_job *j, const struct wire_item *i)
+void ses_outcome_settle(struct session_job *j, const struct wire_item *i)
 {
     if (i->id <= j->seq)
         return;
@@ -91,9 +91,9 @@ void outcome_settle(struct session_job *j, const struct wire_item *i)
     j->s->acks_due++;
     if (j->source_n && i->first + i->count > j->source_next)
         return;                             /* never sent: cannot have an outcome */
-    outcome_tell(j, i);
-    if (job_finished(j))
-        job_dirty(j);
+    ses_outcome_tell(j, i);
+    if (ses_job_finished(j))
+        ses_job_dirty(j);
 }
 
 static bool oks_reserve(struct session *s)
@@ -109,23 +109,23 @@ static bool oks_reserve(struct session *s)
     return true;
 }
 
-void outcome_assigned(struct session *s, const struct wire_msg *m)
+void ses_outcome_assigned(struct session *s, const struct wire_msg *m)
 {
     for (uint32_t k = 0; k < m->n_items; k++) {
         const struct wire_item *i = &m->items[k];
         struct session_job *j = map_get(&s->handles, i->job);
         if (!j || i->first > j->next || i->count > j->next - i->first)
             continue;                       /* of a job that ended meanwhile: the broker hears of that as well */
-        if (!oks_reserve(s) || bits_reserve(&j->assigned, j->next) != 0) {
+        if (!oks_reserve(s) || ses_bits_reserve(&j->assigned, j->next) != 0) {
             session_reconnect(s, "out of memory for an assignment");    /* the broker keeps the range and asks again */
             return;
         }
-        bits_set(&j->assigned, i->first, i->count);
+        ses_bits_set(&j->assigned, i->first, i->count);
         s->oks[s->n_oks++] = *i;
     }
 }
 
-void outcome_refuse(struct session_job *j, uint64_t index, const char *text)
+void ses_outcome_refuse(struct session_job *j, uint64_t index, const char *text)
 {
     const struct wire_outcome o = { .kind = BFORK_REFUSED, .message = WIRE_STR(text) };
     struct buf *doc = wire_outcome_encode(&o);
@@ -135,7 +135,7 @@ void outcome_refuse(struct session_job *j, uint64_t index, const char *text)
     }
     struct wire_item item = { .job = j->handle, .first = index, .count = 1, .kind = WIRE_OUTCOME, .size = (uint32_t)doc->size,
                               .body = slice_of(doc, 0, doc->size) };
-    outcome_tell(j, &item);
+    ses_outcome_tell(j, &item);
     buf_unref(&doc);
-    job_dirty(j);
+    ses_job_dirty(j);
 }

@@ -15,7 +15,7 @@ static struct buf *document(struct wire_str text)
     return wire_outcome_encode(&o);
 }
 
-bool job_refuse_rest(struct session_job *j)
+bool ses_job_refuse_rest(struct session_job *j)
 {
     struct session *s = j->s;
     struct wire_str text = j->refused ? WIRE_STR(j->refused) : WIRE_STR(j->pool->refused);
@@ -26,26 +26,27 @@ bool job_refuse_rest(struct session_job *j)
         return false;
     }
     for (uint64_t at = 0; j->unsettled;) {
-        uint64_t from = bits_next(&j->settled, at, j->next, false);
+        uint64_t from = ses_bits_next(&j->settled, at, j->next, false);
         struct batch *b;
         while (j->source_n && from >= j->source_next)
-            if (!job_cut_source(j)) {
+            if (!ses_job_cut_source(j)) {
                 s->starved = true;
                 buf_unref(&doc);
                 return false;
             }
-        b = job_batch(j, from);
-        job_close_batch(b);
+        b = ses_job_batch(j, from);
+        ses_job_close_batch(b);
         at = b->first + b->count;
-        outcome_tell(j, &(struct wire_item){ .job = j->handle, .first = from, .count = (uint32_t)(at - from), .kind = WIRE_OUTCOME,
-                                             .size = (uint32_t)doc->size, .body = slice_of(doc, 0, doc->size) });
+        ses_outcome_tell(j, &(struct wire_item){ .job = j->handle, .first = from, .count = (uint32_t)(at - from),
+                                                 .kind = WIRE_OUTCOME,
+                                                 .size = (uint32_t)doc->size, .body = slice_of(doc, 0, doc->size) });
     }
     buf_unref(&doc);
     j->sent = j->next;
     return true;
 }
 
-bool job_is_refused(const struct session_job *j)
+bool ses_job_is_refused(const struct session_job *j)
 {
     return j->refused || j->pool->refused;
 }
@@ -55,11 +56,11 @@ static char *copy(struct wire_str text)
     return text.n ? strndup(text.p, text.n) : strdup("the broker gave no reason");
 }
 
-void refuse_job(struct session *s, uint32_t handle, struct wire_str text)
+void ses_refuse_job(struct session *s, uint32_t handle, struct wire_str text)
 {
     struct session_job *j = map_get(&s->handles, handle);
 
-    if (!j || job_is_refused(j))
+    if (!j || ses_job_is_refused(j))
         return;
     if (!(j->refused = copy(text))) {
         session_reconnect(s, "out of memory for a refusal");            /* and hear it again */
@@ -67,10 +68,10 @@ void refuse_job(struct session *s, uint32_t handle, struct wire_str text)
     }
     j->waiting = false;
     j->seq_acked = j->seq;
-    job_dirty(j);
+    ses_job_dirty(j);
 }
 
-void refuse_pool(struct session *s, struct session_pool *p, struct wire_str text)
+void ses_refuse_pool(struct session *s, struct session_pool *p, struct wire_str text)
 {
     if (p->refused)
         return;
@@ -84,6 +85,6 @@ void refuse_pool(struct session *s, struct session_pool *p, struct wire_str text
             continue;
         j->waiting = false;
         j->seq_acked = j->seq;
-        job_dirty(j);
+        ses_job_dirty(j);
     }
 }

@@ -17,7 +17,7 @@ struct printed { uint64_t attempt, offset[2]; uint32_t tries; bool cut; };  /* o
 
 struct deferred { struct list_node node; uint64_t after; struct wire_item item; };
 
-void said_reset(struct session *s)
+void ses_said_reset(struct session *s)
 {
     s->said_seen = s->said_taken = s->said_told = 0;
     s->said_given = s->said_got = 0;
@@ -33,24 +33,24 @@ static void deferred_free(struct deferred *d)
     free(d);
 }
 
-void said_drop_deferred(struct session_job *j)
+void ses_said_drop_deferred(struct session_job *j)
 {
     for (struct list_node *n; (n = list_pop(&j->deferred));)
         deferred_free(LIST_ENTRY(n, struct deferred, node));
 }
 
-void said_free(struct session_job *j)
+void ses_said_free(struct session_job *j)
 {
     uint64_t key;
     void *value;
 
-    said_drop_deferred(j);
+    ses_said_drop_deferred(j);
     for (size_t i = 0; map_next(&j->printed, &i, &key, &value);)
         free(value);
     map_free(&j->printed);
 }
 
-void said_settled(struct session_job *j, uint64_t first, uint64_t count)
+void ses_said_settled(struct session_job *j, uint64_t first, uint64_t count)
 {
     uint64_t key;
     void *value;
@@ -83,7 +83,7 @@ static struct printed *printed_of(struct session_job *j, uint64_t index)
 static void tell(struct session_job *j, const struct wire_item *i, struct wire_str host)
 {
     struct session *s = j->s;
-    struct printed *p = j->user && !bits_get(&j->settled, i->first) && i->first < j->next ? printed_of(j, i->first) : NULL;
+    struct printed *p = j->user && !ses_bits_get(&j->settled, i->first) && i->first < j->next ? printed_of(j, i->first) : NULL;
     struct session_print k = { .job = j->handle, .turn = s->said_turn, .seq = i->seq, .index = i->first, .pid = i->pid,
                                .attempt = i->tries, .stream = i->stream, .host = host, .bytes = i->body, .limit = i->end };
 
@@ -111,7 +111,7 @@ static void tell(struct session_job *j, const struct wire_item *i, struct wire_s
     j->said_after = ++s->said_given;
 }
 
-void said_items(struct session *s, const struct wire_msg *m)
+void ses_said_items(struct session *s, const struct wire_msg *m)
 {
     for (uint32_t k = 0; k < m->n_items; k++) {
         const struct wire_item *i = &m->items[k];
@@ -132,7 +132,7 @@ static void silent(struct session_job *j, uint64_t index, struct printed *p, uin
     struct session *s = j->s;
     uint16_t tries, crashes;
 
-    counts_of(j, index, index + 1, &tries, &crashes);
+    ses_counts_of(j, index, index + 1, &tries, &crashes);
     *p = (struct printed){ .attempt = attempt, .tries = tries + crashes > (int)p->tries ? tries + crashes + 1u : p->tries + 1 };
     if (s->ops->output(s->ctx, j->user, &(struct session_print){ .job = j->handle, .turn = s->said_turn, .seq = s->said_seen,
                                                                  .index = index, .attempt = p->tries, .stream = 1, .again = true,
@@ -141,7 +141,7 @@ static void silent(struct session_job *j, uint64_t index, struct printed *p, uin
 }
 
 /* An outcome has come: is it of the attempts whose output has? */
-void said_ended(struct session_job *j, const struct wire_item *i)
+void ses_said_ended(struct session_job *j, const struct wire_item *i)
 {
     uint64_t key;
     void *value;
@@ -161,7 +161,7 @@ void said_ended(struct session_job *j, const struct wire_item *i)
 
 /* Must the item wait for output that the program has not taken? Then it is kept here. False: also when there is no memory for it,
  * which is better than losing it. */
-bool said_defer(struct session_job *j, const struct wire_item *item)
+bool ses_said_defer(struct session_job *j, const struct wire_item *item)
 {
     struct deferred *d;
 
@@ -202,16 +202,16 @@ void session_output_taken(struct session *s, const struct session_print *k)
     j = map_get(&s->handles, k->job);
     while (j && (n = list_first(&j->deferred)) && LIST_ENTRY(n, struct deferred, node)->after <= s->said_got) {
         struct deferred *d = LIST_ENTRY(list_pop(&j->deferred), struct deferred, node);
-        outcome_settle(j, &d->item);
+        ses_outcome_settle(j, &d->item);
         deferred_free(d);
         j = map_get(&s->handles, k->job);
     }
 }
 
-void said_ack(struct session *s)
+void ses_said_ack(struct session *s)
 {
     uint64_t upto = s->said_given > s->said_got ? s->said_taken : s->said_seen;
-    struct session_effect *e = upto > s->said_told ? send_effect(s, WIRE_OUTPUT_ACK) : NULL;
+    struct session_effect *e = upto > s->said_told ? ses_send_effect(s, WIRE_OUTPUT_ACK) : NULL;
 
     if (!e)
         return;

@@ -11,7 +11,7 @@
 #define ACK_BYTES 262144u
 #define ACK_NS (200 * CLOCK_MS)
 
-struct session_effect *send_effect(struct session *s, uint8_t type)
+struct session_effect *ses_send_effect(struct session *s, uint8_t type)
 {
     if (s->n_effects >= SESSION_CONTROL - (type != WIRE_TASKS)) {   /* the last place is for TASKS */
         s->more = true;
@@ -36,13 +36,13 @@ static bool close_pools(struct session *s, uint64_t now)
 {
     for (LIST_EACH_SAFE(&s->pools, n, after))
         if (LIST_ENTRY(n, struct session_pool, node)->closing)
-            pool_gone(LIST_ENTRY(n, struct session_pool, node));
+            ses_pool_gone(LIST_ENTRY(n, struct session_pool, node));
     for (LIST_EACH(&s->closed, n)) {
         struct session_pool *p = LIST_ENTRY(n, struct session_pool, node);
         struct session_effect *e;
         if (!p->closing)
             continue;
-        if (!(e = send_effect(s, WIRE_POOL_CLOSE)))
+        if (!(e = ses_send_effect(s, WIRE_POOL_CLOSE)))
             return false;
         e->msg.u.pool_ref.pool = p->handle;
         p->closing = false;
@@ -58,7 +58,7 @@ static void open_pools(struct session *s)
         struct session_pool *p = LIST_ENTRY(n, struct session_pool, node);
         if (p->opened || p->closing || p->refused)
             continue;
-        struct session_effect *e = send_effect(s, WIRE_POOL_OPEN);
+        struct session_effect *e = ses_send_effect(s, WIRE_POOL_OPEN);
         if (!e)
             return;
         e->msg.u.pool_open = (struct wire_pool_open){
@@ -76,7 +76,7 @@ static bool open_job(struct session *s, struct session_job *j)
         return true;
     if (!j->pool->opened)
         return false;
-    struct session_effect *e = send_effect(s, WIRE_JOB_OPEN);
+    struct session_effect *e = ses_send_effect(s, WIRE_JOB_OPEN);
     if (!e)
         return false;
     if (j->epoch != s->epoch) {             /* this epoch knows nothing of it */
@@ -102,7 +102,7 @@ static void close_job(struct session *s, struct session_job *j)
 {
     if (!j->closed || j->done_sent || j->sent < j->next)
         return;
-    struct session_effect *e = send_effect(s, WIRE_JOB_CLOSE);
+    struct session_effect *e = ses_send_effect(s, WIRE_JOB_CLOSE);
     if (!e)
         return;
     e->msg.u.job_ref.job = j->handle;
@@ -115,11 +115,11 @@ static void send_questions(struct session *s)
         struct question *q = LIST_ENTRY(node, struct question, node);
         const struct session_job *j = q->type == WIRE_CANCEL ? map_get(&s->handles, q->job) : NULL;
         struct session_effect *e;
-        if (q->type == WIRE_CANCEL && (!j || job_is_refused(j) || (q->answered && !q->promised))) {
-            cancel_over(s, q);
+        if (q->type == WIRE_CANCEL && (!j || ses_job_is_refused(j) || (q->answered && !q->promised))) {
+            ses_cancel_over(s, q);
             continue;
         }
-        if (q->sent || (j && !cancel_can_ask(j, q)) || !(e = send_effect(s, q->type)))
+        if (q->sent || (j && !ses_cancel_can_ask(j, q)) || !(e = ses_send_effect(s, q->type)))
             continue;
         e->msg.request = q->wire;
         if (q->type == WIRE_STATUS_GET)
@@ -135,7 +135,7 @@ static void send_questions(struct session *s)
         }
         else if (q->type == WIRE_PING)
             e->msg.u.ping.stamp = q->request;   /* small: the stamps of the lease's own pings are times */
-        question_sent(q);
+        ses_question_sent(q);
     }
 }
 
@@ -144,7 +144,7 @@ static void send_acks(struct session *s, uint64_t now, bool finished)
     if (s->acks_due == 0 || (!finished && s->acks_due < ACK_BYTES && now < s->acks_since + ACK_NS))
         return;
     size_t n = 0;
-    struct session_effect *e = send_effect(s, WIRE_OUTCOMES_ACK);
+    struct session_effect *e = ses_send_effect(s, WIRE_OUTCOMES_ACK);
     if (!e)
         return;
     while (s->n_strays && n < SESSION_ITEMS) {
@@ -153,7 +153,7 @@ static void send_acks(struct session *s, uint64_t now, bool finished)
     }
     for (LIST_EACH(&s->jobs, node)) {
         struct session_job *j = LIST_ENTRY(node, struct session_job, node);
-        if (j->seq == j->seq_acked || !j->opened || job_is_refused(j))
+        if (j->seq == j->seq_acked || !j->opened || ses_job_is_refused(j))
             continue;
         if (n == SESSION_ITEMS)
             break;
@@ -172,7 +172,7 @@ static void send_acks(struct session *s, uint64_t now, bool finished)
 
 static void send_oks(struct session *s)
 {
-    struct session_effect *e = s->n_oks ? send_effect(s, WIRE_ASSIGNED_OK) : NULL;
+    struct session_effect *e = s->n_oks ? ses_send_effect(s, WIRE_ASSIGNED_OK) : NULL;
     if (!e)
         return;
     s->oks_sent = s->n_oks < WIRE_ITEMS_MAX ? s->n_oks : WIRE_ITEMS_MAX;
@@ -223,30 +223,30 @@ static uint32_t room(const struct session *s, const struct wire_item *i)
 /* The next item of j that is neither settled nor sent. 0: none; 1: *item; -1: out of memory. */
 static int next_item(struct session_job *j, struct wire_item *item)
 {
-    uint64_t from = bits_next(&j->settled, j->sent, j->next, false);
+    uint64_t from = ses_bits_next(&j->settled, j->sent, j->next, false);
     if (from == j->next) {
         j->sent = j->next;
         return 0;
     }
     while (j->source_n && from >= j->source_next)
-        if (!job_cut_source(j))
+        if (!ses_job_cut_source(j))
             return -1;
-    struct batch *b = job_batch(j, from);
+    struct batch *b = ses_job_batch(j, from);
     if (!b)
         return -1;
-    job_close_batch(b);
+    ses_job_close_batch(b);
     uint64_t end = b->first + b->count, flags = b->fixed ? WIRE_FIXED : 0;
     if (from < j->replay) {
-        bool assigned = j->at_most_once && bits_get(&j->assigned, from) && j->assigned.n;
+        bool assigned = j->at_most_once && ses_bits_get(&j->assigned, from) && j->assigned.n;
         flags |= WIRE_REPLAY | (assigned ? WIRE_MAYBE_STARTED : 0);
         end = end < j->replay ? end : j->replay;
         if (j->at_most_once && j->assigned.n)
-            end = bits_next(&j->assigned, from, end, !assigned);
+            end = ses_bits_next(&j->assigned, from, end, !assigned);
     }
-    end = bits_next(&j->settled, from, end, true);
+    end = ses_bits_next(&j->settled, from, end, true);
     uint16_t tries = 0, crashes = 0;
     if (j->counts.count)
-        end = counts_of(j, from, end, &tries, &crashes);
+        end = ses_counts_of(j, from, end, &tries, &crashes);
     struct wire_item whole = { .job = j->handle,
                                .count = b->count,
                                .first = b->first,
@@ -276,7 +276,7 @@ static void refuse(const struct session *s, struct session_job *j, const struct 
     char text[128];
     snprintf(text, sizeof(text), "the task has %llu bytes; the broker's quota for this client is %llu",
              (unsigned long long)first_bytes(item), (unsigned long long)s->limits.quota_bytes);
-    outcome_refuse(j, item->first, text);
+    ses_outcome_refuse(j, item->first, text);
 }
 
 /* Adds items of j to the TASKS message. False: the message is full, or the window is. */
@@ -327,32 +327,32 @@ bool session_flush(struct session *s, uint64_t now)
     send_oks(s);
     for (LIST_EACH_SAFE(&s->dirty, node, after)) {
         struct session_job *j = LIST_ENTRY(node, struct session_job, dirty);
-        if (job_is_refused(j)) {
-            if (job_refuse_rest(j) && j->closed)
-                job_free(j);
+        if (ses_job_is_refused(j)) {
+            if (ses_job_refuse_rest(j) && j->closed)
+                ses_job_free(j);
             continue;
         }
         if (j->abandoned && j->epoch != s->epoch)
-            job_drop(j, 0);
-        if (job_finished(j) && !j->opened && j->epoch != s->epoch) {
-            job_free(j);                    /* the broker does not know it and has nothing to learn */
+            ses_job_drop(j, 0);
+        if (ses_job_finished(j) && !j->opened && j->epoch != s->epoch) {
+            ses_job_free(j);                /* the broker does not know it and has nothing to learn */
             continue;
         }
         if (open_job(s, j) && !j->waiting)
             close_job(s, j);
-        finished |= job_finished(j);
+        finished |= ses_job_finished(j);
     }
-    look_send(s, now);
+    ses_look_send(s, now);
     send_acks(s, now, finished);
-    said_ack(s);
+    ses_said_ack(s);
     if (s->bye && list_empty(&s->pools)) {
-        struct session_effect *e = send_effect(s, WIRE_BYE);
+        struct session_effect *e = ses_send_effect(s, WIRE_BYE);
         if (e)
             s->bye = false;
     }
     for (size_t turns = s->dirty.count; turns-- && !full;) {
         struct session_job *j = LIST_ENTRY(list_first(&s->dirty), struct session_job, dirty);
-        bool refused = job_is_refused(j);
+        bool refused = ses_job_is_refused(j);
         uint64_t before = j->sent;
         full = !refused && j->opened && !j->waiting && !add_tasks(s, j, &n, &body);
         if (j->sent != before)
@@ -362,17 +362,17 @@ bool session_flush(struct session *s, uint64_t now)
             continue;
         if (!j->opened || j->waiting || j->sent < j->next || (j->closed && !j->done_sent))
             list_push_back(&s->dirty, &j->dirty);
-        else if (job_finished(j) && j->seq == j->seq_acked)
-            job_free(j);
-        else if (job_finished(j))
+        else if (ses_job_finished(j) && j->seq == j->seq_acked)
+            ses_job_free(j);
+        else if (ses_job_finished(j))
             list_push_back(&s->dirty, &j->dirty);
     }
     if (n) {
-        struct session_effect *e = send_effect(s, WIRE_TASKS);
+        struct session_effect *e = ses_send_effect(s, WIRE_TASKS);
         e->msg.items = s->items;
         e->msg.n_items = (uint32_t)n;
     }
-    cancel_send(s);                         /* behind the tasks that they name: nothing of these begins in between */
+    ses_cancel_send(s);                     /* behind the tasks that they name: nothing of these begins in between */
     send_questions(s);
     return s->n_effects > 0 && (s->more || !list_empty(&s->dirty) || s->bye);
 }

@@ -43,7 +43,7 @@ int session_new(const struct session_config *config, const struct session_ops *o
 static void forget_closed(struct session *s)
 {
     for (struct list_node *n; (n = list_pop(&s->closed));)
-        pool_free(LIST_ENTRY(n, struct session_pool, node));
+        ses_pool_free(LIST_ENTRY(n, struct session_pool, node));
 }
 
 void session_free(struct session **sp)
@@ -53,11 +53,11 @@ void session_free(struct session **sp)
         return;
     session_effects_done(s);
     while (!list_empty(&s->jobs))
-        job_free(LIST_ENTRY(list_first(&s->jobs), struct session_job, node));
+        ses_job_free(LIST_ENTRY(list_first(&s->jobs), struct session_job, node));
     while (!list_empty(&s->pools))
-        pool_free(LIST_ENTRY(list_first(&s->pools), struct session_pool, node));
+        ses_pool_free(LIST_ENTRY(list_first(&s->pools), struct session_pool, node));
     forget_closed(s);
-    cancel_promises(s);
+    ses_cancel_promises(s);
     for (struct list_node *n; (n = list_pop(&s->questions));)
         free(LIST_ENTRY(n, struct question, node));
     map_free(&s->handles);
@@ -77,7 +77,7 @@ void session_connected(struct session *s, uint64_t now)
     s->out_bytes = s->out_acked = s->in_bytes = s->in_acked = 0;
     s->last_received = s->quiet_since = s->last_tick = now;
     s->pinged = 0;
-    struct session_effect *e = send_effect(s, WIRE_HELLO);
+    struct session_effect *e = ses_send_effect(s, WIRE_HELLO);
     if (!e)
         return;
     e->msg.u.hello = (struct wire_hello){
@@ -97,7 +97,7 @@ void session_disconnected(struct session *s, uint64_t now)
         struct session_pool *p = LIST_ENTRY(n, struct session_pool, node);
         p->opened = false;
         if (p->closing)
-            pool_gone(p);
+            ses_pool_gone(p);
     }
     for (LIST_EACH(&s->closed, n))
         LIST_ENTRY(n, struct session_pool, node)->closing = true;
@@ -105,12 +105,12 @@ void session_disconnected(struct session *s, uint64_t now)
         struct session_job *j = LIST_ENTRY(n, struct session_job, node);
         j->opened = j->waiting = j->done_sent = false;
         j->seq_acked = 0;                   /* say it again */
-        said_drop_deferred(j);              /* comes again */
-        cancel_untold(j);
-        job_dirty(j);
+        ses_said_drop_deferred(j);          /* comes again */
+        ses_cancel_untold(j);
+        ses_job_dirty(j);
     }
     for (LIST_EACH(&s->questions, n))
-        question_cut(LIST_ENTRY(n, struct question, node));
+        ses_question_cut(LIST_ENTRY(n, struct question, node));
     s->n_oks = s->oks_sent = 0;
     s->look_request = 0;
     s->look_due = false;
@@ -142,8 +142,8 @@ static void welcome(struct session *s, const struct wire_welcome *w)
     if (w->epoch != s->epoch || !w->resumed) {
         forget_closed(s);
         s->quota_used_bytes = s->quota_used_tasks = 0;
-        said_reset(s);
-        cancel_promises(s);
+        ses_said_reset(s);
+        ses_cancel_promises(s);
         s->epoch = w->epoch;
         if (!w->resumed)                    /* forgotten though it lives: as good as a new epoch, but nothing can be adopted */
             for (LIST_EACH(&s->jobs, n)) {
@@ -153,7 +153,7 @@ static void welcome(struct session *s, const struct wire_welcome *w)
             }
     }
     for (LIST_EACH(&s->jobs, n))
-        job_dirty(LIST_ENTRY(n, struct session_job, node));
+        ses_job_dirty(LIST_ENTRY(n, struct session_job, node));
 }
 
 /* The broker had no room for tasks that were sent before, and has now: it is asked how far it got, and the rest is sent again. Of a
@@ -161,10 +161,10 @@ static void welcome(struct session *s, const struct wire_welcome *w)
 static void put_off(struct session *s, struct session_job *j, uint32_t handle)
 {
     struct session_effect *e;
-    if (j && j->opened && !job_is_refused(j)) {
+    if (j && j->opened && !ses_job_is_refused(j)) {
         j->opened = j->done_sent = false;
-        job_dirty(j);
-    } else if (!j && (e = send_effect(s, WIRE_JOB_CLOSE))) {
+        ses_job_dirty(j);
+    } else if (!j && (e = ses_send_effect(s, WIRE_JOB_CLOSE))) {
         e->msg.u.job_ref.job = handle;
     }
 }
@@ -178,29 +178,29 @@ static void job_state(struct session *s, const struct wire_job_state *w)
         return;
     }
     j->waiting = false;
-    job_rewind(j, w->next);
+    ses_job_rewind(j, w->next);
 }
 
-void job_rewind(struct session_job *j, uint64_t next)
+void ses_job_rewind(struct session_job *j, uint64_t next)
 {
     struct session *s = j->s;
     for (uint64_t at = next < j->sent ? next : j->sent; at < j->sent;) {    /* their quota comes back until they are sent */
         struct batch *b;
-        uint64_t from = bits_next(&j->settled, at, j->sent, false), to = bits_next(&j->settled, from, j->sent, true);
-        if (from == j->sent || !(b = job_batch(j, from)))
+        uint64_t from = ses_bits_next(&j->settled, at, j->sent, false), to = ses_bits_next(&j->settled, from, j->sent, true);
+        if (from == j->sent || !(b = ses_job_batch(j, from)))
             break;
         to = to < b->first + b->count ? to : b->first + b->count;
         s->quota_used_tasks -= to - from;
-        s->quota_used_bytes -= job_bytes(b, from, to - from);
+        s->quota_used_bytes -= ses_job_bytes(b, from, to - from);
         s->sent_again += to - from;
         at = to;
     }
     if (next < j->sent)
         j->sent = next;
-    cancel_rewound(j);
+    ses_cancel_rewound(j);
     if (j->abandoned)
-        job_drop(j, j->sent);
-    job_dirty(j);
+        ses_job_drop(j, j->sent);
+    ses_job_dirty(j);
 }
 
 static void answer(struct session *s, uint32_t request, int32_t code, struct wire_str text)
@@ -237,7 +237,7 @@ void session_recv(struct session *s, uint64_t now, const struct wire_msg *m)
         return;
     if (m->ack > s->out_acked && m->ack <= s->out_bytes)
         s->out_acked = m->ack;
-    pools_heard(s, m);
+    ses_pools_heard(s, m);
     switch (m->type) {
     case WIRE_WELCOME:
         welcome(s, &m->u.welcome);
@@ -255,7 +255,7 @@ void session_recv(struct session *s, uint64_t now, const struct wire_msg *m)
         session_reconnect(s, "the broker is leaving");
         break;
     case WIRE_PING:
-        if ((e = send_effect(s, WIRE_PONG)))
+        if ((e = ses_send_effect(s, WIRE_PONG)))
             e->msg.u.ping = m->u.ping;
         break;
     case WIRE_PONG:
@@ -263,10 +263,10 @@ void session_recv(struct session *s, uint64_t now, const struct wire_msg *m)
             answer(s, (uint32_t)m->u.ping.stamp, 0, (struct wire_str){ 0 });
         break;
     case WIRE_TASKS_SEEN:
-        look_seen(s, m);
+        ses_look_seen(s, m);
         break;
     case WIRE_CANCELLED:
-        cancel_answered(s, m->request, m->u.cancelled.cancelled);
+        ses_cancel_answered(s, m->request, m->u.cancelled.cancelled);
         break;
     case WIRE_STATUS:
         answer(s, m->request, 0, m->u.status.json);
@@ -277,28 +277,28 @@ void session_recv(struct session *s, uint64_t now, const struct wire_msg *m)
             if (p->handle != m->u.pool_state.pool)
                 continue;
             if (m->u.pool_state.ended)
-                refuse_pool(s, p, m->u.pool_state.text);
+                ses_refuse_pool(s, p, m->u.pool_state.text);
             if (p->user)
                 s->ops->pool_state(s->ctx, p->user, m->u.pool_state.slots, m->u.pool_state.code, m->u.pool_state.text);
         }
         break;
     case WIRE_JOB_STATE:
         if (m->u.job_state.code < 0)
-            refuse_job(s, m->u.job_state.job, m->u.job_state.text);
+            ses_refuse_job(s, m->u.job_state.job, m->u.job_state.text);
         else
             job_state(s, &m->u.job_state);
         break;
     case WIRE_OUTCOMES:
-        outcome_items(s, m);
+        ses_outcome_items(s, m);
         break;
     case WIRE_ASSIGNED:
-        outcome_assigned(s, m);
+        ses_outcome_assigned(s, m);
         break;
     case WIRE_TRIES:
-        counts_told(s, m);
+        ses_counts_told(s, m);
         break;
     case WIRE_OUTPUT:
-        said_items(s, m);
+        ses_said_items(s, m);
         break;
     default:                                /* from a newer broker: nothing we asked for */
         break;
@@ -334,12 +334,12 @@ void session_tick(struct session *s, uint64_t now)
     s->last_tick = now;
     if (!waits(s))
         return;
-    look_tick(s, now);
+    ses_look_tick(s, now);
     if (now >= s->quiet_since + lease_ns(s)) {
         snprintf(s->text, sizeof(s->text), "the broker was silent for %llu ms", (unsigned long long)(lease_ns(s) / CLOCK_MS));
         session_reconnect(s, s->text);
     } else if (s->state == SESSION_UP && !s->pinged && now >= s->quiet_since + lease_ns(s) / 2) {
-        struct session_effect *e = send_effect(s, WIRE_PING);
+        struct session_effect *e = ses_send_effect(s, WIRE_PING);
         if (e)
             e->msg.u.ping.stamp = s->pinged = now;
     }
@@ -420,8 +420,8 @@ static uint64_t sent_of(const struct session_job *j, const struct batch *b, uint
 {
     uint64_t n = 0;
     for (uint64_t i = b->first; i < b->first + b->count && i < j->sent && j->epoch == j->s->epoch; i++)
-        if (!bits_get(&j->settled, i)) {
-            *bytes += job_bytes(b, i, 1);
+        if (!ses_bits_get(&j->settled, i)) {
+            *bytes += ses_job_bytes(b, i, 1);
             n++;
         }
     return n;
@@ -437,7 +437,7 @@ const char *session_check(struct session *s)
             const struct batch *b = LIST_ENTRY(bn, struct batch, node);
             uint64_t open = 0;
             for (uint64_t i = b->first; i < b->first + b->count; i++)
-                open += !bits_get(&j->settled, i);
+                open += !ses_bits_get(&j->settled, i);
             if (open != b->left || b->left == 0)
                 return "a batch counts its unsettled tasks wrongly";
             if (b->first < last)
@@ -449,7 +449,7 @@ const char *session_check(struct session *s)
         }
         if (left != j->unsettled)
             return "a job counts its unsettled tasks wrongly";
-        if (!cancel_check(j))
+        if (!ses_cancel_check(j))
             return "a cancel is forgotten";
         if (j->sent > j->next || j->seq_acked > j->seq)
             return "a job is ahead of itself";

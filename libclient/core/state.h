@@ -117,7 +117,7 @@ struct session {
     uint64_t epoch, conn_no;
     struct wire_welcome limits;
     struct list pools, jobs, dirty, cancels, questions, promises;   /* cancels: jobs; promises: questions that were answered */
-    struct list closed;             /* pools that are gone here, and of which the broker may not know that: see pool_gone */
+    struct list closed;         /* pools that are gone here, and of which the broker may not know that: see ses_pool_gone */
     struct map handles;             /* job handle -> job */
     uint32_t next_handle, next_request;
     uint64_t tasks, settled_total, unsettled, bytes_held, sent_again, duplicates;
@@ -156,78 +156,79 @@ struct session {
 };
 
 /* job.c */
-void job_dirty(struct session_job *j);
-struct batch *job_batch(struct session_job *j, uint64_t index);
-void job_settle(struct session_job *j, uint64_t first, uint64_t count);
-void job_close_batch(struct batch *b);
-struct batch *job_cut_source(struct session_job *j);
-uint64_t job_bytes(const struct batch *b, uint64_t first, uint64_t count);    /* of these tasks, lengths included */
-void job_free(struct session_job *j);
-void job_drop(struct session_job *j, uint64_t first);         /* of an abandoned job: tasks from first on are settled, untold */
-bool job_finished(const struct session_job *j);
-void pool_free(struct session_pool *p);
-void pool_gone(struct session_pool *p);                       /* nobody here has it any more; the broker may */
-void pools_heard(struct session *s, const struct wire_msg *m);      /* what m shows of the closes that the broker has read */
+void ses_job_dirty(struct session_job *j);
+struct batch *ses_job_batch(struct session_job *j, uint64_t index);
+void ses_job_settle(struct session_job *j, uint64_t first, uint64_t count);
+void ses_job_close_batch(struct batch *b);
+struct batch *ses_job_cut_source(struct session_job *j);
+uint64_t ses_job_bytes(const struct batch *b, uint64_t first, uint64_t count); /* of these tasks, lengths included */
+void ses_job_free(struct session_job *j);
+void ses_job_drop(struct session_job *j, uint64_t first);     /* of an abandoned job: tasks from first on are settled, untold */
+bool ses_job_finished(const struct session_job *j);
+void ses_pool_free(struct session_pool *p);
+void ses_pool_gone(struct session_pool *p);                   /* nobody here has it any more; the broker may */
+void ses_pools_heard(struct session *s, const struct wire_msg *m);  /* what m shows of the closes that the broker has read */
 
 /* bits.c */
-int bits_reserve(struct bits *b, uint64_t end);             /* room for indexes below end */
-bool bits_get(const struct bits *b, uint64_t i);
-void bits_set(struct bits *b, uint64_t first, uint64_t count);
-uint64_t bits_next(const struct bits *b, uint64_t from, uint64_t end, bool value);     /* first index with that value, or end */
-void bits_drop(struct bits *b, uint64_t below);             /* all below are set: forget them */
+int ses_bits_reserve(struct bits *b, uint64_t end);         /* room for indexes below end */
+bool ses_bits_get(const struct bits *b, uint64_t i);
+void ses_bits_set(struct bits *b, uint64_t first, uint64_t count);
+uint64_t ses_bits_next(const struct bits *b, uint64_t from, uint64_t end, bool value); /* first index with that value, or end */
+void ses_bits_drop(struct bits *b, uint64_t below);         /* all below are set: forget them */
 
 /* refuse.c */
-void refuse_job(struct session *s, uint32_t handle, struct wire_str text);
-void refuse_pool(struct session *s, struct session_pool *p, struct wire_str text);
-bool job_is_refused(const struct session_job *j);           /* it, or its pool */
-bool job_refuse_rest(struct session_job *j);                /* settles what is unsettled; false: out of memory, for now */
+void ses_refuse_job(struct session *s, uint32_t handle, struct wire_str text);
+void ses_refuse_pool(struct session *s, struct session_pool *p, struct wire_str text);
+bool ses_job_is_refused(const struct session_job *j);       /* it, or its pool */
+bool ses_job_refuse_rest(struct session_job *j);            /* settles what is unsettled; false: out of memory, for now */
 
-void job_rewind(struct session_job *j, uint64_t next);         /* what is not settled from next on counts as not sent */
+void ses_job_rewind(struct session_job *j, uint64_t next);     /* what is not settled from next on counts as not sent */
 
 /* look.c: has the broker lost something of a job that does not move? */
-void look_tick(struct session *s, uint64_t now);
-void look_send(struct session *s, uint64_t now);
-void look_seen(struct session *s, const struct wire_msg *m);
+void ses_look_tick(struct session *s, uint64_t now);
+void ses_look_send(struct session *s, uint64_t now);
+void ses_look_seen(struct session *s, const struct wire_msg *m);
 
 /* outcome.c */
-void outcome_tell(struct session_job *j, const struct wire_item *item);    /* the unsettled parts of an item, and settles them */
-void outcome_refuse(struct session_job *j, uint64_t index, const char *text);     /* this task is settled as REFUSED, here */
-void outcome_items(struct session *s, const struct wire_msg *m);
-void outcome_settle(struct session_job *j, const struct wire_item *i);
-void outcome_assigned(struct session *s, const struct wire_msg *m);
+void ses_outcome_tell(struct session_job *j, const struct wire_item *item); /* the unsettled parts of an item, and settles them */
+void ses_outcome_refuse(struct session_job *j, uint64_t index, const char *text); /* this task is settled as REFUSED, here */
+void ses_outcome_items(struct session *s, const struct wire_msg *m);
+void ses_outcome_settle(struct session_job *j, const struct wire_item *i);
+void ses_outcome_assigned(struct session *s, const struct wire_msg *m);
 
 /* cancel.c */
-void cancel_send(struct session *s);
-void cancel_untold(struct session_job *j);                  /* a new connection: nothing of it counts as told */
-void cancel_rewound(struct session_job *j);                 /* tasks count as not sent: the cancelled ones never are */
-void cancel_done(struct session_job *j);                    /* the job goes */
-bool cancel_check(const struct session_job *j);             /* false: something that is to be said is forgotten */
-bool cancel_can_ask(const struct session_job *j, const struct question *q);     /* its tasks have gone out */
-void question_sent(struct question *q);
-void question_cut(struct question *q);                      /* with its connection */
-void cancel_answered(struct session *s, uint32_t request, uint64_t cancelled);
-void cancel_promises(struct session *s);                    /* another broker, or one that has forgotten us: they are asked again */
-void cancel_over(struct session *s, struct question *q);    /* all of its tasks have their outcome, and nothing is to be asked */
-void cancel_settled(struct session_job *j, const struct wire_item *i);     /* before it is: for the questions' sums */
+void ses_cancel_send(struct session *s);
+void ses_cancel_untold(struct session_job *j);              /* a new connection: nothing of it counts as told */
+void ses_cancel_rewound(struct session_job *j);             /* tasks count as not sent: the cancelled ones never are */
+void ses_cancel_done(struct session_job *j);                /* the job goes */
+bool ses_cancel_check(const struct session_job *j);         /* false: something that is to be said is forgotten */
+bool ses_cancel_can_ask(const struct session_job *j, const struct question *q); /* its tasks have gone out */
+void ses_question_sent(struct question *q);
+void ses_question_cut(struct question *q);                  /* with its connection */
+void ses_cancel_answered(struct session *s, uint32_t request, uint64_t cancelled);
+void ses_cancel_promises(struct session *s);                /* another broker, or one that has forgotten us: they are asked again */
+void ses_cancel_over(struct session *s, struct question *q); /* all of its tasks have their outcome, and nothing is to be asked */
+void ses_cancel_settled(struct session_job *j, const struct wire_item *i); /* before it is: for the questions' sums */
 
 /* counts.c */
-void counts_told(struct session *s, const struct wire_msg *m);
-void counts_settled(struct session_job *j, uint64_t first, uint64_t count);
-uint64_t counts_of(const struct session_job *j, uint64_t first, uint64_t end, uint16_t *tries, uint16_t *crashes);
+void ses_counts_told(struct session *s, const struct wire_msg *m);
+void ses_counts_settled(struct session_job *j, uint64_t first, uint64_t count);
+uint64_t ses_counts_of(const struct session_job *j, uint64_t first, uint64_t end, uint16_t *tries, uint16_t *crashes);
 /* said.c */
-void said_reset(struct session *s);
-void said_items(struct session *s, const struct wire_msg *m);
-bool said_defer(struct session_job *j, const struct wire_item *item);
-void said_drop_deferred(struct session_job *j);
-void said_ended(struct session_job *j, const struct wire_item *i);
-void said_settled(struct session_job *j, uint64_t first, uint64_t count);
-void said_free(struct session_job *j);
-void said_ack(struct session *s);
+void ses_said_reset(struct session *s);
+void ses_said_items(struct session *s, const struct wire_msg *m);
+bool ses_said_defer(struct session_job *j, const struct wire_item *item);
+void ses_said_drop_deferred(struct session_job *j);
+void ses_said_ended(struct session_job *j, const struct wire_item *i);
+void ses_said_settled(struct session_job *j, uint64_t first, uint64_t count);
+void ses_said_free(struct session_job *j);
+void ses_said_ack(struct session *s);
 
 /* session.c */
 void session_reconnect(struct session *s, const char *why);      /* text: static or s->text */
 
 /* send.c */
-struct session_effect *send_effect(struct session *s, uint8_t type); /* a zeroed SEND in this turn's effects; NULL: no room left */
+/* a zeroed SEND in this turn's effects; NULL: no room left */
+struct session_effect *ses_send_effect(struct session *s, uint8_t type);
 
 #endif

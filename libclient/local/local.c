@@ -227,7 +227,7 @@ static void on_resolve(void *ctx, worker_lane lane, struct wire_bin owner, const
             slots_no_program(l->slots, lane, BFORK_CANCELLED, "exec", "the pool has been freed");
         return;
     }
-    if (object_program(&fd, path, sizeof(path), &e) != 0) {
+    if (exec_object_program(&fd, path, sizeof(path), &e) != 0) {
         slots_no_program(l->slots, lane, e.code, "exec", e.text);
         return;
     }
@@ -308,7 +308,7 @@ static int make_cores(struct local *l, struct err *e)
     return rc;
 }
 
-int local_link_open(struct session *core, const struct link_events *events, struct link **ret, struct err *e)
+int bfs_local_link_open(struct session *core, const struct link_events *events, struct link **ret, struct err *e)
 {
     struct local *l = calloc(1, sizeof(*l));
     uint64_t now = clock_now();

@@ -33,7 +33,7 @@ static int read_setup(const char *profile, const char *client_key, bool admin, s
                        "%s: an address alone is not enough: give a profile (BFORK_PROFILE=NAME), or a client key that names "
                        "its broker's key",
                        profile);
-    int rc = address ? 0 : profile_load(profile, NULL, &p, e);
+    int rc = address ? 0 : net_profile_load(profile, NULL, &p, e);
     if (rc != 0)
         return rc;
     const char *key = client_key ? client_key : admin ? p.admin_key : p.key;

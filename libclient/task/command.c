@@ -280,7 +280,7 @@ static void capture_end(struct capture *c)
     }
 }
 
-int command_run(bfork_task *t)
+int task_command_run(bfork_task *t)
 {
     static struct capture out, err;     /* their memory is kept for the next command */
     char **argv = make_argv(t);

@@ -20,7 +20,7 @@
 static struct ring_obituary *obituary;
 static const int signals[] = { SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGSYS, SIGTRAP };
 
-void crash_warm_up(void)
+void task_crash_warm_up(void)
 {
     void *frames[4];
     backtrace(frames, 4);               /* loads libgcc, allocates */
@@ -158,7 +158,7 @@ static void crashed(int sig, siginfo_t *info, void *context)
     raise(sig);
 }
 
-void crash_install(struct ring_obituary *o)
+void task_crash_install(struct ring_obituary *o)
 {
     struct sigaction sa = { .sa_sigaction = crashed, .sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER | (int)SA_RESETHAND };
     stack_t stack = { .ss_size = STACK_SIZE };
@@ -182,7 +182,7 @@ static bool is_library(const char *path)
 }
 
 /* Symbol table names: better than nothing where bfork-symbols is not installed. */
-void crash_names(struct ring_obituary *o)
+void task_crash_names(struct ring_obituary *o)
 {
     size_t used = 0;
     char name[256], room[64];
@@ -193,7 +193,8 @@ void crash_names(struct ring_obituary *o)
         uint64_t at, from;
         int shown_n;
         bool known =
-            o->frames[i].path && elf_address(file, o->frames[i].offset, &at) && elf_symbol_at(file, at, name, sizeof(name), &from);
+            o->frames[i].path && exec_elf_address(file, o->frames[i].offset, &at) &&
+                exec_elf_symbol_at(file, at, name, sizeof(name), &from);
         if (!o->frames[i].path)
             path = "?";
         shown = mapped_name(path, &shown_n);

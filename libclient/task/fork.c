@@ -71,7 +71,7 @@ static void __attribute__((noreturn)) become_template(const struct keeper *k, pi
 {
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-    if (keep_child(keeper))
+    if (exec_keep_child(keeper))
         _exit(127);
     close(fds[3]);
     close(k->signals);
@@ -83,7 +83,7 @@ static void __attribute__((noreturn)) become_template(const struct keeper *k, pi
     close(fds[1]);
     close(fds[2]);
     __fpurge(stdin);                    /* what the caller had read ahead is not for tasks */
-    template_main(fds[0], true);
+    task_template_main(fds[0], true);
 }
 
 static void __attribute__((noreturn)) become_keeper(int server, int fds[PACKET_FDS])
@@ -94,7 +94,7 @@ static void __attribute__((noreturn)) become_keeper(int server, int fds[PACKET_F
 
     close(server);
     setpgid(0, 0);
-    if ((error = keep_open(&k, fds[3])) == 0) {
+    if ((error = exec_keep_open(&k, fds[3])) == 0) {
         template = fork();
         if (template == 0)
             become_template(&k, me, fds);
@@ -105,7 +105,7 @@ static void __attribute__((noreturn)) become_keeper(int server, int fds[PACKET_F
             dup2(null, fd);
     for (int i = 0; i < 3; i++)
         close(fds[i]);
-    keep_run(&k, template, error);
+    exec_keep_run(&k, template, error);
 }
 
 static void __attribute__((noreturn)) serve(int server)
@@ -118,7 +118,7 @@ static void __attribute__((noreturn)) serve(int server)
     default_signals();
     setpgid(0, 0);
     close_as_exec(server);
-    while (packet_recv(server, &p, fds, true) > 0) {
+    while (exec_packet_recv(server, &p, fds, true) > 0) {
         if (p.type != PACKET_FORK || p.value != PACKET_VERSION || fds[3] < 0)
             _exit(125);                 /* not our owner */
         long pid = syscall(SYS_clone, (unsigned long)(CLONE_PARENT | SIGCHLD), 0ul, 0ul, 0ul, 0ul);
@@ -128,7 +128,7 @@ static void __attribute__((noreturn)) serve(int server)
         for (int i = 0; i < PACKET_FDS; i++)
             if (fds[i] >= 0)
                 close(fds[i]);
-        if (packet_send(server, &p, NULL, 0, true) < 0)
+        if (exec_packet_send(server, &p, NULL, 0, true) < 0)
             break;
     }
     _exit(0);

@@ -106,12 +106,12 @@ static void note_object(void *ctx, const struct object_data *d)
     }
 }
 
-void globals_note(void)
+void task_globals_note(void)
 {
     if (start.n)
         return;
     start.known = true;
-    object_each_data(note_object, NULL);
+    exec_object_each_data(note_object, NULL);
 }
 
 static bool has_changed(const struct object *o, uintptr_t at, size_t size)
@@ -129,7 +129,7 @@ static bool is_systems(const char *name)
 {
     Dl_info found;
     void *at = dlsym(RTLD_NEXT, name);
-    return at && dladdr(at, &found) && found.dli_fname && (object_is_system(found.dli_fname) || is_restless(found.dli_fname));
+    return at && dladdr(at, &found) && found.dli_fname && (exec_object_is_system(found.dli_fname) || is_restless(found.dli_fname));
 }
 
 /* The compiler's own note that a static variable of a C++ function has its value. */
@@ -202,10 +202,10 @@ static int open_object(const struct object *o)
     int fd = -1;
     if (o->path)
         return open(o->path, O_RDONLY | O_CLOEXEC);
-    return object_program(&fd, path, sizeof(path), &e) == 0 ? fd : -1;
+    return exec_object_program(&fd, path, sizeof(path), &e) == 0 ? fd : -1;
 }
 
-bool globals_changed(char *text, size_t size, const void *const *handles)
+bool task_globals_changed(char *text, size_t size, const void *const *handles)
 {
     struct found f = { .text = text, .size = size, .handles = handles };
     struct stat st;

@@ -62,10 +62,10 @@ void bfork_init(int *argc, char ***argv)
         unsetenv(TASK_FD_VARIABLE);
         fcntl(fd, F_SETFD, FD_CLOEXEC);
         inited = true;
-        template_main(fd, false);
+        task_template_main(fd, false);
     }
     inited = true;
-    globals_note();
+    task_globals_note();
     if (sigaction(SIGINT, NULL, &old) == 0 && !(old.sa_flags & SA_SIGINFO) && old.sa_handler == SIG_DFL) {
         sigemptyset(&mine.sa_mask);
         sigaction(SIGINT, &mine, NULL);
@@ -85,6 +85,6 @@ void task_refuse_stray(void)
     snprintf(p.text, sizeof(p.text),
              "main of %s uses Broadfork before it calls bfork_init: make bfork_init (&argc, &argv) its first line",
              program_invocation_short_name);
-    packet_send(fd, &p, NULL, 0, true);
+    exec_packet_send(fd, &p, NULL, 0, true);
     _exit(125);
 }

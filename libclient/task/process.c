@@ -101,7 +101,7 @@ static void wait_for_room(struct process *p, uint64_t need)
             atomic_store(&c->sleeping, RING_AWAKE);
             return;
         }
-        ring_sleep(c, RING_NO_ROOM);
+        exec_ring_sleep(c, RING_NO_ROOM);
         atomic_store(&c->sleeping, RING_AWAKE);
     }
 }
@@ -297,7 +297,7 @@ static void wait_for_right(struct process *p)
         notify(p, true);
         atomic_store(&p->c->sleeping, RING_EXPIRED);
         if (!look(p))
-            ring_sleep(p->c, RING_EXPIRED);
+            exec_ring_sleep(p->c, RING_EXPIRED);
         atomic_store(&p->c->sleeping, RING_AWAKE);
     }
 }
@@ -384,8 +384,8 @@ static void run_refused(struct process *p, struct task_job *j, const struct ring
 /* What a streamed command has left behind would print into the next task's output. */
 static void sweep(const struct process *p)
 {
-    if (sweep_has_children())
-        sweep_children(p->kept, p->n_kept);
+    if (exec_sweep_has_children())
+        exec_sweep_children(p->kept, p->n_kept);
 }
 
 /* One task with arguments and a result of its own. ns: only known to the caller's block, put on its last record. */
@@ -556,7 +556,7 @@ static void wait_for_tasks(struct process *p)
     notify(p, true);
     atomic_store(&c->sleeping, how);
     if (how == RING_IDLE ? is_empty(p) && !atomic_load(&c->stop) : !is_empty(p) && !look(p))
-        ring_sleep(c, how);
+        exec_ring_sleep(c, how);
     atomic_store(&c->sleeping, RING_AWAKE);
     check_alive(p);
 }
@@ -588,7 +588,7 @@ static void settle(struct process *p, const struct process_start *s)
     dup2(s->err, 2);
     p->output[0] = high_fd(s->out);
     p->output[1] = high_fd(s->err);
-    if (ring_open(&p->ring, s->ring, false, NULL) < 0)
+    if (exec_ring_open(&p->ring, s->ring, false, NULL) < 0)
         _exit(4);
     close(s->ring);
     p->event = high_fd(s->event);
@@ -600,7 +600,7 @@ static void settle(struct process *p, const struct process_start *s)
     *p->alive = 1;
 }
 
-void process_main(const struct process_start *s)
+void task_process_main(const struct process_start *s)
 {
     static struct process process;
     struct process *p = &process;
@@ -614,10 +614,10 @@ void process_main(const struct process_start *s)
     p->t.room = room_in_ring;
     p->t.room_ctx = p;
     p->t.slot = (int32_t)s->id;
-    crash_install(&p->c->obituary);
+    task_crash_install(&p->c->obituary);
     run_hook(p, s->spec->initializer, s->spec->args, true);
-    if (sweep_has_children())
-        p->n_kept = sweep_list(p->kept, KEPT_CHILDREN);
+    if (exec_sweep_has_children())
+        p->n_kept = exec_sweep_list(p->kept, KEPT_CHILDREN);
     atomic_store(&p->c->state, RING_READY);
     ring_owner(p);
     for (;;) {

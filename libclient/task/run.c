@@ -31,13 +31,13 @@ static void find_function(struct task_job *j)
     copy_str(j->name, sizeof(j->name), j->fn.symbol);
     if (j->fn.kind == WIRE_FN_COMMAND) {
         j->command = true;
-        j->call.task = command_run;
+        j->call.task = task_command_run;
         if (j->spec.kind != WIRE_JOB_TASKS)
             err_set(e, BFORK_REFUSED, "a command cannot be mapped over an array of elements");
     } else if (j->spec.streamed) {
         err_set(e, BFORK_REFUSED, "job_spec.streamed is for commands: what functions print is never in their results");
     } else {
-        object_resolve(&j->fn, &j->call.any, e);
+        exec_object_resolve(&j->fn, &j->call.any, e);
     }
 }
 
@@ -85,7 +85,7 @@ const char *task_job_name(struct task_job *j)
     if (!j->name[0]) {
         if (j->command)
             snprintf(j->name, sizeof(j->name), "command");
-        else if (!j->call.any || !object_symbol((void *)(uintptr_t)j->call.any, j->name, sizeof(j->name)))
+        else if (!j->call.any || !exec_object_symbol((void *)(uintptr_t)j->call.any, j->name, sizeof(j->name)))
             snprintf(j->name, sizeof(j->name), "the function at offset %#llx", (unsigned long long)j->fn.offset);
     }
     return j->name;

@@ -26,8 +26,8 @@ extern bool (*volatile task_on_interrupt)(void);
 
 /* In bfork_init: the program's variables as they are now. Later: the names of those that have changed, and have another value than
  * one of the handles (NULL-ended); false: none, or it cannot be told. */
-void globals_note(void);
-bool globals_changed(char *text, size_t size, const void *const *handles);
+void task_globals_note(void);
+bool task_globals_changed(char *text, size_t size, const void *const *handles);
 
 /* Threads of the library itself: they do not stand in the way of a fork. */
 extern _Atomic int task_own_threads;

@@ -77,12 +77,12 @@ bool task_failed(struct bfork_task *t, int rc, struct wire_outcome *o, char *mes
 int task_fail(struct bfork_task *t, int kind, int code, const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* command.c */
-int command_run(bfork_task *t);
+int task_command_run(bfork_task *t);
 
 /* crash.c */
-void crash_warm_up(void);                                   /* in the template */
-void crash_install(struct ring_obituary *o);                /* in the task process */
-void crash_names(struct ring_obituary *o);                  /* in a child of the template: from symbol tables */
+void task_crash_warm_up(void);                              /* in the template */
+void task_crash_install(struct ring_obituary *o);           /* in the task process */
+void task_crash_names(struct ring_obituary *o);             /* in a child of the template: from symbol tables */
 
 /* template.c, process.c */
 int task_threads(void);                                     /* of this process */
@@ -94,7 +94,7 @@ struct process_start {
     bool solo;
     pid_t parent;
 };
-void template_main(int socket, bool forked) __attribute__((noreturn));    /* forked: from the caller, not started anew */
-void process_main(const struct process_start *s) __attribute__((noreturn));
+void task_template_main(int socket, bool forked) __attribute__((noreturn)); /* forked: from the caller, not started anew */
+void task_process_main(const struct process_start *s) __attribute__((noreturn));
 
 #endif

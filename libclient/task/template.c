@@ -42,7 +42,7 @@ static void __attribute__((noreturn)) fail(int socket, const char *stage, int co
 
     snprintf(p.stage, sizeof(p.stage), "%s", stage);
     snprintf(p.text, sizeof(p.text), "%s", text);
-    packet_send(socket, &p, NULL, 0, true);
+    exec_packet_send(socket, &p, NULL, 0, true);
     fflush(NULL);
     _exit(125);
 }
@@ -66,7 +66,7 @@ static void read_setup(struct template_state *s)
     struct err e = { 0 };
     int fds[PACKET_FDS];
     struct stat st;
-    int rc = packet_recv(s->socket, &p, fds, true);
+    int rc = exec_packet_recv(s->socket, &p, fds, true);
 
     if (rc <= 0)
         _exit(125);                     /* the owner is gone */
@@ -91,7 +91,7 @@ static void send_answers(struct template_state *s)
     struct answer *a;
 
     while ((a = s->first)) {
-        int rc = packet_send(s->socket, &a->p, NULL, 0, false);
+        int rc = exec_packet_send(s->socket, &a->p, NULL, 0, false);
 
         if (rc == -EAGAIN || rc == -ENOBUFS || rc == -ENOMEM)
             return;
@@ -180,7 +180,7 @@ static void become_process(struct template_state *s, uint32_t id, const int fds[
     for (struct child *c = s->children; c; c = c->next)
         close(c->ring);
     child_signals();
-    process_main(&start);
+    task_process_main(&start);
 }
 
 /* For want of something that may be there later. */
@@ -209,7 +209,7 @@ static void spawn(struct template_state *s, uint32_t id, int fds[PACKET_FDS])
     if (s->setup->solo) {
         free(c);
         p.pid = me;
-        packet_send(s->socket, &p, NULL, 0, true);
+        exec_packet_send(s->socket, &p, NULL, 0, true);
         die_with_owner(s->socket, true);
         become_process(s, id, fds, 0);
     }
@@ -254,7 +254,7 @@ static void sweep_orphans(struct template_state *s)
         if (c->reporter)
             keep[n++] = c->reporter;
     }
-    sweep_children(keep, n);
+    exec_sweep_children(keep, n);
     free(keep);
 }
 
@@ -278,19 +278,19 @@ static bool start_reporter(struct template_state *s, struct child *c)
     struct ring r;
     bool crashed;
 
-    if (ring_open(&r, c->ring, true, NULL) < 0)
+    if (exec_ring_open(&r, c->ring, true, NULL) < 0)
         return false;
     crashed = atomic_load(&r.control->obituary.signal) > 0;
     if (crashed && (c->reporter = fork()) == 0) {
         child_signals();
         prctl(PR_SET_PDEATHSIG, SIGKILL);
         alarm(5);
-        crash_names(&r.control->obituary);
+        task_crash_names(&r.control->obituary);
         if (dup2(c->ring, 3) == 3 && s->setup->symbols[0])
             execl(s->setup->symbols, s->setup->symbols, (char *)NULL);
         _exit(0);
     }
-    ring_close(&r);
+    exec_ring_close(&r);
     return crashed && c->reporter > 0;
 }
 
@@ -336,7 +336,7 @@ static void leave(struct template_state *s)
             kill(-c->pid, SIGKILL);
             kill(c->pid, SIGKILL);
         }
-    sweep_children(NULL, 0);
+    exec_sweep_children(NULL, 0);
     _exit(0);
 }
 
@@ -345,7 +345,7 @@ static void hear(struct template_state *s)
     struct packet p;
     int fds[PACKET_FDS];
     struct child *c;
-    int rc = packet_recv(s->socket, &p, fds, false);
+    int rc = exec_packet_recv(s->socket, &p, fds, false);
 
     if (rc == -EAGAIN)
         return;
@@ -386,7 +386,7 @@ static void set_environment(const struct wire_pool_spec *spec)
     }
 }
 
-void template_main(int socket, bool forked)
+void task_template_main(int socket, bool forked)
 {
     static struct template_state s = { .signals = -1 };
     struct packet p = { .type = PACKET_HELLO, .value = PACKET_VERSION, .pid = getpid() };
@@ -397,7 +397,7 @@ void template_main(int socket, bool forked)
     s.last = &s.first;
     prctl(PR_SET_NAME, "bfork:template");
     task_process = true;
-    if (packet_send(socket, &p, NULL, 0, true) < 0)
+    if (exec_packet_send(socket, &p, NULL, 0, true) < 0)
         _exit(125);
     read_setup(&s);
     if (forked)
@@ -407,7 +407,7 @@ void template_main(int socket, bool forked)
     enter_directory(socket, s.setup->work_dir);
     die_with_owner(socket, true);
     preload(&s);
-    crash_warm_up();
+    task_crash_warm_up();
     die_with_owner(socket, false);
 
     sigemptyset(&chld);
@@ -418,7 +418,7 @@ void template_main(int socket, bool forked)
     if (s.signals < 0)
         fail(socket, "init", BFORK_ENOMEM, "no descriptor for signals");
     p = (struct packet){ .type = PACKET_READY, .pid = getpid(), .value = s.setup->solo ? 1 : task_threads() };
-    packet_send(socket, &p, NULL, 0, true);
+    exec_packet_send(socket, &p, NULL, 0, true);
     for (;;) {
         short take = s.n_answers <= PACKET_QUEUE ? POLLIN : 0, give = s.n_answers ? POLLOUT : 0;
         struct pollfd f[2] = { { socket, (short)(take | give), 0 }, { s.signals, POLLIN, 0 } };

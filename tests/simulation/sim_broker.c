@@ -198,7 +198,7 @@ static void read_worker(struct sim *s, void *what, uint64_t a, uint64_t b)
         sim_trace_items(s, &m);
         worker_recv(w->core, s->now, &m);
         if (m.type == WIRE_WELCOME)
-            retry_worked(&w->retry, s->now);
+            net_retry_worked(&w->retry, s->now);
         worker_perform(s, w);
     }
     net_forget(&w->here);

@@ -354,7 +354,7 @@ static void disconnect(struct sim *s, struct sim_worker *w)
     if (w->reconnecting)
         return;
     w->reconnecting = true;
-    retry_failed(&w->retry, s->now, worker_lease_end(w->core) != 0, sim_random(s, UINT64_MAX));
+    net_retry_failed(&w->retry, s->now, worker_lease_end(w->core) != 0, sim_random(s, UINT64_MAX));
     sim_at(s, w->retry.next, reconnect, w, w->life, 0, NULL);
 }
 
@@ -496,7 +496,7 @@ void worker_perform(struct sim *s, struct sim_worker *w)
 static void stuck(struct sim *s, void *what, uint64_t life, uint64_t conn)
 {
     struct sim_worker *w = what;
-    if (!w->core || w->life != life || w->here.conn != conn || !retry_stuck(&w->retry, s->now))
+    if (!w->core || w->life != life || w->here.conn != conn || !net_retry_stuck(&w->retry, s->now))
         return;
     if (w->stalled_until > s->now)
         sim_at(s, w->stalled_until + 1, stuck, w, life, conn, NULL);
@@ -515,7 +515,7 @@ static void reconnect(struct sim *s, void *what, uint64_t life, uint64_t b)
         return;
     }
     w->reconnecting = false;
-    retry_try(&w->retry, s->now, worker_lease_end(w->core));
+    net_retry_try(&w->retry, s->now, worker_lease_end(w->core));
     if (!s->broker) {
         disconnect(s, w);               /* refused */
         return;

@@ -44,7 +44,7 @@ static struct attempt *attempt_new(struct worker *w, struct job *j, const struct
 
     if (!a)
         return NULL;
-    if (!slab_copy(&w->args_lens, i->lens, &a->lens) || !slab_copy(&w->args_body, i->body, &a->body) ||
+    if (!wrk_slab_copy(&w->args_lens, i->lens, &a->lens) || !wrk_slab_copy(&w->args_body, i->body, &a->body) ||
         map_put(&w->by_attempt, i->id, a) < 0) {
         drop_args(a);
         attempt_recycle(w, a);
@@ -88,78 +88,78 @@ static void attempt_refuse(struct worker *w, struct attempt *a, const char *text
 {
     struct wire_outcome o = { .kind = BFORK_REFUSED, .message = WIRE_STR(text), .stage = WIRE_STR("job_spec") };
 
-    if (!record_outcomes(w, a, &o, (uint32_t)(a->end - a->next))) {
-        attempt_lost(w, a);
+    if (!wrk_record_outcomes(w, a, &o, (uint32_t)(a->end - a->next))) {
+        wrk_attempt_lost(w, a);
         return;
     }
     a->next = a->pushed = a->end;
-    attempt_finish(w, a);
+    wrk_attempt_finish(w, a);
 }
 
-void attempt_take(struct worker *w, const struct wire_item *i)
+void wrk_attempt_take(struct worker *w, const struct wire_item *i)
 {
     struct job *j = map_get(&w->by_job, i->job);
     struct attempt *a;
 
     if (!j || !item_sound(i)) {
-        link_drop(w, j ? "the broker sent a chunk that contradicts itself" :
-                  "the broker sent a chunk of a job that it had not described");
+        wrk_link_drop(w, j ? "the broker sent a chunk that contradicts itself" :
+                      "the broker sent a chunk of a job that it had not described");
         return;
     }
     if (map_get(&w->by_attempt, i->id)) {
-        effect_log(w, LOG_WARNING_, "ignoring a chunk that came twice");
+        wrk_effect_log(w, LOG_WARNING_, "ignoring a chunk that came twice");
         return;
     }
     if (!(a = attempt_new(w, j, i))) {
-        link_drop(w, "out of memory");
+        wrk_link_drop(w, "out of memory");
         return;
     }
     list_push_back(&j->lane->queue, &a->node);
     a->place = ATTEMPT_QUEUED;
     a->unfinished = true;
     j->unfinished++;
-    lane_dirty(w, j->lane);
-    proc_need(w, j->lane);
+    wrk_lane_dirty(w, j->lane);
+    wrk_proc_need(w, j->lane);
     if (j->refused)
         attempt_refuse(w, a, j->refused);
     else if (i->flags & WIRE_SEALED)
         attempt_refuse(w, a, "flag 8 (SEALED) is set, which this release does not know");
     else if (w->draining || j->lane->state == LANE_FAILED)
-        attempt_return(w, a, a->first);
+        wrk_attempt_return(w, a, a->first);
 }
 
-void attempt_queue_front(struct worker *w, struct attempt *a)
+void wrk_attempt_queue_front(struct worker *w, struct attempt *a)
 {
     struct lane *l = a->job->lane;
 
     a->place = ATTEMPT_QUEUED;
     list_push_front(&l->queue, &a->node);
-    lane_dirty(w, l);
-    proc_need(w, l);
+    wrk_lane_dirty(w, l);
+    wrk_proc_need(w, l);
     if (a->recall_from < a->end)        /* it had been claimed when the broker wanted it back */
-        attempt_return(w, a, a->recall_from);
+        wrk_attempt_return(w, a, a->recall_from);
 }
 
 static void leave_place(struct attempt *a)
 {
     if (a->unfinished && --a->job->unfinished == 0)
-        job_rests(a->job);
+        wrk_job_rests(a->job);
     a->unfinished = false;
     if (a->place == ATTEMPT_QUEUED)
         list_remove(&a->job->lane->queue, &a->node);
     else if (a->place == ATTEMPT_PUSHED)
-        proc_detach(a->proc, a);
+        wrk_proc_detach(a->proc, a);
     a->place = ATTEMPT_FINISHED;
 }
 
-void attempt_finish(struct worker *w, struct attempt *a)
+void wrk_attempt_finish(struct worker *w, struct attempt *a)
 {
     a->job->lane->idle_since = w->now;
     leave_place(a);
     drop_args(a);
 }
 
-void attempt_unpush(struct attempt *a, uint64_t to)
+void wrk_attempt_unpush(struct attempt *a, uint64_t to)
 {
     uint64_t back = a->pushed - to;
 
@@ -183,12 +183,12 @@ static void give_back(struct worker *w, struct attempt *a, uint64_t from)
 
     a->end = from;
     if (a->next == a->end)
-        attempt_finish(w, a);
+        wrk_attempt_finish(w, a);
     if (p && !p->killed)
-        proc_place(p);
+        wrk_proc_place(p);
 }
 
-void attempt_return(struct worker *w, struct attempt *a, uint64_t from)
+void wrk_attempt_return(struct worker *w, struct attempt *a, uint64_t from)
 {
     struct wire_item i = { .kind = WIRE_RETURNED, .flags = WIRE_FIXED };
 
@@ -198,10 +198,10 @@ void attempt_return(struct worker *w, struct attempt *a, uint64_t from)
         return;
     i.first = from;
     i.count = (uint32_t)(a->end - from);
-    if (record_add(w, a, &i))
+    if (wrk_record_add(w, a, &i))
         give_back(w, a, from);
     else
-        attempt_lost(w, a);
+        wrk_attempt_lost(w, a);
 }
 
 static void kills_free(struct attempt *a)
@@ -235,7 +235,7 @@ static bool kill_add(struct attempt *a, uint64_t first, uint64_t end)
     return true;
 }
 
-bool attempt_is_killed(const struct attempt *a, uint64_t index)
+bool wrk_attempt_is_killed(const struct attempt *a, uint64_t index)
 {
     const struct interval *v = interval_at(&a->kills, index);
 
@@ -248,7 +248,7 @@ static void recall(struct worker *w, struct attempt *a, const struct wire_item *
     struct proc *p = a->proc;
 
     if (i->why == WIRE_WHY_CANCEL && !kill_add(a, from, i->count ? i->first + i->count : UINT64_MAX)) {
-        attempt_lost(w, a);
+        wrk_attempt_lost(w, a);
         return;
     }
     if (p && a->pushed > from) {        /* what was pushed behind it comes back first, as rings give back from the end */
@@ -259,19 +259,19 @@ static void recall(struct worker *w, struct attempt *a, const struct wire_item *
 
             behind += b->pushed - b->next;
         }
-        proc_retract(w, p, (uint32_t)behind);
+        wrk_proc_retract(w, p, (uint32_t)behind);
     }
     if (from < a->recall_from)
         a->recall_from = from;
     if (i->why != WIRE_WHY_QUEUED)
-        attempt_return(w, a, from);
+        wrk_attempt_return(w, a, from);
     else if (a->pushed < a->end && from < a->end)       /* the answer says it */
         give_back(w, a, from > a->pushed ? from : a->pushed);
     if (p && a->proc == p)
-        proc_check_head(w, p);
+        wrk_proc_check_head(w, p);
 }
 
-void attempt_hand_back(struct worker *w, struct attempt *a)
+void wrk_attempt_hand_back(struct worker *w, struct attempt *a)
 {
     const struct wire_item all = { .id = a->id, .first = a->first, .why = WIRE_WHY_DRAIN };
 
@@ -279,15 +279,15 @@ void attempt_hand_back(struct worker *w, struct attempt *a)
         recall(w, a, &all);
 }
 
-void attempts_recall(struct worker *w, const struct wire_msg *m)
+void wrk_attempts_recall(struct worker *w, const struct wire_msg *m)
 {
     struct wire_item *answers = NULL;
     uint32_t asked = 0, n = 0;
 
     for (uint32_t k = 0; k < m->n_items; k++)
         asked += m->items[k].why == WIRE_WHY_QUEUED;
-    if (asked && !(answers = effect_alloc(w, asked * sizeof(*answers)))) {
-        link_drop(w, "out of memory");
+    if (asked && !(answers = wrk_effect_alloc(w, asked * sizeof(*answers)))) {
+        wrk_link_drop(w, "out of memory");
         return;
     }
     for (uint32_t k = 0; k < m->n_items && w->link == LINK_UP; k++) {
@@ -301,51 +301,51 @@ void attempts_recall(struct worker *w, const struct wire_msg *m)
     }
     if (!n || w->link != LINK_UP)
         return;
-    struct wire_msg *answer = link_send(w, WIRE_RECALLED);
+    struct wire_msg *answer = wrk_link_send(w, WIRE_RECALLED);
 
     answer->items = answers;
     answer->n_items = n;
 }
 
-void attempt_kill(struct worker *w, struct attempt *a)
+void wrk_attempt_kill(struct worker *w, struct attempt *a)
 {
     struct proc *p = a->proc;
 
     if (!p) {
-        attempt_free(w, a);
+        wrk_attempt_free(w, a);
         return;
     }
     map_take(&w->by_attempt, a->id);
     list_remove(&w->attempts, &a->all);
     if (list_in(&a->out))
         list_remove(&w->out, &a->out);
-    records_free(w, a);
-    said_free(w, a);
+    wrk_records_free(w, a);
+    wrk_said_free(w, a);
     a->dead = true;
     a->end = a->pushed;
-    proc_retract(w, p, p->pending);     /* may free a */
-    proc_check_head(w, p);
+    wrk_proc_retract(w, p, p->pending); /* may free a */
+    wrk_proc_check_head(w, p);
 }
 
-void attempt_lost(struct worker *w, struct attempt *a)
+void wrk_attempt_lost(struct worker *w, struct attempt *a)
 {
-    attempt_kill(w, a);
-    link_drop(w, "out of memory: a chunk is given up");
+    wrk_attempt_kill(w, a);
+    wrk_link_drop(w, "out of memory: a chunk is given up");
 }
 
-void attempt_close(struct worker *w, const struct wire_item *i)
+void wrk_attempt_close(struct worker *w, const struct wire_item *i)
 {
     struct attempt *a = map_get(&w->by_attempt, i->id);
 
     if (!a)
         return;
     if (a->place == ATTEMPT_FINISHED)
-        attempt_free(w, a);
+        wrk_attempt_free(w, a);
     else
-        attempt_kill(w, a);
+        wrk_attempt_kill(w, a);
 }
 
-void attempt_free(struct worker *w, struct attempt *a)
+void wrk_attempt_free(struct worker *w, struct attempt *a)
 {
     struct lane *l = a->job->lane;
 
@@ -356,12 +356,12 @@ void attempt_free(struct worker *w, struct attempt *a)
         if (list_in(&a->out))
             list_remove(&w->out, &a->out);
     }
-    records_free(w, a);
-    said_free(w, a);
+    wrk_records_free(w, a);
+    wrk_said_free(w, a);
     kills_free(a);
     drop_args(a);
-    job_unref(w, a->job);
+    wrk_job_unref(w, a->job);
     attempt_recycle(w, a);
     if (--l->n_attempts == 0 && !(l->bound && l->slots))
-        lane_released(w, l);
+        wrk_lane_released(w, l);
 }

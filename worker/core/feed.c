@@ -43,7 +43,7 @@ static bool limit_set(struct worker *w, struct proc *p, const struct job *j)
 
         if (p->pending)         /* tasks under the old limit first */
             return false;
-        e = effect_add(w, WORKER_PROC_LIMIT);
+        e = wrk_effect_add(w, WORKER_PROC_LIMIT);
         e->lane = p->lane->id;
         e->proc = p->id;
         e->run_limit_ms = p->limit_ms = j->run_limit_ms;
@@ -100,12 +100,12 @@ static void push(struct worker *w, struct proc *p, struct attempt *a)
     else
         for (uint32_t k = 0; k < done; k++)
             a->body_at += wire_len_at(&i, k);
-    said_anew(w, a, a->pushed, done);
+    wrk_said_anew(w, a, a->pushed, done);
     a->pushed += done;
     p->pending += done;
     p->given += done;
     if (p->lane->max_tasks && p->given >= p->lane->max_tasks)
-        proc_stop(w, p);
+        wrk_proc_stop(w, p);
 }
 
 static struct attempt *last_of(const struct proc *p)
@@ -119,7 +119,7 @@ static void feed_partial(struct worker *w, struct lane *l)
         struct proc *p = LIST_ENTRY(l->partial.head.next, struct proc, fed);
 
         push(w, p, last_of(p));
-        proc_place(p);
+        wrk_proc_place(p);
     }
 }
 
@@ -157,9 +157,9 @@ static void feed_queue(struct worker *w, struct lane *l)
         struct attempt *a = LIST_ENTRY(l->queue.head.next, struct attempt, node);
 
         list_remove(&l->queue, &a->node);
-        proc_attach(p, a);
+        wrk_proc_attach(p, a);
         push(w, p, a);
-        proc_place(p);
+        wrk_proc_place(p);
     }
 }
 
@@ -178,7 +178,7 @@ static bool take_from_busiest(struct worker *w, struct lane *l)
     if (!from)
         return false;
     back = last_of(from)->pushed - last_of(from)->next;
-    proc_retract(w, from, (uint32_t)back);
+    wrk_proc_retract(w, from, (uint32_t)back);
     return !list_empty(&l->queue);
 }
 
@@ -199,16 +199,16 @@ static void rebalance(struct worker *w, struct lane *l)
         feed_queue(w, l);
 }
 
-void lane_feed(struct worker *w, struct lane *l)
+void wrk_lane_feed(struct worker *w, struct lane *l)
 {
     if (w->leased_out)          /* fed again when the broker has answered */
         return;
     if (w->rebalance_at <= w->now && !l->multi)
         w->rebalance_at = CLOCK_NEVER;
-    if (!said_full(w, l)) {
+    if (!wrk_said_full(w, l)) {
         feed_partial(w, l);
         feed_queue(w, l);
         rebalance(w, l);
     }
-    lane_expire(w, l);
+    wrk_lane_expire(w, l);
 }

@@ -105,7 +105,7 @@ struct attempt {
     struct piece *to_say_of[2], *said_last[2];  /* of stdout and stderr: the first from to_say on, and the last that is kept */
     uint64_t said_seq, said_index[2], said_offset[2];   /* of each stream: the task it is at, and how far */
     uint64_t said_from, said_end;       /* tasks that have printed are in [said_from, said_end) */
-    uint64_t anew_at, anew_end;         /* said_anew: tasks up to anew_at were the last to say so; none from anew_end on ever did */
+    uint64_t anew_at, anew_end;     /* wrk_said_anew: tasks up to anew_at were the last to say so; none from anew_end on ever did */
     uint16_t anew;                      /* so many rounds of saying so there were */
     struct list_node saying;            /* worker->saying while to_say is set */
     struct list_node node;              /* lane->queue or proc->attempts */
@@ -119,7 +119,7 @@ struct proc {
     enum proc_state state;
     struct list attempts;
     struct list_node in_lane;
-    struct list_node fed;               /* in_list of its lane, by proc_place */
+    struct list_node fed;           /* in_list of its lane, by wrk_proc_place */
     struct list *in_list;               /* idle, hungry, partial or NULL */
     uint32_t pending;                   /* pushed, without a result */
     uint32_t given;                     /* pushed in its life: max_tasks */
@@ -221,88 +221,88 @@ struct worker {
 };
 
 /* worker.c: effects */
-struct worker_effect *effect_add(struct worker *w, enum worker_effect_type type);
-void effect_keep(struct worker *w, struct slice s);     /* the slice lives until effects_done */
-void *effect_alloc(struct worker *w, size_t size);      /* the same for memory, zeroed; NULL: out of memory */
-struct wire_str effect_str(struct worker *w, const char *text);
-void effect_log(struct worker *w, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+struct worker_effect *wrk_effect_add(struct worker *w, enum worker_effect_type type);
+void wrk_effect_keep(struct worker *w, struct slice s); /* the slice lives until effects_done */
+void *wrk_effect_alloc(struct worker *w, size_t size);  /* the same for memory, zeroed; NULL: out of memory */
+struct wire_str wrk_effect_str(struct worker *w, const char *text);
+void wrk_effect_log(struct worker *w, int level, const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* What the clients of an owner can bring about as often as they want. */
-void effect_log_of(struct worker *w, const uint8_t *owner, int level, const char *format, ...)
+void wrk_effect_log_of(struct worker *w, const uint8_t *owner, int level, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* slab.c */
-bool slab_copy(struct slab *s, struct slice from, struct slice *ret);      /* keeps or copies; false: out of memory */
-bool slab_follows(const struct slab *s, struct slice last, size_t more);   /* would `more` bytes be put right behind last? */
-void slab_done(struct slab *s);
+bool wrk_slab_copy(struct slab *s, struct slice from, struct slice *ret);  /* keeps or copies; false: out of memory */
+bool wrk_slab_follows(const struct slab *s, struct slice last, size_t more); /* would `more` bytes be put right behind last? */
+void wrk_slab_done(struct slab *s);
 
 /* session.c */
-struct wire_msg *link_send(struct worker *w, uint8_t type);        /* only while LINK_UP (or for HELLO) */
-void send_state(struct worker *w);
-void link_drop(struct worker *w, const char *why);                 /* WORKER_RECONNECT */
-void link_tick(struct worker *w);
-void link_lease_out(struct worker *w, const char *why);
-uint64_t link_deadline(const struct worker *w);
+struct wire_msg *wrk_link_send(struct worker *w, uint8_t type);    /* only while LINK_UP (or for HELLO) */
+void wrk_send_state(struct worker *w);
+void wrk_link_drop(struct worker *w, const char *why);             /* WORKER_RECONNECT */
+void wrk_link_tick(struct worker *w);
+void wrk_link_lease_out(struct worker *w, const char *why);
+uint64_t wrk_link_deadline(const struct worker *w);
 
 /* lane.c */
-void lane_grant(struct worker *w, const struct wire_grant *g);
-void lane_dirty(struct worker *w, struct lane *l);
-void lane_stale_all(struct worker *w);                             /* a new connection: pools and jobs are told anew */
-void lane_unbind_idle(struct worker *w);                           /* those that are stale and of which nothing is here */
-void lane_expire(struct worker *w, struct lane *l);
-void lane_unbind_all(struct worker *w);                            /* the broker forgot every handle */
-void lane_tick(struct worker *w);
-void lane_fail(struct worker *w, struct lane *l, int32_t code, const char *stage, const char *text);
-void lane_tell(struct worker *w, struct lane *l);
-void lane_released(struct worker *w, struct lane *l);              /* its last attempt has gone */
-void lane_free(struct worker *w, struct lane *l);
-void lane_evict(struct worker *w);
+void wrk_lane_grant(struct worker *w, const struct wire_grant *g);
+void wrk_lane_dirty(struct worker *w, struct lane *l);
+void wrk_lane_stale_all(struct worker *w);                         /* a new connection: pools and jobs are told anew */
+void wrk_lane_unbind_idle(struct worker *w);                       /* those that are stale and of which nothing is here */
+void wrk_lane_expire(struct worker *w, struct lane *l);
+void wrk_lane_unbind_all(struct worker *w);                        /* the broker forgot every handle */
+void wrk_lane_tick(struct worker *w);
+void wrk_lane_fail(struct worker *w, struct lane *l, int32_t code, const char *stage, const char *text);
+void wrk_lane_tell(struct worker *w, struct lane *l);
+void wrk_lane_released(struct worker *w, struct lane *l);          /* its last attempt has gone */
+void wrk_lane_free(struct worker *w, struct lane *l);
+void wrk_lane_evict(struct worker *w);
 /* job.c */
-void job_open(struct worker *w, const struct wire_job_to_worker *j);
-void job_forget(struct worker *w, uint32_t handle);
-void job_unref(struct worker *w, struct job *j);
-void job_unbind(struct worker *w, struct job *j);
-void job_rests(struct job *j);                                     /* drops its specification, if nothing needs it */
+void wrk_job_open(struct worker *w, const struct wire_job_to_worker *j);
+void wrk_job_forget(struct worker *w, uint32_t handle);
+void wrk_job_unref(struct worker *w, struct job *j);
+void wrk_job_unbind(struct worker *w, struct job *j);
+void wrk_job_rests(struct job *j);                                 /* drops its specification, if nothing needs it */
 /* proc.c */
-void proc_staff(struct worker *w); /* starts processes as grants allow and queues need, stops those that are too many */
-void proc_need(struct worker *w, const struct lane *l);            /* its queue has grown: are processes missing? */
-void proc_place(struct proc *p);                                   /* into the list of its lane where it belongs now */
-void proc_attach(struct proc *p, struct attempt *a);
-void proc_detach(struct proc *p, struct attempt *a);
-void proc_stop(struct worker *w, struct proc *p);
-void proc_kill(struct worker *w, struct proc *p, const char *why);
-void proc_retract(struct worker *w, struct proc *p, uint32_t max); /* wholly untouched attempts go back to the queue */
-void proc_check_head(struct worker *w, struct proc *p);            /* kills it if what it runs now is not wanted */
-void proc_forget(struct worker *w, struct proc *p);
+void wrk_proc_staff(struct worker *w); /* starts processes as grants allow and queues need, stops those that are too many */
+void wrk_proc_need(struct worker *w, const struct lane *l);        /* its queue has grown: are processes missing? */
+void wrk_proc_place(struct proc *p);                               /* into the list of its lane where it belongs now */
+void wrk_proc_attach(struct proc *p, struct attempt *a);
+void wrk_proc_detach(struct proc *p, struct attempt *a);
+void wrk_proc_stop(struct worker *w, struct proc *p);
+void wrk_proc_kill(struct worker *w, struct proc *p, const char *why);
+void wrk_proc_retract(struct worker *w, struct proc *p, uint32_t max); /* wholly untouched attempts go back to the queue */
+void wrk_proc_check_head(struct worker *w, struct proc *p);        /* kills it if what it runs now is not wanted */
+void wrk_proc_forget(struct worker *w, struct proc *p);
 /* attempt.c */
-void attempt_take(struct worker *w, const struct wire_item *item);
-void attempt_hand_back(struct worker *w, struct attempt *a);       /* what of it has not begun; what runs goes on */
-void attempts_recall(struct worker *w, const struct wire_msg *m);
-void attempt_close(struct worker *w, const struct wire_item *item);
-void attempt_queue_front(struct worker *w, struct attempt *a);
-void attempt_return(struct worker *w, struct attempt *a, uint64_t from);   /* not below pushed; finishes it if nothing is left */
-void attempt_finish(struct worker *w, struct attempt *a);          /* next == end: no process, no arguments any more */
-void attempt_unpush(struct attempt *a, uint64_t to);
-bool attempt_is_killed(const struct attempt *a, uint64_t index);   /* it is cancelled: what runs of it is ended */
-void attempt_kill(struct worker *w, struct attempt *a);            /* makes it dead */
-void attempt_lost(struct worker *w, struct attempt *a);            /* no memory to keep its results: the broker will miss it */
-void attempt_free(struct worker *w, struct attempt *a);
+void wrk_attempt_take(struct worker *w, const struct wire_item *item);
+void wrk_attempt_hand_back(struct worker *w, struct attempt *a);   /* what of it has not begun; what runs goes on */
+void wrk_attempts_recall(struct worker *w, const struct wire_msg *m);
+void wrk_attempt_close(struct worker *w, const struct wire_item *item);
+void wrk_attempt_queue_front(struct worker *w, struct attempt *a);
+void wrk_attempt_return(struct worker *w, struct attempt *a, uint64_t from); /* not below pushed; finishes it if nothing is left */
+void wrk_attempt_finish(struct worker *w, struct attempt *a);      /* next == end: no process, no arguments any more */
+void wrk_attempt_unpush(struct attempt *a, uint64_t to);
+bool wrk_attempt_is_killed(const struct attempt *a, uint64_t index); /* it is cancelled: what runs of it is ended */
+void wrk_attempt_kill(struct worker *w, struct attempt *a);        /* makes it dead */
+void wrk_attempt_lost(struct worker *w, struct attempt *a);        /* no memory to keep its results: the broker will miss it */
+void wrk_attempt_free(struct worker *w, struct attempt *a);
 /* feed.c */
-void lane_feed(struct worker *w, struct lane *l);
+void wrk_lane_feed(struct worker *w, struct lane *l);
 /* said.c */
-void said_free(struct worker *w, struct attempt *a);
-void said_resend(struct worker *w);
-void said_leave(struct worker *w, struct lane *l);      /* it gets another pool, or is gone: its window is its own no more */
-void said_end(struct worker *w);                        /* all windows */
-void said_flush(struct worker *w);
-void said_taken(struct worker *w, const struct wire_item *item);
-void said_anew(struct worker *w, struct attempt *a, uint64_t first, uint64_t count);   /* pushed: who has printed says so */
-bool said_blocks(const struct attempt *a, const struct record *r);  /* output of its tasks has not been sent yet */
-bool said_full(const struct worker *w, const struct lane *l);       /* nothing more is started there */
+void wrk_said_free(struct worker *w, struct attempt *a);
+void wrk_said_resend(struct worker *w);
+void wrk_said_leave(struct worker *w, struct lane *l);  /* it gets another pool, or is gone: its window is its own no more */
+void wrk_said_end(struct worker *w);                    /* all windows */
+void wrk_said_flush(struct worker *w);
+void wrk_said_taken(struct worker *w, const struct wire_item *item);
+void wrk_said_anew(struct worker *w, struct attempt *a, uint64_t first, uint64_t count); /* pushed: who has printed says so */
+bool wrk_said_blocks(const struct attempt *a, const struct record *r); /* output of its tasks has not been sent yet */
+bool wrk_said_full(const struct worker *w, const struct lane *l);   /* nothing more is started there */
 /* results.c */
-bool record_add(struct worker *w, struct attempt *a, const struct wire_item *item);    /* false: out of memory */
-bool record_outcome(struct worker *w, struct attempt *a, const struct wire_outcome *o);    /* of the task `next` */
-bool record_outcomes(struct worker *w, struct attempt *a, const struct wire_outcome *o, uint32_t count); /* of that and more */
-void records_free(struct worker *w, struct attempt *a);
-void results_resend(struct worker *w);
-void results_flush(struct worker *w);
+bool wrk_record_add(struct worker *w, struct attempt *a, const struct wire_item *item); /* false: out of memory */
+bool wrk_record_outcome(struct worker *w, struct attempt *a, const struct wire_outcome *o); /* of the task `next` */
+bool wrk_record_outcomes(struct worker *w, struct attempt *a, const struct wire_outcome *o, uint32_t count); /* of that and more */
+void wrk_records_free(struct worker *w, struct attempt *a);
+void wrk_results_resend(struct worker *w);
+void wrk_results_flush(struct worker *w);
 
 #endif

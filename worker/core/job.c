@@ -82,7 +82,7 @@ static struct job *job_new(struct worker *w, struct lane *l, const struct wire_j
     }
     if (rc < 0) {
         memset(&spec, 0, sizeof(spec));
-        effect_log_of(w, l->owner, LOG_ERROR_, "tasks of a job are refused: %s", e->text);
+        wrk_effect_log_of(w, l->owner, LOG_ERROR_, "tasks of a job are refused: %s", e->text);
     }
     j->number = number;
     j->serial = ++w->serial;
@@ -103,43 +103,43 @@ static struct job *find_unbound(const struct lane *l, const uint8_t id[WIRE_ID])
     return NULL;
 }
 
-void job_open(struct worker *w, const struct wire_job_to_worker *m)
+void wrk_job_open(struct worker *w, const struct wire_job_to_worker *m)
 {
     struct lane *l = map_get(&w->by_pool, m->pool);
     struct job *j = map_get(&w->by_job, m->job);
     struct err e = { 0 };
 
     if (!l || m->id.n != WIRE_ID) {
-        link_drop(w, "the broker described a job of a pool that was not granted");
+        wrk_link_drop(w, "the broker described a job of a pool that was not granted");
         return;
     }
     if (j && memcmp(j->id, m->id.p, WIRE_ID) == 0 && j->lane == l)
         return;
     if (j)
-        job_unbind(w, j);
+        wrk_job_unbind(w, j);
     if (!(j = find_unbound(l, m->id.p)) && !(j = job_new(w, l, m, &e))) {
-        link_drop(w, e.text);
+        wrk_link_drop(w, e.text);
         return;
     }
     if ((!j->spec && !job_keep(j, m->spec)) || map_put(&w->by_job, m->job, j) < 0) {
         if (!j->refs)
             job_free(w, j);
         else
-            job_rests(j);
-        link_drop(w, "out of memory");
+            wrk_job_rests(j);
+        wrk_link_drop(w, "out of memory");
         return;
     }
     j->bound = true;
     j->handle = m->job;
 }
 
-void job_rests(struct job *j)
+void wrk_job_rests(struct job *j)
 {
     if (!j->bound && !j->unfinished)
         buf_unref(&j->spec);
 }
 
-void job_unbind(struct worker *w, struct job *j)
+void wrk_job_unbind(struct worker *w, struct job *j)
 {
     if (!j->bound)
         return;
@@ -148,18 +148,18 @@ void job_unbind(struct worker *w, struct job *j)
     if (!j->refs)
         job_free(w, j);
     else
-        job_rests(j);
+        wrk_job_rests(j);
 }
 
-void job_forget(struct worker *w, uint32_t handle)
+void wrk_job_forget(struct worker *w, uint32_t handle)
 {
     struct job *j = map_get(&w->by_job, handle);
 
     if (j)
-        job_unbind(w, j);
+        wrk_job_unbind(w, j);
 }
 
-void job_unref(struct worker *w, struct job *j)
+void wrk_job_unref(struct worker *w, struct job *j)
 {
     if (--j->refs == 0 && !j->bound)
         job_free(w, j);

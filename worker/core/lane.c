@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void lane_dirty(struct worker *w, struct lane *l)
+void wrk_lane_dirty(struct worker *w, struct lane *l)
 {
     if (!list_in(&l->dirty))
         list_push_back(&w->dirty, &l->dirty);
@@ -71,7 +71,7 @@ static struct lane *lane_new(struct worker *w, const struct wire_grant *g)
     int rc;
 
     if ((rc = spec_read(g, &spec, &e)) < 0 && rc != BFORK_ENOTSUP) {
-        link_drop(w, e.text);
+        wrk_link_drop(w, e.text);
         return NULL;
     }
     if (rc == 0)
@@ -80,7 +80,7 @@ static struct lane *lane_new(struct worker *w, const struct wire_grant *g)
         if (l)
             buf_unref(&l->spec);
         free(l);
-        link_drop(w, "out of memory");
+        wrk_link_drop(w, "out of memory");
         return NULL;
     }
     memcpy(l->spec->data, g->spec.p, g->spec.n);
@@ -112,14 +112,14 @@ static void forget_procs(struct worker *w, struct lane *l)
         for (struct list_node *m; (m = list_last(&p->attempts));) {
             struct attempt *a = LIST_ENTRY(m, struct attempt, node);
 
-            attempt_unpush(a, a->next);
-            proc_detach(p, a);
+            wrk_attempt_unpush(a, a->next);
+            wrk_proc_detach(p, a);
             if (a->dead)
-                attempt_free(w, a);
+                wrk_attempt_free(w, a);
             else
-                attempt_queue_front(w, a);
+                wrk_attempt_queue_front(w, a);
         }
-        proc_forget(w, p);
+        wrk_proc_forget(w, p);
     }
 }
 
@@ -127,7 +127,7 @@ static void forget_procs(struct worker *w, struct lane *l)
 static void lane_stop(struct worker *w, struct lane *l)
 {
     if (l->state == LANE_STARTING || l->state == LANE_READY)
-        effect_add(w, WORKER_LANE_STOP)->lane = l->id;
+        wrk_effect_add(w, WORKER_LANE_STOP)->lane = l->id;
     l->state = LANE_COLD;
     forget_procs(w, l);
 }
@@ -136,7 +136,7 @@ static void jobs_unbind(struct worker *w, struct lane *l)
 {
     for (uint32_t k = 0; k < l->n_jobs; k++)
         if (l->jobs[k])
-            job_unbind(w, l->jobs[k]);
+            wrk_job_unbind(w, l->jobs[k]);
 }
 
 static void lane_unbind(struct worker *w, struct lane *l)
@@ -147,17 +147,17 @@ static void lane_unbind(struct worker *w, struct lane *l)
     jobs_unbind(w, l);
 }
 
-void lane_free(struct worker *w, struct lane *l)
+void wrk_lane_free(struct worker *w, struct lane *l)
 {
     lane_stop(w, l);
     for (LIST_EACH_SAFE(&w->attempts, n, after)) {
         struct attempt *a = LIST_ENTRY(n, struct attempt, all);
 
         if (l->n_attempts && a->job->lane == l)
-            attempt_free(w, a);
+            wrk_attempt_free(w, a);
     }
     lane_unbind(w, l);
-    said_leave(w, l);
+    wrk_said_leave(w, l);
     map_take(&w->by_lane, l->id);
     list_remove(&w->lanes, &l->all);
     if (list_in(&l->dirty))
@@ -183,7 +183,7 @@ static bool lane_ends(const struct worker *w, const struct lane *l)
 }
 
 /* Warm templates beyond idle_lanes, and lanes that nobody can find any more. */
-void lane_evict(struct worker *w)
+void wrk_lane_evict(struct worker *w)
 {
     w->evict = false;
     for (;;) {
@@ -196,7 +196,7 @@ void lane_evict(struct worker *w)
             if (!lane_idle(l))
                 continue;
             if (!l->bound && l->state != LANE_READY) {
-                lane_free(w, l);
+                wrk_lane_free(w, l);
                 continue;
             }
             if (l->state != LANE_READY && l->state != LANE_STARTING)
@@ -210,7 +210,7 @@ void lane_evict(struct worker *w)
         if (oldest->bound)
             lane_stop(w, oldest);
         else
-            lane_free(w, oldest);
+            wrk_lane_free(w, oldest);
     }
 }
 
@@ -222,7 +222,7 @@ static void became_idle(struct worker *w, struct lane *l)
         lane_unbind(w, l);
 }
 
-void lane_released(struct worker *w, struct lane *l)
+void wrk_lane_released(struct worker *w, struct lane *l)
 {
     if (!l->bound && l->slots) {
         l->slots = 0;       /* kept for work of an earlier epoch only */
@@ -234,7 +234,7 @@ void lane_released(struct worker *w, struct lane *l)
 
 static void lane_start(struct worker *w, struct lane *l)
 {
-    struct worker_effect *e = effect_add(w, WORKER_LANE_START);
+    struct worker_effect *e = wrk_effect_add(w, WORKER_LANE_START);
 
     l->state = LANE_STARTING;
     l->bad_starts = 0;
@@ -244,7 +244,7 @@ static void lane_start(struct worker *w, struct lane *l)
     e->spec = wire_bin_of(l->spec->data, l->spec->size);
     e->owner = wire_bin_of(l->owner, WIRE_KEY);
     e->digest = wire_bin_of(l->digest, WIRE_DIGEST);
-    effect_keep(w, slice_of(l->spec, 0, l->spec->size));
+    wrk_effect_keep(w, slice_of(l->spec, 0, l->spec->size));
 }
 
 /* Processes beyond the grant finish what they have begun and are fed no more. */
@@ -261,9 +261,9 @@ static void park(struct worker *w, struct lane *l)
         p->parked = over > 0;
         over -= over > 0;
         if (p->parked && !was)
-            proc_retract(w, p, p->pending);
+            wrk_proc_retract(w, p, p->pending);
         if (p->state == PROC_READY)
-            proc_place(p);
+            wrk_proc_place(p);
     }
 }
 
@@ -274,7 +274,7 @@ static void lane_refuse(struct worker *w, struct lane *l)
     char why[sizeof(l->fail_text)];
 
     memcpy(why, l->fail_text, sizeof(why));
-    lane_fail(w, l, l->unfit, "pool_spec", why);
+    wrk_lane_fail(w, l, l->unfit, "pool_spec", why);
 }
 
 static void set_slots(struct worker *w, struct lane *l, uint32_t slots)
@@ -288,12 +288,12 @@ static void set_slots(struct worker *w, struct lane *l, uint32_t slots)
         lane_start(w, l);
     park(w, l);
     w->staff = true;
-    lane_dirty(w, l);
+    wrk_lane_dirty(w, l);
     if (lane_idle(l) && !was_idle)
         became_idle(w, l);
 }
 
-void lane_unbind_all(struct worker *w)
+void wrk_lane_unbind_all(struct worker *w)
 {
     for (LIST_EACH_SAFE(&w->lanes, n, after)) {
         struct lane *l = LIST_ENTRY(n, struct lane, all);
@@ -308,19 +308,19 @@ void lane_unbind_all(struct worker *w)
     w->evict = true;
 }
 
-void lane_stale_all(struct worker *w)
+void wrk_lane_stale_all(struct worker *w)
 {
     for (LIST_EACH(&w->lanes, n)) {
         struct lane *l = LIST_ENTRY(n, struct lane, all);
 
         l->stale = true;
         jobs_unbind(w, l);
-        lane_dirty(w, l);
+        wrk_lane_dirty(w, l);
     }
 }
 
 /* The broker may have given up its pool meanwhile, and would not say so. */
-void lane_unbind_idle(struct worker *w)
+void wrk_lane_unbind_idle(struct worker *w)
 {
     for (LIST_EACH(&w->lanes, n)) {
         struct lane *l = LIST_ENTRY(n, struct lane, all);
@@ -331,7 +331,7 @@ void lane_unbind_idle(struct worker *w)
     w->evict = true;
 }
 
-void lane_expire(struct worker *w, struct lane *l)
+void wrk_lane_expire(struct worker *w, struct lane *l)
 {
     if (!l->stale || !l->slots || l->busy || !list_empty(&l->queue))
         return;
@@ -358,7 +358,7 @@ static void strangers_leave(struct worker *w, struct lane *l)
         struct attempt *a = LIST_ENTRY(n, struct attempt, all);
 
         if (a->job->lane == l && !a->job->bound)
-            attempt_hand_back(w, a);
+            wrk_attempt_hand_back(w, a);
     }
 }
 
@@ -369,14 +369,14 @@ static void lane_forget(struct worker *w, struct lane *l)
         struct attempt *a = LIST_ENTRY(n, struct attempt, all);
 
         if (a->job->lane == l && a->job->bound)
-            attempt_kill(w, a);
+            wrk_attempt_kill(w, a);
     }
     strangers_leave(w, l);
     for (LIST_EACH(&l->procs, n)) {
         struct proc *p = LIST_ENTRY(n, struct proc, in_lane);
 
         if (list_empty(&p->attempts))
-            proc_stop(w, p);
+            wrk_proc_stop(w, p);
     }
     lane_unbind(w, l);
     l->slots = 0;
@@ -397,7 +397,7 @@ static struct lane *find_unbound(const struct worker *w, const struct wire_grant
     return NULL;
 }
 
-void lane_grant(struct worker *w, const struct wire_grant *g)
+void wrk_lane_grant(struct worker *w, const struct wire_grant *g)
 {
     struct lane *l = map_get(&w->by_pool, g->pool);
 
@@ -416,10 +416,10 @@ void lane_grant(struct worker *w, const struct wire_grant *g)
         if (!(l = find_unbound(w, g)) && !(l = lane_new(w, g)))
             return;
         if (map_put(&w->by_pool, g->pool, l) < 0) {
-            link_drop(w, "out of memory");
+            wrk_link_drop(w, "out of memory");
             return;
         }
-        said_leave(w, l);
+        wrk_said_leave(w, l);
         l->bound = true;
         l->pool = g->pool;
     }
@@ -440,12 +440,12 @@ void worker_lane_ready(struct worker *w, uint64_t now, worker_lane lane)
     w->staff = true;
 }
 
-void lane_tell(struct worker *w, struct lane *l)
+void wrk_lane_tell(struct worker *w, struct lane *l)
 {
     if (w->link != LINK_UP || !l->bound)
         return;
-    struct wire_str stage = effect_str(w, l->fail_stage), text = effect_str(w, l->fail_text);
-    struct wire_msg *m = link_send(w, WIRE_POOL_FAILED);
+    struct wire_str stage = wrk_effect_str(w, l->fail_stage), text = wrk_effect_str(w, l->fail_text);
+    struct wire_msg *m = wrk_link_send(w, WIRE_POOL_FAILED);
 
     m->u.pool_failed = (struct wire_pool_failed){ l->pool, l->fail_code, stage, text };
     l->tell_failed = false;
@@ -480,8 +480,8 @@ static void lose_running(struct worker *w, struct lane *l)
             o.kind = BFORK_UNKNOWN;
         o.index = a->next;
         o.stage = WIRE_STR(l->fail_stage);
-        if (!record_outcome(w, a, &o)) {
-            attempt_lost(w, a);
+        if (!wrk_record_outcome(w, a, &o)) {
+            wrk_attempt_lost(w, a);
             continue;
         }
         a->next++;
@@ -504,18 +504,18 @@ static void lane_leave(struct worker *w, struct lane *l, int32_t code, const cha
         struct attempt *a = LIST_ENTRY(n, struct attempt, node);
 
         if (a->next == a->end)
-            attempt_finish(w, a);
+            wrk_attempt_finish(w, a);
         else
-            attempt_return(w, a, a->next);
+            wrk_attempt_return(w, a, a->next);
     }
-    lane_tell(w, l);
+    wrk_lane_tell(w, l);
     if (!l->bound)
-        lane_released(w, l);
+        wrk_lane_released(w, l);
 }
 
-void lane_fail(struct worker *w, struct lane *l, int32_t code, const char *stage, const char *text)
+void wrk_lane_fail(struct worker *w, struct lane *l, int32_t code, const char *stage, const char *text)
 {
-    effect_log_of(w, l->owner, LOG_ERROR_, "a pool cannot run here (%s): %s", stage, text);
+    wrk_effect_log_of(w, l->owner, LOG_ERROR_, "a pool cannot run here (%s): %s", stage, text);
     l->deaths = 0;
     lane_leave(w, l, code, stage, text);
 }
@@ -527,7 +527,7 @@ void worker_lane_not_now(struct worker *w, uint64_t now, worker_lane lane, const
     w->now = now;
     if (!l || l->state != LANE_STARTING)
         return;
-    effect_log_of(w, l->owner, LOG_INFO_, "a pool cannot run here now (%s): %s", stage, text);
+    wrk_effect_log_of(w, l->owner, LOG_INFO_, "a pool cannot run here now (%s): %s", stage, text);
     lane_leave(w, l, BFORK_EAGAIN, stage, text);
 }
 
@@ -553,7 +553,7 @@ void worker_lane_yield(struct worker *w, uint64_t now, worker_lane lane, const c
     else if (l->bound || l->n_attempts)
         lane_stop(w, l);
     else
-        lane_free(w, l);
+        wrk_lane_free(w, l);
 }
 
 static void back_off_until(struct worker *w, struct lane *l)
@@ -573,7 +573,7 @@ static void lane_back_off(struct worker *w, struct lane *l, const char *stage, c
 
     if (++l->deaths >= TEMPLATE_STARTS) {
         snprintf(said, sizeof(said), "its template was started %u times without a result: %.400s", l->deaths, text);
-        lane_fail(w, l, BFORK_REFUSED, stage, said);
+        wrk_lane_fail(w, l, BFORK_REFUSED, stage, said);
         return;
     }
     snprintf(l->fail_stage, sizeof(l->fail_stage), "%s", stage);
@@ -581,17 +581,17 @@ static void lane_back_off(struct worker *w, struct lane *l, const char *stage, c
     lane_stop(w, l);
     for (LIST_EACH_SAFE(&l->queue, n, after))           /* the lost task was the attempt's last */
         if (LIST_ENTRY(n, struct attempt, node)->next == LIST_ENTRY(n, struct attempt, node)->end)
-            attempt_finish(w, LIST_ENTRY(n, struct attempt, node));
+            wrk_attempt_finish(w, LIST_ENTRY(n, struct attempt, node));
     l->state = LANE_BACKOFF;
     back_off_until(w, l);
-    effect_log(w, LOG_WARNING_, "%s: its pool is started again here in %u ms", text,
-               (unsigned)((l->again_at - w->now) / CLOCK_MS));
+    wrk_effect_log(w, LOG_WARNING_, "%s: its pool is started again here in %u ms", text,
+                   (unsigned)((l->again_at - w->now) / CLOCK_MS));
     if (lane_idle(l))
         became_idle(w, l);
 }
 
 /* Templates whose pause is over are started again, if somebody still wants them. */
-void lane_tick(struct worker *w)
+void wrk_lane_tick(struct worker *w)
 {
     w->backoff_at = CLOCK_NEVER;
     for (LIST_EACH(&w->lanes, n)) {
@@ -618,5 +618,5 @@ void worker_lane_failed(struct worker *w, uint64_t now, worker_lane lane, int32_
     if (l->state == LANE_READY || code == BFORK_EAGAIN || code == BFORK_ENOMEM)
         lane_back_off(w, l, stage, text);
     else
-        lane_fail(w, l, code, stage, text);
+        wrk_lane_fail(w, l, code, stage, text);
 }

@@ -47,7 +47,7 @@ static struct list *place_for(struct proc *p)
     return &p->lane->hungry;
 }
 
-void proc_place(struct proc *p)
+void wrk_proc_place(struct proc *p)
 {
     struct list *to = place_for(p);
 
@@ -62,7 +62,7 @@ void proc_place(struct proc *p)
     }
 }
 
-void proc_attach(struct proc *p, struct attempt *a)
+void wrk_proc_attach(struct proc *p, struct attempt *a)
 {
     list_push_back(&p->attempts, &a->node);
     a->proc = p;
@@ -71,7 +71,7 @@ void proc_attach(struct proc *p, struct attempt *a)
     p->lane->multi += p->attempts.count == 2;
 }
 
-void proc_detach(struct proc *p, struct attempt *a)
+void wrk_proc_detach(struct proc *p, struct attempt *a)
 {
     p->lane->busy -= p->attempts.count == 1;
     p->lane->multi -= p->attempts.count == 2;
@@ -98,7 +98,7 @@ static bool proc_new(struct worker *w, struct lane *l)
     l->live++;
     l->starting++;
     w->n_procs++;
-    struct worker_effect *e = effect_add(w, WORKER_PROC_START);
+    struct worker_effect *e = wrk_effect_add(w, WORKER_PROC_START);
 
     e->lane = l->id;
     e->proc = p->id;
@@ -113,7 +113,7 @@ static void not_live(struct proc *p)
     p->lane->starting -= p->state == PROC_STARTING;
 }
 
-void proc_forget(struct worker *w, struct proc *p)
+void wrk_proc_forget(struct worker *w, struct proc *p)
 {
     not_live(p);
     if (p->in_list)
@@ -126,31 +126,31 @@ void proc_forget(struct worker *w, struct proc *p)
     free(p);
 }
 
-void proc_stop(struct worker *w, struct proc *p)
+void wrk_proc_stop(struct worker *w, struct proc *p)
 {
     if (p->state == PROC_STOPPING || p->killed)
         return;
     not_live(p);
     p->state = PROC_STOPPING;
     w->n_stopping++;
-    proc_place(p);
-    struct worker_effect *e = effect_add(w, WORKER_PROC_STOP);
+    wrk_proc_place(p);
+    struct worker_effect *e = wrk_effect_add(w, WORKER_PROC_STOP);
 
     e->lane = p->lane->id;
     e->proc = p->id;
 }
 
-void proc_kill(struct worker *w, struct proc *p, const char *why)
+void wrk_proc_kill(struct worker *w, struct proc *p, const char *why)
 {
     if (p->killed)
         return;
     if (p->pending)
-        proc_retract(w, p, p->pending);
+        wrk_proc_retract(w, p, p->pending);
     not_live(p);
     p->killed = true;
-    proc_place(p);
+    wrk_proc_place(p);
     w->staff = true;
-    struct worker_effect *e = effect_add(w, WORKER_PROC_KILL);
+    struct worker_effect *e = wrk_effect_add(w, WORKER_PROC_KILL);
 
     e->lane = p->lane->id;
     e->proc = p->id;
@@ -177,7 +177,7 @@ static bool understaffed(const struct lane *l)
     return l->live < most && l->idle.count + l->starting < l->queue.count;
 }
 
-void proc_need(struct worker *w, const struct lane *l)
+void wrk_proc_need(struct worker *w, const struct lane *l)
 {
     if (l->state == LANE_READY && understaffed(l))
         w->staff = true;
@@ -196,7 +196,7 @@ static void try_scarce(struct worker *w, struct lane *l)
         w->staff_at = l->scarce_until > w->now ? l->scarce_until : w->now + SCARCE_MOST_NS;
 }
 
-void proc_staff(struct worker *w)
+void wrk_proc_staff(struct worker *w)
 {
     w->staff = false;
     w->staff_failed = false;
@@ -218,13 +218,13 @@ void proc_staff(struct worker *w)
 
             w->staff |= !p;                 /* all are busy: look again next turn */
             if (p)
-                proc_stop(w, p);
+                wrk_proc_stop(w, p);
             break;
         }
     }
 }
 
-void proc_retract(struct worker *w, struct proc *p, uint32_t max)
+void wrk_proc_retract(struct worker *w, struct proc *p, uint32_t max)
 {
     uint32_t k = max ? w->ops.retract(w->ctx, p->id, max) : 0;
 
@@ -240,28 +240,28 @@ void proc_retract(struct worker *w, struct proc *p, uint32_t max)
         uint32_t back = out < k ? (uint32_t)out : k;
 
         k -= back;
-        attempt_unpush(a, a->pushed - back);
+        wrk_attempt_unpush(a, a->pushed - back);
         if (a->pushed == a->next) {
-            proc_detach(p, a);
+            wrk_proc_detach(p, a);
             if (a->dead)
-                attempt_free(w, a);
+                wrk_attempt_free(w, a);
             else
-                attempt_queue_front(w, a);
+                wrk_attempt_queue_front(w, a);
         }
         if (!k)
             break;
     }
     if (!p->killed)
-        proc_place(p);
-    lane_dirty(w, p->lane);
+        wrk_proc_place(p);
+    wrk_lane_dirty(w, p->lane);
 }
 
-void proc_check_head(struct worker *w, struct proc *p)
+void wrk_proc_check_head(struct worker *w, struct proc *p)
 {
     struct attempt *a = first_of(p);
 
-    if (a && p->pending && (a->dead || attempt_is_killed(a, a->next)))
-        proc_kill(w, p, a->dead ? "its attempt is closed" : "cancelled");
+    if (a && p->pending && (a->dead || wrk_attempt_is_killed(a, a->next)))
+        wrk_proc_kill(w, p, a->dead ? "its attempt is closed" : "cancelled");
 }
 
 void worker_proc_ready(struct worker *w, uint64_t now, worker_proc proc)
@@ -278,8 +278,8 @@ void worker_proc_ready(struct worker *w, uint64_t now, worker_proc proc)
         w->staff = true;
     }
     p->since = now;
-    proc_place(p);
-    lane_dirty(w, p->lane);
+    wrk_proc_place(p);
+    wrk_lane_dirty(w, p->lane);
 }
 
 void worker_proc_room(struct worker *w, uint64_t now, worker_proc proc)
@@ -290,8 +290,8 @@ void worker_proc_room(struct worker *w, uint64_t now, worker_proc proc)
     if (!p || !p->full)
         return;
     p->full = false;
-    proc_place(p);
-    lane_dirty(w, p->lane);
+    wrk_proc_place(p);
+    wrk_lane_dirty(w, p->lane);
 }
 
 /* ---- death -------------------------------------------------------------------------------------- */
@@ -299,7 +299,7 @@ void worker_proc_room(struct worker *w, uint64_t now, worker_proc proc)
 /* The outcome of the task that was running, or nothing if it is to run again. */
 static void settle_running(struct worker *w, struct proc *p, struct attempt *a, const struct worker_obituary *o)
 {
-    bool wanted_dead = attempt_is_killed(a, a->next);
+    bool wanted_dead = wrk_attempt_is_killed(a, a->next);
     struct wire_outcome out = { .kind = o->kind, .code = o->code, .signal = o->signal, .pid = o->pid, .index = a->next,
         .duration_us = o->duration_us, .message = o->message, .function = o->function, .where = o->where, .backtrace = o->backtrace,
         .output = o->output, .stage = o->stage };
@@ -314,8 +314,8 @@ static void settle_running(struct worker *w, struct proc *p, struct attempt *a, 
     } else if (out.kind >= 0) {
         out.kind = BFORK_EXITED;
     }
-    if (!record_outcome(w, a, &out)) {
-        attempt_lost(w, a);
+    if (!wrk_record_outcome(w, a, &out)) {
+        wrk_attempt_lost(w, a);
         return;
     }
     a->next++;
@@ -328,17 +328,17 @@ static void give_back(struct worker *w, struct proc *p)
     for (struct list_node *n; (n = list_last(&p->attempts));) {
         struct attempt *a = LIST_ENTRY(n, struct attempt, node);
 
-        attempt_unpush(a, a->next);
-        proc_detach(p, a);
+        wrk_attempt_unpush(a, a->next);
+        wrk_proc_detach(p, a);
         if (a->dead) {
-            attempt_free(w, a);
+            wrk_attempt_free(w, a);
             continue;
         }
         if (a->next == a->end) {
-            attempt_finish(w, a);
+            wrk_attempt_finish(w, a);
             continue;
         }
-        attempt_queue_front(w, a);
+        wrk_attempt_queue_front(w, a);
     }
     p->pending = 0;
 }
@@ -351,8 +351,8 @@ static bool unborn(struct worker *w, struct lane *l, const struct worker_obituar
 
     l->scarce++;
     if (!l->scarce_told)                /* once for a pool: this may come and go */
-        effect_log(w, LOG_WARNING_, "%u of %u task processes of a pool run here, there is no room for more: %.*s", l->live,
-                   l->slots, (int)o->message.n, o->message.n ? o->message.p : "");
+        wrk_effect_log(w, LOG_WARNING_, "%u of %u task processes of a pool run here, there is no room for more: %.*s", l->live,
+                       l->slots, (int)o->message.n, o->message.n ? o->message.p : "");
     l->scarce_told = true;
     l->scarce_most = l->live;
     l->scarce_until = w->now + (pause < SCARCE_MOST_NS ? pause : SCARCE_MOST_NS);
@@ -366,7 +366,7 @@ static void fail_unborn(struct worker *w, struct lane *l, const struct worker_ob
     snprintf(text, sizeof(text), "no task process could be started, %u times: %.*s", l->scarce, (int)o->message.n,
              o->message.n ? o->message.p : "");
     l->scarce = 0;
-    lane_fail(w, l, BFORK_REFUSED, "fork", text);
+    wrk_lane_fail(w, l, BFORK_REFUSED, "fork", text);
 }
 
 /* A process says itself whether a task was running in it, so one that writes over that word could be run for ever. Once may be
@@ -402,8 +402,8 @@ static void set_apart(struct worker *w, struct proc *p, const struct worker_obit
             a->apart = a->pushed > a->apart ? a->pushed : a->apart;
             continue;
         }
-        if (out_there && !record_outcomes(w, a, &out, out_there)) {
-            attempt_lost(w, a);
+        if (out_there && !wrk_record_outcomes(w, a, &out, out_there)) {
+            wrk_attempt_lost(w, a);
             return;
         }
         a->next = a->pushed;
@@ -429,9 +429,9 @@ void worker_proc_died(struct worker *w, uint64_t now, worker_proc proc, const st
     else if (in_task && !a->dead)
         settle_running(w, p, a, o);
     give_back(w, p);
-    proc_forget(w, p);
+    wrk_proc_forget(w, p);
     w->staff = true;
-    lane_dirty(w, l);
+    wrk_lane_dirty(w, l);
     if (for_now && unborn(w, l, o) && l->state == LANE_READY)
         fail_unborn(w, l, o);
     l->bad_starts = bad ? l->bad_starts + 1 : in_task ? 0 : l->bad_starts;
@@ -441,8 +441,8 @@ void worker_proc_died(struct worker *w, uint64_t now, worker_proc proc, const st
         snprintf(text, sizeof(text), "%u task processes ended one after the other before their first task: %.*s%s%.*s",
                  l->bad_starts, (int)o->message.n, o->message.n ? o->message.p : "",
                  o->output.n ? "; they wrote: " : "", (int)o->output.n, o->output.n ? o->output.p : "");
-        lane_fail(w, l, o->kind ? o->kind : BFORK_EXITED, "initializer", text);
+        wrk_lane_fail(w, l, o->kind ? o->kind : BFORK_EXITED, "initializer", text);
     }
     if (l->slots == 0 && l->n_attempts == 0)
-        lane_released(w, l);
+        wrk_lane_released(w, l);
 }

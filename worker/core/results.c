@@ -34,7 +34,7 @@ static void record_free(struct worker *w, struct record *r)
     w->n_free_records++;
 }
 
-void records_free(struct worker *w, struct attempt *a)
+void wrk_records_free(struct worker *w, struct attempt *a)
 {
     for (struct record *r; (r = a->head);) {
         a->head = r->next;
@@ -51,8 +51,8 @@ static bool joins(const struct worker *w, const struct record *t, const struct w
     return t->kind == WIRE_OK && i->kind == WIRE_OK && t->flags == (i->flags & WIRE_FIXED) && t->pid == i->pid &&
            t->first + t->count == i->first && (!t->flags || t->size == i->size) && t->count + i->count <= WIRE_BATCH_TASKS &&
            t->body.size + i->body.size <= WIRE_BATCH && !i->body.buf && !i->lens.buf &&
-           (i->body.size == 0 || slab_follows(&w->res_body, t->body, i->body.size)) &&
-           (i->lens.size == 0 || slab_follows(&w->res_lens, t->lens, i->lens.size));
+           (i->body.size == 0 || wrk_slab_follows(&w->res_body, t->body, i->body.size)) &&
+           (i->lens.size == 0 || wrk_slab_follows(&w->res_lens, t->lens, i->lens.size));
 }
 
 static bool join(struct worker *w, struct record *t, const struct wire_item *i)
@@ -61,8 +61,8 @@ static bool join(struct worker *w, struct record *t, const struct wire_item *i)
 
     if (!joins(w, t, i))
         return false;
-    slab_copy(&w->res_lens, i->lens, &lens);        /* there is room: these cannot fail */
-    slab_copy(&w->res_body, i->body, &body);
+    wrk_slab_copy(&w->res_lens, i->lens, &lens);    /* there is room: these cannot fail */
+    wrk_slab_copy(&w->res_body, i->body, &body);
     t->lens.size += lens.size;
     t->body.size += body.size;
     if (!t->flags)
@@ -81,7 +81,7 @@ static bool record_one(struct worker *w, struct attempt *a, const struct wire_it
     if (!a->unsent || !join(w, a->tail, i)) {
         if (!(r = record_alloc(w)))
             return false;
-        if (!slab_copy(&w->res_lens, i->lens, &r->lens) || !slab_copy(&w->res_body, i->body, &r->body)) {
+        if (!wrk_slab_copy(&w->res_lens, i->lens, &r->lens) || !wrk_slab_copy(&w->res_body, i->body, &r->body)) {
             record_free(w, r);
             return false;
         }
@@ -127,7 +127,7 @@ static uint32_t portion(const struct wire_item *i)
     return k;
 }
 
-bool record_add(struct worker *w, struct attempt *a, const struct wire_item *item)
+bool wrk_record_add(struct worker *w, struct attempt *a, const struct wire_item *item)
 {
     struct wire_item rest = *item;
 
@@ -145,12 +145,12 @@ bool record_add(struct worker *w, struct attempt *a, const struct wire_item *ite
     return true;
 }
 
-bool record_outcome(struct worker *w, struct attempt *a, const struct wire_outcome *o)
+bool wrk_record_outcome(struct worker *w, struct attempt *a, const struct wire_outcome *o)
 {
-    return record_outcomes(w, a, o, 1);
+    return wrk_record_outcomes(w, a, o, 1);
 }
 
-bool record_outcomes(struct worker *w, struct attempt *a, const struct wire_outcome *o, uint32_t count)
+bool wrk_record_outcomes(struct worker *w, struct attempt *a, const struct wire_outcome *o, uint32_t count)
 {
     struct wire_outcome out = *o;
     struct wire_item i = { .kind = WIRE_OUTCOME, .count = count, .first = a->next, .pid = o->pid, .flags = WIRE_FIXED };
@@ -166,7 +166,7 @@ bool record_outcomes(struct worker *w, struct attempt *a, const struct wire_outc
     i.body = slice_of(doc, 0, doc->size);
     i.size = (uint32_t)doc->size;
     i.sum_ns = o->duration_us * 1000;
-    ok = record_add(w, a, &i);
+    ok = wrk_record_add(w, a, &i);
     buf_unref(&doc);
     return ok;
 }
@@ -184,7 +184,7 @@ static bool record_written(struct worker *w, struct attempt *a, const struct wir
         o.message = WIRE_STR("the task process wrote an outcome that cannot be read");
     }
     o.pid = i->pid;
-    return record_outcome(w, a, &o);
+    return wrk_record_outcome(w, a, &o);
 }
 
 static void measure(struct worker *w, struct proc *p, struct job *j, uint64_t sum_ns, uint32_t n)
@@ -207,7 +207,7 @@ static bool take(struct worker *w, struct proc *p, struct attempt *a, struct wir
     head.first = a->next;
     measure(w, p, a->job, head.sum_ns, n);
     if (!a->dead)
-        ok = head.kind == WIRE_OK ? record_add(w, a, &head) : record_written(w, a, &head);
+        ok = head.kind == WIRE_OK ? wrk_record_add(w, a, &head) : record_written(w, a, &head);
     *(head.kind == WIRE_OK ? &w->count.tasks_ok : &w->count.tasks_failed) += n;
     a->next += n;
     p->pending -= n;
@@ -219,12 +219,12 @@ static void head_done(struct worker *w, struct proc *p, struct attempt *a)
 {
     if (a->next == a->end) {
         if (a->dead)
-            attempt_free(w, a);
+            wrk_attempt_free(w, a);
         else
-            attempt_finish(w, a);
+            wrk_attempt_finish(w, a);
     } else if ((p->state == PROC_STOPPING || p->parked) && a->next == a->pushed) {
-        proc_detach(p, a);              /* the process takes no more: somebody else goes on with it */
-        attempt_queue_front(w, a);
+        wrk_proc_detach(p, a);          /* the process takes no more: somebody else goes on with it */
+        wrk_attempt_queue_front(w, a);
     }
 }
 
@@ -242,12 +242,12 @@ void worker_proc_results(struct worker *w, uint64_t now, worker_proc proc, const
         uint64_t out = a ? a->pushed - a->next : 0;
 
         if (!out || (rest.kind == WIRE_OUTCOME && rest.count != 1) || rest.kind > WIRE_OUTCOME) {
-            effect_log(w, LOG_WARNING_, "a task process reported results that nobody asked for: it is killed");
-            proc_kill(w, p, "it reported results that nobody asked for");
+            wrk_effect_log(w, LOG_WARNING_, "a task process reported results that nobody asked for: it is killed");
+            wrk_proc_kill(w, p, "it reported results that nobody asked for");
             break;
         }
         if (!take(w, p, a, &rest, out < rest.count ? (uint32_t)out : rest.count)) {
-            attempt_lost(w, a);
+            wrk_attempt_lost(w, a);
             break;
         }
         head_done(w, p, a);
@@ -257,15 +257,15 @@ void worker_proc_results(struct worker *w, uint64_t now, worker_proc proc, const
     p->full = false;
     p->since = now;
     if (!p->killed) {
-        proc_check_head(w, p);
-        proc_place(p);
+        wrk_proc_check_head(w, p);
+        wrk_proc_place(p);
     }
-    lane_dirty(w, p->lane);
+    wrk_lane_dirty(w, p->lane);
 }
 
 /* ---- to the broker ------------------------------------------------------------------------------ */
 
-void results_resend(struct worker *w)
+void wrk_results_resend(struct worker *w)
 {
     for (LIST_EACH(&w->attempts, n)) {
         struct attempt *a = LIST_ENTRY(n, struct attempt, all);
@@ -292,8 +292,8 @@ static void fill(struct worker *w, struct wire_item *i, const struct attempt *a,
     i->sum_ns = r->sum_ns;
     i->lens = r->lens;
     i->body = r->body;
-    effect_keep(w, r->lens);
-    effect_keep(w, r->body);
+    wrk_effect_keep(w, r->lens);
+    wrk_effect_keep(w, r->body);
 }
 
 /* Puts records of a into the message until nothing is left (true) or it or the window is full. */
@@ -302,8 +302,8 @@ static bool compose(struct worker *w, struct attempt *a, uint32_t *n, size_t *bo
     for (struct record *r; (r = a->unsent);) {
         uint64_t on_way = w->out_bytes - w->out_acked + *body + *lens, size = r->body.size + r->lens.size;
 
-        if (said_blocks(a, r))
-            return true;                /* said_flush brings it back when the output is sent */
+        if (wrk_said_blocks(a, r))
+            return true;            /* wrk_said_flush brings it back when the output is sent */
         if (*n == RESULTS_ITEMS || (*n && (*body + r->body.size > RESULTS_BODY || *lens + r->lens.size > RESULTS_LENS))) {
             w->again = true;
             return false;
@@ -318,7 +318,7 @@ static bool compose(struct worker *w, struct attempt *a, uint32_t *n, size_t *bo
     return true;
 }
 
-void results_flush(struct worker *w)
+void wrk_results_flush(struct worker *w)
 {
     uint32_t n = 0;
     size_t body = 0, lens = 0;
@@ -334,7 +334,7 @@ void results_flush(struct worker *w)
     }
     if (!n)
         return;
-    struct wire_msg *m = link_send(w, WIRE_RESULTS);
+    struct wire_msg *m = wrk_link_send(w, WIRE_RESULTS);
 
     m->items = w->items;
     m->n_items = n;

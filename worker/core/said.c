@@ -66,7 +66,7 @@ static struct window *window_of(struct worker *w, struct lane *l)
     return l->window;
 }
 
-void said_leave(struct worker *w, struct lane *l)
+void wrk_said_leave(struct worker *w, struct lane *l)
 {
     struct window *v = l->window;
 
@@ -77,7 +77,7 @@ void said_leave(struct worker *w, struct lane *l)
     window_end(w, v);
 }
 
-void said_end(struct worker *w)
+void wrk_said_end(struct worker *w)
 {
     uint64_t id;
     void *v;
@@ -169,7 +169,7 @@ static void append(struct worker *w, struct attempt *a, struct piece *p)
         list_push_back(&w->saying, &a->saying);
 }
 
-void said_anew(struct worker *w, struct attempt *a, uint64_t first, uint64_t count)
+void wrk_said_anew(struct worker *w, struct attempt *a, uint64_t first, uint64_t count)
 {
     uint64_t i = first > a->said_from ? first : a->said_from, end = first + count < a->said_end ? first + count : a->said_end;
 
@@ -209,7 +209,7 @@ bool worker_output(struct worker *w, uint64_t now, worker_proc proc, uint32_t ah
     if (a->dead)
         return true;                    /* nobody waits for it any more */
     if (!(q = piece_new(a, index, k))) {
-        attempt_lost(w, a);
+        wrk_attempt_lost(w, a);
         return true;
     }
     append(w, a, q);
@@ -223,11 +223,11 @@ bool worker_output_room(const struct worker *w, worker_proc proc)
     return !p || p->lane->said_waits + (p->lane->window ? p->lane->window->out : 0) < w->config.output_window;
 }
 
-bool said_full(const struct worker *w, const struct lane *l) { return l->said_waits >= 2 * w->config.output_window; }
+bool wrk_said_full(const struct worker *w, const struct lane *l) { return l->said_waits >= 2 * w->config.output_window; }
 
 static bool is_before(const struct piece *p, uint64_t end) { return p && p->index < end; }
 
-bool said_blocks(const struct attempt *a, const struct record *r)
+bool wrk_said_blocks(const struct attempt *a, const struct record *r)
 {
     uint64_t end = r->first + r->count;
 
@@ -258,15 +258,15 @@ static void drop(struct worker *w, struct attempt *a, uint64_t seq)
         list_remove(&w->saying, &a->saying);
 }
 
-void said_free(struct worker *w, struct attempt *a)
+void wrk_said_free(struct worker *w, struct attempt *a)
 {
     if (!a->said)
         return;
     drop(w, a, UINT64_MAX);
-    lane_dirty(w, a->job->lane);
+    wrk_lane_dirty(w, a->job->lane);
 }
 
-void said_taken(struct worker *w, const struct wire_item *i)
+void wrk_said_taken(struct worker *w, const struct wire_item *i)
 {
     struct window *v = map_get(&w->windows, i->job);
     struct attempt *a = map_get(&w->by_attempt, i->id);
@@ -274,7 +274,7 @@ void said_taken(struct worker *w, const struct wire_item *i)
     if (v) {
         v->out -= i->size < v->out ? i->size : v->out;
         for (LIST_EACH(&v->lanes, n))
-            lane_dirty(w, LIST_ENTRY(n, struct lane, in_window));
+            wrk_lane_dirty(w, LIST_ENTRY(n, struct lane, in_window));
         window_end(w, v);
     }
     if (a && i->seq <= a->said_seq && (!a->to_say || i->seq < a->to_say->seq))
@@ -282,9 +282,9 @@ void said_taken(struct worker *w, const struct wire_item *i)
 }
 
 /* A new connection: nothing is on the way, and everything not taken goes out again. */
-void said_resend(struct worker *w)
+void wrk_said_resend(struct worker *w)
 {
-    said_end(w);
+    wrk_said_end(w);
     for (LIST_EACH(&w->attempts, n)) {
         struct attempt *a = LIST_ENTRY(n, struct attempt, all);
 
@@ -316,7 +316,7 @@ static void fill(struct worker *w, struct wire_item *i, const struct attempt *a,
     i->tries = (uint16_t)(a->tries + a->crashes + 1u + p->again);
     i->stream = p->stream;
     i->body = p->body;
-    effect_keep(w, p->body);
+    wrk_effect_keep(w, p->body);
 }
 
 /* Puts pieces of a into the message until nothing is left (true) or it or the window is full. */
@@ -341,7 +341,7 @@ static bool compose(struct worker *w, struct attempt *a, struct window *v, uint3
     return true;
 }
 
-void said_flush(struct worker *w)
+void wrk_said_flush(struct worker *w)
 {
     uint32_t n = 0;
     size_t body = 0;
@@ -353,7 +353,7 @@ void said_flush(struct worker *w)
         struct window *v = window_of(w, a->job->lane);
 
         if (!v) {
-            link_drop(w, "out of memory");      /* all of it goes out again */
+            wrk_link_drop(w, "out of memory");  /* all of it goes out again */
             return;
         }
         if (compose(w, a, v, &n, &body))
@@ -363,7 +363,7 @@ void said_flush(struct worker *w)
     }
     if (!n)
         return;
-    struct wire_msg *m = link_send(w, WIRE_OUTPUT);
+    struct wire_msg *m = wrk_link_send(w, WIRE_OUTPUT);
 
     m->items = w->pieces;
     m->n_items = n;

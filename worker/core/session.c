@@ -22,7 +22,7 @@
 static const char *owned_text(struct worker *w, const char *prefix, struct wire_str s)
 {
     size_t n = strlen(prefix) + s.n + 1;
-    char *p = effect_alloc(w, n);
+    char *p = wrk_effect_alloc(w, n);
 
     if (!p)
         return prefix;
@@ -30,9 +30,9 @@ static const char *owned_text(struct worker *w, const char *prefix, struct wire_
     return p;
 }
 
-struct wire_msg *link_send(struct worker *w, uint8_t type)
+struct wire_msg *wrk_link_send(struct worker *w, uint8_t type)
 {
-    struct worker_effect *e = effect_add(w, WORKER_SEND);
+    struct worker_effect *e = wrk_effect_add(w, WORKER_SEND);
 
     e->msg.type = type;
     e->msg.ack = w->in_bytes;
@@ -41,12 +41,13 @@ struct wire_msg *link_send(struct worker *w, uint8_t type)
     return &e->msg;
 }
 
-void send_state(struct worker *w)
+void wrk_send_state(struct worker *w)
 {
     struct worker_counters c;
 
     worker_counters(w, &c);
-    link_send(w, WIRE_WORKER_STATE)->u.worker_state = (struct wire_worker_state){ w->config.slots, (uint32_t)c.busy, w->draining };
+    wrk_link_send(w, WIRE_WORKER_STATE)->u.worker_state = (struct wire_worker_state){ w->config.slots, (uint32_t)c.busy,
+                                                                                      w->draining };
 }
 
 static void link_down(struct worker *w)
@@ -54,12 +55,12 @@ static void link_down(struct worker *w)
     w->link = LINK_DOWN;
 }
 
-void link_drop(struct worker *w, const char *why)
+void wrk_link_drop(struct worker *w, const char *why)
 {
     if (w->link == LINK_DOWN)
         return;
-    struct wire_str s = effect_str(w, why);
-    struct worker_effect *e = effect_add(w, WORKER_RECONNECT);
+    struct wire_str s = wrk_effect_str(w, why);
+    struct worker_effect *e = wrk_effect_add(w, WORKER_RECONNECT);
 
     e->text = s.p;
     link_down(w);
@@ -72,7 +73,7 @@ void worker_connected(struct worker *w, uint64_t now)
     w->conn_no++;
     w->in_bytes = w->in_told = w->out_bytes = w->out_acked = 0;
     w->last_recv = w->hello_at = w->last_ping = now;
-    struct wire_hello *h = &link_send(w, WIRE_HELLO)->u.hello;
+    struct wire_hello *h = &wrk_link_send(w, WIRE_HELLO)->u.hello;
     const struct worker_config *c = &w->config;
 
     h->protocol_min = WIRE_PROTOCOL_MIN;
@@ -99,8 +100,8 @@ void worker_disconnected(struct worker *w, uint64_t now, const char *why)
 {
     w->now = now;
     if (w->link == LINK_UP)
-        effect_log(w, LOG_WARNING_, "the connection to the broker is gone: %s; %zu chunks are kept and go on",
-                   why ? why : "no reason", w->attempts.count);
+        wrk_effect_log(w, LOG_WARNING_, "the connection to the broker is gone: %s; %zu chunks are kept and go on",
+                       why ? why : "no reason", w->attempts.count);
     link_down(w);
 }
 
@@ -116,19 +117,19 @@ uint64_t worker_right_until(const struct worker *w)
 
 static void ping(struct worker *w)
 {
-    link_send(w, WIRE_PING)->u.ping.stamp = w->now;
+    wrk_link_send(w, WIRE_PING)->u.ping.stamp = w->now;
     w->last_ping = w->now;
 }
 
 /* What processes have not begun comes back into the queue; what runs goes on, its results may still be wanted. */
-void link_lease_out(struct worker *w, const char *why)
+void wrk_link_lease_out(struct worker *w, const char *why)
 {
     if (w->leased_out)
         return;
     w->leased_out = true;
     w->confirm = w->now + 1;
     if (!list_empty(&w->attempts))
-        effect_log(w, LOG_WARNING_, "%s: nothing of %zu chunks is begun until the broker answers", why, w->attempts.count);
+        wrk_effect_log(w, LOG_WARNING_, "%s: nothing of %zu chunks is begun until the broker answers", why, w->attempts.count);
     for (LIST_EACH(&w->lanes, n)) {
         struct lane *l = LIST_ENTRY(n, struct lane, all);
 
@@ -136,7 +137,7 @@ void link_lease_out(struct worker *w, const char *why)
             struct proc *p = LIST_ENTRY(m, struct proc, in_lane);
 
             if (p->pending)
-                proc_retract(w, p, p->pending);
+                wrk_proc_retract(w, p, p->pending);
         }
     }
 }
@@ -146,13 +147,13 @@ static void lease_in(struct worker *w)
     w->leased_out = false;
     w->again = true;
     for (LIST_EACH(&w->lanes, n))
-        lane_dirty(w, LIST_ENTRY(n, struct lane, all));
+        wrk_lane_dirty(w, LIST_ENTRY(n, struct lane, all));
 }
 
 void worker_denied(struct worker *w, uint64_t now)
 {
     w->now = now;
-    link_lease_out(w, "the broker does not allow the key of this worker");
+    wrk_link_lease_out(w, "the broker does not allow the key of this worker");
 }
 
 void worker_stalled(struct worker *w, uint64_t from, uint64_t to)
@@ -194,16 +195,16 @@ static void send_holding(struct worker *w)
 
     do {
         uint32_t k = left < RESULTS_ITEMS ? (uint32_t)left : RESULTS_ITEMS;
-        struct wire_item *items = k ? effect_alloc(w, k * sizeof(*items)) : NULL;
+        struct wire_item *items = k ? wrk_effect_alloc(w, k * sizeof(*items)) : NULL;
 
         if (k && !items) {
-            link_drop(w, "out of memory");
+            wrk_link_drop(w, "out of memory");
             return;
         }
         left -= k;
         for (uint32_t i = 0; i < k; i++, n = n->next)
             hold_item(&items[i], LIST_ENTRY(n, struct attempt, all));
-        struct wire_msg *m = link_send(w, WIRE_HOLDING);
+        struct wire_msg *m = wrk_link_send(w, WIRE_HOLDING);
 
         m->items = items;
         m->n_items = k;
@@ -214,11 +215,11 @@ static void send_holding(struct worker *w)
 static void on_welcome(struct worker *w, const struct wire_welcome *h)
 {
     if (w->link != LINK_HELLO) {
-        link_drop(w, "the broker sent WELCOME twice");
+        wrk_link_drop(w, "the broker sent WELCOME twice");
         return;
     }
     if (h->protocol < WIRE_PROTOCOL_MIN || h->protocol > WIRE_PROTOCOL) {
-        struct worker_effect *e = effect_add(w, WORKER_REFUSED);
+        struct worker_effect *e = wrk_effect_add(w, WORKER_REFUSED);
 
         e->text = "the broker speaks another version of the protocol: install the same version of Broadfork on both hosts";
         link_down(w);
@@ -227,34 +228,34 @@ static void on_welcome(struct worker *w, const struct wire_welcome *h)
     bool forgotten = w->epoch && (h->epoch != w->epoch || !h->resumed);
 
     if (forgotten && h->epoch == w->epoch)
-        link_lease_out(w, "the broker has given this worker up");
+        wrk_link_lease_out(w, "the broker has given this worker up");
     w->link = LINK_UP;
     w->epoch = h->epoch;
     w->heartbeat_ns = (h->heartbeat_ms ? h->heartbeat_ms : TIME_HEARTBEAT_MS) * CLOCK_MS;
     w->lease_ns = (h->lease_ms ? h->lease_ms : TIME_LEASE_MS) * CLOCK_MS;
     w->window = h->window_bytes && h->window_bytes < w->config.window_bytes ? h->window_bytes : w->config.window_bytes;
     if (forgotten)
-        lane_unbind_all(w);
-    lane_stale_all(w);
+        wrk_lane_unbind_all(w);
+    wrk_lane_stale_all(w);
     /* What has been returned as a whole is not held: that the broker does not find it below says the same. */
     for (LIST_EACH_SAFE(&w->attempts, n, after)) {
         struct attempt *a = LIST_ENTRY(n, struct attempt, all);
 
         if (a->end == a->first)
-            attempt_free(w, a);
+            wrk_attempt_free(w, a);
     }
     send_holding(w);
     if (w->draining)
-        send_state(w);
+        wrk_send_state(w);
     for (LIST_EACH(&w->lanes, n)) {
         struct lane *l = LIST_ENTRY(n, struct lane, all);
 
         if (l->tell_failed)
-            lane_tell(w, l);
+            wrk_lane_tell(w, l);
     }
-    lane_unbind_idle(w);
-    said_resend(w);
-    results_resend(w);
+    wrk_lane_unbind_idle(w);
+    wrk_said_resend(w);
+    wrk_results_resend(w);
     if (w->leased_out) {
         w->confirm = w->now;
         ping(w);
@@ -278,7 +279,7 @@ static void on_chunks(struct worker *w, const struct wire_msg *m)
 {
     for (uint32_t i = 0; i < m->n_items && w->link == LINK_UP; i++) {
         w->in_bytes += wire_item_bytes(&m->items[i]);
-        attempt_take(w, &m->items[i]);
+        wrk_attempt_take(w, &m->items[i]);
     }
 }
 
@@ -291,11 +292,11 @@ static void on_error(struct worker *w, const struct wire_msg *m)
     struct worker_effect *e;
 
     if (m->type == WIRE_ERROR)
-        effect_log(w, LOG_ERROR_, "the broker ended the session (%d): %.*s", code, (int)m->u.error.text.n,
-                   m->u.error.text.n ? m->u.error.text.p : "");
+        wrk_effect_log(w, LOG_ERROR_, "the broker ended the session (%d): %.*s", code, (int)m->u.error.text.n,
+                       m->u.error.text.n ? m->u.error.text.p : "");
     if (m->type == WIRE_ERROR)
-        link_lease_out(w, "the session has ended");
-    e = effect_add(w, for_good ? WORKER_REFUSED : WORKER_RECONNECT);
+        wrk_link_lease_out(w, "the session has ended");
+    e = wrk_effect_add(w, for_good ? WORKER_REFUSED : WORKER_RECONNECT);
     e->text = owned_text(w, m->type == WIRE_BYE ? "the broker leaves: " :
                          m->type == WIRE_RESET ? "the broker asks for a new session: " : "the broker ended the session: ",
                          m->u.error.text);
@@ -306,30 +307,30 @@ static void dispatch(struct worker *w, const struct wire_msg *m)
 {
     switch (m->type) {
     case WIRE_GRANT:
-        lane_grant(w, &m->u.grant);
+        wrk_lane_grant(w, &m->u.grant);
         return;
     case WIRE_JOB_SPEC:
-        job_open(w, &m->u.job_spec);
+        wrk_job_open(w, &m->u.job_spec);
         return;
     case WIRE_JOB_FORGET:
-        job_forget(w, m->u.job_ref.job);
+        wrk_job_forget(w, m->u.job_ref.job);
         return;
     case WIRE_CHUNKS:
         on_chunks(w, m);
         return;
     case WIRE_RECALL:
-        attempts_recall(w, m);
+        wrk_attempts_recall(w, m);
         return;
     case WIRE_ATTEMPTS_CLOSE:
         for (uint32_t i = 0; i < m->n_items; i++)
-            attempt_close(w, &m->items[i]);
+            wrk_attempt_close(w, &m->items[i]);
         return;
     case WIRE_OUTPUT_TAKEN:
         for (uint32_t i = 0; i < m->n_items; i++)
-            said_taken(w, &m->items[i]);
+            wrk_said_taken(w, &m->items[i]);
         return;
     case WIRE_PING:
-        link_send(w, WIRE_PONG)->u.ping = m->u.ping;
+        wrk_link_send(w, WIRE_PONG)->u.ping = m->u.ping;
         return;
     case WIRE_PONG:
         on_pong(w, &m->u.ping);
@@ -342,7 +343,7 @@ static void dispatch(struct worker *w, const struct wire_msg *m)
         char why[80];
 
         snprintf(why, sizeof(why), "the broker sent %s, which no worker understands", wire_type_name(m->type));
-        link_drop(w, why);
+        wrk_link_drop(w, why);
     }
     }
 }
@@ -372,19 +373,19 @@ static uint64_t next_ping(const struct worker *w)
     return holds && asked < quiet ? asked : quiet;
 }
 
-void link_tick(struct worker *w)
+void wrk_link_tick(struct worker *w)
 {
     if (w->link == LINK_HELLO && w->now >= w->last_recv + HELLO_LIMIT)
-        link_drop(w, "the broker did not answer HELLO for 10 s");
+        wrk_link_drop(w, "the broker did not answer HELLO for 10 s");
     if (w->lease_ns && !w->leased_out && w->now >= w->lease_from + w->lease_ns)
-        link_lease_out(w, "the lease has ended without an answer of the broker");
+        wrk_link_lease_out(w, "the lease has ended without an answer of the broker");
     if (w->link != LINK_UP)
         return;
     if (w->now >= w->last_recv + w->lease_ns / 2) {
         char why[80];
 
         snprintf(why, sizeof(why), "the broker was silent for %u ms", (unsigned)(w->lease_ns / 2 / CLOCK_MS));
-        link_drop(w, why);
+        wrk_link_drop(w, why);
     } else if (w->now >= next_ping(w)) {
         ping(w);
     }
@@ -392,7 +393,7 @@ void link_tick(struct worker *w)
 
 static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
-uint64_t link_deadline(const struct worker *w)
+uint64_t wrk_link_deadline(const struct worker *w)
 {
     uint64_t lease = w->lease_ns && !w->leased_out ? w->lease_from + w->lease_ns : CLOCK_NEVER;
 

@@ -21,7 +21,7 @@ static bool slab_room(struct slab *s, size_t n)
     return true;
 }
 
-bool slab_copy(struct slab *s, struct slice from, struct slice *ret)
+bool wrk_slab_copy(struct slab *s, struct slice from, struct slice *ret)
 {
     *ret = slice_none();
     if (from.size == 0)
@@ -48,13 +48,13 @@ bool slab_copy(struct slab *s, struct slice from, struct slice *ret)
     return true;
 }
 
-bool slab_follows(const struct slab *s, struct slice last, size_t more)
+bool wrk_slab_follows(const struct slab *s, struct slice last, size_t more)
 {
     return s->buf && last.buf == s->buf && last.data + last.size == s->buf->data + s->buf->size &&
            more <= SLAB_SIZE / 4 && s->buf->capacity - s->buf->size >= more;
 }
 
-void slab_done(struct slab *s)
+void wrk_slab_done(struct slab *s)
 {
     buf_unref(&s->buf);
 }

@@ -52,17 +52,17 @@ void worker_free(struct worker **pw)
     *pw = NULL;
     worker_effects_done(w);
     for (struct list_node *n; (n = list_first(&w->lanes));)
-        lane_free(w, LIST_ENTRY(n, struct lane, all));
+        wrk_lane_free(w, LIST_ENTRY(n, struct lane, all));
     for (struct attempt *a; (a = w->free_attempts); free(a))
         w->free_attempts = (struct attempt *)(void *)a->all.next;
     for (struct record *r; (r = w->free_records); free(r))
         w->free_records = r->next;
     worker_effects_done(w);
-    slab_done(&w->args_lens);
-    slab_done(&w->args_body);
-    slab_done(&w->res_lens);
-    slab_done(&w->res_body);
-    said_end(w);
+    wrk_slab_done(&w->args_lens);
+    wrk_slab_done(&w->args_body);
+    wrk_slab_done(&w->res_lens);
+    wrk_slab_done(&w->res_body);
+    wrk_said_end(w);
     map_free(&w->by_lane);
     map_free(&w->by_proc);
     map_free(&w->by_attempt);
@@ -91,7 +91,7 @@ static void *grown(void *array, size_t n, size_t *capacity, size_t size)
     return p;
 }
 
-struct worker_effect *effect_add(struct worker *w, enum worker_effect_type type)
+struct worker_effect *wrk_effect_add(struct worker *w, enum worker_effect_type type)
 {
     struct worker_effect *e = &w->lost_effect;      /* lost without memory; then we start anew with the broker */
     void *p = grown(w->effects, w->n_effects, &w->cap_effects, sizeof(*w->effects));
@@ -105,7 +105,7 @@ struct worker_effect *effect_add(struct worker *w, enum worker_effect_type type)
     return e;
 }
 
-void effect_keep(struct worker *w, struct slice s)
+void wrk_effect_keep(struct worker *w, struct slice s)
 {
     void *p;
 
@@ -115,7 +115,7 @@ void effect_keep(struct worker *w, struct slice s)
     w->refs[w->n_refs++] = buf_ref(s.buf);
 }
 
-void *effect_alloc(struct worker *w, size_t size)
+void *wrk_effect_alloc(struct worker *w, size_t size)
 {
     void *p = grown(w->garbage, w->n_garbage, &w->cap_garbage, sizeof(*w->garbage));
 
@@ -127,10 +127,10 @@ void *effect_alloc(struct worker *w, size_t size)
     return p;
 }
 
-struct wire_str effect_str(struct worker *w, const char *text)
+struct wire_str wrk_effect_str(struct worker *w, const char *text)
 {
     size_t whole = strlen(text), n = whole < WIRE_TEXT_MAX ? whole : WIRE_TEXT_MAX;
-    char *p = effect_alloc(w, n + 1);
+    char *p = wrk_effect_alloc(w, n + 1);
 
     if (!p)
         return (struct wire_str){ "", 0 };
@@ -144,14 +144,14 @@ static void log_of(struct worker *w, unsigned whose, int level, const char *form
     char text[700];
 
     vsnprintf(text, sizeof(text), format, args);
-    struct worker_effect *e = effect_add(w, WORKER_LOG);
+    struct worker_effect *e = wrk_effect_add(w, WORKER_LOG);
 
     e->whose = whose;
     e->level = level;
-    e->text = effect_str(w, text).p;
+    e->text = wrk_effect_str(w, text).p;
 }
 
-void effect_log(struct worker *w, int level, const char *format, ...)
+void wrk_effect_log(struct worker *w, int level, const char *format, ...)
 {
     va_list args;
 
@@ -160,7 +160,7 @@ void effect_log(struct worker *w, int level, const char *format, ...)
     va_end(args);
 }
 
-void effect_log_of(struct worker *w, const uint8_t *owner, int level, const char *format, ...)
+void wrk_effect_log_of(struct worker *w, const uint8_t *owner, int level, const char *format, ...)
 {
     va_list args;
 
@@ -188,7 +188,7 @@ void worker_effects_done(struct worker *w)
         w->feed_again = false;
         w->again = true;
         for (LIST_EACH(&w->lanes, n))
-            lane_dirty(w, LIST_ENTRY(n, struct lane, all));
+            wrk_lane_dirty(w, LIST_ENTRY(n, struct lane, all));
     }
 }
 
@@ -197,15 +197,15 @@ void worker_effects_done(struct worker *w)
 void worker_tick(struct worker *w, uint64_t now)
 {
     w->now = now;
-    link_tick(w);
+    wrk_link_tick(w);
     if (now >= w->backoff_at)
-        lane_tick(w);
+        wrk_lane_tick(w);
     if (now >= w->rebalance_at) {
         for (LIST_EACH(&w->lanes, n)) {
             struct lane *l = LIST_ENTRY(n, struct lane, all);
 
             if (l->multi)
-                lane_dirty(w, l);
+                wrk_lane_dirty(w, l);
         }
     }
 }
@@ -215,30 +215,30 @@ void worker_flush(struct worker *w, uint64_t now)
     w->now = now;
     w->again = false;
     if (w->evict)
-        lane_evict(w);
+        wrk_lane_evict(w);
     if (w->staff)
-        proc_staff(w);
+        wrk_proc_staff(w);
     for (struct list_node *n; (n = list_pop(&w->dirty));)
-        lane_feed(w, LIST_ENTRY(n, struct lane, dirty));
-    said_flush(w);
-    results_flush(w);
+        wrk_lane_feed(w, LIST_ENTRY(n, struct lane, dirty));
+    wrk_said_flush(w);
+    wrk_results_flush(w);
     if (w->link == LINK_UP && w->in_bytes - w->in_told >= w->config.window_bytes / 4)
-        link_send(w, WIRE_PING)->u.ping.stamp = now;
+        wrk_link_send(w, WIRE_PING)->u.ping.stamp = now;
     if (w->draining && !w->stopped && list_empty(&w->attempts)) {
         w->stopped = true;
         if (w->link == LINK_UP)
-            link_send(w, WIRE_BYE)->u.error.text = WIRE_STR("the worker has finished");
-        effect_add(w, WORKER_STOPPED);
+            wrk_link_send(w, WIRE_BYE)->u.error.text = WIRE_STR("the worker has finished");
+        wrk_effect_add(w, WORKER_STOPPED);
     }
     if (w->lost_effect.type) {
         w->lost_effect.type = 0;
-        link_drop(w, "out of memory");
+        wrk_link_drop(w, "out of memory");
     }
 }
 
 uint64_t worker_deadline(const struct worker *w)
 {
-    uint64_t at = link_deadline(w);
+    uint64_t at = wrk_link_deadline(w);
 
     if (w->again)
         return 0;
@@ -256,7 +256,7 @@ void worker_drain(struct worker *w, uint64_t now)
         return;
     w->draining = true;
     if (w->link == LINK_UP)
-        send_state(w);
+        wrk_send_state(w);
     for (LIST_EACH(&w->lanes, n)) {
         struct lane *l = LIST_ENTRY(n, struct lane, all);
 
@@ -264,11 +264,11 @@ void worker_drain(struct worker *w, uint64_t now)
             struct proc *p = LIST_ENTRY(m, struct proc, in_lane);
 
             if (p->pending)
-                proc_retract(w, p, p->pending);
+                wrk_proc_retract(w, p, p->pending);
         }
     }
     for (LIST_EACH_SAFE(&w->attempts, n, after))
-        attempt_return(w, LIST_ENTRY(n, struct attempt, all), 0);
+        wrk_attempt_return(w, LIST_ENTRY(n, struct attempt, all), 0);
 }
 
 void worker_counters(const struct worker *w, struct worker_counters *ret)

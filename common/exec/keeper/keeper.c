@@ -51,7 +51,7 @@ extern char **environ;
 /* In the child, which shares our memory until its exec: errno of what failed. */
 static int become_template(char **argv, pid_t keeper)
 {
-    int error = keep_child(keeper);
+    int error = exec_keep_child(keeper);
 
     if (error)
         return error;
@@ -90,16 +90,16 @@ static void let_go(void)
 /* Not an ancestor of any task. Until two looks find nothing, as a process may start another while we look. */
 static int guard(const char *entry)
 {
-    struct pollfd f[2] = { { LEASH, POLLIN, 0 }, { keep_owner(), POLLIN, 0 } };
+    struct pollfd f[2] = { { LEASH, POLLIN, 0 }, { exec_keep_owner(), POLLIN, 0 } };
     sigset_t all;
 
     sigfillset(&all);
     sigprocmask(SIG_SETMASK, &all, NULL);
     prctl(PR_SET_NAME, "bfork:guard");
-    while (!f[1].revents && !(f[0].revents && keep_is_over(LEASH)))
+    while (!f[1].revents && !(f[0].revents && exec_keep_is_over(LEASH)))
         if (poll(f, 2, -1) < 0 && errno != EINTR)
             break;
-    for (int empty = 0; empty < 2; empty = sweep_marked(entry) ? 0 : empty + 1)
+    for (int empty = 0; empty < 2; empty = exec_sweep_marked(entry) ? 0 : empty + 1)
         poll(NULL, 0, 20);
     return 0;
 }
@@ -116,8 +116,8 @@ int main(int argc, char **argv)
     }
     if (argv[1][0] == 'x')
         return guard(argv[2]);
-    if ((error = keep_open(&k, LEASH)) == 0)
+    if ((error = exec_keep_open(&k, LEASH)) == 0)
         template = start_template(argv, &error);
     let_go();
-    keep_run(&k, template, error);
+    exec_keep_run(&k, template, error);
 }

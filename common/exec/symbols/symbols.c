@@ -147,7 +147,7 @@ int main(void)
     struct err e = { 0 };
     struct rlimit memory = { 1u << 30, 1u << 30 };
 
-    if (ring_open(&ring, 3, true, &e) < 0) {
+    if (exec_ring_open(&ring, 3, true, &e) < 0) {
         fprintf(stderr, "bfork-symbols: %s (this program is started by Broadfork after a crash)\n", e.text);
         return 2;
     }
@@ -157,6 +157,6 @@ int main(void)
     (void)memory;
 #endif
     resolve(&ring.control->obituary);
-    ring_close(&ring);
+    exec_ring_close(&ring);
     return 0;
 }

@@ -40,25 +40,25 @@ static void r08_a_sealed_program_is_executed_and_never_changed(void **state)
     (void)state;
     assert_true(n > 0 && lseek(fd, 0, SEEK_SET) == 0);
     digest_of(bytes, (size_t)n, digest);
-    assert_int_equal(image_new("dir/true", &i, &e), 0);
-    assert_int_equal(image_add_file(i, fd, 100, &e), 100);
-    assert_int_equal(image_add_file(i, fd, sizeof(bytes), &e), n - 100);
-    assert_int_equal(image_add_file(i, fd, sizeof(bytes), &e), 0);
+    assert_int_equal(blob_image_new("dir/true", &i, &e), 0);
+    assert_int_equal(blob_image_add_file(i, fd, 100, &e), 100);
+    assert_int_equal(blob_image_add_file(i, fd, sizeof(bytes), &e), n - 100);
+    assert_int_equal(blob_image_add_file(i, fd, sizeof(bytes), &e), 0);
     close(fd);
-    assert_int_equal(image_size(i), n);
-    assert_int_equal(image_seal(i, digest, &e), 0);
-    assert_int_equal(pwrite(image_fd(i), "x", 1, 0), -1);
+    assert_int_equal(blob_image_size(i), n);
+    assert_int_equal(blob_image_seal(i, digest, &e), 0);
+    assert_int_equal(pwrite(blob_image_fd(i), "x", 1, 0), -1);
     assert_int_equal(errno, EPERM);
-    assert_int_equal(ftruncate(image_fd(i), 0), -1);
-    assert_ptr_equal(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, image_fd(i), 0), MAP_FAILED);
+    assert_int_equal(ftruncate(blob_image_fd(i), 0), -1);
+    assert_ptr_equal(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, blob_image_fd(i), 0), MAP_FAILED);
     pid_t pid = fork();
     if (pid == 0) {
-        fexecve(image_fd(i), argv, env);
+        fexecve(blob_image_fd(i), argv, env);
         _exit(99);
     }
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
-    image_free(&i);
+    blob_image_free(&i);
     assert_null(i);
 }
 
@@ -70,10 +70,10 @@ static void other_bytes_are_told(void **state)
 
     (void)state;
     digest_of("right", 5, digest);
-    assert_int_equal(image_new("", &i, &e), 0);
-    assert_int_equal(image_add(i, "wrong", 5, &e), 0);
-    assert_int_equal(image_seal(i, digest, &e), BFORK_EPROTOCOL);
-    image_free(&i);
+    assert_int_equal(blob_image_new("", &i, &e), 0);
+    assert_int_equal(blob_image_add(i, "wrong", 5, &e), 0);
+    assert_int_equal(blob_image_seal(i, digest, &e), BFORK_EPROTOCOL);
+    blob_image_free(&i);
 }
 
 /* In a pid namespace of its own, where the sysctl can be raised for nobody else. */
@@ -86,7 +86,7 @@ static int forbidden(const char *sysctl)
     if (fd < 0 || write(fd, "2", 1) != 1)
         return 2;
     close(fd);
-    return image_new("true", &i, &e) == BFORK_REFUSED && strstr(e.text, "vm.memfd_noexec=1") ? 0 : 1;
+    return blob_image_new("true", &i, &e) == BFORK_REFUSED && strstr(e.text, "vm.memfd_noexec=1") ? 0 : 1;
 }
 
 static void r08_a_host_that_forbids_it_is_told_how_to_change_that(void **state)

@@ -101,7 +101,7 @@ static void init(struct world *w, size_t size, uint64_t bound)
     memset(w, 0, sizeof(*w));
     strcpy(w->folder, "blobs.XXXXXX");
     assert_non_null(mkdtemp(w->folder));
-    if (blobs_new(w->folder, bound, &ops, &w->b, &e) != 0)
+    if (bsh_blobs_new(w->folder, bound, &ops, &w->b, &e) != 0)
         fail_msg("%s", e.text);
     w->now = CLOCK_SEC;
     w->may = w->room = true;
@@ -125,7 +125,7 @@ static void done(struct world *w)
     char command[128];
 
     assert_int_equal(w->b->counters.bytes >= 1 || w->b->counters.files == 0 || w->size == 0, 1);
-    blobs_free(&w->b);
+    bsh_blobs_free(&w->b);
     forget(w);
     free(w->data);
     snprintf(command, sizeof(command), "rm -rf ./%s", w->folder);
@@ -138,7 +138,7 @@ static void get(struct world *w, uint64_t worker, uint32_t request, uint64_t off
 
     m.u.blob.digest = wire_bin_of(w->digest, 32);
     m.u.blob.offset = offset;
-    blobs_get(w->b, w->now, worker, &m);
+    bsh_blobs_get(w->b, w->now, worker, &m);
 }
 
 static void piece(struct world *w, uint64_t client, uint64_t offset, const uint8_t *bytes, size_t n, uint64_t total)
@@ -149,7 +149,7 @@ static void piece(struct world *w, uint64_t client, uint64_t offset, const uint8
     m.u.blob.offset = offset;
     m.u.blob.total = total;
     m.body = slice_borrow(bytes, n);
-    blobs_piece(w->b, w->now, client, &m);
+    bsh_blobs_piece(w->b, w->now, client, &m);
 }
 
 /* Answers every BLOB_GET that client was sent, until nothing more is asked. Returns how many pieces that took. */
@@ -160,7 +160,7 @@ static size_t upload(struct world *w, uint64_t client)
     for (;;) {
         struct sent asked[64];
         size_t n = 0;
-        blobs_step(w->b, w->now);
+        bsh_blobs_step(w->b, w->now);
         for (size_t i = 0; i < w->n_sent; i++)
             if (w->sent[i].type == WIRE_BLOB_GET && w->sent[i].peer == client) {
                 asked[n++] = w->sent[i];
@@ -204,8 +204,8 @@ static void one_upload_serves_everybody_who_waits(void **state)
         get(&w, WORKER, i + 1, (uint64_t)i * WIRE_PIECE_MAX);
     get(&w, OTHER, 8, 0);
     assert_int_equal(upload(&w, 1), 7);
-    blobs_step(w.b, w.now);
-    blobs_step(w.b, w.now);
+    bsh_blobs_step(w.b, w.now);
+    bsh_blobs_step(w.b, w.now);
     for (uint32_t i = 0; i < 7; i++) {
         struct sent *s = answer(&w, i + 1);
         assert_non_null(s);
@@ -219,9 +219,9 @@ static void one_upload_serves_everybody_who_waits(void **state)
     get(&w, OTHER, 9, 5);                           /* later: from the file, nobody is asked */
     assert_int_equal(upload(&w, 1), 0);
     assert_int_equal(answer(&w, 9)->n, WIRE_PIECE_MAX);
-    assert_int_equal(blobs_deadline(w.b, w.now), CLOCK_NEVER);
+    assert_int_equal(bsh_blobs_deadline(w.b, w.now), CLOCK_NEVER);
     get(&w, OTHER, 10, w.size + 1);
-    blobs_step(w.b, w.now);
+    bsh_blobs_step(w.b, w.now);
     says_none(&w, 10, "nothing at this offset");
     done(&w);
 }
@@ -247,7 +247,7 @@ static void who_may_not_pull_gets_nothing(void **state)
     init(&w, 100, 1u << 20);
     w.may = false;
     get(&w, WORKER, 1, 0);
-    blobs_step(w.b, w.now);
+    bsh_blobs_step(w.b, w.now);
     says_none(&w, 1, "no pool");
     assert_int_equal(w.n_sent, 1);
     done(&w);
@@ -261,12 +261,12 @@ static void wrong_bytes_are_never_served(void **state)
     init(&w, 3000, 1u << 20);
     w.sources[1] = 2;
     get(&w, WORKER, 1, 0);
-    blobs_step(w.b, w.now);
+    bsh_blobs_step(w.b, w.now);
     assert_int_equal(w.sent[0].peer, 1);
     w.data[17] ^= 1;
     piece(&w, 1, 0, w.data, w.size, w.size);        /* the first client lies */
     w.data[17] ^= 1;
-    blobs_step(w.b, w.now);
+    bsh_blobs_step(w.b, w.now);
     assert_null(answer(&w, 1));
     assert_int_equal(w.sent[1].peer, 2);
     assert_int_equal(upload(&w, 2), 1);
@@ -283,7 +283,7 @@ static void all_liars_end_in_a_text(void **state)
     init(&w, 3000, 1u << 20);
     get(&w, WORKER, 1, 0);
     for (int i = 0; i < 10 && !answer(&w, 1); i++) {
-        blobs_step(w.b, w.now);
+        bsh_blobs_step(w.b, w.now);
         piece(&w, 1, 0, (const uint8_t *)"not it", 6, 6);
     }
     says_none(&w, 1, "could deliver it whole");
@@ -299,7 +299,7 @@ static void none(struct world *w, uint64_t client, const char *why)
 
     m.u.blob.digest = wire_bin_of(w->digest, 32);
     m.u.blob.text = WIRE_STR(why);
-    blobs_none(w->b, client, &m);
+    bsh_blobs_none(w->b, client, &m);
 }
 
 /* Its owner is told in the client's own words why it has the program not; others that wait for the same one are not. */
@@ -315,9 +315,9 @@ static void r09_why_a_client_has_not_a_program_is_told_to_its_owner(void **state
     w.owner = 3;
     get(&w, OTHER, 2, 0);
     for (int i = 0; i < 10 && !answer(&w, 1); i++) {
-        blobs_step(w.b, w.now);
+        bsh_blobs_step(w.b, w.now);
         none(&w, 1, "the program's \x1b file cannot be read any more");
-        blobs_step(w.b, w.now);
+        bsh_blobs_step(w.b, w.now);
         none(&w, 2, "as I like");
     }
     says_none(&w, 1, "its client says: the program's ? file cannot be read any more (no connected client could deliver it whole");
@@ -335,17 +335,17 @@ static void a_client_that_leaves_is_replaced_or_missed(void **state)
     init(&w, 5 * WIRE_PIECE_MAX, 1u << 30);
     w.sources[1] = 2;
     get(&w, WORKER, 1, 0);
-    blobs_step(w.b, w.now);
+    bsh_blobs_step(w.b, w.now);
     piece(&w, 1, 0, w.data, WIRE_PIECE_MAX, w.size);
     w.sources[0] = 2;
     w.sources[1] = 0;
-    blobs_lost(w.b, w.now, 1);
+    bsh_blobs_lost(w.b, w.now, 1);
     w.sources[0] = 0;
-    blobs_lost(w.b, w.now, 2);
-    blobs_step(w.b, w.now);
+    bsh_blobs_lost(w.b, w.now, 2);
+    bsh_blobs_step(w.b, w.now);
     assert_null(answer(&w, 1));                     /* it may come back */
     w.now += WAIT_LIMIT + 1;
-    blobs_step(w.b, w.now);
+    bsh_blobs_step(w.b, w.now);
     assert_non_null(answer(&w, 1));
     assert_int_equal(answer(&w, 1)->type, WIRE_BLOB_NONE);
     assert_int_equal(w.b->fetches.taken, 0);
@@ -360,9 +360,9 @@ static void a_client_that_comes_late_is_found(void **state)
     init(&w, 3000, 1u << 20);
     w.sources[0] = 0;
     get(&w, WORKER, 1, 0);
-    blobs_step(w.b, w.now);
+    bsh_blobs_step(w.b, w.now);
     assert_int_equal(w.n_sent, 0);
-    assert_true(blobs_deadline(w.b, w.now) < w.now + CLOCK_SEC);
+    assert_true(bsh_blobs_deadline(w.b, w.now) < w.now + CLOCK_SEC);
     w.sources[0] = 7;
     assert_int_equal(upload(&w, 7), 1);
     assert_int_equal(answer(&w, 1)->type, WIRE_BLOB_PIECE);
@@ -377,7 +377,7 @@ static void a_client_that_is_silent_is_passed_over(void **state)
     init(&w, 3000, 1u << 20);
     w.sources[1] = 2;
     get(&w, WORKER, 1, 0);
-    blobs_step(w.b, w.now);
+    bsh_blobs_step(w.b, w.now);
     w.now += SOURCE_LIMIT + 1;
     assert_int_equal(upload(&w, 2), 1);
     assert_int_equal(answer(&w, 1)->type, WIRE_BLOB_PIECE);
@@ -392,12 +392,12 @@ static void nothing_unasked_is_taken(void **state)
     init(&w, 3000, 1u << 20);
     piece(&w, 1, 0, w.data, w.size, w.size);
     get(&w, WORKER, 1, 0);
-    blobs_step(w.b, w.now);
+    bsh_blobs_step(w.b, w.now);
     piece(&w, 9, 0, w.data, w.size, w.size);        /* not the one that was asked */
     piece(&w, 1, 5, w.data, w.size, w.size);        /* not the offset */
     assert_int_equal(w.b->counters.bad_pieces, 3);
     piece(&w, 1, 0, w.data, w.size, w.size);
-    blobs_step(w.b, w.now);
+    bsh_blobs_step(w.b, w.now);
     assert_int_equal(answer(&w, 1)->type, WIRE_BLOB_PIECE);
     done(&w);
 }
@@ -410,7 +410,7 @@ static void a_blob_over_the_bound_is_refused_and_old_ones_go(void **state)
     init(&w, 40000, 1u << 16);
     get(&w, WORKER, 1, 0);
     for (int i = 0; i < 10 && !answer(&w, 1); i++) {
-        blobs_step(w.b, w.now);
+        bsh_blobs_step(w.b, w.now);
         piece(&w, 1, 0, w.data, 100, 1u << 20);
     }
     says_none(&w, 1, "blob-cache");
@@ -422,7 +422,7 @@ static void a_blob_over_the_bound_is_refused_and_old_ones_go(void **state)
         get(&w, WORKER, i + 2, 0);
         assert_int_equal(upload(&w, 1), 1);
         assert_int_equal(answer(&w, i + 2)->type, WIRE_BLOB_PIECE);
-        blobs_step(w.b, w.now);
+        bsh_blobs_step(w.b, w.now);
     }
     assert_true(w.b->counters.bytes <= w.b->bound);
     assert_int_equal(w.b->counters.files, 1);
@@ -439,9 +439,9 @@ static void a_worker_without_room_waits(void **state)
     get(&w, WORKER, 1, 0);
     upload(&w, 1);
     assert_null(answer(&w, 1));
-    assert_true(blobs_deadline(w.b, w.now) != CLOCK_NEVER);
+    assert_true(bsh_blobs_deadline(w.b, w.now) != CLOCK_NEVER);
     w.room = true;
-    blobs_step(w.b, w.now);
+    bsh_blobs_step(w.b, w.now);
     assert_int_equal(answer(&w, 1)->type, WIRE_BLOB_PIECE);
     for (uint32_t i = 0; i <= WAITS_MAX; i++)
         get(&w, WORKER, 10 + i, 0);
@@ -458,21 +458,21 @@ static void short_pieces_are_asked_on_from_the_gap(void **state)
 
     init(&w, 6 * WIRE_PIECE_MAX, 1u << 30);
     get(&w, WORKER, 1, 0);
-    blobs_step(w.b, w.now);
+    bsh_blobs_step(w.b, w.now);
     piece(&w, 1, 0, w.data, WIRE_PIECE_MAX, w.size);
-    blobs_step(w.b, w.now);
+    bsh_blobs_step(w.b, w.now);
     assert_int_equal(w.n_sent, 5);
     piece(&w, 1, WIRE_PIECE_MAX, w.data + WIRE_PIECE_MAX, 300000, w.size);
     for (size_t i = 2; i < 5; i++)
         piece(&w, 1, w.sent[i].offset, w.data + w.sent[i].offset, w.sent[i].size, w.size);
     n = w.n_sent;
-    blobs_step(w.b, w.now);
+    bsh_blobs_step(w.b, w.now);
     assert_true(w.n_sent > n);
     assert_int_equal(w.sent[n].offset, WIRE_PIECE_MAX + 300000);
     for (size_t i = n; i < w.n_sent; i++) {
         if (w.sent[i].type == WIRE_BLOB_GET)
             piece(&w, 1, w.sent[i].offset, w.data + w.sent[i].offset, w.sent[i].size, w.size);
-        blobs_step(w.b, w.now);
+        bsh_blobs_step(w.b, w.now);
     }
     assert_non_null(answer(&w, 1));
     assert_int_equal(answer(&w, 1)->type, WIRE_BLOB_PIECE);
@@ -495,7 +495,7 @@ static void r09_absent_programs_of_one_owner_hold_up_no_other(void **state)
         get(&w, WORKER, 100 + i, 0);
         get(&w, OTHER, 200 + i, 0);
     }
-    blobs_step(w.b, w.now);
+    bsh_blobs_step(w.b, w.now);
     assert_int_equal(w.n_sent, FETCHES_OWNER);
     memcpy(w.digest, real, 32);
     w.owner = VICTIM;
@@ -522,7 +522,7 @@ static void r09_a_blob_that_two_name_is_fetched_for_either(void **state)
         w.digest[0] = (uint8_t)(real[0] + 1 + i);
         get(&w, WORKER, 100 + i, 0);
     }
-    blobs_step(w.b, w.now);
+    bsh_blobs_step(w.b, w.now);
     w.digest[0] = real[0];
     w.also_victim = true;
     w.sources[0] = 2;
@@ -543,7 +543,7 @@ static void r09_a_bad_source_is_skipped_with_all_of_its_key(void **state)
         w.sources[i] = 10 + i;
     w.sources[5] = 2;
     get(&w, WORKER, 1, 0);
-    blobs_step(w.b, w.now);
+    bsh_blobs_step(w.b, w.now);
     assert_int_equal(w.sent[0].peer, 10);
     w.now += SOURCE_LIMIT + 1;
     assert_int_equal(upload(&w, 2), 1);
@@ -560,7 +560,7 @@ static void r09_a_source_with_a_wrong_size_is_skipped(void **state)
     init(&w, 3000, 1u << 20);
     w.sources[1] = 2;
     get(&w, WORKER, 1, 0);
-    blobs_step(w.b, w.now);
+    bsh_blobs_step(w.b, w.now);
     piece(&w, 1, 0, w.data, 100, 1u << 30);
     assert_int_equal(upload(&w, 2), 1);
     assert_int_equal(answer(&w, 1)->type, WIRE_BLOB_PIECE);
@@ -578,12 +578,12 @@ static void r09_a_source_that_trickles_is_skipped(void **state)
     w.sources[1] = 2;
     get(&w, WORKER, 1, 0);
     for (uint64_t end = w.now + SOURCE_LIMIT; w.now <= end; w.now += CLOCK_SEC) {
-        blobs_step(w.b, w.now);
+        bsh_blobs_step(w.b, w.now);
         piece(&w, 1, at, w.data + at, 1, w.size);
         at++;
     }
     w.now += CLOCK_SEC;
-    blobs_step(w.b, w.now);
+    bsh_blobs_step(w.b, w.now);
     assert_int_equal(upload(&w, 2), 1);
     assert_int_equal(answer(&w, 1)->type, WIRE_BLOB_PIECE);
     assert_memory_equal(answer(&w, 1)->bytes, w.data, w.size);
@@ -599,16 +599,16 @@ static void the_folder_is_one_brokers_and_begins_empty(void **state)
     (void)state;
 
     init(&w, 10, 1u << 20);
-    assert_int_equal(blobs_new(w.folder, 1u << 20, &w.b->ops, &second, &e), BFORK_ESTATE);
+    assert_int_equal(bsh_blobs_new(w.folder, 1u << 20, &w.b->ops, &second, &e), BFORK_ESTATE);
     assert_null(second);
     struct blobs_ops ops = w.b->ops;
-    blobs_free(&w.b);
+    bsh_blobs_free(&w.b);
     snprintf(stale, sizeof(stale), "%s/%064d.blob", w.folder, 0);
     FILE *f = fopen(stale, "w");
     assert_non_null(f);
     fputs("poison", f);
     fclose(f);
-    assert_int_equal(blobs_new(w.folder, 1u << 20, &ops, &w.b, &e), 0);
+    assert_int_equal(bsh_blobs_new(w.folder, 1u << 20, &ops, &w.b, &e), 0);
     assert_int_not_equal(access(stale, F_OK), 0);
     done(&w);
 }

@@ -127,7 +127,7 @@ static void prepare(struct world *w)
     for (int i = 0; i < 3; i++) {
         assert_int_equal(net_keypair_new(&w->keys[i], &e), 0);
         snprintf(path, sizeof(path), "allow/%s", roles[i]);
-        assert_int_equal(allow_add(at(w, path), w->keys[i].public_key, roles[i], &e), 1);
+        assert_int_equal(net_allow_add(at(w, path), w->keys[i].public_key, roles[i], &e), 1);
     }
     assert_int_equal(net_new(&w->net, &e), 0);
     w->items = calloc(WIRE_ITEMS_MAX, sizeof(*w->items));

@@ -30,7 +30,7 @@ static int read_options(struct err *e, const char *a, const char *b, const char 
 
     while (argv[argc])
         argc++;
-    rc = options_read(argc, argv, &options, &paths, &conf, e);
+    rc = bsh_options_read(argc, argv, &options, &paths, &conf, e);
     conf_free(&conf);
     return rc;
 }
@@ -106,12 +106,12 @@ static void tickets_depend_on_secret_and_bytes(void **state)
 
     memset(a.secret, 1, 32);
     memset(b.secret, 2, 32);
-    auth_mac(&a, "range", 5, one);
-    auth_mac(&a, "range", 5, again);
+    bsh_auth_mac(&a, "range", 5, one);
+    bsh_auth_mac(&a, "range", 5, again);
     assert_memory_equal(one, again, 16);
-    auth_mac(&a, "rangf", 5, other);
+    bsh_auth_mac(&a, "rangf", 5, other);
     assert_memory_not_equal(one, other, 16);
-    auth_mac(&b, "range", 5, other);
+    bsh_auth_mac(&b, "range", 5, other);
     assert_memory_not_equal(one, other, 16);
     /* HMAC-SHA256, this value was made with: openssl dgst -sha256 -mac HMAC */
     static const uint8_t known[16] = { 0xcc, 0xa9, 0x93, 0x8f, 0x16, 0x10, 0xa8, 0xf2,

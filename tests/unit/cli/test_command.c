@@ -18,16 +18,16 @@ static const char *fill(char *const *words, size_t n, size_t sources, bool shell
     struct err e = { 0 };
 
     text[0] = '\0';
-    assert_int_equal(command_new(words, n, sources, shell, replace, &c, &e), 0);
-    char **argv = command_fill(c, args, 7);
+    assert_int_equal(cli_command_new(words, n, sources, shell, replace, &c, &e), 0);
+    char **argv = cli_command_fill(c, args, 7);
     assert_non_null(argv);
     for (size_t i = 0; argv[i]; i++) {
         if (i > 0)
             strcat(text, "|");
         strcat(text, argv[i]);
     }
-    command_argv_free(argv);
-    command_free(&c);
+    cli_command_argv_free(argv);
+    cli_command_free(&c);
     assert_null(c);
     return text;
 }
@@ -117,7 +117,7 @@ static void refuse(char *const *words, size_t n, size_t sources, const char *rep
     struct command *c;
     struct err e = { 0 };
 
-    assert_int_equal(command_new(words, n, sources, false, replace, &c, &e), BFORK_EINVAL);
+    assert_int_equal(cli_command_new(words, n, sources, false, replace, &c, &e), BFORK_EINVAL);
     assert_null(c);
     if (!strstr(e.text, part))
         fail_msg("'%s' is not in: %s", part, e.text);
@@ -138,11 +138,11 @@ static void lines_as_commands(void **state)
     (void)state;
     struct command *c;
     struct err e = { 0 };
-    assert_int_equal(command_new(NULL, 0, 1, true, NULL, &c, &e), 0);
-    char **argv = command_fill(c, (const char *const[]){ "echo 'a b' | wc" }, 1);
+    assert_int_equal(cli_command_new(NULL, 0, 1, true, NULL, &c, &e), 0);
+    char **argv = cli_command_fill(c, (const char *const[]){ "echo 'a b' | wc" }, 1);
     assert_string_equal(argv[2], "echo 'a b' | wc");
-    command_argv_free(argv);
-    command_free(&c);
+    cli_command_argv_free(argv);
+    cli_command_free(&c);
 }
 
 static void sources_behind_a_command(void **state)
@@ -152,7 +152,7 @@ static void sources_behind_a_command(void **state)
     struct err e = { 0 };
 
     (void)state;
-    assert_int_equal(command_split(argv, 8, &s, &e), 0);
+    assert_int_equal(cli_command_split(argv, 8, &s, &e), 0);
     assert_int_equal(s.n, 2);
     assert_int_equal(s.n_sources, 3);
     assert_int_equal(s.sources[0].n, 2);
@@ -160,10 +160,10 @@ static void sources_behind_a_command(void **state)
     assert_true(s.sources[1].is_file);
     assert_string_equal(s.sources[1].words[0], "f");
     assert_int_equal(s.sources[2].n, 0);
-    assert_int_equal(command_split(argv, 2, &s, &e), 0);
+    assert_int_equal(cli_command_split(argv, 2, &s, &e), 0);
     assert_int_equal(s.n_sources, 0);
-    assert_int_equal(command_split((char *[]){ W("e"), W("::::") }, 2, &s, &e), BFORK_EINVAL);
-    assert_int_equal(command_split((char *[]){ W("e"), W(":::+"), W("a") }, 3, &s, &e), BFORK_EINVAL);
+    assert_int_equal(cli_command_split((char *[]){ W("e"), W("::::") }, 2, &s, &e), BFORK_EINVAL);
+    assert_int_equal(cli_command_split((char *[]){ W("e"), W(":::+"), W("a") }, 3, &s, &e), BFORK_EINVAL);
 }
 
 int main(void)

@@ -12,7 +12,7 @@ static struct halt parsed(const char *text)
     struct halt h;
     struct err e = { 0 };
 
-    assert_int_equal(halt_parse(text, &h, &e), 0);
+    assert_int_equal(cli_halt_parse(text, &h, &e), 0);
     return h;
 }
 
@@ -40,7 +40,7 @@ static void nonsense_is_refused(void **state)
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct halt h;
         struct err e = { 0 };
-        if (halt_parse(bad[i], &h, &e) != BFORK_EINVAL)
+        if (cli_halt_parse(bad[i], &h, &e) != BFORK_EINVAL)
             fail_msg("'%s' was taken", bad[i]);
         assert_int_equal(h.when, HALT_NEVER);
         assert_non_null(strstr(e.text, "--halt"));
@@ -53,27 +53,27 @@ static void when_it_is_reached(void **state)
     struct halt_counts c = { .done = 5, .failed = 1, .last_failed_status = 9 };
 
     (void)state;
-    assert_false(halt_reached(&h, &c));
-    assert_int_equal(halt_exit_status(&h, &c), 1);
+    assert_false(cli_halt_reached(&h, &c));
+    assert_int_equal(cli_halt_exit_status(&h, &c), 1);
     c.failed = 2;
-    assert_true(halt_reached(&h, &c));
-    assert_int_equal(halt_exit_status(&h, &c), 9);
+    assert_true(cli_halt_reached(&h, &c));
+    assert_int_equal(cli_halt_exit_status(&h, &c), 9);
     h = parsed("soon,success=3");
-    assert_true(halt_reached(&h, &c));
-    assert_int_equal(halt_exit_status(&h, &c), 0);
+    assert_true(cli_halt_reached(&h, &c));
+    assert_int_equal(cli_halt_exit_status(&h, &c), 0);
     h = parsed("soon,done=6");
-    assert_false(halt_reached(&h, &c));
+    assert_false(cli_halt_reached(&h, &c));
     h = parsed("soon,fail=50%");
-    assert_false(halt_reached(&h, &c));
+    assert_false(cli_halt_reached(&h, &c));
     c.failed = 3;
-    assert_true(halt_reached(&h, &c));
+    assert_true(cli_halt_reached(&h, &c));
     c.done = c.failed = 2;
-    assert_false(halt_reached(&h, &c));
+    assert_false(cli_halt_reached(&h, &c));
     h = parsed("soon,done=50%");
     c = (struct halt_counts){ .done = 5, .total = 10 };
-    assert_false(halt_reached(&h, &c));
+    assert_false(cli_halt_reached(&h, &c));
     c.total_known = true;
-    assert_true(halt_reached(&h, &c));
+    assert_true(cli_halt_reached(&h, &c));
 }
 
 static void the_exit_status_counts_failures(void **state)
@@ -81,10 +81,10 @@ static void the_exit_status_counts_failures(void **state)
     struct halt h = parsed("never");
 
     (void)state;
-    assert_int_equal(halt_exit_status(&h, &(struct halt_counts){ .done = 9 }), 0);
-    assert_int_equal(halt_exit_status(&h, &(struct halt_counts){ .done = 200, .failed = 100 }), 100);
-    assert_int_equal(halt_exit_status(&h, &(struct halt_counts){ .done = 200, .failed = 101 }), 101);
-    assert_int_equal(halt_exit_status(&h, &(struct halt_counts){ .done = 2000, .failed = 2000 }), 101);
+    assert_int_equal(cli_halt_exit_status(&h, &(struct halt_counts){ .done = 9 }), 0);
+    assert_int_equal(cli_halt_exit_status(&h, &(struct halt_counts){ .done = 200, .failed = 100 }), 100);
+    assert_int_equal(cli_halt_exit_status(&h, &(struct halt_counts){ .done = 200, .failed = 101 }), 101);
+    assert_int_equal(cli_halt_exit_status(&h, &(struct halt_counts){ .done = 2000, .failed = 2000 }), 101);
 }
 
 int main(void)

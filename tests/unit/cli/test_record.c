@@ -11,7 +11,7 @@ static char *line(const struct record *r)
     size_t size;
     FILE *to = open_memstream(&text, &size);
 
-    assert_int_equal(record_print(r, to), 0);
+    assert_int_equal(cli_record_print(r, to), 0);
     fclose(to);
     return text;
 }

@@ -36,7 +36,7 @@ static void is_whole(size_t k, uint64_t size)
     reading.k = k;
     reading.at = 0;
     reading.wrong = 0;
-    assert_int_equal(spool_each(&all, &spools[k], compare, NULL, &e), 0);
+    assert_int_equal(cli_spool_each(&all, &spools[k], compare, NULL, &e), 0);
     assert_int_equal(reading.at, size);
     assert_int_equal(spools[k].size, size);
     assert_int_equal(reading.wrong, 0);
@@ -55,7 +55,7 @@ static void fill(void)
         for (size_t k = 0; k < SPOOLS; k++) {
             for (size_t i = 0; i < n; i++)
                 part[i] = byte_of(k, at + i);
-            assert_int_equal(spool_add(&all, &spools[k], part, n, &e), 0);
+            assert_int_equal(cli_spool_add(&all, &spools[k], part, n, &e), 0);
             assert_true(all.memory <= SPOOL_MEMORY + SPOOL_BLOCK + SPOOLS * 512);
         }
     }
@@ -72,22 +72,22 @@ static void r01_what_waits_is_whole_and_bounded(void **state)
         is_whole(k, SIZE);
     blocks = all.blocks;
     for (size_t k = 0; k < SPOOLS; k += 2) {            /* every second one is told, and what comes then takes its place */
-        spool_clear(&all, &spools[k]);
+        cli_spool_clear(&all, &spools[k]);
         is_whole(k, 0);
     }
     for (size_t k = 1; k < SPOOLS; k += 2)
         is_whole(k, SIZE);
     for (size_t k = 1; k < SPOOLS; k += 2)
-        spool_clear(&all, &spools[k]);
+        cli_spool_clear(&all, &spools[k]);
     assert_int_equal(all.memory, 0);
     assert_int_equal(all.n_free, all.blocks);
     fill();
     assert_int_equal(all.blocks, blocks);               /* the file is as large as before */
     for (size_t k = 0; k < SPOOLS; k++) {
         is_whole(k, SIZE);
-        spool_clear(&all, &spools[k]);
+        cli_spool_clear(&all, &spools[k]);
     }
-    spools_free(&all);
+    cli_spools_free(&all);
 }
 
 /* A few bytes need no file, and one that cannot be made is told with what to do; what was there before stays. */
@@ -100,15 +100,15 @@ static void r01_a_file_that_cannot_be_made_is_told(void **state)
     assert_int_equal(setenv("TMPDIR", "/nowhere/at/all", 1), 0);
     for (size_t i = 0; i < sizeof(block); i++)
         block[i] = byte_of(0, i);
-    assert_int_equal(spool_add(&all, &spools[0], block, 100, &e), 0);
+    assert_int_equal(cli_spool_add(&all, &spools[0], block, 100, &e), 0);
     assert_int_equal(all.fd, 0);
-    assert_true(spool_add(&all, &spools[0], block + 100, sizeof(block) - 100, &e) < 0);
+    assert_true(cli_spool_add(&all, &spools[0], block + 100, sizeof(block) - 100, &e) < 0);
     assert_non_null(strstr(e.text, "/nowhere/at/all"));
     assert_non_null(strstr(e.text, "TMPDIR"));
     is_whole(0, SPOOL_BLOCK);
-    spool_clear(&all, &spools[0]);
+    cli_spool_clear(&all, &spools[0]);
     assert_int_equal(all.memory, 0);
-    spools_free(&all);
+    cli_spools_free(&all);
     unsetenv("TMPDIR");
 }
 

@@ -31,17 +31,17 @@ static const char *all(const struct command_split *split, const char *file, char
     int rc;
 
     text[0] = '\0';
-    assert_int_equal(tuples_new(split, file, delimiter, &t, &e), 0);
-    assert_true(tuples_total(t, &total));
-    for (; (rc = tuples_next(t, -1, &args, &e)) == 0; n++) {
+    assert_int_equal(cli_tuples_new(split, file, delimiter, &t, &e), 0);
+    assert_true(cli_tuples_total(t, &total));
+    for (; (rc = cli_tuples_next(t, -1, &args, &e)) == 0; n++) {
         strcat(text, n > 0 ? "|" : "");
-        for (size_t i = 0; i < tuples_width(t); i++)
+        for (size_t i = 0; i < cli_tuples_width(t); i++)
             strcat(strcat(text, i > 0 ? "," : ""), args[i]);
     }
     assert_int_equal(rc, BFORK_END);
-    assert_int_equal(tuples_next(t, -1, &args, &e), BFORK_END);
+    assert_int_equal(cli_tuples_next(t, -1, &args, &e), BFORK_END);
     assert_int_equal(total, n);
-    tuples_free(&t);
+    cli_tuples_free(&t);
     return text;
 }
 
@@ -78,7 +78,7 @@ static void lines_of_files(void **state)
     assert_string_equal(all(&none, "empty.txt", '\n'), "");
     struct tuples *t;
     struct err e = { 0 };
-    assert_int_equal(tuples_new(&none, "not-there.txt", '\n', &t, &e), BFORK_EINVAL);
+    assert_int_equal(cli_tuples_new(&none, "not-there.txt", '\n', &t, &e), BFORK_EINVAL);
     assert_non_null(strstr(e.text, "not-there.txt"));
 }
 
@@ -93,24 +93,24 @@ static void a_pipe_gives_what_it_has_and_no_more(void **state)
     (void)state;
     assert_int_equal(pipe(fds), 0);
     snprintf(name, sizeof(name), "/dev/fd/%d", fds[0]);
-    assert_int_equal(lines_open(name, '\n', &l, &e), 0);
+    assert_int_equal(cli_lines_open(name, '\n', &l, &e), 0);
     close(fds[0]);
-    assert_false(lines_count(l, &n));
-    assert_int_equal(lines_next(l, 0, &line, &e), BFORK_ETIMEDOUT);
+    assert_false(cli_lines_count(l, &n));
+    assert_int_equal(cli_lines_next(l, 0, &line, &e), BFORK_ETIMEDOUT);
     assert_int_equal(write(fds[1], "first\nsec", 9), 9);
-    assert_int_equal(lines_next(l, 0, &line, &e), 0);
+    assert_int_equal(cli_lines_next(l, 0, &line, &e), 0);
     assert_string_equal(line, "first");
-    assert_int_equal(lines_next(l, 0, &line, &e), BFORK_ETIMEDOUT);
+    assert_int_equal(cli_lines_next(l, 0, &line, &e), BFORK_ETIMEDOUT);
     assert_int_equal(write(fds[1], "ond\n\nlast", 9), 9);
-    assert_int_equal(lines_next(l, 0, &line, &e), 0);
+    assert_int_equal(cli_lines_next(l, 0, &line, &e), 0);
     assert_string_equal(line, "second");
-    assert_int_equal(lines_next(l, 0, &line, &e), 0);
+    assert_int_equal(cli_lines_next(l, 0, &line, &e), 0);
     assert_string_equal(line, "");
     close(fds[1]);
-    assert_int_equal(lines_next(l, -1, &line, &e), 0);
+    assert_int_equal(cli_lines_next(l, -1, &line, &e), 0);
     assert_string_equal(line, "last");
-    assert_int_equal(lines_next(l, -1, &line, &e), BFORK_END);
-    lines_close(&l);
+    assert_int_equal(cli_lines_next(l, -1, &line, &e), BFORK_END);
+    cli_lines_close(&l);
 }
 
 static void long_lines_have_an_end(void **state)
@@ -124,16 +124,16 @@ static void long_lines_have_an_end(void **state)
     memset(big, 'x', sizeof(big));
     big[LINES_MAX - 1000] = '\n';
     write_file("long.txt", big, sizeof(big));
-    assert_int_equal(lines_open("long.txt", '\n', &l, &e), 0);
-    assert_int_equal(lines_next(l, -1, &line, &e), 0);
+    assert_int_equal(cli_lines_open("long.txt", '\n', &l, &e), 0);
+    assert_int_equal(cli_lines_next(l, -1, &line, &e), 0);
     assert_int_equal(strlen(line), LINES_MAX - 1000);
-    lines_close(&l);
+    cli_lines_close(&l);
     big[LINES_MAX - 1000] = 'x';
     write_file("long.txt", big, sizeof(big));
-    assert_int_equal(lines_open("long.txt", '\n', &l, &e), 0);
-    assert_int_equal(lines_next(l, -1, &line, &e), BFORK_ETOOBIG);
+    assert_int_equal(cli_lines_open("long.txt", '\n', &l, &e), 0);
+    assert_int_equal(cli_lines_next(l, -1, &line, &e), BFORK_ETOOBIG);
     assert_non_null(strstr(e.text, "1 MiB"));
-    lines_close(&l);
+    cli_lines_close(&l);
 }
 
 int main(void)

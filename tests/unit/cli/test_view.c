@@ -13,7 +13,7 @@ static char *view(const char *what, const char *json, int expect)
     size_t size;
     FILE *to = open_memstream(&text, &size);
     struct err e = { 0 };
-    int rc = view_print(what, json, to, &e);
+    int rc = cli_view_print(what, json, to, &e);
 
     fclose(to);
     if (rc != expect)
@@ -97,8 +97,8 @@ static void r14_json_is_shown_in_ascii(void **state)
     struct err e = { 0 };
     (void)state;
 
-    assert_int_equal(view_json("{\"name\":\"a\\u001bb\xc2\x9b" "c\xe2\x80\xae" "d\"}", to, &e), 0);
-    assert_int_equal(view_json("{", to, &e), BFORK_EPROTOCOL);
+    assert_int_equal(cli_view_json("{\"name\":\"a\\u001bb\xc2\x9b" "c\xe2\x80\xae" "d\"}", to, &e), 0);
+    assert_int_equal(cli_view_json("{", to, &e), BFORK_EPROTOCOL);
     fclose(to);
     assert_string_equal(text, "{\"name\":\"a\\u001Bb\\u009Bc\\u202Ed\"}\n");
     free(text);

@@ -14,7 +14,7 @@ static void a_shell_reads_back_what_was_quoted(void **state)
         char command[256], back[256] = "";
         FILE *to = fmemopen(command, sizeof(command), "w");
         fputs("printf %s ", to);
-        words_quote(to, words[i]);
+        cli_words_quote(to, words[i]);
         fclose(to);
         FILE *from = popen(command, "r");
         size_t n = fread(back, 1, sizeof(back) - 1, from);

@@ -35,7 +35,7 @@ static void the_layout_is_computed_as_the_page_says(void **state)
     char text[2 * WIRE_DIGEST + 1];
     (void)state;
 
-    object_layout(s, 2, layout);
+    exec_object_layout(s, 2, layout);
     for (unsigned i = 0; i < WIRE_DIGEST; i++)
         snprintf(text + 2 * i, 3, "%02x", layout[i]);
     assert_string_equal(text, "3aa4a3044ab7c9179eaa8f15617151f99b65b83f9ce98d40f32d30281c85d72b");
@@ -43,7 +43,7 @@ static void the_layout_is_computed_as_the_page_says(void **state)
     page[fread(page, 1, sizeof(page) - 1, f)] = 0;
     fclose(f);
     assert_non_null(strstr(page, text));
-    object_layout(s, 0, layout);
+    exec_object_layout(s, 0, layout);
     assert_memory_equal(layout, "\x25\x23\x22\x84\xe4\x9c\xf2\xcb", 8);
 }
 
@@ -55,11 +55,11 @@ static void a_function_of_the_program_comes_back(void **state)
     char name[64];
     (void)state;
 
-    assert_int_equal(object_function(P(plain), &f, &e), 0);
+    assert_int_equal(exec_object_function(P(plain), &f, &e), 0);
     assert_true(object_is_program(&f));
-    assert_int_equal(object_resolve(&f.fn, &back, &e), 0);
+    assert_int_equal(exec_object_resolve(&f.fn, &back, &e), 0);
     assert_ptr_equal(back, P(plain));
-    assert_true(object_symbol((void *)(uintptr_t)plain, name, sizeof(name)));
+    assert_true(exec_object_symbol((void *)(uintptr_t)plain, name, sizeof(name)));
     assert_string_equal(name, "plain");
 }
 
@@ -70,11 +70,11 @@ static void a_function_of_a_shared_object_comes_back(void **state)
     struct err e = { 0 };
     (void)state;
 
-    assert_int_equal(object_function(P(exec_lonely), &f, &e), 0);
+    assert_int_equal(exec_object_function(P(exec_lonely), &f, &e), 0);
     assert_false(object_is_program(&f));
     assert_non_null(strstr(f.object, "libexec_lonely.so"));
     assert_string_equal(f.symbol, "exec_lonely");
-    assert_int_equal(object_resolve(&f.fn, &back, &e), 0);
+    assert_int_equal(exec_object_resolve(&f.fn, &back, &e), 0);
     assert_ptr_equal(back, P(exec_lonely));
 }
 
@@ -83,7 +83,7 @@ static void refused(object_pointer *p, const char *part)
     struct object_fn f;
     struct err e = { 0 };
 
-    assert_int_equal(object_function(p, &f, &e), BFORK_EINVAL);
+    assert_int_equal(exec_object_function(p, &f, &e), BFORK_EINVAL);
     if (!strstr(e.text, part))
         fail_msg("\"%s\" should say \"%s\"", e.text, part);
 }
@@ -109,16 +109,16 @@ static void another_build_is_refused(void **state)
     struct err e = { 0 };
     (void)state;
 
-    assert_int_equal(object_function(P(exec_lonely), &f, &e), 0);
+    assert_int_equal(exec_object_function(P(exec_lonely), &f, &e), 0);
     f.layout[0] ^= 1;
-    assert_int_equal(object_resolve(&f.fn, &back, &e), BFORK_REFUSED);
+    assert_int_equal(exec_object_resolve(&f.fn, &back, &e), BFORK_REFUSED);
     assert_non_null(strstr(e.text, "not the file it is on the client"));
     f.layout[0] ^= 1;
     f.fn.offset += 1;
-    assert_int_equal(object_resolve(&f.fn, &back, &e), BFORK_REFUSED);
+    assert_int_equal(exec_object_resolve(&f.fn, &back, &e), BFORK_REFUSED);
     assert_non_null(strstr(e.text, "not the start of a function"));
     f.fn.object = WIRE_STR("/nowhere/libnone.so");
-    assert_int_equal(object_resolve(&f.fn, &back, &e), BFORK_REFUSED);
+    assert_int_equal(exec_object_resolve(&f.fn, &back, &e), BFORK_REFUSED);
     assert_non_null(strstr(e.text, "libnone.so"));
 }
 
@@ -129,9 +129,9 @@ static void symbols_are_found_or_named(void **state)
     struct err e = { 0 };
     (void)state;
 
-    assert_int_equal(object_resolve(&fn, &back, &e), 0);
+    assert_int_equal(exec_object_resolve(&fn, &back, &e), 0);
     fn.symbol = WIRE_STR("cosinus");
-    assert_int_equal(object_resolve(&fn, &back, &e), BFORK_REFUSED);
+    assert_int_equal(exec_object_resolve(&fn, &back, &e), BFORK_REFUSED);
     assert_non_null(strstr(e.text, "no function cosinus"));
 }
 
@@ -142,7 +142,7 @@ static void the_program_is_found(void **state)
     int fd;
     (void)state;
 
-    assert_int_equal(object_program(&fd, path, sizeof(path), &e), 0);
+    assert_int_equal(exec_object_program(&fd, path, sizeof(path), &e), 0);
     assert_non_null(strstr(path, "exec_object_test"));
     close(fd);
 }
@@ -153,13 +153,14 @@ static void the_loaders_words_are_understood(void **state)
     (void)state;
 
     assert_non_null(
-        elf_loader_said("./p: error while loading shared libraries: libfoo.so.1: cannot open shared object file: No such file",
-                        text, sizeof(text)));
+        exec_elf_loader_said("./p: error while loading shared libraries: libfoo.so.1: cannot open shared object file: No such file",
+                             text, sizeof(text)));
     assert_non_null(strstr(text, "missing library libfoo.so.1:"));
     assert_non_null(
-        elf_loader_said("Error loading shared library libbar.so: No such file or directory (needed by ./p)", text, sizeof(text)));
+        exec_elf_loader_said("Error loading shared library libbar.so: No such file or directory (needed by ./p)", text,
+                             sizeof(text)));
     assert_non_null(strstr(text, "missing library libbar.so:"));
-    assert_null(elf_loader_said("hello", text, sizeof(text)));
+    assert_null(exec_elf_loader_said("hello", text, sizeof(text)));
 }
 
 /* Every byte of an ELF header changed, and the file cut anywhere: nothing but an answer may come. */
@@ -173,26 +174,26 @@ static void damaged_files_do_no_harm(void **state)
     struct err e;
     (void)state;
 
-    assert_int_equal(object_program(&in, name, sizeof(name), &e), 0);
+    assert_int_equal(exec_object_program(&in, name, sizeof(name), &e), 0);
     ssize_t n = pread(in, whole, sizeof(whole), 0);
     assert_true(n > 4096);
     for (int at = 0; at < 128; at++) {
         uint8_t keep = whole[at];
         whole[at] ^= 0xff;
         assert_int_equal(pwrite(fd, whole, (size_t)n, 0), n);
-        elf_symbol_at(path, 0x1234, name, sizeof(name), &from);
-        elf_address(path, 0x1234, &from);
-        elf_why_not(path, -1, text, sizeof(text), "it", &stage);
+        exec_elf_symbol_at(path, 0x1234, name, sizeof(name), &from);
+        exec_elf_address(path, 0x1234, &from);
+        exec_elf_why_not(path, -1, text, sizeof(text), "it", &stage);
         whole[at] = keep;
     }
     for (ssize_t size = n; size > 0; size = size * 9 / 10) {
         assert_int_equal(ftruncate(fd, size), 0);
-        elf_symbol_at(path, 0x1234, name, sizeof(name), &from);
-        elf_address(path, 0x1234, &from);
-        elf_why_not(path, -1, text, sizeof(text), "it", &stage);
+        exec_elf_symbol_at(path, 0x1234, name, sizeof(name), &from);
+        exec_elf_address(path, 0x1234, &from);
+        exec_elf_why_not(path, -1, text, sizeof(text), "it", &stage);
     }
     assert_int_equal(ftruncate(fd, 0), 0);
-    assert_false(elf_symbol_at(path, 0, name, sizeof(name), &from));
+    assert_false(exec_elf_symbol_at(path, 0, name, sizeof(name), &from));
     close(in);
     close(fd);
     unlink(path);

@@ -94,7 +94,7 @@ static struct buf *function_doc(bfork_task_fn *fn)
 
     if (!fn)
         return NULL;
-    need(object_function((object_pointer *)fn, &f, &e), &e);
+    need(exec_object_function((object_pointer *)fn, &f, &e), &e);
     return wire_fn_encode(&f.fn);
 }
 
@@ -192,7 +192,7 @@ void owner_job(struct exec_proc *p, uint32_t job, void (*fn)(void), uint32_t in_
     struct object_fn f;
     struct err e = { 0 };
 
-    need(object_function(fn, &f, &e), &e);
+    need(exec_object_function(fn, &f, &e), &e);
     push_spec(p, job, &f.fn, in_size, out_size, false);
 }
 

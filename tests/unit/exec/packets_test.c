@@ -23,13 +23,13 @@ static void r24_last_words_are_heard(void **state)
 
     assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends), 0);
     snprintf(said.text, sizeof(said.text), "why it ended");
-    assert_int_equal(packet_send(ends[0], &order, NULL, 0, true), 0);
-    assert_int_equal(packet_send(ends[1], &said, NULL, 0, true), 0);
+    assert_int_equal(exec_packet_send(ends[0], &order, NULL, 0, true), 0);
+    assert_int_equal(exec_packet_send(ends[1], &said, NULL, 0, true), 0);
     close(ends[1]);
-    assert_int_equal(packet_recv(ends[0], &heard, fds, false), 1);
+    assert_int_equal(exec_packet_recv(ends[0], &heard, fds, false), 1);
     assert_int_equal(heard.type, PACKET_FAILED);
     assert_string_equal(heard.text, "why it ended");
-    assert_int_equal(packet_recv(ends[0], &heard, fds, false), 0);
+    assert_int_equal(exec_packet_recv(ends[0], &heard, fds, false), 0);
     close(ends[0]);
 }
 

@@ -210,30 +210,30 @@ static void allow_files_are_read_and_changed(void **state)
 
     net_keypair_new(&a, &e);
     net_keypair_new(&b, &e);
-    assert_int_equal(allow_load(path, false, &l, &e), BFORK_EKEY);
-    assert_int_equal(allow_load(path, true, &l, &e), 0);
-    assert_false(allow_contains(l, a.public_key));
-    allow_free(&l);
-    assert_int_equal(allow_add(path, a.public_key, "joe of lab", &e), 1);
-    assert_int_equal(allow_add(path, a.public_key, "other", &e), 0);
-    assert_int_equal(allow_add(path, b.public_key, NULL, &e), 1);
-    assert_int_equal(allow_load(path, false, &l, &e), 0);
-    assert_int_equal(allow_count(l), 2);
-    assert_string_equal(allow_name(l, a.public_key), "joe of lab");
-    assert_string_equal(allow_name(l, b.public_key), "");
-    assert_null(allow_name(l, a.secret_key));
-    allow_at(l, 0, &key, &name);
+    assert_int_equal(net_allow_load(path, false, &l, &e), BFORK_EKEY);
+    assert_int_equal(net_allow_load(path, true, &l, &e), 0);
+    assert_false(net_allow_contains(l, a.public_key));
+    net_allow_free(&l);
+    assert_int_equal(net_allow_add(path, a.public_key, "joe of lab", &e), 1);
+    assert_int_equal(net_allow_add(path, a.public_key, "other", &e), 0);
+    assert_int_equal(net_allow_add(path, b.public_key, NULL, &e), 1);
+    assert_int_equal(net_allow_load(path, false, &l, &e), 0);
+    assert_int_equal(net_allow_count(l), 2);
+    assert_string_equal(net_allow_name(l, a.public_key), "joe of lab");
+    assert_string_equal(net_allow_name(l, b.public_key), "");
+    assert_null(net_allow_name(l, a.secret_key));
+    net_allow_at(l, 0, &key, &name);
     assert_true(memcmp(key, a.public_key, 32) == 0 || memcmp(key, b.public_key, 32) == 0);
-    allow_free(&l);
-    assert_int_equal(allow_remove(path, NULL, "nobody", &e), 0);
-    assert_int_equal(allow_remove(path, NULL, "joe of lab", &e), 1);
-    assert_int_equal(allow_remove(path, b.public_key, NULL, &e), 1);
-    assert_int_equal(allow_remove(path, NULL, "", &e), BFORK_EINVAL);
-    assert_int_equal(allow_add(path, b.public_key, "two\nlines", &e), BFORK_EINVAL);
-    assert_int_equal(allow_load(path, false, &l, &e), 0);
-    assert_int_equal(allow_count(l), 0);
-    allow_free(&l);
-    assert_false(allow_contains(NULL, a.public_key));
+    net_allow_free(&l);
+    assert_int_equal(net_allow_remove(path, NULL, "nobody", &e), 0);
+    assert_int_equal(net_allow_remove(path, NULL, "joe of lab", &e), 1);
+    assert_int_equal(net_allow_remove(path, b.public_key, NULL, &e), 1);
+    assert_int_equal(net_allow_remove(path, NULL, "", &e), BFORK_EINVAL);
+    assert_int_equal(net_allow_add(path, b.public_key, "two\nlines", &e), BFORK_EINVAL);
+    assert_int_equal(net_allow_load(path, false, &l, &e), 0);
+    assert_int_equal(net_allow_count(l), 0);
+    net_allow_free(&l);
+    assert_false(net_allow_contains(NULL, a.public_key));
 }
 
 static void comments_stay_and_keys_may_have_hashes(void **state)
@@ -250,16 +250,16 @@ static void comments_stay_and_keys_may_have_hashes(void **state)
     assert_int_equal(net_key_parse(hash, key), 0);
     snprintf(text, sizeof(text), "# who may\n\n  %s  hashed  \n#%s\n", hash, hash);
     const char *path = put("clients", text, 0644);
-    assert_int_equal(allow_add(path, a.public_key, "new", &e), 1);
-    assert_int_equal(allow_remove(path, a.public_key, NULL, &e), 1);
+    assert_int_equal(net_allow_add(path, a.public_key, "new", &e), 1);
+    assert_int_equal(net_allow_remove(path, a.public_key, NULL, &e), 1);
     FILE *f = fopen(path, "r");
     assert_true(fread(read, 1, sizeof(read) - 1, f) > 0);
     fclose(f);
     assert_string_equal(read, text);
-    assert_int_equal(allow_load(path, false, &l, &e), 0);
-    assert_int_equal(allow_count(l), 1);
-    assert_string_equal(allow_name(l, key), "hashed");
-    allow_free(&l);
+    assert_int_equal(net_allow_load(path, false, &l, &e), 0);
+    assert_int_equal(net_allow_count(l), 1);
+    assert_string_equal(net_allow_name(l, key), "hashed");
+    net_allow_free(&l);
 }
 
 static void bad_allow_files_are_not_used(void **state)
@@ -270,12 +270,12 @@ static void bad_allow_files_are_not_used(void **state)
     (void)state;
 
     const char *path = put("broken", "# fine\nnot a key\n", 0644);
-    assert_int_equal(allow_load(path, false, &l, &e), BFORK_EKEY);
+    assert_int_equal(net_allow_load(path, false, &l, &e), BFORK_EKEY);
     says(&e, BFORK_EKEY, "broken:2:");
     assert_null(l);
-    assert_int_equal(allow_add(path, key, "x", &e), BFORK_EKEY);
+    assert_int_equal(net_allow_add(path, key, "x", &e), BFORK_EKEY);
     path = put("open", "# fine\n", 0664);
-    assert_int_equal(allow_load(path, true, &l, &e), BFORK_EKEY);
+    assert_int_equal(net_allow_load(path, true, &l, &e), BFORK_EKEY);
     says(&e, BFORK_EKEY, "chmod go-w");
 }
 
@@ -292,18 +292,18 @@ static void r14_allow_files_of_somebody_else_are_refused(void **state)
     if (geteuid() != 0)
         fail_msg("only root can give a file to another user: run this test as root");
     const char *path = put("theirs", "# fine\n", 0644);
-    assert_int_equal(allow_load(path, false, &l, &e), 0);
-    allow_free(&l);
+    assert_int_equal(net_allow_load(path, false, &l, &e), 0);
+    net_allow_free(&l);
     assert_int_equal(chown(path, other, (gid_t)-1), 0);
-    assert_int_equal(allow_load(path, true, &l, &e), BFORK_EKEY);
+    assert_int_equal(net_allow_load(path, true, &l, &e), BFORK_EKEY);
     says(&e, BFORK_EKEY, "belongs to another user (61234)");
     assert_null(l);
-    assert_int_equal(allow_add(path, key, "x", &e), BFORK_EKEY);
+    assert_int_equal(net_allow_add(path, key, "x", &e), BFORK_EKEY);
     assert_int_equal(chown(folder, other, (gid_t)-1), 0);
-    assert_int_equal(allow_add(path, key, "x", &e), 1);
+    assert_int_equal(net_allow_add(path, key, "x", &e), 1);
     assert_int_equal(stat(path, &st), 0);
     assert_int_equal(st.st_uid, other);
-    assert_int_equal(allow_load(path, true, &l, &e), BFORK_EKEY);
+    assert_int_equal(net_allow_load(path, true, &l, &e), BFORK_EKEY);
     assert_int_equal(chown(folder, 0, (gid_t)-1), 0);
 }
 
@@ -316,7 +316,7 @@ static void profiles_are_found_and_read(void **state)
 
     put("lab.conf", "# the lab\nbroker = tcp://a:7700\nbroker-key = Bven^qT9j/!%<rNQ2>$}@)[FHmqw:L4G]o-m*J#E   # its key\n"
         "admin = \"tcp://a:7702\"\nadmin-key = /etc/admin.key\n", 0644);
-    assert_int_equal(profile_load("lab", folder, &p, &e), 0);
+    assert_int_equal(net_profile_load("lab", folder, &p, &e), 0);
     assert_string_equal(p.broker, "tcp://a:7700");
     assert_string_equal(p.admin, "tcp://a:7702");
     assert_string_equal(p.admin_key, "/etc/admin.key");
@@ -324,7 +324,7 @@ static void profiles_are_found_and_read(void **state)
     assert_string_equal(p.key, wanted);
     put("other.conf", "broker=tcp://[::1]:7700\nbroker-key=\"Bven^qT9j/!%<rNQ2>$}@)[FHmqw:L4G]o-m*J#E\"\nkey = keys/joe.key\n",
         0644);
-    assert_int_equal(profile_load(in_folder("other.conf"), NULL, &p, &e), 0);
+    assert_int_equal(net_profile_load(in_folder("other.conf"), NULL, &p, &e), 0);
     snprintf(wanted, sizeof(wanted), "%s/keys/joe.key", folder);
     assert_string_equal(p.key, wanted);
 }
@@ -335,24 +335,24 @@ static void bad_profiles_say_what_to_do(void **state)
     struct err e = { 0, "" };
     (void)state;
 
-    assert_int_equal(profile_load("none", folder, &p, &e), BFORK_EKEY);
+    assert_int_equal(net_profile_load("none", folder, &p, &e), BFORK_EKEY);
     says(&e, BFORK_EKEY, "none.conf");
-    assert_int_equal(profile_load("", folder, &p, &e), BFORK_EINVAL);
+    assert_int_equal(net_profile_load("", folder, &p, &e), BFORK_EINVAL);
     put("a.conf", "broker = tcp://a:7700\nbrokerkey = x\n", 0644);
-    assert_int_equal(profile_load("a", folder, &p, &e), BFORK_EKEY);
+    assert_int_equal(net_profile_load("a", folder, &p, &e), BFORK_EKEY);
     says(&e, BFORK_EKEY, "a.conf:2:");
     put("b.conf", "broker = here\n", 0644);
-    assert_int_equal(profile_load("b", folder, &p, &e), BFORK_EKEY);
+    assert_int_equal(net_profile_load("b", folder, &p, &e), BFORK_EKEY);
     says(&e, BFORK_EKEY, "b.conf:1:");
     put("c.conf", "broker = tcp://a:7700\n", 0644);
-    assert_int_equal(profile_load("c", folder, &p, &e), BFORK_EKEY);
+    assert_int_equal(net_profile_load("c", folder, &p, &e), BFORK_EKEY);
     says(&e, BFORK_EKEY, "broker-key = KEY");
     put("d.conf", "broker-key = short\n", 0644);
-    assert_int_equal(profile_load("d", folder, &p, &e), BFORK_EKEY);
+    assert_int_equal(net_profile_load("d", folder, &p, &e), BFORK_EKEY);
     put("e.conf", "nonsense\n", 0644);
-    assert_int_equal(profile_load("e", folder, &p, &e), BFORK_EKEY);
+    assert_int_equal(net_profile_load("e", folder, &p, &e), BFORK_EKEY);
     put("f.conf", "broker-key = Bven^qT9j/!%<rNQ2>$}@)[FHmqw:L4G]o-m*J#E\n", 0644);
-    assert_int_equal(profile_load("f", folder, &p, &e), BFORK_EKEY);
+    assert_int_equal(net_profile_load("f", folder, &p, &e), BFORK_EKEY);
     says(&e, BFORK_EKEY, "broker = tcp://HOST:7700");
 }
 

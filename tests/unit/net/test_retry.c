@@ -21,19 +21,19 @@ static void r18_who_holds_work_tries_every_second(void **state)
 
     (void)state;
     for (int i = 0; i < 600; i++) {
-        retry_try(&r, now, 1);
-        assert_false(retry_stuck(&r, now));
-        retry_failed(&r, now, true, i & 1 ? worst : (uint64_t)i * 977 * CLOCK_MS);
+        net_retry_try(&r, now, 1);
+        assert_false(net_retry_stuck(&r, now));
+        net_retry_failed(&r, now, true, i & 1 ? worst : (uint64_t)i * 977 * CLOCK_MS);
         assert_true(r.next > now);
         assert_true(r.next <= now + TIME_RETRY_HELD_MS * CLOCK_MS);
         now = r.next;
     }
-    retry_worked(&r, now);
+    net_retry_worked(&r, now);
     assert_int_equal(r.failures, 0);
     for (int i = 0; i < 20; i++) {              /* who holds nothing is in no hurry */
-        retry_try(&r, now, 0);
-        assert_int_equal(retry_deadline(&r), CLOCK_NEVER);
-        retry_failed(&r, now, false, (uint64_t)i * 1234567891u);
+        net_retry_try(&r, now, 0);
+        assert_int_equal(net_retry_deadline(&r), CLOCK_NEVER);
+        net_retry_failed(&r, now, false, (uint64_t)i * 1234567891u);
         assert_true(r.next <= now + TIME_RETRY_IDLE_MS * CLOCK_MS);
         now = r.next;
     }
@@ -52,11 +52,11 @@ static void r20_a_cut_shorter_than_the_lease_is_survived(void **state)
                  now = TIME_LEASE_MS / 2 * CLOCK_MS - last;
         struct retry r = { 0 };
 
-        retry_failed(&r, now, true, random * 0x9e3779b97f4a7c15u);
+        net_retry_failed(&r, now, true, random * 0x9e3779b97f4a7c15u);
         for (now = r.next; now < cut_end; now = r.next) {
-            retry_try(&r, now, lease_end);
+            net_retry_try(&r, now, lease_end);
             assert_true(r.limit < CLOCK_NEVER);
-            retry_failed(&r, r.limit, true, random * 0x9e3779b97f4a7c15u + now);
+            net_retry_failed(&r, r.limit, true, random * 0x9e3779b97f4a7c15u + now);
         }
         assert_true(now + 150 * CLOCK_MS < lease_end);      /* a handshake, and HELLO */
     }
@@ -68,15 +68,15 @@ static void slow_networks_get_the_time_that_they_need(void **state)
     uint64_t now = CLOCK_SEC;
 
     (void)state;
-    retry_try(&r, now, 1);
+    net_retry_try(&r, now, 1);
     for (int i = 0; i < 40; i++) {
-        retry_failed(&r, r.limit, true, 3);
-        retry_try(&r, r.next, 1);
+        net_retry_failed(&r, r.limit, true, 3);
+        net_retry_try(&r, r.next, 1);
         assert_true(r.limit - r.since <= TIME_TRY_MOST_MS * CLOCK_MS);
     }
     assert_int_equal(r.limit - r.since, TIME_TRY_MOST_MS * CLOCK_MS);
-    retry_worked(&r, r.since + 700 * CLOCK_MS);
-    retry_try(&r, now, CLOCK_NEVER);
+    net_retry_worked(&r, r.since + 700 * CLOCK_MS);
+    net_retry_try(&r, now, CLOCK_NEVER);
     assert_int_equal(r.limit - r.since, 1400 * CLOCK_MS);   /* as before, and half of that again */
 }
 

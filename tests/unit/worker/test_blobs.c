@@ -99,8 +99,8 @@ static struct blobs *open_with(uint64_t bound, uint64_t memory)
     n_asked = n_ready = n_failed = n_yielded = 0;
     memset(quiet_since, 0, sizeof(quiet_since));
     gone = false;
-    assert_int_equal(blobs_new(cache, bound, memory, &ops, &b, &e), 0);
-    blobs_online(b, now, true);
+    assert_int_equal(wsh_blobs_new(cache, bound, memory, &ops, &b, &e), 0);
+    wsh_blobs_online(b, now, true);
     return b;
 }
 
@@ -122,7 +122,7 @@ static void want(struct blobs *b, uint32_t lane, uint8_t owner, uint64_t size)
     uint8_t key[WIRE_KEY] = { owner };
     struct blobs_wish w = { digest, key, size, "prog" };
 
-    blobs_want(b, lane, &w);
+    wsh_blobs_want(b, lane, &w);
 }
 
 static void answer_with(struct blobs *b, uint64_t offset, uint32_t size)
@@ -133,7 +133,7 @@ static void answer_with(struct blobs *b, uint64_t offset, uint32_t size)
     m.u.blob.offset = offset;
     m.u.blob.total = SIZE;
     m.body = slice_borrow(program + offset, size);
-    blobs_message(b, now, &m);
+    wsh_blobs_message(b, now, &m);
 }
 
 static void answer(struct blobs *b, uint32_t k)
@@ -148,10 +148,10 @@ static void turns(struct blobs *b)
 
     do {
         before = n_asked;
-        blobs_step(b, now);
+        wsh_blobs_step(b, now);
         for (; from < n_asked; from++)
             answer(b, from);
-    } while (n_asked > before || blobs_deadline(b) == 0);
+    } while (n_asked > before || wsh_blobs_deadline(b) == 0);
 }
 
 static void fetch(struct blobs *b, uint32_t lane, uint64_t size)
@@ -194,14 +194,14 @@ static void pieces_become_a_sealed_program(void **state)
     assert_int_equal(pwrite(program_fd, "x", 1, 0), -1);
     want(b, 2, 1, SIZE);                        /* nothing is asked for again */
     assert_int_equal(n_ready, 2);
-    blobs_free(&b);
+    wsh_blobs_free(&b);
     b = open_blobs(1 << 24);                    /* nor after a restart */
     want(b, 1, 1, SIZE);
     turns(b);
     assert_int_equal(n_ready, 1);
     assert_int_equal(n_asked, 0);
     is_the_program();
-    blobs_free(&b);
+    wsh_blobs_free(&b);
 }
 
 static void a_size_that_is_not_known_comes_with_the_first_piece(void **state)
@@ -211,7 +211,7 @@ static void a_size_that_is_not_known_comes_with_the_first_piece(void **state)
     (void)state;
     fill(2);
     fetch(b, 1, 0);
-    blobs_free(&b);
+    wsh_blobs_free(&b);
 }
 
 /* Another task of the worker's user has written over the file: with as many bytes, and behind the worker's back. */
@@ -230,19 +230,19 @@ static void r08_a_replaced_file_is_never_what_runs(void **state)
     want(b, 2, 2, SIZE);
     assert_int_equal(n_ready, 2);
     is_the_program();
-    blobs_free(&b);
+    wsh_blobs_free(&b);
     b = open_blobs(1 << 24);                    /* the memory is gone: the file is read, found wrong, and fetched */
     fetch(b, 1, SIZE);
     assert_int_equal(n_asked, 3);
     is_the_program();
     close(fd);
-    blobs_free(&b);
+    wsh_blobs_free(&b);
     assert_int_equal(truncate(path, 5), 0);
     b = open_blobs(1 << 24);
     fetch(b, 1, SIZE);
     assert_int_equal(n_asked, 3);
     is_the_program();
-    blobs_free(&b);
+    wsh_blobs_free(&b);
 }
 
 static void another_digest_is_refused_and_leaves_no_file(void **state)
@@ -258,10 +258,10 @@ static void another_digest_is_refused_and_leaves_no_file(void **state)
     assert_int_equal(n_ready, 0);
     assert_int_equal(n_failed, 1);
     assert_non_null(strstr(text, "it is not run"));
-    assert_int_equal(blobs_memory(b), 0);
+    assert_int_equal(wsh_blobs_memory(b), 0);
     snprintf(name, sizeof(name), "%s/tmp", cache);
     assert_int_equal(rmdir(name), 0);           /* empty */
-    blobs_free(&b);
+    wsh_blobs_free(&b);
 }
 
 static void a_cut_connection_goes_on_where_it_was(void **state)
@@ -271,22 +271,22 @@ static void a_cut_connection_goes_on_where_it_was(void **state)
     (void)state;
     fill(5);
     want(b, 1, 1, SIZE);
-    blobs_step(b, now);
+    wsh_blobs_step(b, now);
     answer(b, 0);
-    blobs_step(b, now);
+    wsh_blobs_step(b, now);
     assert_int_equal(n_asked, 3);
-    blobs_online(b, now, false);
-    blobs_step(b, now);
+    wsh_blobs_online(b, now, false);
+    wsh_blobs_step(b, now);
     assert_int_equal(n_asked, 3);
-    blobs_online(b, now, true);
-    blobs_step(b, now);
+    wsh_blobs_online(b, now, true);
+    wsh_blobs_step(b, now);
     assert_int_equal(n_asked, 5);
     assert_int_equal(asked[3].offset, WIRE_PIECE_MAX);
     answer(b, 3);
     answer(b, 4);
     assert_int_equal(n_ready, 1);
     is_the_program();
-    blobs_free(&b);
+    wsh_blobs_free(&b);
 }
 
 /* Of what comes behind a gap nothing is taken; the rest is asked for in pieces of the length that comes. */
@@ -297,24 +297,24 @@ static void short_pieces_are_asked_on_from_the_gap(void **state)
     (void)state;
     fill(11);
     want(b, 1, 1, 0);
-    blobs_step(b, now);
+    wsh_blobs_step(b, now);
     answer_with(b, 0, 300000);
-    blobs_step(b, now);
+    wsh_blobs_step(b, now);
     assert_int_equal(asked[1].offset, 300000);
     assert_int_equal(asked[1].size, 300000);
     answer_with(b, asked[1].offset, 100000);
     answer_with(b, asked[2].offset, asked[2].size);
     answer_with(b, asked[3].offset, asked[3].size);
     answer_with(b, asked[4].offset, asked[4].size);
-    blobs_step(b, now);
+    wsh_blobs_step(b, now);
     assert_int_equal(asked[5].offset, 400000);
     for (uint32_t k = 5; k < n_asked && n_ready == 0; k++) {
         answer(b, k);
-        blobs_step(b, now);
+        wsh_blobs_step(b, now);
     }
     assert_int_equal(n_ready, 1);
     is_the_program();
-    blobs_free(&b);
+    wsh_blobs_free(&b);
 }
 
 static void old_files_make_room(void **state)
@@ -336,7 +336,7 @@ static void old_files_make_room(void **state)
     fill(6);                                    /* in use: it is still in memory */
     fetch(b, 4, SIZE);
     assert_int_equal(n_asked, 9);
-    blobs_free(&b);
+    wsh_blobs_free(&b);
 }
 
 static void memory_goes_from_what_was_used_least_recently_but_never_from_what_is_used(void **state)
@@ -353,16 +353,16 @@ static void memory_goes_from_what_was_used_least_recently_but_never_from_what_is
     turns(b);
     assert_int_equal(n_failed, 1);
     assert_non_null(strstr(text, "program-memory"));
-    assert_int_equal(blobs_memory(b), 2 * SIZE);
+    assert_int_equal(wsh_blobs_memory(b), 2 * SIZE);
     gone = true;
-    blobs_step(b, now);
+    wsh_blobs_step(b, now);
     gone = false;
     fetch(b, 4, SIZE);
-    assert_int_equal(blobs_memory(b), 2 * SIZE);
+    assert_int_equal(wsh_blobs_memory(b), 2 * SIZE);
     fill(22);
     want(b, 5, 1, SIZE);                        /* the second is still there, the first had to go */
     assert_int_equal(n_ready, 4);
-    blobs_free(&b);
+    wsh_blobs_free(&b);
 }
 
 static void a_program_over_the_bound_is_refused(void **state)
@@ -378,7 +378,7 @@ static void a_program_over_the_bound_is_refused(void **state)
     turns(b);
     assert_int_equal(n_failed, 2);
     assert_non_null(strstr(text, "cache-size"));
-    blobs_free(&b);
+    wsh_blobs_free(&b);
 }
 
 static void a_cache_that_cannot_be_made_is_named(void **state)
@@ -388,14 +388,14 @@ static void a_cache_that_cannot_be_made_is_named(void **state)
 
     (void)state;
     n_failed = n_asked = 0;
-    assert_int_equal(blobs_new("/proc/self/no/cache", 1 << 24, 1 << 24, &ops, &b, NULL), 0);
-    blobs_online(b, now, true);
+    assert_int_equal(wsh_blobs_new("/proc/self/no/cache", 1 << 24, 1 << 24, &ops, &b, NULL), 0);
+    wsh_blobs_online(b, now, true);
     fill(10);
     want(b, 1, 1, SIZE);
     turns(b);
     assert_int_equal(n_failed, 1);
     assert_non_null(strstr(text, "/proc/self/no"));
-    blobs_free(&b);
+    wsh_blobs_free(&b);
 }
 
 /* In a namespace of our own, so that it goes with us; false: we may not mount anything. */
@@ -480,7 +480,7 @@ static void r16_a_full_cache_runs_the_program_from_memory(void **state)
         assert_int_equal(n_lines, 1);
         assert_int_equal(umount(cache), 0);
     }
-    blobs_free(&b);
+    wsh_blobs_free(&b);
 }
 
 /* Eight pools of one owner, whose programs nobody has, and then one of another owner. */
@@ -494,21 +494,21 @@ static void r09_absent_programs_of_one_owner_hold_up_no_other(void **state)
         fill((uint8_t)(100 + k));
         want(b, 100u + k, 66, SIZE);
     }
-    blobs_step(b, now);
+    wsh_blobs_step(b, now);
     assert_true(n_asked <= 2);                  /* of those, few at a time */
     before = n_asked;
     fill(12);
     want(b, 1, 1, SIZE);
-    blobs_step(b, now);
+    wsh_blobs_step(b, now);
     assert_int_equal(n_asked, before + 1);
     turns(b);
     for (uint32_t k = before; n_ready == 0 && k < n_asked; k++) {
         answer(b, k);
-        blobs_step(b, now);
+        wsh_blobs_step(b, now);
     }
     assert_int_equal(n_ready, 1);
     is_the_program();
-    blobs_free(&b);
+    wsh_blobs_free(&b);
 }
 
 /* Nor does an owner's own wait for ever behind the absent ones. */
@@ -524,16 +524,16 @@ static void r09_what_does_not_move_gives_its_place_away(void **state)
     want(b, 101, 1, SIZE);
     fill(13);
     want(b, 1, 1, SIZE);
-    blobs_step(b, now);
+    wsh_blobs_step(b, now);
     before = n_asked;
-    blobs_step(b, now);
+    wsh_blobs_step(b, now);
     assert_int_equal(n_asked, before);
-    assert_true(blobs_deadline(b) <= now + (TIME_BLOB_STALL_MS + 1) * CLOCK_MS);
+    assert_true(wsh_blobs_deadline(b) <= now + (TIME_BLOB_STALL_MS + 1) * CLOCK_MS);
     now += (TIME_BLOB_STALL_MS + 1) * CLOCK_MS;
     turns(b);
     assert_int_equal(n_ready, 1);
     is_the_program();
-    blobs_free(&b);
+    wsh_blobs_free(&b);
 }
 
 /* The size is the word of who said it. */
@@ -557,7 +557,7 @@ static void r09_a_wrong_size_hurts_only_who_says_it(void **state)
     assert_int_equal(n_failed, 3);
     want(b, 2, 1, SIZE);
     assert_int_equal(n_ready, 2);
-    blobs_free(&b);
+    wsh_blobs_free(&b);
 }
 
 /* One owner's large program that stays warm: it goes before another's is turned away. */
@@ -581,7 +581,7 @@ static void r09_idle_lanes_make_room_the_longest_idle_first(void **state)
     assert_int_equal(n_yielded, 1);
     assert_int_equal(yielded[0], 3);            /* of the other one, a lane was busy for longer */
     assert_int_equal(ready_lane, 4);
-    assert_int_equal(blobs_memory(b), 2 * SIZE);
+    assert_int_equal(wsh_blobs_memory(b), 2 * SIZE);
     quiet_since[2] = 0;                         /* it works again: nothing that works goes, nor anything in vain */
     fill(34);
     want(b, 5, 3, SIZE);
@@ -590,7 +590,7 @@ static void r09_idle_lanes_make_room_the_longest_idle_first(void **state)
     assert_int_equal(code_failed, BFORK_EAGAIN);
     assert_non_null(strstr(text, "no room now"));
     assert_int_equal(n_yielded, 1);
-    blobs_free(&b);
+    wsh_blobs_free(&b);
 }
 
 /* Room that becomes free is for who was turned away, not for who has most of it and asks first. */
@@ -627,7 +627,7 @@ static void r09_owners_who_compete_have_equal_shares(void **state)
     turns(b);
     assert_int_equal(n_failed, 2);
     assert_int_equal(ready_lane, 7);
-    blobs_free(&b);
+    wsh_blobs_free(&b);
 }
 
 /* Whoever was turned away and holds no less keeps others from nothing: what is free is used. */
@@ -656,7 +656,7 @@ static void r09_room_is_kept_for_who_holds_less(void **state)
     turns(b);
     assert_int_equal(n_failed, 1);
     assert_int_equal(ready_lane, 5);
-    blobs_free(&b);
+    wsh_blobs_free(&b);
 }
 
 /* Who was turned away and does not come again keeps nothing from others. */
@@ -683,7 +683,7 @@ static void r09_a_claim_on_room_ends(void **state)
     turns(b);
     assert_int_equal(n_failed, 2);
     assert_int_equal(ready_lane, 5);
-    blobs_free(&b);
+    wsh_blobs_free(&b);
 }
 
 static void a_program_larger_than_the_memory_is_refused(void **state)
@@ -696,7 +696,7 @@ static void a_program_larger_than_the_memory_is_refused(void **state)
     turns(b);
     assert_int_equal(code_failed, BFORK_REFUSED);
     assert_non_null(strstr(text, "program-memory"));
-    blobs_free(&b);
+    wsh_blobs_free(&b);
 }
 
 static void an_instance_replaces_the_one_before_and_locks(void **state)
@@ -708,17 +708,17 @@ static void an_instance_replaces_the_one_before_and_locks(void **state)
 
     (void)state;
     snprintf(name, sizeof(name), "%s/state/deep", dir);
-    assert_int_equal(instance_open(name, &a, &e), 0);
+    assert_int_equal(wsh_instance_open(name, &a, &e), 0);
     assert_false(a.has_replaces);
     memcpy(id, a.id, WIRE_ID);
-    assert_int_equal(instance_open(name, &b, &e), BFORK_ESTATE);
+    assert_int_equal(wsh_instance_open(name, &b, &e), BFORK_ESTATE);
     assert_non_null(strstr(e.text, name));
-    instance_close(&a);
-    assert_int_equal(instance_open(name, &b, &e), 0);
+    wsh_instance_close(&a);
+    assert_int_equal(wsh_instance_open(name, &b, &e), 0);
     assert_true(b.has_replaces);
     assert_memory_equal(b.replaces, id, WIRE_ID);
     assert_memory_not_equal(b.id, id, WIRE_ID);
-    instance_close(&b);
+    wsh_instance_close(&b);
 }
 
 static int make_dir(void **state)

@@ -21,7 +21,7 @@ enum end { STAYS, CHANGES, REFUSES };
 static void decides(enum end wanted, struct rights_facts f, const char *word)
 {
     struct err e = { 0 };
-    bool change = rights_decide(&f, &e);
+    bool change = wsh_rights_decide(&f, &e);
 
     assert_int_equal(change ? CHANGES : e.code < 0 ? REFUSES : STAYS, wanted);
     if (word && !strstr(e.text, word))
@@ -60,9 +60,9 @@ static void r25_a_file_that_is_ours_is_exposed(void **state)
     assert_non_null(f);
     fclose(f);
     assert_int_equal(chmod("own.key", 0), 0);
-    assert_true(rights_expose("own.key"));
+    assert_true(wsh_rights_expose("own.key"));
     assert_int_equal(unlink("own.key"), 0);
-    assert_int_equal(rights_expose("own.key"), geteuid() == 0);
+    assert_int_equal(wsh_rights_expose("own.key"), geteuid() == 0);
 }
 
 int main(void)

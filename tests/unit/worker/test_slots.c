@@ -142,7 +142,7 @@ static void start(uint32_t slots)
 
     memset(&b, 0, sizeof(b));
     b.program = -1;
-    if (object_program(&b.program, path, sizeof(path), &e) < 0 || slots_new(&c, &b.s, &e) < 0)
+    if (exec_object_program(&b.program, path, sizeof(path), &e) < 0 || slots_new(&c, &b.s, &e) < 0)
         fail_msg("%s", e.text);
     assert_int_equal(worker_new(&wc, slots_ops(), b.s, &b.w), 0);
     slots_attach(b.s, b.w);
@@ -183,7 +183,7 @@ static void job(bfork_task_fn *fn, uint64_t run_limit_ms)
     struct buf *doc, *spec;
     struct wire_msg m = { .type = WIRE_JOB_SPEC };
 
-    if (object_function((object_pointer *)fn, &f, &e) < 0)
+    if (exec_object_function((object_pointer *)fn, &f, &e) < 0)
         fail_msg("%s", e.text);
     doc = wire_fn_encode(&f.fn);
     spec = wire_job_spec_encode(&(struct wire_job_spec){ .fn = wire_bin_of(doc->data, doc->size),

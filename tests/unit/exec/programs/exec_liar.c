@@ -17,7 +17,7 @@ static void say(enum packet_type type, uint32_t id, int pid, int status, int cod
 {
     struct packet p = { .type = type, .id = id, .pid = pid, .status = status, .code = code };
 
-    packet_send(socket_fd, &p, NULL, 0, true);
+    exec_packet_send(socket_fd, &p, NULL, 0, true);
 }
 
 /* A process of its own, as the owner expects one. */
@@ -65,13 +65,13 @@ int main(int argc, char **argv)
 
     socket_fd = fd ? atoi(fd) : -1;
     say(PACKET_HELLO, 0, 0, 0, 0);
-    if (packet_recv(socket_fd, &p, fds, true) <= 0)
+    if (exec_packet_recv(socket_fd, &p, fds, true) <= 0)
         return 1;
     if (strcmp(how, "failed least") == 0 || strcmp(how, "failed above") == 0)
         say(PACKET_FAILED, 0, 0, 0, strcmp(how, "failed least") == 0 ? INT_MIN : 5);
     say(PACKET_READY, 0, 0, 0, 0);
     say((enum packet_type)77, 0, 0, 0, 0);      /* of a later version: no lie */
-    while (packet_recv(socket_fd, &p, fds, true) > 0) {
+    while (exec_packet_recv(socket_fd, &p, fds, true) > 0) {
         for (int k = 0; k < PACKET_FDS; k++)
             if (fds[k] >= 0)
                 close(fds[k]);
