@@ -18,7 +18,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-static int fail(int code, const struct err *e)
+static int fail_start(int code, const struct err *e)
 {
     fprintf(stderr, "bfork-broker: %s\n", e->text);
     return code;
@@ -187,7 +187,7 @@ static int main_serve(struct shell *s, uint32_t descriptors, int signal_fd)
         }
     }
     if (e.text[0])
-        fail(code, &e);
+        fail_start(code, &e);
     net_free(&s->net);
     broker_free(&s->core);
     bsh_blobs_free(&s->blobs);
@@ -203,7 +203,7 @@ static int main_check(const struct options *o, const struct paths *p, const stru
 
     bsh_options_print(o, p, c);
     if (bsh_auth_init(a, o, p, false, &e) < 0)
-        return fail(EXIT_CONFIGURATION, &e);
+        return fail_start(EXIT_CONFIGURATION, &e);
     net_key_text(a->pair.public_key, text);
     printf("# public key       %s\n# allowed          %zu clients, %zu workers, %zu administrators\n", text,
            net_allow_count(a->allow[AUTH_CLIENT]), net_allow_count(a->allow[AUTH_WORKER]), net_allow_count(a->allow[AUTH_ADMIN]));
@@ -223,7 +223,7 @@ int main(int argc, char **argv)
 
     fds_reserve();
     if (bsh_options_read(argc, argv, &options, &paths, &conf, &e) < 0)
-        return fail(EXIT_CONFIGURATION, &e);
+        return fail_start(EXIT_CONFIGURATION, &e);
     if (options.help || options.version) {
         if (options.help)
             bsh_options_help();
@@ -231,18 +231,18 @@ int main(int argc, char **argv)
             puts("bfork-broker " BF_VERSION);
     } else if (log_level_parse(options.log_level) < 0) {
         err_set(&e, BFORK_EINVAL, "the log level is one of error, warning, notice, info, debug, not %s", options.log_level);
-        code = fail(EXIT_CONFIGURATION, &e);
+        code = fail_start(EXIT_CONFIGURATION, &e);
     } else if (options.check_config) {
         code = main_check(&options, &paths, conf, &auth);
     } else if (bsh_auth_init(&auth, &options, &paths, true, &e) < 0) {
-        code = fail(EXIT_CONFIGURATION, &e);
+        code = fail_start(EXIT_CONFIGURATION, &e);
     } else {
         log_open("bfork-broker", (enum log_level)log_level_parse(options.log_level));
         uint32_t descriptors = main_descriptors();
         signal_fd = main_signals();
         if (signal_fd < 0) {
             err_errno(&e, BFORK_ENOMEM, errno, "cannot catch signals");
-            code = fail(1, &e);
+            code = fail_start(1, &e);
         } else {
             code = main_serve(&shell, descriptors, signal_fd);
             close(signal_fd);

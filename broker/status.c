@@ -14,13 +14,13 @@
 
 #define STATUS_ROOM (WIRE_STATUS_MAX - 65536u)
 
-static void put(json_t *o, const char *name, uint64_t value)
+static void put_number(json_t *o, const char *name, uint64_t value)
 {
     json_object_set_new(o, name, json_integer(value > INT64_MAX ? INT64_MAX : (json_int_t)value));
 }
 
 /* Peers chose these bytes: what is not UTF-8 is replaced. */
-static void put_text(json_t *o, const char *name, const char *text)
+static void put_json_text(json_t *o, const char *name, const char *text)
 {
     json_t *j = json_string(text ? text : "");
     char clean[256];
@@ -41,16 +41,16 @@ static void put_listener(json_t *o, const char *name, const struct net_listener 
     json_t *j = json_object();
 
     net_listener_counters(l, &c);
-    put_text(j, "endpoint", net_listener_endpoint(l));
-    put(j, "connections", c.connections);
-    put(j, "accepted", c.accepted);
-    put(j, "accept_failed", c.accept_failed);
-    put(j, "refused_keys", c.refused);
-    put(j, "failed_handshakes", c.handshake_failed);
-    put(j, "silent", c.silent);
-    put(j, "bad", c.bad);
-    put(j, "over_cap", c.over_cap);
-    put(j, "cut", c.cut);
+    put_json_text(j, "endpoint", net_listener_endpoint(l));
+    put_number(j, "connections", c.connections);
+    put_number(j, "accepted", c.accepted);
+    put_number(j, "accept_failed", c.accept_failed);
+    put_number(j, "refused_keys", c.refused);
+    put_number(j, "failed_handshakes", c.handshake_failed);
+    put_number(j, "silent", c.silent);
+    put_number(j, "bad", c.bad);
+    put_number(j, "over_cap", c.over_cap);
+    put_number(j, "cut", c.cut);
     json_object_set_new(o, name, j);
 }
 
@@ -60,29 +60,29 @@ static json_t *status_counters(struct shell *s, const struct broker_counters *c)
     json_t *o = json_object();
 
     bsh_blobs_counters(s->blobs, &b);
-    put(o, "tasks_accepted", c->tasks_accepted);
-    put(o, "tasks_ok", c->tasks_ok);
-    put(o, "tasks_failed", c->tasks_failed);
-    put(o, "requeued", c->requeued);
-    put(o, "attempts", c->attempts);
-    put(o, "duplicates", c->duplicates);
-    put(o, "foreign", c->foreign);
-    put(o, "bad_messages", c->bad_messages + s->counters.malformed);
-    put(o, "refused", c->refused);
-    put(o, "adopted", c->adopted);
-    put(o, "fenced", c->fenced);
-    put(o, "bytes", c->bytes);
-    put(o, "messages", s->counters.messages);
-    put(o, "most_messages_in_a_turn", s->counters.most_in_turn);
-    put(o, "stalls", s->counters.stalls);
-    put(o, "overrun", s->counters.overrun);
-    put(o, "reloads", s->counters.reloads);
-    put(o, "blob_files", b.files);
-    put(o, "blob_bytes", b.bytes);
-    put(o, "blob_uploads", b.uploads);
-    put(o, "blob_pieces_served", b.pieces_served);
-    put(o, "blob_refused", b.refused);
-    put(o, "blob_bad_pieces", b.bad_pieces);
+    put_number(o, "tasks_accepted", c->tasks_accepted);
+    put_number(o, "tasks_ok", c->tasks_ok);
+    put_number(o, "tasks_failed", c->tasks_failed);
+    put_number(o, "requeued", c->requeued);
+    put_number(o, "attempts", c->attempts);
+    put_number(o, "duplicates", c->duplicates);
+    put_number(o, "foreign", c->foreign);
+    put_number(o, "bad_messages", c->bad_messages + s->counters.malformed);
+    put_number(o, "refused", c->refused);
+    put_number(o, "adopted", c->adopted);
+    put_number(o, "fenced", c->fenced);
+    put_number(o, "bytes", c->bytes);
+    put_number(o, "messages", s->counters.messages);
+    put_number(o, "most_messages_in_a_turn", s->counters.most_in_turn);
+    put_number(o, "stalls", s->counters.stalls);
+    put_number(o, "overrun", s->counters.overrun);
+    put_number(o, "reloads", s->counters.reloads);
+    put_number(o, "blob_files", b.files);
+    put_number(o, "blob_bytes", b.bytes);
+    put_number(o, "blob_uploads", b.uploads);
+    put_number(o, "blob_pieces_served", b.pieces_served);
+    put_number(o, "blob_refused", b.refused);
+    put_number(o, "blob_bad_pieces", b.bad_pieces);
     return o;
 }
 
@@ -111,13 +111,13 @@ static bool key_row(void *ctx, const struct broker_key_row *k)
     if (!rows_room(r, 256 + text_room(name)))
         return false;
     o = json_object();
-    put_text(o, "name", name);
+    put_json_text(o, "name", name);
     net_key_text(k->key, text);
-    put_text(o, "key", text);
-    put(o, "bytes", k->bytes);
-    put(o, "clients", k->clients);
-    put(o, "queued", k->queued);
-    put(o, "running", k->running);
+    put_json_text(o, "key", text);
+    put_number(o, "bytes", k->bytes);
+    put_number(o, "clients", k->clients);
+    put_number(o, "queued", k->queued);
+    put_number(o, "running", k->running);
     json_array_append_new(r->list, o);
     return true;
 }
@@ -149,22 +149,22 @@ static json_t *status_summary(struct shell *s, const uint8_t *owner, struct rows
     else
         broker_counters(s->core, &c);
     snprintf(epoch, sizeof(epoch), "%016llx", (unsigned long long)s->epoch);
-    put_text(o, "software", "broadfork " BF_VERSION);
-    put_text(o, "endpoint", net_listener_endpoint(s->listeners[AUTH_CLIENT]));
-    put_text(o, "epoch", epoch);
-    put(o, "uptime_s", (r->now - s->started) / CLOCK_SEC);
+    put_json_text(o, "software", "broadfork " BF_VERSION);
+    put_json_text(o, "endpoint", net_listener_endpoint(s->listeners[AUTH_CLIENT]));
+    put_json_text(o, "epoch", epoch);
+    put_number(o, "uptime_s", (r->now - s->started) / CLOCK_SEC);
     json_object_set_new(o, "draining", json_boolean(s->drain_until != 0));
-    put(o, "workers", c.workers);
-    put(o, "slots", c.slots);
-    put(o, "busy", c.slots_busy);
-    put(o, "clients", c.clients);
-    put(o, "queued", c.queued);
-    put(o, "running", c.running);
-    put(o, "done", c.tasks_ok);
-    put(o, "failed", c.tasks_failed);
-    put(o, "bytes", c.bytes);
+    put_number(o, "workers", c.workers);
+    put_number(o, "slots", c.slots);
+    put_number(o, "busy", c.slots_busy);
+    put_number(o, "clients", c.clients);
+    put_number(o, "queued", c.queued);
+    put_number(o, "running", c.running);
+    put_number(o, "done", c.tasks_ok);
+    put_number(o, "failed", c.tasks_failed);
+    put_number(o, "bytes", c.bytes);
     if (owner)
-        put(o, "bytes_most", c.bytes_most);
+        put_number(o, "bytes_most", c.bytes_most);
     else
         put_everybody(s, o, &c, r);
     return o;
@@ -178,18 +178,18 @@ static bool worker_row(void *ctx, const struct broker_worker_row *w)
     if (!rows_room(r, 256 + text_room(w->name) + text_room(w->host) + text_room(w->software) + text_room(w->resources)))
         return false;
     o = json_object();
-    put_text(o, "name", w->name);
-    put_text(o, "host", w->host);
-    put_text(o, "state", w->state);
-    put(o, "slots", w->slots);
-    put(o, "busy", w->busy);
-    put(o, "done", w->tasks_done);
-    put(o, "held", w->held);
-    put(o, "bytes", w->bytes);
-    put(o, "up_s", r->now > w->since ? (r->now - w->since) / CLOCK_SEC : 0);
-    put_text(o, "software", w->software);
-    put_text(o, "resources", w->resources);
-    put_text(o, "key", w->key_exposed ? "exposed" : "safe");
+    put_json_text(o, "name", w->name);
+    put_json_text(o, "host", w->host);
+    put_json_text(o, "state", w->state);
+    put_number(o, "slots", w->slots);
+    put_number(o, "busy", w->busy);
+    put_number(o, "done", w->tasks_done);
+    put_number(o, "held", w->held);
+    put_number(o, "bytes", w->bytes);
+    put_number(o, "up_s", r->now > w->since ? (r->now - w->since) / CLOCK_SEC : 0);
+    put_json_text(o, "software", w->software);
+    put_json_text(o, "resources", w->resources);
+    put_json_text(o, "key", w->key_exposed ? "exposed" : "safe");
     json_array_append_new(r->list, o);
     return true;
 }
@@ -205,18 +205,18 @@ static bool job_row(void *ctx, const struct broker_job_row *j)
     for (size_t i = 0; i < WIRE_ID; i++)
         snprintf(id + 2 * i, 3, "%02x", j->id[i]);
     o = json_object();
-    put_text(o, "id", id);
-    put_text(o, "name", j->name);
-    put_text(o, "pool", j->pool);
-    put_text(o, "client", j->client);
-    put_text(o, "host", j->host);
-    put_text(o, "state", j->state);
-    put(o, "queued", j->queued);
-    put(o, "running", j->running);
-    put(o, "done", j->done);
-    put(o, "failed", j->failed);
-    put(o, "total", j->total);
-    put(o, "up_s", r->now > j->since ? (r->now - j->since) / CLOCK_SEC : 0);
+    put_json_text(o, "id", id);
+    put_json_text(o, "name", j->name);
+    put_json_text(o, "pool", j->pool);
+    put_json_text(o, "client", j->client);
+    put_json_text(o, "host", j->host);
+    put_json_text(o, "state", j->state);
+    put_number(o, "queued", j->queued);
+    put_number(o, "running", j->running);
+    put_number(o, "done", j->done);
+    put_number(o, "failed", j->failed);
+    put_number(o, "total", j->total);
+    put_number(o, "up_s", r->now > j->since ? (r->now - j->since) / CLOCK_SEC : 0);
     json_array_append_new(r->list, o);
     return true;
 }

@@ -108,7 +108,8 @@ static int key_of(const struct cli_call *call, const char *word, uint8_t key[32]
 }
 
 /* Role, directory and file of both commands. 0 or an exit status. */
-static int begin(const struct cli_call *call, int most, const struct keys_role **role, char dir[PATH_MAX], char path[PATH_MAX])
+static int begin_change(const struct cli_call *call, int most, const struct keys_role **role, char dir[PATH_MAX],
+                        char path[PATH_MAX])
 {
     const struct options *o = call->options;
     struct err e = { 0 };
@@ -128,7 +129,7 @@ static int run_allow(const struct cli_call *call)
     char dir[PATH_MAX], path[PATH_MAX], text[NET_KEY_TEXT];
     struct err e = { 0 };
     uint8_t key[32];
-    int status = begin(call, 3, &role, dir, path), rc;
+    int status = begin_change(call, 3, &role, dir, path), rc;
 
     if (status != 0 || !role || (status = key_of(call, call->argv[1], key)) != 0)
         return status;
@@ -148,7 +149,7 @@ static int run_revoke(const struct cli_call *call)
     char dir[PATH_MAX], path[PATH_MAX];
     struct err e = { 0 };
     uint8_t key[32];
-    int status = begin(call, 2, &role, dir, path), rc;
+    int status = begin_change(call, 2, &role, dir, path), rc;
 
     if (status != 0 || !role)
         return status;

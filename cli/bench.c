@@ -102,7 +102,7 @@ static int round_trips(struct bench *b)
     return rc;
 }
 
-static bfork_future *submit_command(struct bench *b)
+static bfork_future *submit_bench_command(struct bench *b)
 {
     const char *argv[] = { "/bin/true", NULL };
 
@@ -110,7 +110,7 @@ static bfork_future *submit_command(struct bench *b)
 }
 
 /* Tasks a second, submitted up to a window ahead of the results. */
-static int rate(struct bench *b, bool command, size_t window, double *ret)
+static int measure_rate(struct bench *b, bool command, size_t window, double *ret)
 {
     bfork_stream *s = bfork_stream_new();
     uint64_t start = clock_now(), end = start, done = 0;
@@ -120,7 +120,7 @@ static int rate(struct bench *b, bool command, size_t window, double *ret)
     while (rc == 0 && !cli_signal) {
         bool more = (end = clock_now()) - start < b->limit;
         for (; more && left < window; left++)
-            bfork_stream_add(s, command ? submit_command(b) : bfork_submit(b->pool, no_op, (int64_t)left), NULL);
+            bfork_stream_add(s, command ? submit_bench_command(b) : bfork_submit(b->pool, no_op, (int64_t)left), NULL);
         for (size_t i = 0; rc == 0 && left > 0 && (i < window / 2 || !more); i++) {
             bfork_future *f;
             if ((rc = bfork_stream_next(s, BFORK_FOREVER, &f)) != 0)
@@ -158,7 +158,7 @@ static int elements(struct bench *b)
     return rc;
 }
 
-static void show(const struct bench *b)
+static void show_bench(const struct bench *b)
 {
     const struct options *o = b->call->options;
     char x[BAR_TEXT], y[BAR_TEXT];
@@ -176,23 +176,23 @@ static void show(const struct bench *b)
     printf("commands     %s commands/s\n", cli_bar_number((uint64_t)b->commands, x));
 }
 
-static int measure(struct bench *b)
+static int measure_all(struct bench *b)
 {
     int rc;
 
-    if ((rc = trip(b, 0)) < 0 || (rc = round_trips(b)) < 0 || (rc = rate(b, false, WINDOW, &b->submits)) < 0 ||
+    if ((rc = trip(b, 0)) < 0 || (rc = round_trips(b)) < 0 || (rc = measure_rate(b, false, WINDOW, &b->submits)) < 0 ||
         (rc = elements(b)) < 0)
         return rc;
-    bfork_future *f = submit_command(b);    /* the runner starts here, not in the row */
+    bfork_future *f = submit_bench_command(b); /* the runner starts here, not in the row */
     rc = bfork_future_result_raw(f, &(const void *){ NULL }, &(size_t){ 0 });
     bfork_future_free(&f);
-    if (rc < 0 || (rc = rate(b, true, 256, &b->commands)) < 0)
+    if (rc < 0 || (rc = measure_rate(b, true, 256, &b->commands)) < 0)
         return rc;
     b->slots = bfork_pool_size(b->pool);
     return b->slots < 0 ? b->slots : 0;
 }
 
-static int run(const struct cli_call *call)
+static int run_bench(const struct cli_call *call)
 {
     const struct options *o = call->options;
     struct bench b = { .call = call, .limit = (uint64_t)o->limit_ms * CLOCK_MS };
@@ -203,13 +203,13 @@ static int run(const struct cli_call *call)
     if (!(b.session = cli_session(call)))
         return CLI_CLUSTER;
     b.pool = bfork_pool_new(b.session, BFORK_ALL, &(bfork_pool_options){ .name = "bfork bench" });
-    int rc = measure(&b);
+    int rc = measure_all(&b);
     if (cli_signal)
         status = cli_interrupted(call, NULL);
     else if (rc < 0)
         status = cli_report(call, CLI_CLUSTER, NULL);
     else
-        show(&b);
+        show_bench(&b);
     if (status != CLI_OK)
         bfork_pool_terminate(b.pool);
     bfork_pool_free(&b.pool);
@@ -219,5 +219,5 @@ static int run(const struct cli_call *call)
 
 const struct cli_command cli_bench = {
     .name = "bench", .arguments = "[OPTIONS]", .summary = "measure how fast this machine or cluster runs tasks", .details = details,
-    .options = options, .n_options = sizeof(options) / sizeof(options[0]), .options_size = sizeof(struct options), .run = run,
+    .options = options, .n_options = sizeof(options) / sizeof(options[0]), .options_size = sizeof(struct options), .run = run_bench,
 };

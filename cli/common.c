@@ -21,7 +21,7 @@ volatile sig_atomic_t cli_signal;
 static bfork_session *volatile session_of_signals;
 
 /* Texts may come from a broker, a worker or a task: nothing of them steers the terminal. */
-static void message(const struct cli_call *call, const char *format, va_list ap)
+static void print_message(const struct cli_call *call, const char *format, va_list ap)
 {
     char text[20480];
 
@@ -36,7 +36,7 @@ int cli_error(const struct cli_call *call, int status, const char *format, ...)
     va_list ap;
 
     va_start(ap, format);
-    message(call, format, ap);
+    print_message(call, format, ap);
     va_end(ap);
     return status;
 }
@@ -46,7 +46,7 @@ int cli_usage(const struct cli_call *call, const char *format, ...)
     va_list ap;
 
     va_start(ap, format);
-    message(call, format, ap);
+    print_message(call, format, ap);
     va_end(ap);
     fprintf(stderr, "Try: bfork %s --help\n", call->command->name);
     return call->command->usage_status ? call->command->usage_status : CLI_USAGE;
@@ -113,7 +113,7 @@ static void take_signal(int number)
         sigaction(number, &take, NULL);
 }
 
-static bfork_session *open_session(const struct cli_call *call, bool admin)
+static bfork_session *open_cli_session(const struct cli_call *call, bool admin)
 {
     char path[PATH_MAX];
     char name[64];
@@ -155,8 +155,8 @@ const char *cli_cwd(const struct cli_call *call, const char *text, char buf[4096
     return *ret_failed ? NULL : buf;
 }
 
-bfork_session *cli_session(const struct cli_call *call) { return open_session(call, false); }
-bfork_session *cli_admin_session(const struct cli_call *call) { return open_session(call, true); }
+bfork_session *cli_session(const struct cli_call *call) { return open_cli_session(call, false); }
+bfork_session *cli_admin_session(const struct cli_call *call) { return open_cli_session(call, true); }
 
 void cli_session_close(bfork_session **s)
 {

@@ -247,7 +247,7 @@ static bool is_word_of_ours(const char *name)
     return strcmp(name, "broker") == 0 || strcmp(name, "worker") == 0 || strcmp(name, "local") == 0 || strcmp(name, "serial") == 0;
 }
 
-static int begin(struct keygen *k, struct err *e)
+static int begin_folder(struct keygen *k, struct err *e)
 {
     const struct options *o = k->call->options;
     char host[128] = "", check[300];
@@ -272,7 +272,7 @@ static int begin(struct keygen *k, struct err *e)
     return net_endpoint_shift(k->broker, NULL, 2, check, sizeof(check), e);
 }
 
-static int run(const struct cli_call *call)
+static int run_keygen(const struct cli_call *call)
 {
     struct keygen k = { .call = call };
     const struct keys_role *role = NULL;
@@ -284,7 +284,7 @@ static int run(const struct cli_call *call)
         return cli_usage(call, "give no words, or a role and a name: bfork keygen client alice");
     if (call->argc == 2 && !(role = cli_keys_role_find(call, call->argv[0])))
         return CLI_USAGE;
-    rc = begin(&k, &e);
+    rc = begin_folder(&k, &e);
     if (rc == 0)
         rc = role ? more_key(&k, role, call->argv[1], file, &e) : new_cluster(&k, &e);
     end(&k, rc < 0);
@@ -310,5 +310,5 @@ const struct cli_command cli_keygen = {
     .name = "keygen", .arguments = "[OPTIONS] [client|worker|admin NAME]", .summary = "make the keys of a cluster, or one more key",
     .details = details, .options = options, .n_options = sizeof(options) / sizeof(options[0]),
     .options_size = sizeof(struct options),
-    .run = run,
+    .run = run_keygen,
 };

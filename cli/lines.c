@@ -58,7 +58,7 @@ void cli_lines_close(struct lines **l)
 }
 
 /* The next line out of what has been read; *ret_size: without its end. */
-static bool take(struct lines *l, char **ret_line, size_t *ret_size)
+static bool take_line(struct lines *l, char **ret_line, size_t *ret_size)
 {
     char *found = l->seen < l->end ? memchr(l->data + l->seen, l->delimiter, l->end - l->seen) : NULL;
 
@@ -78,7 +78,7 @@ static bool take(struct lines *l, char **ret_line, size_t *ret_size)
     return true;
 }
 
-static int make_room(struct lines *l, struct err *e)
+static int grow_buffer(struct lines *l, struct err *e)
 {
     if (l->start > 0) {
         memmove(l->data, l->data + l->start, l->end - l->start);
@@ -108,7 +108,7 @@ int cli_lines_next(struct lines *l, int timeout_ms, char **ret_line, struct err 
         ssize_t n;
         int rc;
 
-        if (take(l, ret_line, &size)) {
+        if (take_line(l, ret_line, &size)) {
             if (strlen(*ret_line) == size)
                 return 0;
             return err_set(e, BFORK_EINVAL, "%s, line %llu has a NUL byte, which no argument can have; if arguments end with NUL "
@@ -116,7 +116,7 @@ int cli_lines_next(struct lines *l, int timeout_ms, char **ret_line, struct err 
         }
         if (l->at_end)
             return BFORK_END;
-        if ((rc = make_room(l, e)) < 0)
+        if ((rc = grow_buffer(l, e)) < 0)
             return rc;
         rc = poll(&p, 1, timeout_ms);
         if (rc == 0)

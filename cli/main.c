@@ -38,7 +38,7 @@ static void top_help(FILE *to)
 static const struct cli_command cli_top = { .name = "", .n_options = 0 };
 
 /* Finds the command named word; NULL after saying which there are. */
-static const struct cli_command *find(const char *word)
+static const struct cli_command *find_command(const char *word)
 {
     const char *names[N_COMMANDS];
 
@@ -168,7 +168,7 @@ int main(int argc, char **argv)
         top_help(stderr);
         status = CLI_USAGE;
     } else {
-        const struct cli_command *command = find(argv[index]);
+        const struct cli_command *command = find_command(argv[index]);
         status = command ? run_command(command, top.common.profile, argc - index, argv + index) : CLI_USAGE;
     }
 out:
@@ -214,7 +214,7 @@ static int help_run(const struct cli_call *call)
         top_help(stdout);
         return CLI_OK;
     }
-    const struct cli_command *command = find(call->argv[0]);
+    const struct cli_command *command = find_command(call->argv[0]);
     if (!command)
         return CLI_USAGE;
     cli_help_of(command, stdout);

@@ -159,7 +159,7 @@ static int prepare(struct map *m, struct err *e)
     return 0;
 }
 
-static int run(const struct cli_call *call)
+static int run_bulk(const struct cli_call *call)
 {
     struct map m = { .call = call, .options = call->options, .next_print = 1, .lock = PTHREAD_MUTEX_INITIALIZER };
     struct err e = { 0 };
@@ -191,5 +191,5 @@ const struct cli_command cli_map = {
     .name = "map", .arguments = "[OPTIONS] [--] COMMAND [WORD]... [::: ARG...] [:::: FILE...]",
     .summary = "run a command once for every argument, many at a time", .details = details, .options = options,
     .n_options = sizeof(options) / sizeof(options[0]), .options_size = sizeof(struct map_options), .stop_at_word = true,
-    .usage_status = CLI_MAP_ERROR, .run = run,
+    .usage_status = CLI_MAP_ERROR, .run = run_bulk,
 };

@@ -36,7 +36,7 @@ void cli_mapcmd_output_clear(struct map_task *t)
     pthread_mutex_unlock(&m->lock);
 }
 
-static void take(struct map *m, struct map_task *t, const bfork_error *from, int fd, const void *bytes, size_t size)
+static void take_output_bytes(struct map *m, struct map_task *t, const bfork_error *from, int fd, const void *bytes, size_t size)
 {
     if (from->kind == BFORK_EAGAIN) {   /* it runs again: only the last attempt counts */
         cli_spool_clear(&m->spools, &t->out);
@@ -59,7 +59,7 @@ void cli_mapcmd_output(void *task, const bfork_error *from, int fd, const void *
 
     pthread_mutex_lock(&m->lock);
     if (!m->deaf)
-        take(m, t, from, fd, bytes, size);
+        take_output_bytes(m, t, from, fd, bytes, size);
     pthread_mutex_unlock(&m->lock);
 }
 
@@ -84,7 +84,7 @@ int cli_mapcmd_flush(struct map *m, struct err *e)
     return err_set(e, BFORK_EINVAL, "cannot write to standard output: %s; the map was ended", strerror(m->lost));
 }
 
-static int put_bytes(void *ctx, const char *p, size_t size)
+static int print_bytes(void *ctx, const char *p, size_t size)
 {
     struct put *o = ctx;
     const char *end = p + size;
@@ -108,14 +108,14 @@ static int put_bytes(void *ctx, const char *p, size_t size)
 static int put_spool(struct map *m, const struct map_task *t, const struct spool *s, FILE *to, struct err *e)
 {
     struct put o = { .m = m, .t = t, .to = to };
-    int rc = cli_spool_each(&m->spools, s, put_bytes, &o, e);
+    int rc = cli_spool_each(&m->spools, s, print_bytes, &o, e);
 
     if (o.in_line)
         fputc('\n', to);
     return rc < 0 ? rc : 0;
 }
 
-static int append(void *ctx, const char *bytes, size_t size)
+static int append_line(void *ctx, const char *bytes, size_t size)
 {
     struct put *o = ctx;
 
@@ -124,7 +124,7 @@ static int append(void *ctx, const char *bytes, size_t size)
     return 0;
 }
 
-static int load(struct map *m, const struct spool *s, bfork_bytes *ret, struct err *e)
+static int load_spooled(struct map *m, const struct spool *s, bfork_bytes *ret, struct err *e)
 {
     char *p = malloc(s->size ? s->size : 1);
     struct put o = { .at = p };
@@ -133,7 +133,7 @@ static int load(struct map *m, const struct spool *s, bfork_bytes *ret, struct e
         return err_set(e, BFORK_ENOMEM, "out of memory: --json needs all that a command wrote at once, %llu bytes",
                        (unsigned long long)s->size);
     *ret = bfork_bytes_of(p, s->size);
-    return cli_spool_each(&m->spools, s, append, &o, e);
+    return cli_spool_each(&m->spools, s, append_line, &o, e);
 }
 
 static int put_json(struct map *m, const struct map_task *t, struct err *e)
@@ -143,10 +143,10 @@ static int put_json(struct map *m, const struct map_task *t, struct err *e)
         .number = t->number, .args = t->args, .n_args = cli_tuples_width(m->tuples), .argv = argv, .status = t->status,
         .signal = t->signal, .tries = t->tries, .error = t->error,
     };
-    int rc = argv ? load(m, &t->out, &r.out, e) : err_set(e, BFORK_ENOMEM, "out of memory");
+    int rc = argv ? load_spooled(m, &t->out, &r.out, e) : err_set(e, BFORK_ENOMEM, "out of memory");
 
     if (rc == 0)
-        rc = load(m, &t->err, &r.err, e);
+        rc = load_spooled(m, &t->err, &r.err, e);
     if (rc == 0 && cli_record_print(&r, stdout) < 0)
         rc = err_set(e, BFORK_ENOMEM, "out of memory");
     free((void *)(uintptr_t)r.out.data);
@@ -261,7 +261,7 @@ void cli_mapcmd_progress_start(struct map *m)
 }
 
 /* Tasks a second over the last samples. */
-static double rate(struct map *m, uint64_t now)
+static double recent_rate(struct map *m, uint64_t now)
 {
     struct map_progress *p = &m->progress;
     unsigned oldest = p->n_rates < MAP_RATES ? 0 : p->n_rates % MAP_RATES;
@@ -288,7 +288,7 @@ void cli_mapcmd_progress_draw(struct map *m, bool now)
     p->drawn = at;
     struct bar b = {
         .done = m->counts.done, .failed = m->counts.failed, .total = m->counts.total, .total_known = m->counts.total_known,
-        .per_second = rate(m, at),
+        .per_second = recent_rate(m, at),
     };
     ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
     cli_bar_render(&b, size.ws_col > 1 ? size.ws_col - 1u : 79u, line, sizeof(line));

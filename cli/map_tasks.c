@@ -60,7 +60,7 @@ void cli_mapcmd_task_free(struct map_task *t)
     free(t);
 }
 
-static int submit(struct map *m, struct map_task *t)
+static int submit_map_task(struct map *m, struct map_task *t)
 {
     char **argv = cli_command_fill(m->command, t->args, t->number);
     bfork_options o = { .run_limit_ms = m->options->time_limit_ms };
@@ -99,7 +99,7 @@ static int feed(struct map *m, struct err *e)
             if (!t)
                 return err_set(e, BFORK_ENOMEM, "out of memory");
             t->number = ++m->submitted;
-            if (submit(m, t) < 0)
+            if (submit_map_task(m, t) < 0)
                 return err_set(e, BFORK_ENOMEM, "out of memory");
         }
     }
@@ -154,7 +154,7 @@ static int put_and_free(struct map *m, struct map_task *t, struct err *e)
 }
 
 /* t is done, for good. 0, or a negative status with text in e. */
-static int finish(struct map *m, struct map_task *t, struct err *e)
+static int finish_task(struct map *m, struct map_task *t, struct err *e)
 {
     int rc = 0, halted = 0;
 
@@ -192,7 +192,7 @@ static int spool_failed(struct map *m, struct err *e)
 }
 
 /* One future out of the stream. 0, or a negative status with text in e. */
-static int collect(struct map *m, bfork_future *f, struct err *e)
+static int collect_task(struct map *m, bfork_future *f, struct err *e)
 {
     struct map_task *t = bfork_future_data(f);
     const bfork_error *gone;
@@ -213,9 +213,9 @@ static int collect(struct map *m, bfork_future *f, struct err *e)
         bfork_future_free(&t->future);
         t->done = false;
         cli_mapcmd_output_clear(t);
-        return submit(m, t) < 0 ? err_set(e, BFORK_ENOMEM, "out of memory") : 0;
+        return submit_map_task(m, t) < 0 ? err_set(e, BFORK_ENOMEM, "out of memory") : 0;
     }
-    rc = finish(m, t, e);
+    rc = finish_task(m, t, e);
     if (rc < 0)
         return rc;
     return ferror(stdout) ? cli_mapcmd_flush(m, e) : 0;
@@ -235,7 +235,7 @@ static int next(struct map *m, bfork_future **f, struct err *e)
     return rc == BFORK_ETIMEDOUT ? bfork_stream_next(m->stream, wait, f) : rc;
 }
 
-static int turn(struct map *m, struct err *e)
+static int map_turn(struct map *m, struct err *e)
 {
     bfork_future *f;
     int rc = feed(m, e);
@@ -249,7 +249,7 @@ static int turn(struct map *m, struct err *e)
     }
     rc = next(m, &f, e);
     if (rc == 0)
-        return collect(m, f, e);
+        return collect_task(m, f, e);
     if (rc < 0 && m->lost)
         return rc;
     if (rc == BFORK_ETIMEDOUT || rc == BFORK_EINTR)
@@ -273,7 +273,7 @@ static int put_held(struct map *m, struct err *e)
     return rc;
 }
 
-static int interrupted(struct map *m)
+static int end_interrupted(struct map *m)
 {
     char what[128], x[BAR_TEXT], y[BAR_TEXT], z[BAR_TEXT];
 
@@ -290,7 +290,7 @@ int cli_mapcmd_work(struct map *m)
     int rc = 0, status;
 
     cli_mapcmd_progress_start(m);
-    while (!cli_signal && (rc = turn(m, &e)) == 0)
+    while (!cli_signal && (rc = map_turn(m, &e)) == 0)
         ;
     if (rc < 0 && !m->lost)
         put_held(m, &also);             /* told below, behind the first */
@@ -302,7 +302,7 @@ int cli_mapcmd_work(struct map *m)
         fputc('\n', stderr);
     m->progress.on = m->progress.shown = false;
     if (cli_signal) {
-        status = interrupted(m);
+        status = end_interrupted(m);
     } else if (rc < 0) {
         bfork_pool_terminate(m->pool);
         status = cli_error(m->call, CLI_MAP_ERROR, "%s", e.text);

@@ -48,7 +48,7 @@ static int one(const struct cli_call *call, bfork_session *session, struct sums 
     return CLI_OK;
 }
 
-static int run(const struct cli_call *call)
+static int run_ping(const struct cli_call *call)
 {
     const struct options *o = call->options;
     struct sums s = { 0 };
@@ -79,5 +79,5 @@ static int run(const struct cli_call *call)
 const struct cli_command cli_ping = {
     .name = "ping", .arguments = "[OPTIONS]", .summary = "measure the round trip to the broker", .details = details,
     .options = options,
-    .n_options = sizeof(options) / sizeof(options[0]), .options_size = sizeof(struct options), .run = run,
+    .n_options = sizeof(options) / sizeof(options[0]), .options_size = sizeof(struct options), .run = run_ping,
 };

@@ -55,7 +55,7 @@ static void stop(struct sink *s)
     bfork_session_interrupt(s->session);
 }
 
-static void runs_again(struct sink *s)
+static void note_rerun(struct sink *s)
 {
     cli_spool_clear(&s->all, &s->out);
     cli_spool_clear(&s->all, &s->err);
@@ -70,14 +70,14 @@ static void runs_again(struct sink *s)
     }
 }
 
-static void output(void *task, const bfork_error *from, int fd, const void *bytes, size_t size)
+static void take_output(void *task, const bfork_error *from, int fd, const void *bytes, size_t size)
 {
     struct sink *s = task;
 
     if (s->stop)
         return;
     if (from->kind == BFORK_EAGAIN) {
-        runs_again(s);
+        note_rerun(s);
     } else if (from->kind) {
         err_set(&s->why, from->kind, "%.*s", (int)strcspn(from->message, "\n"), from->message);
         stop(s);
@@ -95,7 +95,7 @@ static void output(void *task, const bfork_error *from, int fd, const void *byte
     }
 }
 
-static int append(void *ctx, const char *bytes, size_t size)
+static int append_part(void *ctx, const char *bytes, size_t size)
 {
     char **to = ctx;
 
@@ -104,7 +104,7 @@ static int append(void *ctx, const char *bytes, size_t size)
     return 0;
 }
 
-static int load(struct sink *s, const struct spool *from, bfork_bytes *ret, struct err *e)
+static int load_command(struct sink *s, const struct spool *from, bfork_bytes *ret, struct err *e)
 {
     char *p = malloc(from->size ? from->size : 1), *at = p;
 
@@ -112,16 +112,16 @@ static int load(struct sink *s, const struct spool *from, bfork_bytes *ret, stru
         return err_set(e, BFORK_ENOMEM, "out of memory: --json needs all that the command wrote at once, %llu bytes",
                        (unsigned long long)from->size);
     *ret = bfork_bytes_of(p, from->size);
-    return cli_spool_each(&s->all, from, append, &at, e);
+    return cli_spool_each(&s->all, from, append_part, &at, e);
 }
 
 static int print_json(struct sink *s, struct record *r)
 {
     struct err e = { 0 };
-    int rc = load(s, &s->out, &r->out, &e);
+    int rc = load_command(s, &s->out, &r->out, &e);
 
     if (rc == 0)
-        rc = load(s, &s->err, &r->err, &e);
+        rc = load_command(s, &s->err, &r->err, &e);
     if (rc == 0 && (rc = cli_record_print(r, stdout)) < 0)
         err_set(&e, BFORK_ENOMEM, "out of memory");
     free((void *)(uintptr_t)r->out.data);
@@ -129,7 +129,7 @@ static int print_json(struct sink *s, struct record *r)
     return rc == 0 ? r->status : cli_error(s->call, CLI_CLUSTER, "%s", e.text);
 }
 
-static int outcome(struct sink *s, bfork_future *f)
+static int exit_status_of(struct sink *s, bfork_future *f)
 {
     struct record r = { .argv = s->call->argv, .tries = 1 };
     bfork_bytes out, err;
@@ -159,14 +159,14 @@ static int run_in(struct sink *s, const char *cwd)
     const struct options *o = call->options;
     bfork_pool *pool = bfork_pool_new(s->session, 1, &(bfork_pool_options){ .name = "bfork run", .cwd = cwd });
     bfork_future *future = bfork_internal_command(pool, (const char *const *)call->argv,
-                                                  &(bfork_options){ .run_limit_ms = o->time_limit_ms }, output, s);
+                                                  &(bfork_options){ .run_limit_ms = o->time_limit_ms }, take_output, s);
     int rc, status;
 
     do
         rc = bfork_future_wait(future, 1000);
     while ((rc == BFORK_ETIMEDOUT || rc == BFORK_EINTR) && !cli_signal && !s->stop);
     if (rc == 0 && !s->stop) {
-        status = outcome(s, future);
+        status = exit_status_of(s, future);
     } else {
         bfork_pool_terminate(pool);
         status = cli_signal ? cli_interrupted(call, "the command was cancelled")
@@ -178,7 +178,7 @@ static int run_in(struct sink *s, const char *cwd)
     return status;
 }
 
-static int run(const struct cli_call *call)
+static int run_one(const struct cli_call *call)
 {
     if (call->argc == 0)
         return cli_usage(call, "there is no command to run");
@@ -201,5 +201,5 @@ const struct cli_command cli_run = {
     .name = "run", .arguments = "[OPTIONS] [--] COMMAND [WORD]...", .summary = "run one command as a task",
     .details = details, .options = options, .n_options = sizeof(options) / sizeof(options[0]),
     .options_size = sizeof(struct options),
-    .stop_at_word = true, .usage_status = CLI_CLUSTER, .run = run,
+    .stop_at_word = true, .usage_status = CLI_CLUSTER, .run = run_one,
 };

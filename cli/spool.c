@@ -22,7 +22,7 @@ static const char *directory(void)
     return dir && *dir ? dir : "/tmp";
 }
 
-static int failed(struct err *e, const char *what, int error)
+static int spool_error(struct err *e, const char *what, int error)
 {
     return err_set(e, BFORK_EINVAL, "cannot %s what commands print in %.200s: %s; make room there, or set TMPDIR to another "
                    "directory", what, directory(), strerror(error));
@@ -35,10 +35,10 @@ static int make_file(struct spools *all, struct err *e)
     char path[PATH_MAX];
 
     if (snprintf(path, sizeof(path), "%s/bfork-XXXXXX", directory()) >= (int)sizeof(path))
-        return failed(e, "keep", ENAMETOOLONG);
+        return spool_error(e, "keep", ENAMETOOLONG);
     int fd = mkostemp(path, O_CLOEXEC);
     if (fd < 0)
-        return failed(e, "keep", errno);
+        return spool_error(e, "keep", errno);
     unlink(path);
     all->fd = fd;
     return 0;
@@ -71,7 +71,7 @@ static int write_block(const struct spools *all, uint64_t block, const char *byt
     for (size_t at = 0; at < size;) {
         ssize_t n = pwrite(all->fd, bytes + at, size - at, (off_t)(block * SPOOL_BLOCK + at));
         if (n < 0 && errno != EINTR)
-            return failed(e, "keep", errno);
+            return spool_error(e, "keep", errno);
         at += n > 0 ? (size_t)n : 0;
     }
     return 0;
@@ -159,7 +159,7 @@ int cli_spool_each(struct spools *all, const struct spool *s, int (*put)(void *c
         for (size_t at = 0; at < part->size && rc == 0;) {
             ssize_t n = pread(all->fd, block + at, part->size - at, (off_t)(part->block * SPOOL_BLOCK + at));
             if (n == 0 || (n < 0 && errno != EINTR))
-                rc = failed(e, "read", n < 0 ? errno : ENODATA);
+                rc = spool_error(e, "read", n < 0 ? errno : ENODATA);
             at += n > 0 ? (size_t)n : 0;
         }
         if (rc == 0)

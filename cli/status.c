@@ -22,7 +22,7 @@ static const struct conf_option options[] = {
 };
 #define N_OPTIONS (sizeof(options) / sizeof(options[0]))
 
-static int show(const struct cli_call *call, const char *what)
+static int show_status(const struct cli_call *call, const char *what)
 {
     const struct options *o = call->options;
     struct err e = { 0 };
@@ -43,9 +43,9 @@ static int show(const struct cli_call *call, const char *what)
     return status;
 }
 
-static int run_status(const struct cli_call *call) { return show(call, "summary"); }
-static int run_workers(const struct cli_call *call) { return show(call, "workers"); }
-static int run_jobs(const struct cli_call *call) { return show(call, "jobs"); }
+static int run_status(const struct cli_call *call) { return show_status(call, "summary"); }
+static int run_workers(const struct cli_call *call) { return show_status(call, "workers"); }
+static int run_jobs(const struct cli_call *call) { return show_status(call, "jobs"); }
 
 #define STATUSES "exit status:\n  0    shown\n  2    the command line is wrong\n  125  the cluster could not be asked: the " \
     "report is on standard error\n"

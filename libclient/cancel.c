@@ -27,7 +27,7 @@ static bool answers_are_there(void *arg)
 }
 
 /* Asks for tasks [first, first + count) of a job. j may be gone after this. */
-static int ask(struct job *j, uint64_t first, uint64_t count, struct queued *q)
+static int ask_queued(struct job *j, uint64_t first, uint64_t count, struct queued *q)
 {
     uint64_t here;
     uint32_t request;
@@ -56,7 +56,7 @@ static int future_queued(struct bfork_session *s, struct bfork_future *f)
     struct queued q = { .s = s };
     int64_t n = 0;
     if (f->job && f->job->core)
-        n = await(s, &q, ask(f->job, f->map ? 0 : f->index, f->map ? UINT64_MAX : 1, &q));
+        n = await(s, &q, ask_queued(f->job, f->map ? 0 : f->index, f->map ? UINT64_MAX : 1, &q));
     return n < 0 ? (int)n : n > 0 ? 0 : bfs_error_set(BFORK_ESTATE, "bfork_future_cancel: it runs or is done already");
 }
 
@@ -67,7 +67,7 @@ static int64_t pool_queued(struct bfork_pool *p)
     for (LIST_EACH_SAFE(&p->jobs, n, after)) {
         struct job *j = LIST_ENTRY(n, struct job, node);
         if (rc == 0 && j->core && j->left)
-            rc = ask(j, 0, UINT64_MAX, &q);
+            rc = ask_queued(j, 0, UINT64_MAX, &q);
     }
     return await(p->s, &q, rc);
 }

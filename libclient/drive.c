@@ -274,7 +274,7 @@ static bool drive_turn(struct drive *d)
 }
 
 /* The token is handed on; all others who wait look whether the interrupt that came was for them as well. */
-static void leave(struct bfork_session *s, bool interrupted)
+static void leave_drive(struct bfork_session *s, bool interrupted)
 {
     for (LIST_EACH(&s->waiters, n)) {
         if (interrupted || !s->driven)
@@ -329,7 +329,7 @@ int bfs_drive_try(struct bfork_session *s, bool (*done)(void *), void *arg, enum
     if (bfs_drive_outputs(s) && !s->driven && s->link)
         pump(s, &d.me);
     bfs_interrupt_end(&d.wait);
-    leave(s, rc == BFORK_EINTR);
+    leave_drive(s, rc == BFORK_EINTR);
     pthread_cond_destroy(&d.me.cond);
     return rc;
 }

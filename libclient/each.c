@@ -99,7 +99,7 @@ static int check_input(const struct each_input *in, size_t n)
 }
 
 /* All tasks of f, copied into the session. */
-static int add_tasks(struct job *j, const struct each_input *in, size_t n)
+static int add_elements(struct job *j, const struct each_input *in, size_t n)
 {
     struct err e;
     for (size_t i = 0; i < n; i++) {
@@ -113,7 +113,7 @@ static int add_tasks(struct job *j, const struct each_input *in, size_t n)
     return 0;
 }
 
-static int start(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const struct each_input *in)
+static int start_each(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const struct each_input *in)
 {
     struct job *j = NULL;
     if (p->s->error)
@@ -121,7 +121,7 @@ static int start(struct bfork_pool *p, struct bfork_future *f, const struct job_
     int rc = bfs_job_find(p, shape, &j);
     if (rc != 0 || !j)
         return rc;
-    rc = add_tasks(j, in, shape->total);
+    rc = add_elements(j, in, shape->total);
     struct session_job *core = j->core;
     if (rc == 0)
         bfs_map_adopt(j, f);
@@ -155,7 +155,7 @@ static bfork_future *each(bfork_pool *p, struct job_shape *shape, const struct e
     if (f && n == 0) {
         f->map->told = true;
         bfs_future_mark_done(f);
-    } else if (f && s->kind != KIND_SERIAL && start(p, f, shape, in) != 0) {
+    } else if (f && s->kind != KIND_SERIAL && start_each(p, f, shape, in) != 0) {
         bfs_map_status_rest(f->map, bfork_last_error()->kind);
         bfs_future_settle_error(f, bfs_error_clone(bfork_last_error()));
     }

@@ -164,8 +164,8 @@ bfork_error *bfs_error_clone(const bfork_error *e)
 }
 
 /* Appends as snprintf does; *at counts what would have been written. */
-static void put(char *buf, size_t size, size_t *at, const char *format, ...) __attribute__((format(printf, 4, 5)));
-static void put(char *buf, size_t size, size_t *at, const char *format, ...)
+static void put_format(char *buf, size_t size, size_t *at, const char *format, ...) __attribute__((format(printf, 4, 5)));
+static void put_format(char *buf, size_t size, size_t *at, const char *format, ...)
 {
     va_list ap;
     va_start(ap, format);
@@ -180,10 +180,10 @@ static void put_block(char *buf, size_t size, size_t *at, const char *title, con
 {
     if (!*text)
         return;
-    put(buf, size, at, "  %s:\n", title);
+    put_format(buf, size, at, "  %s:\n", title);
     for (const char *line = text; *line;) {
         size_t n = strcspn(line, "\n");
-        put(buf, size, at, "    %.*s\n", (int)n, line);
+        put_format(buf, size, at, "    %.*s\n", (int)n, line);
         line += n + (line[n] == '\n');
     }
 }
@@ -197,20 +197,20 @@ size_t bfork_error_text(const bfork_error *e, char *buf, size_t size)
         buf[0] = 0;
     const char *name = bfork_status_name(e->kind);
     if (strncmp(e->message, name, strlen(name)) != 0)   /* messages of deaths begin with it */
-        put(buf, size, &at, "%s: ", name);
-    put(buf, size, &at, "%s", e->message);
+        put_format(buf, size, &at, "%s: ", name);
+    put_format(buf, size, &at, "%s", e->message);
     if (e->kind <= BFORK_FAILED && e->kind >= BFORK_MISMATCH) {
         if (*e->function && !strstr(e->message, e->function))
-            put(buf, size, &at, ", in %s", e->function);
-        put(buf, size, &at, ", task %llu", (unsigned long long)e->index);
+            put_format(buf, size, &at, ", in %s", e->function);
+        put_format(buf, size, &at, ", task %llu", (unsigned long long)e->index);
         if (*e->host)
-            put(buf, size, &at, ", host %s", e->host);
+            put_format(buf, size, &at, ", host %s", e->host);
         if (e->pid)
-            put(buf, size, &at, ", pid %lld", (long long)e->pid);
+            put_format(buf, size, &at, ", pid %lld", (long long)e->pid);
         if (e->attempt > 1)
-            put(buf, size, &at, ", attempt %d", e->attempt);
+            put_format(buf, size, &at, ", attempt %d", e->attempt);
     }
-    put(buf, size, &at, "\n");
+    put_format(buf, size, &at, "\n");
     put_block(buf, size, &at, "backtrace", e->backtrace);
     put_block(buf, size, &at, "the end of its stderr", e->output);
     if (size)

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct known_function *keep(struct bfork_session *s, uint64_t key, const struct wire_fn *fn, const char *symbol,
-                                   bool in_program)
+static struct known_function *keep_function(struct bfork_session *s, uint64_t key, const struct wire_fn *fn, const char *symbol,
+                                            bool in_program)
 {
     struct known_function *k = calloc(1, sizeof(*k));
     if (k) {
@@ -44,7 +44,7 @@ static int by_pointer(struct bfork_session *s, void (*fn)(void), const struct kn
                              "make that its first line");
     if (found.fn.symbol.n == 0 && exec_object_symbol((const void *)(uintptr_t)fn, found.symbol, sizeof(found.symbol)))
         found.fn.symbol = WIRE_STR(found.symbol);
-    *ret = keep(s, key, &found.fn, found.symbol, in_program || task_inited());
+    *ret = keep_function(s, key, &found.fn, found.symbol, in_program || task_inited());
     return *ret ? 0 : BFORK_ENOMEM;
 }
 
@@ -69,7 +69,7 @@ static int by_name(struct bfork_session *s, const bfork_function *f, const struc
             return 0;
         }
     }
-    *ret = keep(s, key, &fn, symbol, false);
+    *ret = keep_function(s, key, &fn, symbol, false);
     return *ret ? 0 : BFORK_ENOMEM;
 }
 

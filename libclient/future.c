@@ -201,7 +201,7 @@ static void *lend(void *ctx, size_t size)
 }
 
 /* The outcome as a call's result: 0, or < 0 with this thread's last error. */
-static int outcome(bfork_future *f)
+static int status_of(bfork_future *f)
 {
     if (f->kind == BFORK_OK)
         return 0;
@@ -235,11 +235,11 @@ static int unpack(const uint8_t *data, size_t size, const bfork_ref *refs, size_
 }
 
 /* Waits; 0: it is well, and its result can be read into n places. */
-static int ready(bfork_future *f, int timeout_ms, const bfork_ref *refs, size_t n)
+static int result_is_ready(bfork_future *f, int timeout_ms, const bfork_ref *refs, size_t n)
 {
     int rc = bfork_future_wait(f, timeout_ms);
     if (rc == 0)
-        rc = outcome(f);
+        rc = status_of(f);
     if (rc == 0 && n && f->map)
         rc = f->map->each ? bfs_error_set(BFORK_EINVAL,
                                           "this future holds the results of %llu elements: read each by bfork_result_at",
@@ -252,7 +252,7 @@ static int ready(bfork_future *f, int timeout_ms, const bfork_ref *refs, size_t 
 
 int bfork_future_result_within(bfork_future *f, int timeout_ms, const bfork_ref *refs, size_t n)
 {
-    int rc = ready(f, timeout_ms, refs, n);
+    int rc = result_is_ready(f, timeout_ms, refs, n);
     return rc == 0 ? unpack(f->data, f->size, refs, n, lend, f) : rc;
 }
 
@@ -265,7 +265,7 @@ int bfork_future_result(bfork_future *f, const bfork_ref *refs, size_t n)
 
 struct element { bfork_future *f; size_t index; };
 
-static bool element_done(void *arg)
+static bool element_is_done(void *arg)
 {
     const struct element *e = arg;
     return is_done(e->f) || e->f->map->each[e->index].settled;
@@ -277,7 +277,7 @@ static int element_outcome(bfork_future *f, size_t index)
     const struct map_state *m = f->map;
     const struct each_result *r = &m->each[index];
     if (!r->settled)
-        return outcome(f);
+        return status_of(f);
     if (r->kind == BFORK_OK)
         return 0;
     int rc = BFORK_OK;
@@ -309,7 +309,7 @@ int bfork_future_result_at(bfork_future *f, size_t index, const bfork_ref *refs,
     int rc = is_done(f) ? 0 : bfs_session_usable(f->s);
     if (rc == 0 && !is_done(f)) {
         pthread_mutex_lock(&f->s->lock);
-        rc = bfs_drive_wait(f->s, element_done, &e, LINK_NEXT, CLOCK_NEVER, NULL, NULL);
+        rc = bfs_drive_wait(f->s, element_is_done, &e, LINK_NEXT, CLOCK_NEVER, NULL, NULL);
         pthread_mutex_unlock(&f->s->lock);
     }
     if (rc == 0)
@@ -384,7 +384,7 @@ static int take_result(bfork_future *f, const bfork_ref *refs, size_t n)
 
 int bfork_future_take(bfork_future *f, const bfork_ref *refs, size_t n)
 {
-    int rc = ready(f, BFORK_FOREVER, refs, n);
+    int rc = result_is_ready(f, BFORK_FOREVER, refs, n);
     if (rc == 0)
         rc = take_result(f, refs, n);
     bfork_future_free(&f);
@@ -412,7 +412,7 @@ int bfork_future_result_raw(bfork_future *f, const void **msgpack, size_t *size)
 {
     int rc = bfork_future_wait(f, BFORK_FOREVER);
     if (rc == 0)
-        rc = outcome(f);
+        rc = status_of(f);
     *msgpack = rc == 0 ? f->data : NULL;
     *size = rc == 0 ? f->size : 0;
     return rc;

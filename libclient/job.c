@@ -47,7 +47,7 @@ int bfs_job_spec(struct bfork_session *s, const struct job_shape *shape, struct 
     return 0;
 }
 
-static void job_free(struct job *j)
+static void free_job(struct job *j)
 {
     free((char *)(uintptr_t)j->function.object);
     free((char *)(uintptr_t)j->function.symbol);
@@ -98,7 +98,7 @@ static int job_make(struct bfork_pool *p, const struct job_shape *shape, struct 
         (lane && session_job_open(lane->core, buf_ref(doc), spec.retries == BFORK_RETRY_NEVER, j, &j->core) != 0)) {
         buf_unref(&doc);
         if (j)
-            job_free(j);
+            free_job(j);
         return bfs_error_set(BFORK_ENOMEM, "out of memory");
     }
     buf_unref(&doc);
@@ -196,7 +196,7 @@ void bfs_job_forget(struct job *j)
     if (j->core)
         session_job_user(j->core, NULL);
     list_remove(&j->pool->jobs, &j->node);
-    job_free(j);
+    free_job(j);
 }
 
 struct bfork_future *bfs_job_future(const struct job *j, uint64_t index)

@@ -40,7 +40,7 @@ void bfs_map_status_rest(struct map_state *m, int kind)
             m->status[i] = kind;
 }
 
-static void finish(struct job *j, struct bfork_future *f)
+static void finish_map(struct job *j, struct bfork_future *f)
 {
     struct map_state *m = f->map;
     if (m->failed && !f->error)
@@ -105,14 +105,14 @@ void bfs_map_outcomes(struct job *j, const struct wire_item *item)
     if (m->each && m->settled < m->n)
         f->s->stirred = true;               /* somebody may wait for one element */
     if (m->settled == m->n)
-        finish(j, f);
+        finish_map(j, f);
 }
 
 void bfs_map_fail_rest(struct bfork_future *f, const bfork_error *e)
 {
     f->error = bfs_error_clone(e);
     f->map->failed += f->map->n - f->map->settled;
-    finish(f->job, f);
+    finish_map(f->job, f);
 }
 
 void bfs_map_abandon(struct bfork_future *f)
@@ -122,7 +122,7 @@ void bfs_map_abandon(struct bfork_future *f)
     bool copied = f->map->each != NULL;
     f->error = bfs_error_new(BFORK_CANCELLED, "the future was freed before the map was done");
     f->map->failed++;
-    finish(j, f);                           /* forgets the job: what follows is told to nobody */
+    finish_map(j, f);                       /* forgets the job: what follows is told to nobody */
     if (copied)
         session_cancel(core, 0, UINT64_MAX);
     else

@@ -42,7 +42,7 @@ static struct output *output_new(struct bfork_session *s, const char *function, 
     return o;
 }
 
-static void output_of(struct output *o, const struct job *j)
+static void describe_output(struct output *o, const struct job *j)
 {
     const struct bfork_future *f = j->told ? bfs_job_future(j, o->piece.index) : NULL;
     o->told = j->told;
@@ -59,7 +59,7 @@ static void notice(struct job *j, const char *function, const struct session_pri
         return;
     o->who.kind = kind;
     o->who.message = (const char *)o->bytes;
-    output_of(o, j);
+    describe_output(o, j);
 }
 
 bool bfs_job_output(void *ctx, void *user, const struct session_print *k)
@@ -91,7 +91,7 @@ bool bfs_job_output(void *ctx, void *user, const struct session_print *k)
     if (!o)
         return false;
     o->piece.turn = k->turn;
-    output_of(o, j);
+    describe_output(o, j);
     return true;
 }
 
@@ -122,7 +122,7 @@ static bool write_all(int fd, const void *bytes, size_t size)
     return true;
 }
 
-static void put(struct bfork_session *s, const struct output *o)
+static void print_piece(struct bfork_session *s, const struct output *o)
 {
     struct open_line *l = &s->lines[o->stream == 2];
     bool same = l->job == o->piece.job && l->index == o->piece.index && l->attempt == o->who.attempt && o->who.kind == 0, ok = true;
@@ -154,7 +154,7 @@ bool bfs_drive_outputs(struct bfork_session *s)
         if (o->told)
             o->told(o->task, &o->who, o->stream, o->bytes, o->size);
         else if (!s->output)
-            put(s, o);
+            print_piece(s, o);
         else if (o->size)
             s->output(s->output_data, &o->who, o->stream, o->bytes, o->size);
         pthread_mutex_lock(&s->lock);

@@ -52,7 +52,7 @@ struct remote {
     struct wire_item items[WIRE_ITEMS_MAX];
 };
 
-static void fail(struct remote *r, int code, const char *text)
+static void fail_link(struct remote *r, int code, const char *text)
 {
     r->state = REMOTE_FAILED;
     r->table->disconnect(r->transport);
@@ -70,7 +70,7 @@ static double tried_for(const struct remote *r, uint64_t now)
     return (double)(now - r->since) / (double)CLOCK_SEC;
 }
 
-static void lost(struct remote *r, uint64_t now)
+static void link_lost(struct remote *r, uint64_t now)
 {
     if (r->state == REMOTE_UP || r->state == REMOTE_CONNECTING)
         session_disconnected(r->core, now);
@@ -104,14 +104,14 @@ static bool reconnects(struct remote *r, uint64_t now)
     if (now >= r->give_up) {
         snprintf(r->text, sizeof(r->text), "broker %s: %s (tried for %.0f s)", r->table->endpoint(r->transport),
                  r->why.code ? r->why.text : "no answer", tried_for(r, now));
-        fail(r, BFORK_EUNREACHABLE, r->text);
+        fail_link(r, BFORK_EUNREACHABLE, r->text);
         return true;
     }
     if (r->table->connect(r->transport, &r->why) != 0) {
         if (r->why.code == BFORK_EINVAL || r->why.code == BFORK_EKEY)
-            fail(r, r->why.code, r->why.text);
+            fail_link(r, r->why.code, r->why.text);
         else
-            lost(r, now);
+            link_lost(r, now);
         return true;
     }
     r->state = REMOTE_CONNECTING;
@@ -137,15 +137,15 @@ static bool watch_state(struct remote *r, uint64_t now)
         r->why = (struct err){ .code = 0 };
         snprintf(r->text, sizeof(r->text), "broker %s does not answer (tried for %.0f s): is it running, and is the port open?",
                  r->table->endpoint(r->transport), tried_for(r, now));
-        fail(r, BFORK_EUNREACHABLE, r->text);
+        fail_link(r, BFORK_EUNREACHABLE, r->text);
         return true;
     default:
         r->why = e;
         if (e.code == BFORK_EDENIED) {      /* refused, or revoked meanwhile: trying again is of no use */
-            fail(r, BFORK_EDENIED, e.text);
+            fail_link(r, BFORK_EDENIED, e.text);
             return true;
         }
-        lost(r, now);
+        link_lost(r, now);
         return true;
     }
 }
@@ -181,7 +181,7 @@ static void try_later(struct remote *r, uint64_t now, const struct wire_error_he
 {
     err_set(&r->why, BFORK_EUNREACHABLE, "the broker %s has no place for this connection: %.*s; trying again",
             r->table->endpoint(r->transport), (int)said->text.n, said->text.p);
-    lost(r, now);
+    link_lost(r, now);
 }
 
 static bool receives(struct remote *r, uint64_t now)
@@ -197,7 +197,7 @@ static bool receives(struct remote *r, uint64_t now)
         any = true;
         if (got < 0) {
             r->why = e;
-            lost(r, now);
+            link_lost(r, now);
             break;
         }
         if (m.type == WIRE_BLOB_GET)
@@ -227,7 +227,7 @@ static bool performs(struct remote *r, uint64_t now)
     }
     session_effects_done(r->core);
     if (!ok)
-        lost(r, now);
+        link_lost(r, now);
     return ok;
 }
 
@@ -242,7 +242,7 @@ static bool remote_pump(struct link *l, uint64_t now)
     while (more) {
         more = false;
         if (r->table->step(r->transport, &e) < 0) {
-            fail(r, e.code, e.text);
+            fail_link(r, e.code, e.text);
             return true;
         }
         more |= reconnects(r, now);
@@ -358,7 +358,7 @@ static void *load_beside(void)
     return dlopen(path, RTLD_NOW | RTLD_LOCAL);
 }
 
-static int load(struct remote *r, struct err *e)
+static int load_transport(struct remote *r, struct err *e)
 {
     if (&bfork_remote_transport) {
         r->table = &bfork_remote_transport;
@@ -392,7 +392,7 @@ int bfs_remote_link_open(const struct remote_setup *setup, struct session *core,
     r->connect_limit = (uint64_t)setup->connect_limit_ms * CLOCK_MS;
     r->again = clock_now();
     start_trying(r, r->again, r->connect_limit);
-    int rc = load(r, e);
+    int rc = load_transport(r, e);
     if (rc == 0)
         rc = r->table->open(setup->profile, setup->client_key, setup->admin, &r->transport, e);
     if (rc != 0) {

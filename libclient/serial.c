@@ -15,7 +15,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static int run_hook(struct bfork_pool *p, bfork_task_fn *fn)
+static int run_serial_hook(struct bfork_pool *p, bfork_task_fn *fn)
 {
     const bfork_function f = { .fn = (void (*)(void))fn };
     const struct known_function *known;
@@ -62,7 +62,7 @@ static void warn_of_limit(const struct bfork_pool *p, const struct job_shape *sh
 }
 
 /* What a task process does before its first task. */
-static int start(struct bfork_pool *p)
+static int start_serial(struct bfork_pool *p)
 {
     struct err e;
     if (p->started)
@@ -73,22 +73,22 @@ static int start(struct bfork_pool *p)
     if (rc != 0)
         bfs_error_from(&e);
     if (rc == 0)
-        rc = run_hook(p, p->options.preload);
+        rc = run_serial_hook(p, p->options.preload);
     if (rc == 0)
-        rc = run_hook(p, p->options.initializer);
+        rc = run_serial_hook(p, p->options.initializer);
     if (rc != 0 && !(p->start_error = bfs_error_clone(bfork_last_error())))
         p->start_error = (bfork_error *)(uintptr_t)bfs_error_no_memory();
     return rc;
 }
 
 /* The job as a task process would see it; under the pool's serial lock. */
-static int begin(struct bfork_pool *p, const struct job_shape *shape, struct task_job **ret, const char **ret_symbol)
+static int begin_serial(struct bfork_pool *p, const struct job_shape *shape, struct task_job **ret, const char **ret_symbol)
 {
     struct wire_job_spec spec;
     struct buf *fn, *doc;
     const struct known_function *known;
     struct err e;
-    int rc = start(p);
+    int rc = start_serial(p);
     if (rc != 0)
         return rc;
     warn_of_limit(p, shape);
@@ -108,7 +108,7 @@ static int begin(struct bfork_pool *p, const struct job_shape *shape, struct tas
     return rc == 0 ? 0 : bfs_error_from(&e);
 }
 
-static struct wire_outcome named(const struct wire_outcome *o, uint64_t index, const char *symbol)
+static struct wire_outcome with_symbol(const struct wire_outcome *o, uint64_t index, const char *symbol)
 {
     struct wire_outcome named_ = *o;
     named_.index = index;
@@ -142,7 +142,7 @@ void bfs_serial_submit(struct bfork_pool *p, struct bfork_future *f, const struc
     pthread_mutex_unlock(&p->s->lock);
     pthread_mutex_lock(&p->serial_lock);
     struct serial_print sp = { p, f, shape->told, bfs_interrupt_begin(p->s) };
-    if (rc == 0 && (rc = begin(p, shape, &j, &symbol)) == 0)
+    if (rc == 0 && (rc = begin_serial(p, shape, &j, &symbol)) == 0)
         task_runner_print(p->runner, shape->told ? print : NULL, &sp);
     if (rc != 0) {
         bfs_future_settle_error(f, bfs_error_clone(bfork_last_error()));
@@ -150,7 +150,7 @@ void bfs_serial_submit(struct bfork_pool *p, struct bfork_future *f, const struc
         result.buf = NULL;                  /* lent until the next run: copied */
         bfs_future_settle_ok(f, result);
     } else {
-        const struct wire_outcome full = named(o, f->index, symbol);
+        const struct wire_outcome full = with_symbol(o, f->index, symbol);
         bfs_future_settle_error(f, bfs_error_new_outcome(&full));
     }
     task_job_free(&j);
@@ -161,7 +161,7 @@ void bfs_serial_submit(struct bfork_pool *p, struct bfork_future *f, const struc
 /* The elements of a map or of each, one after another. */
 struct serial_map { struct bfork_pool *p; struct bfork_future *f; struct task_job *j; const char *symbol; uint8_t *scratch; };
 
-static void element_done(struct serial_map *sm, uint64_t i, bool well, struct slice result, const struct wire_outcome *o)
+static void note_element(struct serial_map *sm, uint64_t i, bool well, struct slice result, const struct wire_outcome *o)
 {
     static const struct wire_outcome no_memory = { .kind = BFORK_ENOMEM, .message = { "out of memory for a result", 26 } };
     struct map_state *m = sm->f->map;
@@ -171,7 +171,7 @@ static void element_done(struct serial_map *sm, uint64_t i, bool well, struct sl
         o = &no_memory;
     }
     if (!well) {
-        const struct wire_outcome full = named(o, i, sm->symbol);
+        const struct wire_outcome full = with_symbol(o, i, sm->symbol);
         bfs_map_fail_elements(m, i, 1, &full);
     } else {
         if (m->out_size)
@@ -190,7 +190,7 @@ static void map_element(struct serial_map *sm, uint64_t i, const uint8_t *in, si
     const struct wire_outcome *o = NULL;
     memset(sm->scratch, 0, sm->f->map->out_size);
     bool well = task_run(sm->p->runner, sm->j, i, i, 0, in + i * in_size, in_size, sm->scratch, &result, &o);
-    element_done(sm, i, well, result, o);
+    note_element(sm, i, well, result, o);
 }
 
 static void each_element(struct serial_map *sm, uint64_t i, const struct each_input *in)
@@ -207,7 +207,7 @@ static void each_element(struct serial_map *sm, uint64_t i, const struct each_in
         value_pack(&a, 1, args);
         well = task_run(sm->p->runner, sm->j, i, i, 0, args, size, NULL, &result, &o);
     }
-    element_done(sm, i, well, result, o);
+    note_element(sm, i, well, result, o);
     free(args);
 }
 
@@ -251,13 +251,13 @@ static void run_elements(struct serial_map *sm, const struct job_shape *shape, c
         sm->f->error = (bfork_error *)(uintptr_t)bfs_error_no_memory();
 }
 
-static void run_map(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const void *in,
-                    const struct each_input *each)
+static void run_serial_map(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const void *in,
+                           const struct each_input *each)
 {
     struct map_state *m = f->map;
     struct serial_map sm = { .p = p, .f = f, .scratch = malloc(m->out_size ? m->out_size : 1) };
     pthread_mutex_lock(&p->serial_lock);
-    if (!sm.scratch || begin(p, shape, &sm.j, &sm.symbol) != 0) {
+    if (!sm.scratch || begin_serial(p, shape, &sm.j, &sm.symbol) != 0) {
         f->error = bfs_error_clone(sm.scratch ? bfork_last_error() : bfs_error_no_memory());
         if (!f->error)
             f->error = (bfork_error *)(uintptr_t)bfs_error_no_memory();
@@ -274,18 +274,18 @@ static void run_map(struct bfork_pool *p, struct bfork_future *f, const struct j
 
 void bfs_serial_map(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const void *in)
 {
-    run_map(p, f, shape, in, NULL);
+    run_serial_map(p, f, shape, in, NULL);
 }
 
 void bfs_serial_each(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const struct each_input *in)
 {
-    run_map(p, f, shape, NULL, in);
+    run_serial_map(p, f, shape, NULL, in);
 }
 
 void bfs_serial_pool_free(struct bfork_pool *p)
 {
     if (p->started && !p->start_error)
-        run_hook(p, p->options.finalizer);
+        run_serial_hook(p, p->options.finalizer);
     task_runner_free(&p->runner);
     if (p->start_error != bfs_error_no_memory())
         free(p->start_error);

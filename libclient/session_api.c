@@ -131,7 +131,7 @@ static enum session_kind kind_of(const char *profile)
     return KIND_REMOTE;
 }
 
-static int open_session(struct bfork_session *s, const char *profile, const bfork_session_options *o, bool admin)
+static int open_link(struct bfork_session *s, const char *profile, const bfork_session_options *o, bool admin)
 {
     const struct link_events events = { .failed = on_link_failed, .warning = on_link_warning, .printed = bfs_job_printed, .ctx = s,
                                         .output_window = o ? o->max_output_bytes : 0 };
@@ -193,7 +193,7 @@ static struct bfork_session *new_session(const char *profile, const bfork_sessio
     if (s->wake_fd < 0 || !s->fork_guard)
         rc = bfs_error_set(BFORK_ESTATE, "bfork_session_new: no descriptor or memory page: %s", strerror(errno));
     if (rc == 0)
-        rc = open_session(s, profile, o, admin);
+        rc = open_link(s, profile, o, admin);
     if (rc != 0) {
         if (s->error != bfs_error_no_memory())
             free(s->error);                 /* the link's: what the call said is more */

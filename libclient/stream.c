@@ -83,7 +83,7 @@ void bfork_stream_add(bfork_stream *st, bfork_future *f, void *data)
         pthread_mutex_unlock(&s->lock);
 }
 
-static struct bfork_future *take(struct bfork_stream *st)
+static struct bfork_future *take_finished(struct bfork_stream *st)
 {
     struct list_node *n = list_pop(&st->ready);
     if (!n)
@@ -138,7 +138,7 @@ int bfork_stream_next(bfork_stream *st, int timeout_ms, bfork_future **ret)
     for (;;) {
         struct taker me = { .s = NULL };
         pthread_mutex_lock(&st->lock);
-        if ((*ret = take(st))) {
+        if ((*ret = take_finished(st))) {
             pthread_mutex_unlock(&st->lock);
             return 0;
         }
@@ -174,7 +174,7 @@ void bfork_stream_free(bfork_stream **stp)
         return;
     for (;;) {
         pthread_mutex_lock(&st->lock);
-        struct bfork_future *f = take(st);
+        struct bfork_future *f = take_finished(st);
         struct bfork_session *s = f ? NULL : someone(st);
         pthread_mutex_unlock(&st->lock);
         if (!f && !s)

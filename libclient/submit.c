@@ -11,7 +11,7 @@
 
 struct room { struct bfork_pool *p; size_t size; };
 
-static bool has_room(void *arg)
+static bool queue_has_room(void *arg)
 {
     const struct room *r = arg;
     const struct bfork_pool *p = r->p;
@@ -20,26 +20,27 @@ static bool has_room(void *arg)
 }
 
 /* Waits for room in the pool's queue, or refuses. */
-static int wait_for_room(struct bfork_pool *p, size_t size, const bfork_options *o)
+static int wait_for_queue(struct bfork_pool *p, size_t size, const bfork_options *o)
 {
     struct room r = { p, size };
-    if (has_room(&r))
+    if (queue_has_room(&r))
         return 0;
     bool refuse = o && o->when_full == BFORK_REFUSE;
-    if (refuse && bfs_drive_try(p->s, has_room, &r, LINK_NEXT, bfs_drive_deadline(0), NULL, NULL) != 0)
+    if (refuse && bfs_drive_try(p->s, queue_has_room, &r, LINK_NEXT, bfs_drive_deadline(0), NULL, NULL) != 0)
         return bfs_error_set(BFORK_EAGAIN, "the pool's queue is full: %llu tasks, %llu bytes are waiting",
                              (unsigned long long)p->pending, (unsigned long long)p->queued_bytes);
-    int rc = refuse ? 0 : bfs_drive_wait(p->s, has_room, &r, LINK_LOW, CLOCK_NEVER, NULL, NULL);
+    int rc = refuse ? 0 : bfs_drive_wait(p->s, queue_has_room, &r, LINK_LOW, CLOCK_NEVER, NULL, NULL);
     return rc == 0 && p->closed ? bfs_error_set(BFORK_ECLOSED, "the pool was closed while waiting for room in its queue") : rc;
 }
 
 /* Room for one task of this size; then *ret_at is to be filled before the lock is given up. */
-static int reserve(struct bfork_pool *p, const struct job_shape *shape, size_t size, struct bfork_future **ret, uint8_t **ret_at)
+static int reserve_task(struct bfork_pool *p, const struct job_shape *shape, size_t size, struct bfork_future **ret,
+                        uint8_t **ret_at)
 {
     struct bfork_session *s = p->s;
     struct job *j;
     uint64_t index;
-    int rc = wait_for_room(p, size, shape->options);
+    int rc = wait_for_queue(p, size, shape->options);
     if (rc == 0 && s->error)
         rc = bfs_error_again(s->error);
     if (rc == 0)
@@ -61,8 +62,9 @@ static int reserve(struct bfork_pool *p, const struct job_shape *shape, size_t s
     return 0;
 }
 
-static bfork_future *submit(bfork_pool *p, const struct job_shape *shape, size_t size, const void *raw, const bfork_arg *args,
-                            size_t n)
+static bfork_future *submit_values(bfork_pool *p, const struct job_shape *shape, size_t size, const void *raw,
+                                   const bfork_arg *args,
+                                   size_t n)
 {
     struct bfork_session *s = p->s;
     struct bfork_future *f = NULL;
@@ -87,7 +89,7 @@ static bfork_future *submit(bfork_pool *p, const struct job_shape *shape, size_t
         return f;
     }
     pthread_mutex_lock(&s->lock);
-    int rc = reserve(p, shape, size, &f, &at);
+    int rc = reserve_task(p, shape, size, &f, &at);
     if (rc == 0 && at) {
         if (raw)
             memcpy(at, raw, size);
@@ -116,10 +118,10 @@ bfork_future *bfork_pool_submit(bfork_pool *p, bfork_task_fn *fn, const bfork_op
         rc = bfs_error_from(&e);
     else if (size > WIRE_TASK_MAX)
         rc = too_big(size);
-    return rc == 0 ? submit(p, &shape, size, NULL, args, n) : bfs_future_failed(rc);
+    return rc == 0 ? submit_values(p, &shape, size, NULL, args, n) : bfs_future_failed(rc);
 }
 
-static bfork_future *submit_command(bfork_pool *p, const struct job_shape *shape, const char *const *argv)
+static bfork_future *submit_argv(bfork_pool *p, const struct job_shape *shape, const char *const *argv)
 {
     bfork_arg few[64], *words = few;
     struct err e;
@@ -134,7 +136,7 @@ static bfork_future *submit_command(bfork_pool *p, const struct job_shape *shape
         words[i] = bfork_arg_str(argv[i]);
     size_t size = value_size(words, n, &e);
     int rc = size == 0 ? bfs_error_from(&e) : size > WIRE_TASK_MAX ? too_big(size) : 0;
-    bfork_future *f = rc == 0 ? submit(p, shape, size, NULL, words, n) : bfs_future_failed(rc);
+    bfork_future *f = rc == 0 ? submit_values(p, shape, size, NULL, words, n) : bfs_future_failed(rc);
     if (words != few)
         free(words);
     return f;
@@ -151,7 +153,7 @@ bfork_future *bfork_pool_submit_raw(bfork_pool *p, const bfork_function *fn, con
         return bfs_future_failed(rc);
     const struct job_shape shape = { .function = *fn, .options = o };
     if (fn->argv)
-        return submit_command(p, &shape, fn->argv);
+        return submit_argv(p, &shape, fn->argv);
     if (!msgpack || size == 0) {
         msgpack = none;
         size = 1;
@@ -161,7 +163,7 @@ bfork_future *bfork_pool_submit_raw(bfork_pool *p, const bfork_function *fn, con
     if (!value_is_sound(msgpack, size) || ((const uint8_t *)msgpack)[0] < 0x90 ||
         (((const uint8_t *)msgpack)[0] > 0x9f && ((const uint8_t *)msgpack)[0] != 0xdc && ((const uint8_t *)msgpack)[0] != 0xdd))
         return bfs_future_failed(bfs_error_set(BFORK_EINVAL, "submit_raw: the arguments are not one MessagePack array"));
-    return submit(p, &shape, size, msgpack, NULL, 0);
+    return submit_values(p, &shape, size, msgpack, NULL, 0);
 }
 
 bfork_future *bfork_internal_command(bfork_pool *p, const char *const *argv, const bfork_options *o,
@@ -169,5 +171,5 @@ bfork_future *bfork_internal_command(bfork_pool *p, const char *const *argv, con
 {
     const struct job_shape shape = { .function.argv = argv, .options = o, .told = output, .task = task };
     int rc = bfs_pool_begin(p, o);
-    return rc == 0 ? submit_command(p, &shape, argv) : bfs_future_failed(rc);
+    return rc == 0 ? submit_argv(p, &shape, argv) : bfs_future_failed(rc);
 }

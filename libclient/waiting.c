@@ -31,7 +31,7 @@ static bool pool_in_vain(const struct bfork_pool *p)
     return asked && (p->pending || p->slots_awaited);
 }
 
-static bool in_vain(const struct bfork_session *s)
+static bool waits_in_vain(const struct bfork_session *s)
 {
     if (s->error)
         return false;
@@ -82,7 +82,7 @@ void bfs_waiting_answer(struct bfork_session *s, struct wire_str json)
     s->vain_answer = strndup(json.p ? json.p : "", json.n);
 }
 
-static void forget(struct bfork_session *s)
+static void forget_wait(struct bfork_session *s)
 {
     free(s->vain_answer);
     s->vain_answer = NULL;
@@ -96,9 +96,9 @@ uint64_t bfs_waiting_look(struct bfork_session *s, char *text, size_t size)
     text[0] = '\0';
     if (s->kind != KIND_REMOTE || s->quiet)
         return CLOCK_NEVER;
-    if (!in_vain(s)) {
+    if (!waits_in_vain(s)) {
         if (s->vain_since)
-            forget(s);
+            forget_wait(s);
         return CLOCK_NEVER;
     }
     uint64_t now = clock_now();

@@ -46,7 +46,7 @@ int wsh_blobs_new(const char *dir, uint64_t bound, uint64_t memory, const struct
 }
 
 /* Back to WAITING: nothing of it is there. */
-static void reset(struct blobs *b, struct blob *x)
+static void reset_blob(struct blobs *b, struct blob *x)
 {
     if (x->fd >= 0) {
         close(x->fd);
@@ -67,7 +67,7 @@ static void reset(struct blobs *b, struct blob *x)
 
 void wsh_blobs_drop(struct blobs *b, struct blob *x)
 {
-    reset(b, x);
+    reset_blob(b, x);
     for (struct list_node *n; (n = list_pop(&x->users));)
         free(LIST_ENTRY(n, struct user, node));
     list_remove(&b->all, &x->node);
@@ -96,7 +96,7 @@ static void fail_user(struct blobs *b, struct blob *x, struct user *u, int code,
     free(u);
 }
 
-static void fail(struct blobs *b, struct blob *x, int code, const char *text)
+static void fail_blob(struct blobs *b, struct blob *x, int code, const char *text)
 {
     for (struct list_node *n; (n = list_first(&x->users));)
         fail_user(b, x, LIST_ENTRY(n, struct user, node), code, text);
@@ -104,7 +104,7 @@ static void fail(struct blobs *b, struct blob *x, int code, const char *text)
 }
 
 /* What somebody said about the size counts for nobody else. */
-static void tell(struct blobs *b, struct blob *x, struct user *u)
+static void tell_user(struct blobs *b, struct blob *x, struct user *u)
 {
     char text[700];
 
@@ -117,7 +117,7 @@ static void tell(struct blobs *b, struct blob *x, struct user *u)
     fail_user(b, x, u, BFORK_REFUSED, text);
 }
 
-static struct blob *find(const struct blobs *b, const uint8_t *digest)
+static struct blob *find_blob(const struct blobs *b, const uint8_t *digest)
 {
     for (LIST_EACH(&b->all, n)) {
         struct blob *x = LIST_ENTRY(n, struct blob, node);
@@ -128,7 +128,7 @@ static struct blob *find(const struct blobs *b, const uint8_t *digest)
     return NULL;
 }
 
-static struct blob *add(struct blobs *b, const uint8_t digest[WIRE_DIGEST], const char *name)
+static struct blob *add_blob(struct blobs *b, const uint8_t digest[WIRE_DIGEST], const char *name)
 {
     struct blob *x = calloc(1, sizeof(*x));
 
@@ -144,7 +144,7 @@ static struct blob *add(struct blobs *b, const uint8_t digest[WIRE_DIGEST], cons
     return x;
 }
 
-static struct user *user_of(struct blob *x, uint32_t lane)
+static struct user *user_of_lane(struct blob *x, uint32_t lane)
 {
     struct user *u;
 
@@ -195,13 +195,13 @@ static bool begin_reading(struct blobs *b, struct blob *x)
     x->state = READING;
     if (begin_image(b, x, x->left, &e) == 0)
         return true;
-    fail(b, x, e.code, e.text);
+    fail_blob(b, x, e.code, e.text);
     return true;
 }
 
 void wsh_blobs_want(struct blobs *b, uint32_t lane, const struct blobs_wish *w)
 {
-    struct blob *x = find(b, w->digest);
+    struct blob *x = find_blob(b, w->digest);
     struct user *u;
     char text[700];
 
@@ -211,7 +211,7 @@ void wsh_blobs_want(struct blobs *b, uint32_t lane, const struct blobs_wish *w)
         b->ops.failed(b->ops.ctx, lane, BFORK_REFUSED, "fetch", text);
         return;
     }
-    if ((!x && !(x = add(b, w->digest, w->name))) || !(u = user_of(x, lane))) {
+    if ((!x && !(x = add_blob(b, w->digest, w->name))) || !(u = user_of_lane(x, lane))) {
         b->ops.failed(b->ops.ctx, lane, BFORK_ENOMEM, "fetch", "out of memory");
         return;                 /* a blob without users goes by itself */
     }
@@ -221,7 +221,7 @@ void wsh_blobs_want(struct blobs *b, uint32_t lane, const struct blobs_wish *w)
     x->used = ++b->uses;
     if (x->state == READY) {
         wsh_cache_touch(&b->cache, x->hex);
-        tell(b, x, u);
+        tell_user(b, x, u);
     }
 }
 
@@ -229,7 +229,7 @@ static void become_ready(struct blobs *b, struct blob *x)
 {
     x->state = READY;
     for (LIST_EACH_SAFE(&x->users, m, after))
-        tell(b, x, LIST_ENTRY(m, struct user, node));
+        tell_user(b, x, LIST_ENTRY(m, struct user, node));
 }
 
 /* A part of the file. What is in it is not believed: a file of another content is removed, and the program is fetched. */
@@ -239,7 +239,7 @@ static void read_on(struct blobs *b, struct blob *x)
     int64_t n = blob_image_add_file(x->image, x->fd, x->left < READ_TURN ? (size_t)x->left : READ_TURN, &e);
 
     if (n < 0 && e.code == BFORK_ENOMEM) {
-        fail(b, x, e.code, e.text);
+        fail_blob(b, x, e.code, e.text);
         return;
     }
     x->left -= n > 0 ? (uint64_t)n : 0;
@@ -253,7 +253,7 @@ static void read_on(struct blobs *b, struct blob *x)
         return;
     }
     wsh_cache_remove(&b->cache, x->hex);
-    reset(b, x);
+    reset_blob(b, x);
 }
 
 /* ---- fetching -------------------------------------------------------------------------------- */
@@ -301,7 +301,7 @@ static void complete(struct blobs *b, struct blob *x)
 
     if (rc == BFORK_EPROTOCOL) {
         snprintf(text, sizeof(text), "%s is not what the client announced: its SHA-256 is not %s; it is not run", x->name, x->hex);
-        fail(b, x, BFORK_REFUSED, text);
+        fail_blob(b, x, BFORK_REFUSED, text);
         return;
     }
     if (rc == 0 && x->fd >= 0) {
@@ -314,7 +314,7 @@ static void complete(struct blobs *b, struct blob *x)
         }
     }
     if (rc < 0) {
-        fail(b, x, e.code, e.text);
+        fail_blob(b, x, e.code, e.text);
         return;
     }
     if (x->moving)
@@ -367,20 +367,20 @@ static void piece(struct blobs *b, struct blob *x, uint64_t now, const struct wi
     case BLOB_DROP:
         return;
     case BLOB_WRONG:
-        fail(b, x, BFORK_EPROTOCOL, "the broker sent another piece of the program than it was asked for");
+        fail_blob(b, x, BFORK_EPROTOCOL, "the broker sent another piece of the program than it was asked for");
         return;
     case BLOB_TAKE:
         break;
     }
     if ((first && first_piece(b, x, &e) < 0) || add_piece(b, x, body, at, &e) < 0)
-        fail(b, x, e.code, e.text);
+        fail_blob(b, x, e.code, e.text);
     else if (blob_pieces_complete(&x->pieces))
         complete(b, x);
 }
 
 void wsh_blobs_message(struct blobs *b, uint64_t now, const struct wire_msg *m)
 {
-    struct blob *x = m->u.blob.digest.n == WIRE_DIGEST ? find(b, m->u.blob.digest.p) : NULL;
+    struct blob *x = m->u.blob.digest.n == WIRE_DIGEST ? find_blob(b, m->u.blob.digest.p) : NULL;
 
     b->now = now;
     if (!x || x->state != FETCHING || !x->pieces.in_flight)
@@ -392,7 +392,7 @@ void wsh_blobs_message(struct blobs *b, uint64_t now, const struct wire_msg *m)
 
         snprintf(text, sizeof(text), "%s cannot be fetched: %.*s", x->name, (int)m->u.blob.text.n,
                  m->u.blob.text.n ? m->u.blob.text.p : "");
-        fail(b, x, BFORK_REFUSED, text);
+        fail_blob(b, x, BFORK_REFUSED, text);
     }
 }
 
@@ -420,7 +420,7 @@ static void give_way(struct blobs *b, struct blob *x, uint64_t now)
     }
 }
 
-static void ask(struct blobs *b, struct blob *x, uint64_t now)
+static void ask_source(struct blobs *b, struct blob *x, uint64_t now)
 {
     struct wire_msg m = { .type = WIRE_BLOB_GET };
 
@@ -469,7 +469,7 @@ void wsh_blobs_step(struct blobs *b, uint64_t now)
             continue;
         give_way(b, x, now);
         if (x->moving)
-            ask(b, x, now);
+            ask_source(b, x, now);
     }
 }
 

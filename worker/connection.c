@@ -51,7 +51,7 @@ static void say(struct shell *s, const struct err *e)
     snprintf(s->said, sizeof(s->said), "%s", e->text);
 }
 
-static void link_down(struct shell *s, uint64_t now, const struct err *e)
+static void note_link_down(struct shell *s, uint64_t now, const struct err *e)
 {
     say(s, e);
     snprintf(s->why, sizeof(s->why), "%s", e->text);
@@ -69,14 +69,14 @@ void wsh_connection_step(struct shell *s, uint64_t now)
             return;
         net_retry_try(&s->retry, now, worker_lease_end(s->core));
         if (net_connect(s->net, s->settings->endpoint, s->settings->broker_key, &s->settings->pair, &s->link, &e) < 0) {
-            link_down(s, now, &e);
+            note_link_down(s, now, &e);
             return;
         }
     }
     if (net_link_state(s->link, &e) != NET_LINK_DOWN && net_retry_stuck(&s->retry, now)) {
         err_set(&e, BFORK_EUNREACHABLE, "the broker %s did not answer within %llu ms, and work is held for it",
                 s->settings->endpoint, (unsigned long long)((now - s->retry.since) / CLOCK_MS));
-        link_down(s, now, &e);
+        note_link_down(s, now, &e);
         return;
     }
     switch (net_link_state(s->link, &e)) {
@@ -92,11 +92,11 @@ void wsh_connection_step(struct shell *s, uint64_t now)
         if (e.code == BFORK_EDENIED)
             worker_denied(s->core, now);
         if (!s->broken)
-            link_down(s, now, &e);
+            note_link_down(s, now, &e);
     }
 }
 
-static void take(struct shell *s, uint64_t now, struct buf *frame)
+static void take_frame(struct shell *s, uint64_t now, struct buf *frame)
 {
     struct wire_msg m;
     struct err e = { 0 };
@@ -131,7 +131,7 @@ bool wsh_connection_drain(struct shell *s, uint64_t now)
 
         if ((rc = net_link_recv(s->link, &frame)) <= 0)
             break;
-        take(s, now, frame);
+        take_frame(s, now, frame);
         buf_unref(&frame);
         n++;
     }

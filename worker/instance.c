@@ -35,7 +35,7 @@ int wsh_instance_mkdir(const char *dir, struct err *e)
     return 0;
 }
 
-static bool parse(const char *hex, uint8_t id[WIRE_ID])
+static bool parse_id(const char *hex, uint8_t id[WIRE_ID])
 {
     for (size_t k = 0; k < WIRE_ID; k++) {
         unsigned v;
@@ -68,7 +68,7 @@ int wsh_instance_open(const char *dir, struct instance *i, struct err *e)
         return rc;
     }
     n = pread(i->fd, hex, 2 * WIRE_ID, 0);
-    i->has_replaces = n == 2 * WIRE_ID && parse(hex, i->replaces);
+    i->has_replaces = n == 2 * WIRE_ID && parse_id(hex, i->replaces);
     if (getrandom(i->id, sizeof(i->id), 0) != sizeof(i->id)) {
         rc = err_errno(e, BFORK_ENOMEM, errno, "no random numbers");
         wsh_instance_close(i);

@@ -22,7 +22,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static int fail(int code, const struct err *e)
+static int fail_worker(int code, const struct err *e)
 {
     fprintf(stderr, "bfork-worker: %s\n", e->text);
     return code;
@@ -74,7 +74,7 @@ static void find_library(char folder[PATH_MAX])
 
 /* ---- programs -------------------------------------------------------------------------------- */
 
-static void resolve(void *ctx, worker_lane lane, struct wire_bin owner, const struct wire_pool_spec *spec)
+static void resolve_program(void *ctx, worker_lane lane, struct wire_bin owner, const struct wire_pool_spec *spec)
 {
     struct shell *s = ctx;
     char name[256], text[600];
@@ -134,7 +134,7 @@ static void blob_failed(void *ctx, uint32_t lane, int code, const char *stage, c
 }
 
 /* Outside of tasks: what a preload or an initializer says. */
-static void output(void *ctx, uint32_t pid, int stream, const void *bytes, size_t size)
+static void log_output(void *ctx, uint32_t pid, int stream, const void *bytes, size_t size)
 {
     (void)ctx;
     log_limited(LOG_INFO_, 'o', "event=output pid=%u stream=%d text=\"%.*s\"", pid, stream, (int)(size < 500 ? size : 500),
@@ -173,7 +173,7 @@ static int make_parts(struct shell *s, struct err *e)
     const struct options *o = s->options;
     struct blobs_ops ops = { blob_send, blob_wanted, blob_quiet, blob_yield, blob_ready, blob_failed, s };
     struct slots_config c = { .work_dir = s->settings->work, .output_limit = o->output_limit, .hide_secrets = true, .adopt = true,
-        .start_limit_ms = (uint64_t)o->start_ms, .resolve = resolve, .output = output, .ctx = s };
+        .start_limit_ms = (uint64_t)o->start_ms, .resolve = resolve_program, .output = log_output, .ctx = s };
     int rc;
 
     if ((rc = check_work_dir(s->settings->work, e)) < 0 || (rc = wsh_instance_open(s->settings->state, &s->instance, e)) < 0 ||
@@ -205,7 +205,7 @@ static int give_up_rights(struct settings *s, struct err *e)
     return 0;
 }
 
-static int serve(struct shell *s, int signal_fd)
+static int serve_worker(struct shell *s, int signal_fd)
 {
     struct err e = { 0 };
     int rc, code;
@@ -214,7 +214,7 @@ static int serve(struct shell *s, int signal_fd)
     if ((rc = make_parts(s, &e)) < 0) {
         if (s->settings->rights.change)
             err_prefix(&e, "as user %s", s->settings->rights.user);
-        code = fail(rc == BFORK_EINVAL || rc == BFORK_ESTATE ? EXIT_CONFIGURATION : 1, &e);
+        code = fail_worker(rc == BFORK_EINVAL || rc == BFORK_ESTATE ? EXIT_CONFIGURATION : 1, &e);
     } else {
         log_line(LOG_NOTICE_, "event=started broker=%s slots=%u state=%s", s->settings->endpoint, s->settings->slots,
                  s->settings->state);
@@ -243,16 +243,16 @@ int main(int argc, char **argv)
     prctl(PR_SET_DUMPABLE, 0);          /* task processes have our user id: they must not read our memory */
     fds_reserve();
     if (wsh_options_read(argc, argv, &options, &settings, &conf, &e) < 0)
-        return fail(EXIT_CONFIGURATION, &e);
+        return fail_worker(EXIT_CONFIGURATION, &e);
     if (options.help) {
         wsh_options_help();
     } else if (options.version) {
         puts("bfork-worker " BF_VERSION);
     } else if (log_level_parse(options.log_level) < 0) {
         err_set(&e, BFORK_EINVAL, "the log level is one of error, warning, notice, info, debug, not %s", options.log_level);
-        code = fail(EXIT_CONFIGURATION, &e);
+        code = fail_worker(EXIT_CONFIGURATION, &e);
     } else if (wsh_settings_keys(&options, &settings, &e) < 0 || (options.check_config && check_work_dir(settings.work, &e) < 0)) {
-        code = fail(EXIT_CONFIGURATION, &e);
+        code = fail_worker(EXIT_CONFIGURATION, &e);
     } else if (options.check_config) {
         wsh_options_print(&settings, conf);
     } else {
@@ -260,12 +260,12 @@ int main(int argc, char **argv)
         raise_descriptors();
         find_library(shell.library_path);
         if (give_up_rights(&settings, &e) < 0) {
-            code = fail(EXIT_CONFIGURATION, &e);
+            code = fail_worker(EXIT_CONFIGURATION, &e);
         } else if ((signal_fd = open_signals()) < 0) {
             err_errno(&e, BFORK_ENOMEM, errno, "cannot catch signals");
-            code = fail(1, &e);
+            code = fail_worker(1, &e);
         } else {
-            code = serve(&shell, signal_fd);
+            code = serve_worker(&shell, signal_fd);
             close(signal_fd);
         }
     }

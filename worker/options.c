@@ -74,7 +74,7 @@ void wsh_options_help(void)
          "and tries again.");
 }
 
-static int join(char *to, const char *named, const char *dir, const char *name, struct err *e)
+static int join_path(char *to, const char *named, const char *dir, const char *name, struct err *e)
 {
     int n = named ? snprintf(to, PATH_MAX, "%s", named) : snprintf(to, PATH_MAX, "%s/%s", dir, name);
 
@@ -87,7 +87,7 @@ static int find_dir(const char *named, char *to, struct err *e)
         named = getenv("BFORK_DIR");
     if (!named || !named[0])
         return net_profile_default_dir(to, PATH_MAX, e);
-    return join(to, named, "", "the configuration directory", e);
+    return join_path(to, named, "", "the configuration directory", e);
 }
 
 /* A key in Z85, or a file with one. */
@@ -135,9 +135,10 @@ static int settings_fill(const struct options *o, struct settings *s, struct err
     const char *state = o->state_dir || !s->rights.change ? o->state_dir : ROOTS_STATE;
     int rc;
 
-    if ((rc = join(s->key, o->key, s->dir, "worker.key", e)) < 0 || (rc = join(s->state, state, s->dir, "worker", e)) < 0 ||
-        (rc = join(s->cache, o->cache_dir, s->state, "cache", e)) < 0 ||
-        (rc = join(s->work, o->work_dir ? o->work_dir : "/tmp", "", "the work directory", e)) < 0)
+    if ((rc = join_path(s->key, o->key, s->dir, "worker.key", e)) < 0 ||
+        (rc = join_path(s->state, state, s->dir, "worker", e)) < 0 ||
+        (rc = join_path(s->cache, o->cache_dir, s->state, "cache", e)) < 0 ||
+        (rc = join_path(s->work, o->work_dir ? o->work_dir : "/tmp", "", "the work directory", e)) < 0)
         return rc;
     if (gethostname(s->host, sizeof(s->host) - 1) != 0)
         snprintf(s->host, sizeof(s->host), "localhost");
@@ -165,7 +166,7 @@ static int find_config(int argc, char **argv, struct settings *s, bool *named, s
     if (rc == 0 && (rc = conf_flags(c, argc, copy, false, &index, e)) == 0 && (rc = conf_environment(c, "BFORK_WORKER", e)) == 0 &&
         (rc = conf_finish(c, e)) == 0 && (rc = find_dir(o.dir, s->dir, e)) == 0) {
         *named = o.config != NULL;
-        rc = join(s->config, o.config, s->dir, "worker.conf", e);
+        rc = join_path(s->config, o.config, s->dir, "worker.conf", e);
     }
     conf_free(&c);
     free(copy);

@@ -116,7 +116,7 @@ static int no_capabilities(void)
 }
 
 /* HOME and the like are handed on to tasks. */
-static int set_environment(const struct rights *r)
+static int set_user_environment(const struct rights *r)
 {
     return setenv("HOME", r->home, 1) | setenv("USER", r->user, 1) | setenv("LOGNAME", r->user, 1) | setenv("SHELL", r->shell, 1);
 }
@@ -127,7 +127,7 @@ int wsh_rights_drop(const struct rights *r, struct err *e)
         if (initgroups(r->user, r->gid) != 0 || setresgid(r->gid, r->gid, r->gid) != 0 || setresuid(r->uid, r->uid, r->uid) != 0 ||
             no_capabilities() != 0)
             return err_errno(e, BFORK_EDENIED, errno, "cannot become user %.200s (that needs CAP_SETUID and CAP_SETGID)", r->user);
-        if (set_environment(r) != 0)
+        if (set_user_environment(r) != 0)
             return err_set(e, BFORK_ENOMEM, "out of memory");
         if (geteuid() != r->uid || getegid() != r->gid || setresuid(0, 0, 0) == 0 || setresgid(0, 0, 0) == 0)
             return err_set(e, BFORK_EDENIED, "becoming user %.200s did not take away the rights of root", r->user);

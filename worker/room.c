@@ -15,17 +15,17 @@
 #define HUNGRY_NS (2 * TIME_NOT_NOW_MOST_MS * CLOCK_MS)     /* it has asked again by then, or does not want it any more */
 
 /* An image costs more than its bytes: so many together reach the bound, however small they are. */
-static uint64_t cost(const struct blobs *b, uint64_t size)
+static uint64_t image_cost(const struct blobs *b, uint64_t size)
 {
     return size > b->memory_bound / IMAGES_MAX ? size : b->memory_bound / IMAGES_MAX;
 }
 
-static uint64_t held(const struct blobs *b)
+static uint64_t bytes_held(const struct blobs *b)
 {
     uint64_t sum = 0;
 
     for (LIST_EACH(&b->all, n))
-        sum += LIST_ENTRY(n, struct blob, node)->image ? cost(b, LIST_ENTRY(n, struct blob, node)->reserved) : 0;
+        sum += LIST_ENTRY(n, struct blob, node)->image ? image_cost(b, LIST_ENTRY(n, struct blob, node)->reserved) : 0;
     return sum;
 }
 
@@ -61,7 +61,7 @@ static uint64_t held_by(const struct blobs *b, const uint8_t *owner)
         const struct blob *x = LIST_ENTRY(n, struct blob, node);
 
         if (x->image && used_by(x, owner) && quiet_since(b, x) == CLOCK_NEVER)
-            sum += cost(b, x->reserved);
+            sum += image_cost(b, x->reserved);
     }
     return sum;
 }
@@ -167,14 +167,14 @@ static bool could_fit(const struct blobs *b, uint64_t more)
         const struct blob *y = LIST_ENTRY(n, struct blob, node);
 
         if (y->image && quiet_since(b, y) == CLOCK_NEVER)
-            sum += cost(b, y->reserved);
+            sum += image_cost(b, y->reserved);
     }
     return sum <= b->memory_bound;
 }
 
 int wsh_room_make(struct blobs *b, struct blob *x, uint64_t size, struct err *e)
 {
-    uint64_t more = cost(b, size);
+    uint64_t more = image_cost(b, size);
 
     forget_hungry(b);
     if (more > b->memory_bound)
@@ -187,7 +187,7 @@ int wsh_room_make(struct blobs *b, struct blob *x, uint64_t size, struct err *e)
                        "fill it (program-memory, %llu)", x->name,
                        (unsigned long long)size, (unsigned long long)b->memory_bound);
     }
-    while (held(b) + more > b->memory_bound)
+    while (bytes_held(b) + more > b->memory_bound)
         yield(b, longest_quiet(b), x);
     for (LIST_EACH(&x->users, n)) {
         struct hunger *h = hunger_of(b, LIST_ENTRY(n, struct user, node)->owner);

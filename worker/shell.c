@@ -4,6 +4,7 @@
 #include "shell.h"
 
 #include "base/clock.h"
+#include "base/least.h"
 #include "base/log.h"
 #include "bfork.h"
 
@@ -17,7 +18,7 @@
 
 #define STALL (500 * CLOCK_MS)
 
-static void drain(struct shell *s, uint64_t now)
+static void drain_messages(struct shell *s, uint64_t now)
 {
     struct worker_counters c;
 
@@ -43,7 +44,7 @@ static void signals(struct shell *s, int signal_fd, uint64_t now)
             log_line(LOG_NOTICE_, "event=stopping text=\"second signal: leaving at once\"");
             s->stop = true;
         } else {
-            drain(s, now);
+            drain_messages(s, now);
         }
     }
 }
@@ -122,7 +123,7 @@ static void notice_online(struct shell *s)
 }
 
 /* True: there may be more to do at once. */
-static bool turn(struct shell *s, int signal_fd)
+static bool take_turn(struct shell *s, int signal_fd)
 {
     uint64_t now = clock_now();
     struct err e = { 0 };
@@ -153,11 +154,6 @@ static bool turn(struct shell *s, int signal_fd)
         s->stop = true;
     }
     return more;
-}
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
 }
 
 static void nap(struct shell *s, int signal_fd)
@@ -200,7 +196,7 @@ static void farewell(struct shell *s)
 int wsh_shell_run(struct shell *s, int signal_fd)
 {
     while (!s->stop) {
-        bool more = turn(s, signal_fd);
+        bool more = take_turn(s, signal_fd);
 
         if (!s->stop && !more)
             nap(s, signal_fd);

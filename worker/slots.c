@@ -69,7 +69,7 @@ static struct slot_lane *lane_of(void *user)
     return t->kind == THING_LANE ? (struct slot_lane *)user : ((struct slot_proc *)user)->lane;
 }
 
-static void measure(struct slot_proc *p, const struct wire_item *i)
+static void measure_proc(struct slot_proc *p, const struct wire_item *i)
 {
     uint64_t mean = i->sum_ns / i->count;
     struct job_info *j = i->job < p->lane->n_jobs ? &p->lane->jobs[i->job] : NULL;
@@ -90,7 +90,7 @@ static void pull(struct slots *s, struct slot_proc *p)
         memset(&i, 0, sizeof(i));
         if (!exec_pull(p->p, &i))
             break;
-        measure(p, &i);
+        measure_proc(p, &i);
         s->told = true;
         worker_proc_results(s->worker, s->now, p->id, &i);
     }
@@ -178,7 +178,7 @@ static void on_proc_died(void *ctx, void *user, const struct exec_death *d)
     proc_drop(s, p);
 }
 
-static void on_output(void *ctx, void *user, const struct exec_print *k)
+static void pass_output(void *ctx, void *user, const struct exec_print *k)
 {
     struct slots *s = ctx;
     const struct thing *t = user;
@@ -288,7 +288,7 @@ const struct worker_ops *slots_ops(void)
 int slots_new(const struct slots_config *c, struct slots **ret, struct err *e)
 {
     static const struct exec_callbacks callbacks = { on_template_ready, on_template_failed, on_proc_ready, on_proc_died,
-                                                     on_output, on_output_room };
+                                                     pass_output, on_output_room };
     struct slots *s = calloc(1, sizeof(*s));
     struct exec_config xc = { .callbacks = &callbacks, .ctx = s, .runner = c->runner, .symbols = c->symbols,
         .output_limit = c->output_limit, .hide_secrets = c->hide_secrets, .adopt = c->adopt, .work_dir = c->work_dir };
@@ -366,7 +366,7 @@ static void lane_failed(struct slots *s, struct slot_lane *l, const char *stage)
         list_push_back(&s->failed_lanes, &l->failed);
 }
 
-static void start_template(struct slots *s, worker_lane lane, struct exec_template_spec x)
+static void start_lane_exec(struct slots *s, worker_lane lane, struct exec_template_spec x)
 {
     struct slot_lane *l = map_get(&s->lanes, lane);
 
@@ -382,13 +382,13 @@ static void start_template(struct slots *s, worker_lane lane, struct exec_templa
 
 void slots_program(struct slots *s, worker_lane lane, const char *path, int fd, const char *library_path)
 {
-    start_template(s, lane, (struct exec_template_spec){ .program_fd = path ? -1 : fd, .program_path = path,
-                                                               .library_path = library_path });
+    start_lane_exec(s, lane, (struct exec_template_spec){ .program_fd = path ? -1 : fd, .program_path = path,
+                                                                .library_path = library_path });
 }
 
 void slots_fork(struct slots *s, worker_lane lane, int server)
 {
-    start_template(s, lane, (struct exec_template_spec){ .program_fd = -1, .fork_server = server });
+    start_lane_exec(s, lane, (struct exec_template_spec){ .program_fd = -1, .fork_server = server });
 }
 
 void slots_no_program(struct slots *s, worker_lane lane, int code, const char *stage, const char *text)
@@ -407,7 +407,7 @@ bool slots_lane_known(const struct slots *s, worker_lane lane)
     return map_get(&s->lanes, lane) != NULL;
 }
 
-static void lost(struct slots *s, worker_lane lane, worker_proc proc)
+static void proc_lost(struct slots *s, worker_lane lane, worker_proc proc)
 {
     if (s->n_lost == LOST_MAX)
         return;
@@ -415,7 +415,7 @@ static void lost(struct slots *s, worker_lane lane, worker_proc proc)
     s->lost[s->n_lost++].proc = proc;
 }
 
-static void lane_start(struct slots *s, const struct worker_effect *e)
+static void start_lane_template(struct slots *s, const struct worker_effect *e)
 {
     struct slot_lane *l = map_get(&s->lanes, e->lane);
     struct wire_pool_spec spec = { 0 };
@@ -426,7 +426,7 @@ static void lane_start(struct slots *s, const struct worker_effect *e)
         if (l)
             buf_unref(&l->spec);
         free(l);
-        lost(s, e->lane, 0);
+        proc_lost(s, e->lane, 0);
         return;
     }
     l->thing.kind = THING_LANE;
@@ -451,7 +451,7 @@ static void proc_start(struct slots *s, const struct worker_effect *e)
 
     if (!p || !l || map_put(&s->procs, e->proc, p) < 0) {
         free(p);
-        lost(s, e->lane, e->proc);
+        proc_lost(s, e->lane, e->proc);
         return;
     }
     p->thing.kind = THING_PROC;
@@ -474,7 +474,7 @@ bool slots_perform(struct slots *s, uint64_t now, const struct worker_effect *e)
     s->now = now;
     switch (e->type) {
     case WORKER_LANE_START:
-        lane_start(s, e);
+        start_lane_template(s, e);
         return true;
     case WORKER_LANE_STOP:
         if (l)

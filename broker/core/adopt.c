@@ -15,7 +15,7 @@
 
 /* Does somebody answer for a part of [first, end)? Only waiting ranges may lie there: so many, and no more than a turn can move.
  * (Ranges that were handed out as one wait as one when they are replayed, or nearly.) */
-static bool taken(struct broker *b, const struct job *j, uint64_t first, uint64_t end, size_t *ret_waiting)
+static bool is_taken(struct broker *b, const struct job *j, uint64_t first, uint64_t end, size_t *ret_waiting)
 {
     *ret_waiting = 0;
     for (INTERVAL_EACH(&j->index, first, end, v)) {
@@ -110,7 +110,7 @@ static int adopt(struct broker *b, struct worker *w, const struct wire_item *it)
         return brk_attempt_foreign(b, w, it->id);   /* dormant: its processes are to end */
     if (first < j->next)
         from = wait_from(b, j, first, end < j->next ? end : j->next);
-    if (from == end || taken(b, j, from, end, &waiting)) {
+    if (from == end || is_taken(b, j, from, end, &waiting)) {
         return brk_attempt_foreign(b, w, it->id);
     }
     if (brk_reserve(b, 12 + waiting, 12 + waiting) < 0 || !(a = brk_attempt_new(b, j, w, NULL)))
@@ -138,7 +138,7 @@ static int adopt(struct broker *b, struct worker *w, const struct wire_item *it)
     return 0;
 }
 
-static int held(struct broker *b, struct worker *w, const struct wire_item *it)
+static int take_held(struct broker *b, struct worker *w, const struct wire_item *it)
 {
     struct attempt *a = map_get(&b->attempts, it->id);
     uint64_t end = it->first + it->count;
@@ -160,7 +160,7 @@ static int held(struct broker *b, struct worker *w, const struct wire_item *it)
 }
 
 /* HOLDING is complete: what was not reported has never arrived. */
-static void seen(struct broker *b, struct worker *w, struct attempt *a)
+static void see_attempt(struct broker *b, struct worker *w, struct attempt *a)
 {
     b->steps++;
     if (a->round != w->round) {
@@ -172,7 +172,7 @@ static void seen(struct broker *b, struct worker *w, struct attempt *a)
     brk_attempt_recall_again(b, a);
 }
 
-static void ready(struct broker *b, struct worker *w)
+static void worker_is_ready(struct broker *b, struct worker *w)
 {
     w->state = WORKER_READY;
     w->joined = true;
@@ -186,7 +186,7 @@ static bool join_some(struct broker *b, struct worker *w, struct holding *h, uin
 {
     for (; h->at < h->n && *budget; h->at++) {
         uint64_t before = b->steps, cost;
-        int rc = held(b, w, &h->items[h->at]);
+        int rc = take_held(b, w, &h->items[h->at]);
         if (rc < 0) {
             if (rc == BFORK_ENOMEM)
                 brk_session_break(b, w->peer);
@@ -308,10 +308,10 @@ bool brk_worker_join(struct broker *b, struct worker *w, uint32_t *budget)
         if (!*budget)
             return false;
         budget_take(budget, attempt_places(LIST_ENTRY(n, struct attempt, in_worker)));
-        seen(b, w, LIST_ENTRY(n, struct attempt, in_worker));
+        see_attempt(b, w, LIST_ENTRY(n, struct attempt, in_worker));
     }
     if (w->state == WORKER_JOINING)
-        ready(b, w);
+        worker_is_ready(b, w);
     return behind_some(b, w, budget);
 }
 

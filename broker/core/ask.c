@@ -26,7 +26,7 @@ void brk_ask_free(struct broker *b, struct ask *q)
     b->steps++;
 }
 
-static void due(struct broker *b, struct attempt *a, uint64_t first)
+static void ask_is_due(struct broker *b, struct attempt *a, uint64_t first)
 {
     if ((a->ask_due || a->ask_open) && first >= a->ask_first)
         return;                     /* what was asked covers it */
@@ -60,7 +60,7 @@ enum asked brk_attempt_ask(struct broker *b, struct attempt *a, struct cancel *k
     *q = (struct ask){ .attempt = a, .cancel = k, .first = first, .end = end, .again = k->again };
     list_push_back(&a->asks, &q->in_attempt);
     list_push_back(&k->asks, &q->in_cancel);
-    due(b, a, first);
+    ask_is_due(b, a, first);
     return ASK_MADE;
 }
 
@@ -115,7 +115,7 @@ void brk_asks_again(struct broker *b, struct attempt *a)
     a->ask_due = false;
     a->ask_open = 0;
     if (!list_empty(&a->asks))
-        due(b, a, a->ask_first);
+        ask_is_due(b, a, a->ask_first);
 }
 
 /* 0, or BFORK_EPROTOCOL. What the worker says for an attempt that has ended meanwhile is no news. */

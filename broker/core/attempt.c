@@ -150,7 +150,7 @@ static struct list *asked(const struct attempt *a)
 }
 
 /* Takes a live attempt with nothing left out of the lists of live ones. */
-static void leave(struct broker *b, struct attempt *a)
+static void leave_live(struct broker *b, struct attempt *a)
 {
     struct lane *l = a->lane;
 
@@ -185,11 +185,11 @@ static void leave(struct broker *b, struct attempt *a)
 }
 
 /* Takes a live attempt with nothing left out of the lists of live ones, until all that came of it is acknowledged. */
-static void park(struct broker *b, struct attempt *a)
+static void park_attempt(struct broker *b, struct attempt *a)
 {
     struct lane *l = a->lane;
 
-    leave(b, a);
+    leave_live(b, a);
     if ((a->kept = l))
         list_push_back(&l->kept, &a->in_lane);
     a->state = ATTEMPT_FINISHED;
@@ -198,9 +198,9 @@ static void park(struct broker *b, struct attempt *a)
     list_push_back(&a->worker->finished, &a->in_worker);
 }
 
-static void finish(struct broker *b, struct attempt *a)
+static void finish_attempt(struct broker *b, struct attempt *a)
 {
-    park(b, a);
+    park_attempt(b, a);
     if (!a->unacked)
         brk_attempt_close(b, a, WIRE_WHY_DONE);
 }
@@ -215,7 +215,7 @@ void brk_attempt_close(struct broker *b, struct attempt *a, uint8_t why)
             narrow(b, a, a->next, a->next);
         if (!a->sent)
             why = 0;
-        leave(b, a);
+        leave_live(b, a);
     } else {
         list_remove(&a->job->finished, &a->in_job);
     }
@@ -433,7 +433,7 @@ void brk_attempt_shrink(struct broker *b, struct attempt *a, uint64_t end)
     if (a->ask_first >= a->end)
         brk_asks_end(b, a);
     if (a->next == a->end) {
-        finish(b, a);
+        finish_attempt(b, a);
     } else if (a->lane) {
         brk_lane_open(b, a->lane);
         b->grants_dirty |= !a->lane->slots;     /* what is left of it is asked back */
@@ -455,7 +455,7 @@ void brk_attempt_requeue(struct broker *b, struct attempt *a, bool lost, const c
     else
         back(b, a, from, to, lost, 0, 0);
     if (a->unacked && !close) {
-        park(b, a);
+        park_attempt(b, a);
         return;
     }
     brk_attempt_close(b, a, close);
@@ -519,7 +519,7 @@ size_t brk_attempt_recalls(struct attempt *a, struct wire_item *items, size_t ro
     return n;
 }
 
-static void measure(struct broker *b, struct attempt *a, const struct wire_item *it)
+static void measure_attempt(struct broker *b, struct attempt *a, const struct wire_item *it)
 {
     struct job *j = a->job;
     uint64_t mean;
@@ -576,7 +576,7 @@ static int misfit(struct refusal *r, const struct wire_item *it, int code, const
                       (unsigned long long)it->first, why);
 }
 
-static int settle(struct broker *b, struct attempt *a, struct wire_item *it, struct refusal *r)
+static int settle_item(struct broker *b, struct attempt *a, struct wire_item *it, struct refusal *r)
 {
     struct account *account = a->job->owner->account;
     struct slice lens, body;
@@ -623,9 +623,9 @@ static int advance(struct broker *b, struct worker *w, struct attempt *a, struct
     int rc;
 
     if (it->kind == WIRE_OK)
-        measure(b, a, it);
+        measure_attempt(b, a, it);
     brk_attempt_place(a, a->next + it->count, a->end);  /* a task is in one place at a time */
-    if ((rc = settle(b, a, it, r)) < 0) {
+    if ((rc = settle_item(b, a, it, r)) < 0) {
         brk_attempt_place(a, a->next, a->end);
         return rc;
     }
@@ -633,7 +633,7 @@ static int advance(struct broker *b, struct worker *w, struct attempt *a, struct
     drop_pieces(b, a, a->next);
     w->tasks_done += it->count;
     if (a->next == a->end)
-        finish(b, a);
+        finish_attempt(b, a);
     else if (a->lane)
         brk_lane_open(b, a->lane);
     return 0;
@@ -743,7 +743,7 @@ static uint8_t *put64(uint8_t *p, uint64_t v)
     return p;
 }
 
-static uint8_t *put(uint8_t *p, const void *data, size_t n)
+static uint8_t *put_bytes_at(uint8_t *p, const void *data, size_t n)
 {
     memcpy(p, data, n);
     return p + n;
@@ -758,10 +758,10 @@ void brk_attempt_ticket(struct broker *b, const uint8_t *job_id, const uint8_t *
         memset(out, 0, WIRE_TICKET);
         return;
     }
-    p = put(p, job_id, WIRE_ID);
-    p = put(p, owner, WIRE_KEY);
+    p = put_bytes_at(p, job_id, WIRE_ID);
+    p = put_bytes_at(p, owner, WIRE_KEY);
     p = put64(put64(put64(p, first), end), id);
-    p = put(p, w->key, WIRE_KEY);
-    p = put(p, w->instance, WIRE_ID);
+    p = put_bytes_at(p, w->key, WIRE_KEY);
+    p = put_bytes_at(p, w->instance, WIRE_ID);
     b->c.mac(b->c.mac_ctx, in, (size_t)(p - in), out);
 }

@@ -4,6 +4,7 @@
  * Keeps no state of its own.
  */
 #include "state.h"
+#include "base/least.h"
 #include "wire/times.h"
 
 #include <stdio.h>
@@ -11,8 +12,6 @@
 static uint32_t or32(uint32_t v, uint32_t fallback) { return v ? v : fallback; }
 static uint64_t or64(uint64_t v, uint64_t fallback) { return v ? v : fallback; }
 static uint64_t times4(uint64_t v) { return v > UINT64_MAX / 4 ? UINT64_MAX : 4 * v; }
-static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
-
 int broker_new(const struct broker_config *config, struct broker **ret)
 {
     struct broker *b = calloc(1, sizeof(*b));
@@ -132,7 +131,7 @@ void broker_free(struct broker **bp)
     free(b);
 }
 
-static void turn(struct broker *b, uint64_t now)
+static void begin_turn(struct broker *b, uint64_t now)
 {
     if (!b->started) {
         b->started = now ? now : 1;
@@ -143,7 +142,7 @@ static void turn(struct broker *b, uint64_t now)
         b->now = now;
 }
 
-static void reset(struct broker *b, broker_peer id, uint32_t request)
+static void reset_peer(struct broker *b, broker_peer id, uint32_t request)
 {
     struct peer p = { .id = id };
     struct wire_msg *m = brk_effect_send(b, &p, WIRE_RESET);
@@ -163,7 +162,7 @@ static struct peer *peer_of(struct broker *b, broker_peer id, enum wire_role rol
         return p;
     if (m->type != WIRE_HELLO) {
         if (m->type != WIRE_BYE && m->type != WIRE_ERROR)
-            reset(b, id, m->request);
+            reset_peer(b, id, m->request);
         return NULL;
     }
     if (map_reserve(&b->peers, 1) < 0 || !(p = brk_mem_new(b, sizeof(*p))))
@@ -219,7 +218,7 @@ static int close_pool(struct broker *b, struct client *c, uint32_t handle, struc
     return 0;
 }
 
-static int close_job(struct broker *b, struct client *c, uint32_t handle, struct refusal *r)
+static int take_job_close(struct broker *b, struct client *c, uint32_t handle, struct refusal *r)
 {
     struct job *j = brk_job_of(c, handle);
 
@@ -255,7 +254,7 @@ static void from_client(struct broker *b, struct peer *p, const struct wire_msg 
             brk_job_refused(b, c, m->request, m->u.job_open.job, &r);
         break;
     case WIRE_JOB_CLOSE:
-        if (close_job(b, c, m->u.job_ref.job, &r) < 0)
+        if (take_job_close(b, c, m->u.job_ref.job, &r) < 0)
             brk_job_refused(b, c, m->request, m->u.job_ref.job, &r);
         break;
     case WIRE_TASKS: brk_tasks_take(b, c, m); break;
@@ -303,7 +302,7 @@ void brk_worker_said(struct broker *b, struct worker *w, const struct wire_msg *
     }
 }
 
-static void from_worker(struct broker *b, struct peer *p, const struct wire_msg *m)
+static void recv_from_worker(struct broker *b, struct peer *p, const struct wire_msg *m)
 {
     struct worker *w = p->worker;
 
@@ -353,14 +352,14 @@ bool broker_broken(struct broker *b, uint64_t now, broker_peer peer, int code, c
 {
     struct peer *p = map_get(&b->peers, peer);
 
-    turn(b, now);
+    begin_turn(b, now);
     if (!p)
         return false;
     brk_session_fail(b, p, code, "%s", text);
     return true;
 }
 
-static void take_in(struct broker *b, struct peer *p, const struct wire_msg *m)
+static void take_message(struct broker *b, struct peer *p, const struct wire_msg *m)
 {
     if (p->state == PEER_NEW) {
         brk_session_hello(b, p, m);
@@ -392,7 +391,7 @@ static void take_in(struct broker *b, struct peer *p, const struct wire_msg *m)
     } else if (p->client) {
         from_client(b, p, m);
     } else if (p->worker) {
-        from_worker(b, p, m);
+        recv_from_worker(b, p, m);
     }
 }
 
@@ -401,10 +400,10 @@ void broker_recv(struct broker *b, uint64_t now, broker_peer peer, enum wire_rol
 {
     struct peer *p;
 
-    turn(b, now);
+    begin_turn(b, now);
     if (!(p = peer_of(b, peer, role, key, m)) || p->state == PEER_CUT)
         return;
-    take_in(b, p, m);
+    take_message(b, p, m);
     brk_loan_forget(b);
 }
 
@@ -412,7 +411,7 @@ void broker_lost(struct broker *b, uint64_t now, broker_peer peer)
 {
     struct peer *p;
 
-    turn(b, now);
+    begin_turn(b, now);
     if (!(p = map_get(&b->peers, peer)))
         return;
     brk_session_lost(b, p);
@@ -424,7 +423,7 @@ void broker_revoke(struct broker *b, uint64_t now, const uint8_t key[WIRE_KEY])
     uint64_t id;
     void *v;
 
-    turn(b, now);
+    begin_turn(b, now);
     for (size_t i = 0; map_next(&b->peers, &i, &id, &v);) {
         struct peer *p = v;
         if (!memcmp(p->key, key, WIRE_KEY))
@@ -464,7 +463,7 @@ void broker_tick(struct broker *b, uint64_t now)
 {
     uint64_t next = CLOCK_NEVER;
 
-    turn(b, now);
+    begin_turn(b, now);
     if (b->now < b->tick_at)
         return;
     b->tick_at = CLOCK_NEVER;
@@ -481,7 +480,7 @@ void broker_tick(struct broker *b, uint64_t now)
 
 void broker_drain(struct broker *b, uint64_t now)
 {
-    turn(b, now);
+    begin_turn(b, now);
     b->draining = true;
     for (LIST_EACH(&b->clients, n))
         brk_client_pause(b, LIST_ENTRY(n, struct client, node));
@@ -515,7 +514,7 @@ void broker_flush(struct broker *b, uint64_t now)
 {
     struct batch *t = b->building;
 
-    turn(b, now);
+    begin_turn(b, now);
     assert(!b->current->n);     /* broker_effects_done comes between two flushes */
     b->again = false;
     b->turn++;

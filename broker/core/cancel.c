@@ -21,7 +21,7 @@
 
 static bool merges(const struct cancel *k) { return !k->only_queued && !k->request; }
 
-static void answer(struct broker *b, const struct cancel *k)
+static void answer_cancel(struct broker *b, const struct cancel *k)
 {
     struct peer *p = k->request ? map_get(&b->peers, k->peer) : NULL;
     struct wire_msg *m;
@@ -42,7 +42,7 @@ void brk_cancel_free(struct broker *b, struct cancel *k)
     struct job *j = k->job;
 
     assert(list_empty(&k->asks));
-    answer(b, k);
+    answer_cancel(b, k);
     if (interval_in(&k->range))
         interval_take(&j->cancelling, &k->range);
     list_remove(k->awaits ? &j->awaiting : &j->cancels, &k->in_job);
@@ -163,7 +163,7 @@ static bool nowhere(struct broker *b, struct cancel *k, uint64_t lo, uint64_t hi
 }
 
 /* One place. False: no memory, or no room for an outcome. */
-static bool step(struct broker *b, struct cancel *k)
+static bool step_cancel(struct broker *b, struct cancel *k)
 {
     struct interval *v = interval_at(&k->job->index, k->at);
     uint64_t end = v && v->end < k->range.end ? v->end : k->range.end;
@@ -189,7 +189,7 @@ static bool pass(struct broker *b, struct cancel *k, uint32_t *budget)
     struct job *j = k->job;
 
     for (; k->at < k->range.end; --*budget)
-        if (!*budget || !step(b, k))
+        if (!*budget || !step_cancel(b, k))
             return false;
     if (k->held_from == NOTHING && list_empty(&k->asks)) {
         brk_cancel_free(b, k);
@@ -211,7 +211,7 @@ static void go_on(struct cancel *k)
     k->held_from = NOTHING;
 }
 
-static void resume(struct broker *b, struct job *j)
+static void resume_cancels(struct broker *b, struct job *j)
 {
     if (job_cancels(j) || !j->pool)
         return;
@@ -232,7 +232,7 @@ bool brk_cancel_some(struct broker *b, struct job *j, uint32_t *budget)
             go_on(LIST_ENTRY(n, struct cancel, in_job));
         }
     }
-    resume(b, j);
+    resume_cancels(b, j);
     return true;
 }
 
@@ -251,7 +251,7 @@ void brk_cancels_unstop(struct broker *b, struct owner *o)
 }
 
 /* Those of the same kind that it touches become one with it. */
-static void take_in(struct broker *b, struct cancel *k)
+static void merge_cancels(struct broker *b, struct cancel *k)
 {
     struct job *j = k->job;
     uint64_t first = k->range.first ? k->range.first - 1 : 0;
@@ -286,9 +286,9 @@ static int cancel(struct broker *b, struct job *j, struct cancel now)
     k->held_from = NOTHING;
     list_push_back(&j->cancels, &k->in_job);
     if (merges(k) && k->at < k->range.end)
-        take_in(b, k);
+        merge_cancels(b, k);
     if (pass(b, k, *budget ? budget : &one))
-        resume(b, j);
+        resume_cancels(b, j);
     else if (!list_in(&j->stopped))
         brk_chore_add(b, j->owner, &j->cancel, CHORE_CANCEL);
     return 0;
@@ -320,7 +320,7 @@ void brk_cancel_tasks(struct broker *b, struct client *c, const struct wire_msg 
         struct refusal r;
         int rc = 0;
         if (!j && handle_may_be_gone(c, false, it->job)) {      /* it has crossed with the job's end */
-            answer(b, &k);
+            answer_cancel(b, &k);
             continue;
         }
         if (!j)

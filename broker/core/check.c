@@ -132,7 +132,7 @@ static bool check_asks(struct broker *b, const struct attempt *a)
     return true;
 }
 
-static bool check_attempt(struct broker *b, struct attempt *a, struct job *j)
+static bool check_attempt_of(struct broker *b, struct attempt *a, struct job *j)
 {
     MUST(b, a->job == j && a->next < a->end, "a live attempt is empty or in the wrong job");
     MUST(b, map_get(&b->attempts, a->id) == a, "a live attempt is not in the map");
@@ -154,7 +154,7 @@ static bool check_job(struct broker *b, struct job *j)
         struct attempt *a = LIST_ENTRY(n, struct attempt, in_job);
         live += a->end - a->next;
         bytes += a->bytes_left;
-        if (!check_attempt(b, a, j))
+        if (!check_attempt_of(b, a, j))
             return false;
     }
     MUST(b, queued == j->n_queued && held == j->n_held && live == j->n_live,
@@ -380,7 +380,7 @@ static bool check_numbers(struct broker *b)
     return true;
 }
 
-static bool check_all(struct broker *b)
+static bool check_whole_broker(struct broker *b)
 {
     uint64_t queued = 0, running = 0, live = 0, pieces = 0, cancels = 0;
 
@@ -417,4 +417,4 @@ static bool check_all(struct broker *b)
     return check_numbers(b) && brk_recount_accounts(b);
 }
 
-const char *broker_check(struct broker *b) { return check_all(b) ? NULL : b->check_text; }
+const char *broker_check(struct broker *b) { return check_whole_broker(b) ? NULL : b->check_text; }

@@ -91,7 +91,7 @@ static bool client_end_some(struct broker *b, struct client *c, uint32_t *budget
 }
 
 /* True: it is done, and what it was part of may be gone. */
-static bool run(struct broker *b, struct chore *c, uint32_t *budget)
+static bool run_chore(struct broker *b, struct chore *c, uint32_t *budget)
 {
     bool done = true;
 
@@ -132,7 +132,7 @@ static void run_owner(struct broker *b, struct owner *o, uint32_t budget)
         struct chore *c = LIST_ENTRY(n, struct chore, node);
         uint32_t part = budget / (o->chores.count < 8 ? (uint32_t)o->chores.count + 1 : 8), left = part ? part : budget;
         budget -= left;
-        if (!run(b, c, &left) && !list_in(n))
+        if (!run_chore(b, c, &left) && !list_in(n))
             list_push_back(&o->chores, n);
         budget += left;
         if (left)               /* it waits for memory, or is done */

@@ -21,7 +21,7 @@ static struct wire_item *items_of(struct broker *b, size_t n)
     return items;
 }
 
-static struct wire_msg *message(struct broker *b, struct peer *p, enum wire_type type, struct wire_item *items, size_t n)
+static struct wire_msg *add_message(struct broker *b, struct peer *p, enum wire_type type, struct wire_item *items, size_t n)
 {
     struct wire_msg *m = brk_effect_send(b, p, type);
 
@@ -38,13 +38,13 @@ static void hold_slices(struct broker *b, const struct wire_item *it)
     brk_effect_hold(b, it->body.buf);
 }
 
-static size_t at_most(size_t n) { return n < WIRE_ITEMS_MAX ? n : WIRE_ITEMS_MAX; }
+static size_t items_at_most(size_t n) { return n < WIRE_ITEMS_MAX ? n : WIRE_ITEMS_MAX; }
 
 /* ---- workers ----------------------------------------------------------------------------------------------------------------- */
 
 static void closes(struct broker *b, struct worker *w)
 {
-    size_t n = at_most(w->closing.count), i;
+    size_t n = items_at_most(w->closing.count), i;
     struct wire_item *items = n ? items_of(b, n) : NULL;
 
     if (!items)
@@ -55,7 +55,7 @@ static void closes(struct broker *b, struct worker *w)
         items[i].why = a->why;
         brk_attempt_told(b, a);
     }
-    message(b, w->peer, WIRE_ATTEMPTS_CLOSE, items, n);
+    add_message(b, w->peer, WIRE_ATTEMPTS_CLOSE, items, n);
 }
 
 /* A record for each part of an attempt that is cancelled, and one for what is asked back besides: what the one ends the other
@@ -71,7 +71,7 @@ static void recalls(struct broker *b, struct worker *w)
         if (n >= WIRE_ITEMS_MAX)
             break;
     }
-    n = at_most(n);
+    n = items_at_most(n);
     if (!n || !(items = items_of(b, n)))
         return;
     while (i < n && (k = list_first(&w->recalls))) {
@@ -81,7 +81,7 @@ static void recalls(struct broker *b, struct worker *w)
             list_remove(&w->recalls, k);
     }
     if (i)
-        message(b, w->peer, WIRE_RECALL, items, i);
+        add_message(b, w->peer, WIRE_RECALL, items, i);
 }
 
 void brk_known_free(struct broker *b, struct known *k)
@@ -196,13 +196,13 @@ static void grants(struct broker *b, struct worker *w)
     }
 }
 
-static void taken(struct broker *b, struct worker *w)
+static void compose_taken(struct broker *b, struct worker *w)
 {
-    size_t n = at_most(w->taken.count);
+    size_t n = items_at_most(w->taken.count);
     struct wire_item *items = n ? items_of(b, n) : NULL;
 
     if (items)
-        message(b, w->peer, WIRE_OUTPUT_TAKEN, items, brk_said_taken_items(b, w, items, n));
+        add_message(b, w->peer, WIRE_OUTPUT_TAKEN, items, brk_said_taken_items(b, w, items, n));
 }
 
 /* The job's specification goes ahead of its first chunk on this connection. */
@@ -272,7 +272,7 @@ static void chunk(struct broker *b, struct worker *w, struct attempt *a, struct 
 
 static void chunks(struct broker *b, struct worker *w)
 {
-    size_t most = at_most(w->to_send.count), n = 0, i;
+    size_t most = items_at_most(w->to_send.count), n = 0, i;
     uint64_t bytes = 0;
     struct wire_item *items;
 
@@ -284,7 +284,7 @@ static void chunks(struct broker *b, struct worker *w)
         int rc = n == most ? BFORK_EAGAIN : know(b, w, a);
         if (rc == BFORK_EQUOTA) {
             brk_shelf_crowded(a);       /* others need not wait for it */
-            most = at_most(w->to_send.count);
+            most = items_at_most(w->to_send.count);
         } else if (rc < 0) {
             break;
         } else {
@@ -310,14 +310,14 @@ static void chunks(struct broker *b, struct worker *w)
         list_remove(&w->to_send, &a->out);
         chunk(b, w, a, &items[i]);
     }
-    message(b, w->peer, WIRE_CHUNKS, items, i);
+    add_message(b, w->peer, WIRE_CHUNKS, items, i);
     w->peer->sent += bytes;
 }
 
 static void compose_worker(struct broker *b, struct worker *w)
 {
     w->specs_full = false;
-    taken(b, w);
+    compose_taken(b, w);
     closes(b, w);
     recalls(b, w);
     forgets(b, w);
@@ -381,7 +381,7 @@ static void pool_states(struct broker *b, struct client *c)
 
 static void assigned(struct broker *b, struct client *c)
 {
-    size_t n = at_most(c->assigning.count), i;
+    size_t n = items_at_most(c->assigning.count), i;
     struct wire_item *items = n ? items_of(b, n) : NULL;
 
     if (!items)
@@ -397,7 +397,7 @@ static void assigned(struct broker *b, struct client *c)
         items[i].tries = a->s.tries;
         items[i].crashes = a->s.crashes;
     }
-    message(b, c->peer, WIRE_ASSIGNED, items, n);
+    add_message(b, c->peer, WIRE_ASSIGNED, items, n);
 }
 
 static void outcome_item(const struct job *j, const struct outcome *o, struct wire_item *it)
@@ -482,7 +482,7 @@ static void outcomes(struct broker *b, struct client *c)
         if (!j->unsent)
             list_remove(&c->sending, &j->sending);
     }
-    m = message(b, c->peer, WIRE_OUTCOMES, items, g.n);
+    m = add_message(b, c->peer, WIRE_OUTCOMES, items, g.n);
     if (!(c->features & WIRE_FEATURE_GROWTH))
         m->u.records.stride = WIRE_OUTCOMES_V1;
     c->peer->sent += g.bytes;
@@ -528,7 +528,7 @@ static bool said_message(struct broker *b, struct client *c, uint32_t *budget)
     c->unsaid = end;
     *budget -= (uint32_t)n;
     b->steps += n;
-    message(b, c->peer, WIRE_OUTPUT, items, n)->u.output = (struct wire_output){ .host = WIRE_STR(host) };
+    add_message(b, c->peer, WIRE_OUTPUT, items, n)->u.output = (struct wire_output){ .host = WIRE_STR(host) };
     c->peer->sent += bytes;
     return true;
 }

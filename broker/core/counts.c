@@ -80,14 +80,14 @@ static void raise(struct range *r, uint16_t tries, uint16_t crashes)
     r->s.crashes = crashes > r->s.crashes ? crashes : r->s.crashes;
 }
 
-static void forget(struct broker *b, struct job *j, struct interval *v)
+static void forget_kept(struct broker *b, struct job *j, struct interval *v)
 {
     interval_take(&j->lost, v);
     brk_range_free(b, j, INTERVAL_ENTRY(v, struct range, at));
 }
 
 /* Uses the reserve. */
-static void keep(struct broker *b, struct job *j, uint64_t first, uint64_t end, uint16_t tries, uint16_t crashes)
+static void keep_counts(struct broker *b, struct job *j, uint64_t first, uint64_t end, uint16_t tries, uint16_t crashes)
 {
     struct span none = { .first = first };
     struct range *r = brk_range_of(b, j, &none);
@@ -116,7 +116,7 @@ void brk_counts_keep(struct broker *b, struct attempt *a, uint64_t from, uint64_
             return;
         }
     }
-    keep(b, j, from, to, lost, a->s.crashes);
+    keep_counts(b, j, from, to, lost, a->s.crashes);
 }
 
 /* Uses the reserve: one range. */
@@ -132,13 +132,13 @@ void brk_counts_take(struct broker *b, struct attempt *a)
         if (v->first < a->next && v->end > a->end) {
             uint64_t end = v->end;
             v->end = a->next;
-            keep(b, j, a->end, end, r->s.tries, r->s.crashes);
+            keep_counts(b, j, a->end, end, r->s.tries, r->s.crashes);
         } else if (v->first < a->next) {
             v->end = a->next;
         } else if (v->end > a->end) {
             v->first = a->end;
         } else {
-            forget(b, j, v);
+            forget_kept(b, j, v);
         }
     }
 }
@@ -163,7 +163,7 @@ void brk_counts_sent(struct broker *b, struct job *j)
         if (v->end > j->next)
             v->first = j->next;
         else
-            forget(b, j, v);
+            forget_kept(b, j, v);
     }
 }
 
@@ -171,6 +171,6 @@ bool brk_counts_drop(struct broker *b, struct job *j)
 {
     if (!j->lost.root)
         return false;
-    forget(b, j, j->lost.root);
+    forget_kept(b, j, j->lost.root);
     return true;
 }

@@ -117,7 +117,7 @@ struct wire_str brk_effect_text(struct broker *b, const char *format, va_list ap
     return (struct wire_str){ copy, (uint32_t)n };
 }
 
-static struct broker_effect *log_of(struct broker *b, uint32_t whose, int level, const char *format, va_list ap)
+static struct broker_effect *effect_log(struct broker *b, uint32_t whose, int level, const char *format, va_list ap)
 {
     struct broker_effect *e = effect_new(b, BROKER_LOG);
 
@@ -135,7 +135,7 @@ void brk_effect_log_of(struct broker *b, const void *whose, size_t n, int level,
     va_list ap;
 
     va_start(ap, format);
-    log_of(b, (uint32_t)map_hash_keyed(&b->hash, whose, n) | 1, level, format, ap);
+    effect_log(b, (uint32_t)map_hash_keyed(&b->hash, whose, n) | 1, level, format, ap);
     va_end(ap);
 }
 
@@ -145,7 +145,7 @@ void brk_effect_log_session(struct broker *b, const uint8_t *key, int level, con
     va_list ap;
 
     va_start(ap, format);
-    e = log_of(b, (uint32_t)(map_hash_keyed(&b->hash, key, WIRE_KEY) >> 32) | 1, level, format, ap);
+    e = effect_log(b, (uint32_t)(map_hash_keyed(&b->hash, key, WIRE_KEY) >> 32) | 1, level, format, ap);
     va_end(ap);
     if (e)
         e->most = SESSION_LINES;
@@ -158,7 +158,7 @@ void brk_effect_log_key(struct broker *b, const uint8_t *key, int level, const c
     va_list ap;
 
     va_start(ap, format);
-    e = log_of(b, (uint32_t)map_hash_keyed(&b->hash, key, WIRE_KEY) | 1, level, format, ap);
+    e = effect_log(b, (uint32_t)map_hash_keyed(&b->hash, key, WIRE_KEY) | 1, level, format, ap);
     va_end(ap);
     if (e && copy)
         e->key = memcpy(copy, key, WIRE_KEY);

@@ -365,7 +365,7 @@ static void share_pools(struct owner *o)
     }
 }
 
-static uint32_t at_most(uint64_t a, uint64_t b) { return (uint32_t)(a < b ? a : b); }
+static uint32_t slots_at_most(uint64_t a, uint64_t b) { return (uint32_t)(a < b ? a : b); }
 
 /* Slots that run no long task. */
 static uint32_t lane_spare(const struct lane *l) { return l->slots > l->n_long ? l->slots - l->n_long : 0; }
@@ -373,7 +373,7 @@ static uint32_t lane_spare(const struct lane *l) { return l->slots > l->n_long ?
 /* Gives so many of its usable slots away: those to spare now, the others when what they run has ended. How many went. */
 static uint32_t lane_give(struct broker *b, struct lane *l, uint32_t n)
 {
-    uint32_t late = n - at_most(n, lane_spare(l)), now;
+    uint32_t late = n - slots_at_most(n, lane_spare(l)), now;
     bool all = n == lane_usable(l);
 
     for (struct list_node *m = l->live.head.prev, *before = m->prev; m != &l->live.head; m = before, before = m->prev) {
@@ -384,7 +384,7 @@ static uint32_t lane_give(struct broker *b, struct lane *l, uint32_t n)
         if (!a->recalled)
             brk_attempt_recall(b, a, a->next, WIRE_WHY_BALANCE);
     }
-    now = at_most(n, lane_spare(l));
+    now = slots_at_most(n, lane_spare(l));
     brk_lane_slots(b, l, l->slots - now);
     lane_yields(l, l->yields + n - now);
     return now;
@@ -395,7 +395,7 @@ static void shrink(struct broker *b, struct pool *p, uint64_t n)
     for (int late = 0; late < 2; late++)
         for (LIST_EACH(&p->lanes, k)) {
             struct lane *l = LIST_ENTRY(k, struct lane, in_pool);
-            uint32_t less = at_most(n, late ? lane_usable(l) : at_most(lane_usable(l), lane_spare(l)));
+            uint32_t less = slots_at_most(n, late ? lane_usable(l) : slots_at_most(lane_usable(l), lane_spare(l)));
             if (!n)
                 return;
             if (less)
@@ -444,7 +444,7 @@ static uint64_t slots_idle(struct broker *b)
 
 /* There are slots, but not where this pool can run: one that claims nothing gives of its own there to it. idle: slots_idle. True:
  * there is room now. */
-static bool make_room(struct broker *b, struct pool *p, uint64_t need, uint64_t *idle)
+static bool free_slots_for(struct broker *b, struct pool *p, uint64_t need, uint64_t *idle)
 {
     uint64_t left = *idle;
 
@@ -456,12 +456,12 @@ static bool make_room(struct broker *b, struct pool *p, uint64_t need, uint64_t 
             continue;
         for (LIST_EACH(&from->lanes, n)) {
             struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
-            uint32_t give = at_most(need, lane_usable(l));
+            uint32_t give = slots_at_most(need, lane_usable(l));
             b->steps++;
-            left -= at_most(left, lane_usable(l));
+            left -= slots_at_most(left, lane_usable(l));
             if (!give || !suits(b, l->worker, p))
                 continue;
-            *idle -= at_most(*idle, give);
+            *idle -= slots_at_most(*idle, give);
             if (lane_give(b, l, give))
                 return true;
         }
@@ -607,7 +607,7 @@ static bool place(struct broker *b, uint32_t total, bool *ret_waits)
         while (need) {
             if (grow_one(b, p, &need, alone, &no_memory))
                 continue;
-            if (no_memory || !idle || !make_room(b, p, need, &idle))
+            if (no_memory || !idle || !free_slots_for(b, p, need, &idle))
                 break;
         }
         *ret_waits |= need && !p->slots;
@@ -625,7 +625,7 @@ static void offer(struct broker *b, struct pool *p, uint32_t total)
     uint64_t lacks = 0;
 
     if (p->wanted > 0)
-        slots = at_most(slots, (uint64_t)p->wanted);      /* it wants fewer than before, and the others still run something */
+        slots = slots_at_most(slots, (uint64_t)p->wanted); /* it wants fewer than before, and the others still run something */
     if (p->owner->full)
         slots = 0;
     if (total && brk_pool_is_picky(p))
@@ -660,7 +660,7 @@ static void admit(struct broker *b, uint32_t total)
 }
 
 /* True: it has looked at all of its owner's that wait, and none of them claims anything. */
-static bool in_vain(const struct owner *o) { return o->n_vain >= o->later.count; }
+static bool all_in_vain(const struct owner *o) { return o->n_vain >= o->later.count; }
 
 /* It claims slots that there are, or will be when its pause at a worker is over. */
 static bool hopes(const struct broker *b, const struct pool *p)
@@ -744,7 +744,7 @@ void brk_grant_run(struct broker *b)
     bool waits = false, placed = place(b, total, &waits);
     offer_active(b, total);
     for (LIST_EACH(&b->owners, n))
-        waits = waits || !in_vain(LIST_ENTRY(n, struct owner, node));
+        waits = waits || !all_in_vain(LIST_ENTRY(n, struct owner, node));
     b->regrant_at = !placed ? b->now + RETRY_NS : b->contended || waits ? b->now + QUANTUM_NS : CLOCK_NEVER;
     if ((until = barred_until(b)) < b->regrant_at)
         b->regrant_at = until;

@@ -452,7 +452,7 @@ int brk_job_open(struct broker *b, struct client *c, const struct wire_msg *m, s
 
 /* Held ranges of j whose time has come are queued; at most once and perhaps begun: nobody has reported them, so they are unknown.
  * False: not all that are due. */
-static bool release(struct broker *b, struct job *j, uint32_t *budget)
+static bool release_held(struct broker *b, struct job *j, uint32_t *budget)
 {
     struct interval *v;
 
@@ -481,7 +481,7 @@ void brk_job_release_held(struct broker *b, uint64_t *next)
     for (LIST_EACH_SAFE(&b->holders, n, after)) {
         struct job *j = LIST_ENTRY(n, struct job, holder);
         struct interval *v;
-        if (!release(b, j, &budget)) {
+        if (!release_held(b, j, &budget)) {
             *next = b->now;
             if (list_in(&j->holder)) {          /* the others are first in the next turn */
                 list_remove(&b->holders, n);

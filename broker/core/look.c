@@ -12,7 +12,7 @@
 #define LOOK_ITEMS 256u             /* of an answer */
 
 /* What is known of the tasks of a record, as items, neighbours joined; of so many places. */
-static size_t look(struct broker *b, const struct job *j, const struct wire_item *it, struct wire_item *out, size_t places)
+static size_t look_over(struct broker *b, const struct job *j, const struct wire_item *it, struct wire_item *out, size_t places)
 {
     uint64_t at = it->first, end = it->first + it->count, to;
     size_t n = 0;
@@ -52,7 +52,7 @@ void brk_look_tasks(struct broker *b, struct client *c, const struct wire_msg *m
         if (!j)
             out[n++] = (struct wire_item){ .job = it->job, .first = it->first, .count = it->count, .kind = 1 };
         else if (!j->put_off && list_empty(&j->replays))
-            n += look(b, j, it, out + n, each);
+            n += look_over(b, j, it, out + n, each);
     }
     memset(&answer->u.records, 0, sizeof(answer->u.records));
     answer->request = m->request;

@@ -140,7 +140,7 @@ static void tally(struct broker *b, struct job *j, uint8_t kind, uint64_t count)
     }
 }
 
-static void record(struct broker *b, struct job *j, struct attempt *a, const struct wire_item *it)
+static void record_settled(struct broker *b, struct job *j, struct attempt *a, const struct wire_item *it)
 {
     struct outcome *o = brk_cache_get(b, &b->outcomes, j->owner->account);
 
@@ -170,7 +170,7 @@ static void record(struct broker *b, struct job *j, struct attempt *a, const str
 
 void brk_outcome_record(struct broker *b, struct job *j, struct attempt *a, const struct wire_item *it)
 {
-    record(b, j, a, it);
+    record_settled(b, j, a, it);
     tally(b, j, it->kind, it->count);
 }
 
@@ -205,7 +205,7 @@ static struct buf **shared(struct broker *b, int kind, const char *text)
     return doc;
 }
 
-static struct buf *document(struct broker *b, struct account *a, uint64_t first, uint32_t tries, int kind, const char *text)
+static struct buf *outcome_document(struct broker *b, struct account *a, uint64_t first, uint32_t tries, int kind, const char *text)
 {
     struct wire_outcome d = { .kind = kind, .attempt = tries, .index = first };
     struct buf *doc;
@@ -214,7 +214,7 @@ static struct buf *document(struct broker *b, struct account *a, uint64_t first,
         return buf_ref(*shared(b, kind, text));
     d.message = (struct wire_str){ text, (uint32_t)strlen(text) };
     if (!(doc = brk_bytes_charge(a, wire_outcome_encode(&d))))
-        doc = document(b, a, first, tries, kind, NULL);
+        doc = outcome_document(b, a, first, tries, kind, NULL);
     return doc;
 }
 
@@ -239,13 +239,13 @@ static void text_record(struct broker *b, struct job *j, uint64_t first, uint64_
         return;
     while (count) {
         uint32_t n = count > UINT32_MAX ? UINT32_MAX : (uint32_t)count;
-        struct buf *doc = document(b, j->owner->account, first, tries, kind, text);
+        struct buf *doc = outcome_document(b, j->owner->account, first, tries, kind, text);
         struct wire_item it = { .first = first, .count = n, .kind = WIRE_OUTCOME };
         if (doc)
             it.body = slice_of(doc, 0, doc->size);
         it.size = (uint32_t)it.body.size;
         it.flags = WIRE_FIXED;
-        record(b, j, NULL, &it);
+        record_settled(b, j, NULL, &it);
         first += n;
         count -= n;
     }

@@ -279,7 +279,7 @@ bool brk_pool_refuse(struct broker *b, struct pool *p, struct job *j, uint32_t *
     return true;
 }
 
-static bool away(const struct worker *w) { return w->state == WORKER_SILENT || w->state == WORKER_JOINING; }
+static bool is_away(const struct worker *w) { return w->state == WORKER_SILENT || w->state == WORKER_JOINING; }
 
 /* A pool has failed when there are ready workers and none is left that has not failed it. While one that may be able to run it is
  * on its way back, or may be (the hold lasts), it is in doubt: nothing is refused, its queue waits. */
@@ -292,14 +292,14 @@ void brk_pool_check_failed(struct broker *b, struct pool *p)
         struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
         b->steps++;
         failed += l->failed && l->worker->state == WORKER_READY;
-        failed_away += l->failed && away(l->worker);
+        failed_away += l->failed && is_away(l->worker);
     }
     for (LIST_EACH(&b->workers, n)) {
         if (!failed)
             break;
         b->steps++;
         ready += LIST_ENTRY(n, struct worker, node)->state == WORKER_READY;
-        n_away += away(LIST_ENTRY(n, struct worker, node));
+        n_away += is_away(LIST_ENTRY(n, struct worker, node));
     }
     all = failed && failed == ready;
     p->doubt = all && (n_away > failed_away || b->now < b->hold_end);
@@ -364,7 +364,7 @@ static void not_now(struct broker *b, struct lane *l, const struct wire_pool_fai
                       l->worker->name, p->text);
 }
 
-static void failed(struct broker *b, struct lane *l, const struct wire_pool_failed *f)
+static void fail_lane(struct broker *b, struct lane *l, const struct wire_pool_failed *f)
 {
     struct pool *p = l->pool;
 
@@ -377,7 +377,7 @@ static void failed(struct broker *b, struct lane *l, const struct wire_pool_fail
 }
 
 /* Its slots go to others, and what it was given is asked back. */
-static void lane_ends(struct broker *b, struct lane *l)
+static void end_lane(struct broker *b, struct lane *l)
 {
     brk_lane_slots(b, l, 0);
     brk_lane_recall(b, l, WIRE_WHY_DRAIN);
@@ -394,7 +394,7 @@ void brk_pool_crowded(struct broker *b, struct lane *l)
     };
 
     not_now(b, l, &why);
-    lane_ends(b, l);
+    end_lane(b, l);
     b->again = true;
 }
 
@@ -407,6 +407,6 @@ void brk_pool_failed(struct broker *b, struct worker *w, const struct wire_pool_
     if (f->code == BFORK_EAGAIN)
         not_now(b, l, f);
     else
-        failed(b, l, f);
-    lane_ends(b, l);
+        fail_lane(b, l, f);
+    end_lane(b, l);
 }

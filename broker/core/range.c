@@ -135,7 +135,7 @@ static void range_place(struct job *j, struct range *r, enum place where)
 }
 
 /* n bytes of room at the end of the job's current slab, which grows by being replaced. NULL: no memory. */
-static uint8_t *slab_room(struct account *a, struct buf **slab, size_t *size, size_t n)
+static uint8_t *room_in_slab(struct account *a, struct buf **slab, size_t *size, size_t n)
 {
     struct buf *s = *slab;
 
@@ -172,7 +172,7 @@ static void lens_write(uint8_t *to, const struct wire_item *it)
 }
 
 /* Neighbours of the same kind become one range if their bytes lie side by side in the slab. */
-static bool merge(struct job *j, struct range *t, const struct wire_item *it)
+static bool merge_range(struct job *j, struct range *t, const struct wire_item *it)
 {
     struct span *s = &t->s;
     bool fixed = s->flags & WIRE_FIXED && it->flags & WIRE_FIXED && s->size == it->size;
@@ -187,7 +187,7 @@ static bool merge(struct job *j, struct range *t, const struct wire_item *it)
     if (!fixed) {
         if (s->flags & WIRE_FIXED) {
             size_t room = 4 + 4 * (size_t)it->count;
-            if (s->count > 1 || !(lens = slab_room(j->owner->account, &j->lens_slab, &j->lens_slab_size, room)))
+            if (s->count > 1 || !(lens = room_in_slab(j->owner->account, &j->lens_slab, &j->lens_slab_size, room)))
                 return false;
             put32(lens, s->size);
             s->lens = slice_ref((struct slice){ j->lens_slab, lens, 4 });
@@ -219,7 +219,7 @@ static int copy_slice(struct broker *b, struct account *a, struct slice from, st
     if (!from.size)
         return 0;
     if (from.size < SMALL_BODY) {
-        uint8_t *to = slab_room(a, slab, size, from.size);
+        uint8_t *to = room_in_slab(a, slab, size, from.size);
         if (!to)
             return BFORK_ENOMEM;
         memcpy(to, from.data, from.size);
@@ -287,7 +287,7 @@ int brk_range_accept(struct broker *b, struct job *j, const struct wire_item *it
     if (!held)
         it.flags &= ~(WIRE_REPLAY | WIRE_MAYBE_STARTED);
     before = r ? span_bytes(&r->s) : 0;
-    if (r && it.body.size < SMALL_BODY && merge(j, r, &it)) {
+    if (r && it.body.size < SMALL_BODY && merge_range(j, r, &it)) {
         r->at.end += it.count;
         brk_job_pending(b, j, held ? 0 : it.count, held ? it.count : 0, 0, (int64_t)(span_bytes(&r->s) - before));
         return 0;
@@ -378,7 +378,7 @@ struct range *brk_range_split(struct broker *b, struct job *j, struct range *r, 
 }
 
 /* Does a cancel name this task of the attempt, one of everything or one of what has not begun? */
-static bool named(const struct attempt *a, uint64_t index, uint64_t *ret_until)
+static bool names_index(const struct attempt *a, uint64_t index, uint64_t *ret_until)
 {
     uint64_t asked;
 
@@ -395,14 +395,14 @@ static bool named(const struct attempt *a, uint64_t index, uint64_t *ret_until)
 /* And so all before `until`, which lies at the end of that or at `at`: what several name is one outcome. */
 static bool unwanted(const struct attempt *a, uint64_t index, uint64_t at, uint64_t *ret_until)
 {
-    bool is = named(a, index, ret_until);
+    bool is = names_index(a, index, ret_until);
 
-    for (uint64_t until; is && *ret_until < at && named(a, *ret_until, &until);)
+    for (uint64_t until; is && *ret_until < at && names_index(a, *ret_until, &until);)
         *ret_until = until;
     return is;
 }
 
-static void again(struct broker *b, struct job *j, struct range *r, uint64_t due)
+static void queue_again(struct broker *b, struct job *j, struct range *r, uint64_t due)
 {
     if (due)
         brk_range_hold(b, j, r, due);
@@ -430,10 +430,10 @@ void brk_range_return(struct broker *b, struct attempt *a, struct range *r, uint
         if (cancelled)
             brk_span_done(&head);
         else
-            again(b, j, brk_range_of(b, j, &head), due);
+            queue_again(b, j, brk_range_of(b, j, &head), due);
     }
     if (r->s.count)
-        again(b, j, r, due);
+        queue_again(b, j, r, due);
     else
         brk_range_free(b, j, r);
 }

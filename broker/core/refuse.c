@@ -93,7 +93,7 @@ static bool too_many(struct broker *b, struct peer *p)
     return true;
 }
 
-static struct wire_msg *answer(struct broker *b, struct peer *p, enum wire_type type, uint32_t request)
+static struct wire_msg *answer_request(struct broker *b, struct peer *p, enum wire_type type, uint32_t request)
 {
     struct wire_msg *m = p ? brk_effect_send(b, p, type) : NULL;
 
@@ -111,7 +111,7 @@ void brk_request_refused(struct broker *b, struct peer *p, uint32_t request, con
         brk_session_fail(b, p, r->code, "%s", r->text);
         return;
     }
-    struct wire_msg *m = too_many(b, p) ? NULL : answer(b, p, WIRE_ERROR, request);
+    struct wire_msg *m = too_many(b, p) ? NULL : answer_request(b, p, WIRE_ERROR, request);
 
     if (m)
         m->u.error = (struct wire_error_head){ .code = r->code, .text = copied(b, r->text), .field = copied(b, r->field) };
@@ -160,7 +160,7 @@ void brk_pool_refused(struct broker *b, struct client *c, uint32_t request, uint
     if (too_many(b, c->peer))
         return;
     brk_effect_log_of(b, c->owner->key, WIRE_KEY, LOG_WARNING_, "a pool of %s is refused: %s", c->name, r->text);
-    if ((m = answer(b, c->peer, WIRE_POOL_STATE, request)))
+    if ((m = answer_request(b, c->peer, WIRE_POOL_STATE, request)))
         m->u.pool_state = (struct wire_pool_state){ .pool = handle, .code = r->code, .text = copied(b, r->text), .ended = true,
             .field = copied(b, r->field) };
 }
@@ -185,7 +185,7 @@ void brk_job_refused(struct broker *b, struct client *c, uint32_t request, uint3
     if (too_many(b, c->peer))
         return;
     brk_effect_log_of(b, c->owner->key, WIRE_KEY, LOG_WARNING_, "a job of %s is refused: %s", c->name, r->text);
-    if ((m = answer(b, c->peer, WIRE_JOB_STATE, request)))
+    if ((m = answer_request(b, c->peer, WIRE_JOB_STATE, request)))
         m->u.job_state = (struct wire_job_state){ .job = handle, .code = r->code, .text = copied(b, r->text),
             .field = copied(b, r->field) };
 }

@@ -12,7 +12,7 @@
  */
 #include "state.h"
 
-static uint64_t cost(const struct piece *p) { return p->size + WIRE_OUTPUT_COST; }
+static uint64_t piece_cost(const struct piece *p) { return p->size + WIRE_OUTPUT_COST; }
 
 static uint64_t used(const struct peer *p, uint32_t window) { return (uint64_t)(uintptr_t)map_get(&p->said, window); }
 
@@ -38,14 +38,14 @@ static bool fits(const struct broker *b, const struct peer *p, uint32_t window, 
     return before ? before + more <= b->c.output_window : p->said.count < p->windows;
 }
 
-static void piece_free(struct broker *b, struct piece *p)
+static void free_piece(struct broker *b, struct piece *p)
 {
     slice_unref(&p->body);
     brk_mem_free_for(b, p->account, p, sizeof(*p));
 }
 
 /* The client has it, or nobody wants it: its worker is told, if it is still there on the connection it came by. */
-static void taken(struct broker *b, struct piece *p)
+static void note_taken(struct broker *b, struct piece *p)
 {
     struct peer *from = map_get(&b->peers, p->peer);
 
@@ -56,10 +56,10 @@ static void taken(struct broker *b, struct piece *p)
         list_remove(&p->from->said, &p->in_attempt);
     }
     if (!from || !from->worker || from->state == PEER_CUT) {
-        piece_free(b, p);
+        free_piece(b, p);
         return;
     }
-    use(from, p->window, -(int64_t)cost(p));
+    use(from, p->window, -(int64_t)piece_cost(p));
     brk_account_release(p->account, sizeof(*p));
     p->account = from->worker->account;
     brk_account_charge(p->account, sizeof(*p));
@@ -67,7 +67,7 @@ static void taken(struct broker *b, struct piece *p)
     brk_worker_dirty(b, from->worker);
 }
 
-static void put(struct broker *b, struct client *c, struct job *j, struct piece *p)
+static void queue_piece(struct broker *b, struct client *c, struct job *j, struct piece *p)
 {
     p->job = j->handle;
     p->seq = ++c->said_seq;
@@ -78,7 +78,7 @@ static void put(struct broker *b, struct client *c, struct job *j, struct piece 
 }
 
 /* Nobody waits for it: it counts no more. */
-static int give_back(struct broker *b, struct worker *w, const struct wire_item *i)
+static int give_back_piece(struct broker *b, struct worker *w, const struct wire_item *i)
 {
     struct piece *p = brk_mem_new_for(b, w->account, sizeof(*p));
 
@@ -93,7 +93,7 @@ static int give_back(struct broker *b, struct worker *w, const struct wire_item 
 
 /* One that came before, on an earlier connection of the worker: it counts in the window of this one now. On a connection they come
  * in order, so all of them together walk over the attempt's pieces once; what does not is no news. */
-static int again(struct broker *b, struct worker *w, struct attempt *a, const struct wire_item *i)
+static int take_again(struct broker *b, struct worker *w, struct attempt *a, const struct wire_item *i)
 {
     struct piece *p = NULL;
 
@@ -112,19 +112,19 @@ static int again(struct broker *b, struct worker *w, struct attempt *a, const st
         p = a->said_hint;
     }
     if (p && p->attempt_seq == i->seq && p->peer != w->peer->id) {
-        if (!fits(b, w->peer, i->job, cost(p)))
+        if (!fits(b, w->peer, i->job, piece_cost(p)))
             return BFORK_EQUOTA;
         if (map_reserve(&w->peer->said, 1) < 0)
             return BFORK_ENOMEM;        /* uncounted it would open the window too far when it is taken */
         p->peer = w->peer->id;
         p->window = i->job;
-        use(w->peer, p->window, (int64_t)cost(p));
+        use(w->peer, p->window, (int64_t)piece_cost(p));
         return 0;
     }
-    return give_back(b, w, i);                      /* the client has it */
+    return give_back_piece(b, w, i);                /* the client has it */
 }
 
-static struct piece *piece_new(struct broker *b, struct worker *w, struct attempt *a, const struct wire_item *i)
+static struct piece *new_piece(struct broker *b, struct worker *w, struct attempt *a, const struct wire_item *i)
 {
     struct account *owner = a->job->owner->account;
     struct piece *p = brk_mem_new_for(b, owner, sizeof(*p));
@@ -144,7 +144,7 @@ static struct piece *piece_new(struct broker *b, struct worker *w, struct attemp
     return p;
 }
 
-static int take(struct broker *b, struct worker *w, const struct wire_item *i)
+static int take_piece(struct broker *b, struct worker *w, const struct wire_item *i)
 {
     struct attempt *a = map_get(&b->attempts, i->id);
     struct piece *p;
@@ -152,24 +152,24 @@ static int take(struct broker *b, struct worker *w, const struct wire_item *i)
     if (!a || a->worker != w || !a->sent) {
         b->n.foreign++;
         brk_attempt_foreign(b, w, i->id);
-        return give_back(b, w, i);
+        return give_back_piece(b, w, i);
     }
     if (i->seq <= a->said_seq)                      /* also of one that has ended, of which no tasks are left */
-        return again(b, w, a, i);
+        return take_again(b, w, a, i);
     if (a->state == ATTEMPT_FINISHED) {             /* of a task that was returned: HOLDING told that before the piece came again */
-        return give_back(b, w, i);
+        return give_back_piece(b, w, i);
     }
     if (i->first < a->s.first || i->first >= a->s.first + a->s.count)
         return BFORK_EPROTOCOL;
     uint64_t more = i->body.size + WIRE_OUTPUT_COST;
     if (!fits(b, w->peer, i->job, more))
         return BFORK_EQUOTA;
-    if (map_reserve(&w->peer->said, 1) < 0 || !(p = piece_new(b, w, a, i)))
+    if (map_reserve(&w->peer->said, 1) < 0 || !(p = new_piece(b, w, a, i)))
         return BFORK_ENOMEM;
     a->said_seq = i->seq;
     use(w->peer, i->job, (int64_t)more);
     if (a->job->client && list_empty(&a->job->said))
-        put(b, a->job->client, a->job, p);
+        queue_piece(b, a->job->client, a->job, p);
     else
         list_push_back(&a->job->said, &p->node);
     return 0;
@@ -181,7 +181,7 @@ void brk_said_take(struct broker *b, struct worker *w, const struct wire_msg *m)
     int rc = 0;
 
     while (i < m->n_items && rc == 0)
-        rc = take(b, w, &m->items[i++]);
+        rc = take_piece(b, w, &m->items[i++]);
     if (rc == BFORK_ENOMEM) {
         brk_session_break(b, w->peer);
     } else if (rc == BFORK_EQUOTA) {
@@ -202,7 +202,7 @@ bool brk_said_bind(struct broker *b, struct job *j, uint32_t *budget)
         return true;
     for (; *budget && (n = list_pop(&j->said)); --*budget) {
         b->steps++;
-        put(b, j->client, j, LIST_ENTRY(n, struct piece, node));
+        queue_piece(b, j->client, j, LIST_ENTRY(n, struct piece, node));
     }
     brk_job_sending(b, j);
     return list_empty(&j->said);
@@ -218,7 +218,7 @@ bool brk_said_ack_some(struct broker *b, struct client *c, uint32_t *budget)
             return false;
         b->steps++;
         list_remove(&c->said, n);
-        taken(b, LIST_ENTRY(n, struct piece, node));
+        note_taken(b, LIST_ENTRY(n, struct piece, node));
     }
     if (c->said_again) {
         c->said_again = false;
@@ -267,7 +267,7 @@ bool brk_said_drop(struct broker *b, struct list *pieces, uint32_t *budget)
 
     for (; *budget && (n = list_pop(pieces)); --*budget) {
         b->steps++;
-        taken(b, LIST_ENTRY(n, struct piece, node));
+        note_taken(b, LIST_ENTRY(n, struct piece, node));
     }
     return list_empty(pieces);
 }
@@ -285,7 +285,7 @@ void brk_said_forget(struct broker *b, struct worker *w)
     struct list_node *n;
 
     while ((n = list_pop(&w->taken)))
-        piece_free(b, LIST_ENTRY(n, struct piece, node));
+        free_piece(b, LIST_ENTRY(n, struct piece, node));
 }
 
 void brk_said_item(const struct piece *p, struct wire_item *i)
@@ -313,7 +313,7 @@ size_t brk_said_taken_items(struct broker *b, struct worker *w, struct wire_item
     for (struct list_node *m; (m = list_first(&w->taken));) {
         struct piece *p = LIST_ENTRY(m, struct piece, node);
         struct wire_item *last = k ? &items[k - 1] : NULL;
-        if (!last || last->id != p->attempt || last->job != p->window || last->size > UINT32_MAX - cost(p)) {
+        if (!last || last->id != p->attempt || last->job != p->window || last->size > UINT32_MAX - piece_cost(p)) {
             if (k == n)
                 break;
             last = &items[k++];
@@ -321,9 +321,9 @@ size_t brk_said_taken_items(struct broker *b, struct worker *w, struct wire_item
             last->job = p->window;
         }
         last->seq = p->attempt_seq > last->seq ? p->attempt_seq : last->seq;
-        last->size += (uint32_t)cost(p);
+        last->size += (uint32_t)piece_cost(p);
         list_remove(&w->taken, m);
-        piece_free(b, p);
+        free_piece(b, p);
     }
     return k;
 }

@@ -170,7 +170,7 @@ static uint64_t soonest(const struct broker *b)
     return (b->c.detach_ms < TIME_CLOSED_MS ? b->c.detach_ms : TIME_CLOSED_MS) * CLOCK_MS;
 }
 
-static void away(struct broker *b, struct client *c)
+static void session_is_away(struct broker *b, struct client *c)
 {
     if (!brk_client_away(b, c, brk_chore_budget(b, c->owner)))
         brk_chore_add(b, c->owner, &c->away, CHORE_CLIENT_AWAY);
@@ -191,7 +191,7 @@ static void client_detach(struct broker *b, struct client *c)
     list_append(&c->unsure, &c->assigning);
     list_append(&c->unsure, &c->told);
     brk_client_pause(b, c);
-    away(b, c);
+    session_is_away(b, c);
 }
 
 /* What its pool had there has gone back: nothing that is on its way is for a lane that is gone. What a worker has brought since is
@@ -309,7 +309,7 @@ static void client_dormant(struct broker *b, struct client *c)
     brk_effect_log_session(b, c->owner->key, LOG_INFO_, "client %s has not come back: its processes end, its work waits for it",
                            c->name);
     b->grants_dirty = true;
-    away(b, c);
+    session_is_away(b, c);
 }
 
 /* Whoever connects again and again without resuming does not pile up sessions. */
@@ -427,7 +427,7 @@ static struct account *worker_account(struct broker *b, const uint8_t *key)
     return brk_account_new(b->account);
 }
 
-static struct worker *worker_new(struct broker *b, struct peer *p, const struct wire_hello *h)
+static struct worker *new_worker(struct broker *b, struct peer *p, const struct wire_hello *h)
 {
     struct worker *w = brk_mem_new(b, sizeof(*w));
 
@@ -466,7 +466,7 @@ static struct worker *worker_new(struct broker *b, struct peer *p, const struct 
 
 /* ---- HELLO ------------------------------------------------------------------------------------------------------------------- */
 
-static void welcome(struct broker *b, struct peer *p, const struct wire_hello *h, bool resumed)
+static void send_welcome(struct broker *b, struct peer *p, const struct wire_hello *h, bool resumed)
 {
     struct wire_msg *m = brk_effect_send(b, p, WIRE_WELCOME);
 
@@ -569,7 +569,7 @@ static void hello_client(struct broker *b, struct peer *p, const struct wire_hel
     client_timer(b, c, resumed ? b->now + b->c.detach_ms * CLOCK_MS : 0);
     peer_ready(p, c->owner->account);
     brk_client_pause(b, c);
-    welcome(b, p, h, resumed);
+    send_welcome(b, p, h, resumed);
     brk_said_resend(b, c);
 }
 
@@ -594,7 +594,7 @@ static void hello_worker(struct broker *b, struct peer *p, const struct wire_hel
     struct worker *w = worker_find(b, p->key, h->instance);
     bool resumed = w != NULL;
 
-    if (!w && !(w = worker_new(b, p, h))) {
+    if (!w && !(w = new_worker(b, p, h))) {
         brk_peer_cut(b, p, "out of memory");
         return;
     }
@@ -620,7 +620,7 @@ static void hello_worker(struct broker *b, struct peer *p, const struct wire_hel
     brk_copy_text(w->resources, sizeof(w->resources), h->resources);
     p->worker = w;
     peer_ready(p, w->account);
-    welcome(b, p, h, resumed);
+    send_welcome(b, p, h, resumed);
     brk_worker_dirty(b, w);
 }
 
@@ -648,7 +648,7 @@ void brk_session_hello(struct broker *b, struct peer *p, const struct wire_msg *
         p->window = b->c.peer_window_bytes;
     if (p->role == WIRE_ADMINISTRATOR) {
         peer_ready(p, b->account);
-        welcome(b, p, h, false);
+        send_welcome(b, p, h, false);
     } else if (h->instance.n != WIRE_ID || (p->role == WIRE_WORKER && !h->slots)) {
         brk_session_fail(b, p, BFORK_EPROTOCOL, "HELLO without an instance of 16 bytes, or without slots");
     } else if (p->role == WIRE_CLIENT) {
@@ -737,7 +737,7 @@ static void tick_client(struct broker *b, struct client *c)
     if (c->peer) {
         c->mute_pools = c->pool_list.count;
         c->mute_jobs = c->job_list.count;
-        away(b, c);
+        session_is_away(b, c);
         brk_client_dirty(b, c);
     } else if (end <= b->now) {
         brk_client_end(b, c);

@@ -139,7 +139,7 @@ bool broker_workers(const struct broker *b, bool (*row)(void *ctx, const struct 
     return true;
 }
 
-static const char *job_state(const struct job *j)
+static const char *job_state_name(const struct job *j)
 {
     if (!j->client)
         return "parked";
@@ -159,7 +159,7 @@ static bool job_show(const struct job *j, bool (*row)(void *ctx, const struct br
     struct broker_job_row r = { .pool = j->pool ? j->pool->name : "",
                                 .client = j->client ? j->client->name : "",
                                 .host = j->client ? j->client->host : "",
-                                .state = job_state(j),
+                                .state = job_state_name(j),
                                 .queued = j->n_queued + j->n_held,
                                 .running = j->n_live,
                                 .done = j->done,

@@ -42,7 +42,7 @@ static int check_quota(const struct broker *b, const struct client *c, struct re
 static bool fits(uint64_t used, uint64_t more, uint64_t most) { return used <= most && more <= most - used; }
 
 /* Is there room for so many tasks that were sent before, or will nothing ever make any? */
-static bool has_room(const struct broker *b, const struct job *j, uint64_t tasks, uint64_t bytes)
+static bool replay_has_room(const struct broker *b, const struct job *j, uint64_t tasks, uint64_t bytes)
 {
     const struct client *c = j->client;
     const struct owner *o = c->owner;
@@ -67,7 +67,7 @@ static void stays(struct job *j, const struct wire_item *it)
         j->put_off_to = end;
 }
 
-static void put_off(struct broker *b, struct job *j, const struct wire_item *it)
+static void wait_for_replay(struct broker *b, struct job *j, const struct wire_item *it)
 {
     stays(j, it);
     brk_effect_log_of(b, j->owner->key, WIRE_KEY, LOG_INFO_, "tasks that %s sends again wait with it until there is room",
@@ -83,7 +83,7 @@ bool brk_tasks_room(struct broker *b, struct job *j)
 
     if (job_is_ending(j) || job_mute(j) || !j->put_off || j->room_told)
         return true;
-    if (!list_empty(&j->replays) || !has_room(b, j, b->c.quota_tasks / 4, b->c.quota_bytes / 4)) {
+    if (!list_empty(&j->replays) || !replay_has_room(b, j, b->c.quota_tasks / 4, b->c.quota_bytes / 4)) {
         brk_chore_wait(b, j->owner, &j->room, CHORE_ROOM);
         return false;
     }
@@ -116,7 +116,7 @@ static bool wants(const struct job *j, struct interval *v, const struct wire_ite
 }
 
 /* A part that is known: an adopted attempt gets its arguments if this is the first time that they come. */
-static int known(struct broker *b, struct job *j, struct interval *v, const struct wire_item *it)
+static int take_known(struct broker *b, struct job *j, struct interval *v, const struct wire_item *it)
 {
     struct attempt *a = INTERVAL_ENTRY(v, struct attempt, at);
     struct range *r;
@@ -174,7 +174,7 @@ static bool may_be_put_off(const struct job *j, const struct wire_item *it)
 }
 
 /* The front of an item, as far as one place reaches. 0, 1: it has no room; < 0: no memory. */
-static int step(struct broker *b, struct job *j, struct wire_item *it)
+static int step_replay(struct broker *b, struct job *j, struct wire_item *it)
 {
     struct interval *v = interval_at(&j->index, it->first);
     bool here = v && v->first <= it->first, again = it->first < j->next;
@@ -197,9 +197,9 @@ static int step(struct broker *b, struct job *j, struct wire_item *it)
         b->n.duplicates += head.count;
     } else {
         if (may_be_put_off(j, it) && (!here || wants(j, v, &head)) &&
-            !has_room(b, j, here ? 0 : head.count, wire_item_bytes(&head)))
+            !replay_has_room(b, j, here ? 0 : head.count, wire_item_bytes(&head)))
             return 1;
-        if (brk_reserve(b, 8, 8) < 0 || (rc = here ? known(b, j, v, &head) : unknown(b, j, &head)) < 0)
+        if (brk_reserve(b, 8, 8) < 0 || (rc = here ? take_known(b, j, v, &head) : unknown(b, j, &head)) < 0)
             return BFORK_ENOMEM;
     }
     if (!again) {
@@ -214,19 +214,19 @@ static int step(struct broker *b, struct job *j, struct wire_item *it)
 
 /* As much of an item as the budget allows, its first place without. 0: it.count is what is left; 1: the job is gone; < 0: no
  * memory. */
-static int take(struct broker *b, struct job *j, struct wire_item *it, uint32_t request, uint32_t *budget)
+static int take_item(struct broker *b, struct job *j, struct wire_item *it, uint32_t request, uint32_t *budget)
 {
     bool lenient = may_be_put_off(j, it);
     struct client *c = j->client;
     struct refusal r;
     int rc;
 
-    while ((rc = step(b, j, it)) == 0 && it->count && *budget)
+    while ((rc = step_replay(b, j, it)) == 0 && it->count && *budget)
         --*budget;
     if (rc < 0)
         return rc;
     if (rc) {
-        put_off(b, j, it);
+        wait_for_replay(b, j, it);
         j->opening++;               /* what waits behind it is for its client to send again, too */
         it->count = 0;
     }
@@ -263,7 +263,7 @@ static int wait_behind(struct broker *b, struct job *j, const struct wire_item *
     struct replay *w;
 
     if (j->replays.count >= REPLAYS_MAX || !may_wait(b, j, it)) {
-        put_off(b, j, it);
+        wait_for_replay(b, j, it);
         return 0;
     }
     if (!(w = brk_mem_new_for(b, a, sizeof(*w))))
@@ -282,7 +282,7 @@ static int wait_behind(struct broker *b, struct job *j, const struct wire_item *
 }
 
 /* One item that waits, as far as the budget goes. As take; 2: the budget is used up. */
-static int resume(struct broker *b, struct job *j, struct replay *w, uint32_t *budget)
+static int resume_replay(struct broker *b, struct job *j, struct replay *w, uint32_t *budget)
 {
     struct refusal r;
     int rc;
@@ -297,7 +297,7 @@ static int resume(struct broker *b, struct job *j, struct replay *w, uint32_t *b
         return 1;
     }
     w->begun = true;
-    if ((rc = take(b, j, &w->it, w->request, budget)) != 0)
+    if ((rc = take_item(b, j, &w->it, w->request, budget)) != 0)
         return rc;
     if (w->it.count)
         return 2;
@@ -314,7 +314,7 @@ bool brk_tasks_take_some(struct broker *b, struct job *j, uint32_t *budget)
         if (!*budget)
             return false;
         --*budget;
-        if ((rc = resume(b, j, LIST_ENTRY(n, struct replay, in_job), budget)) == 1)
+        if ((rc = resume_replay(b, j, LIST_ENTRY(n, struct replay, in_job), budget)) == 1)
             return true;
         if (rc)
             return false;
@@ -328,8 +328,8 @@ bool brk_tasks_take_some(struct broker *b, struct job *j, uint32_t *budget)
     return true;
 }
 
-static int take_in(struct broker *b, struct client *c, struct job *j, const struct wire_item *item, uint32_t request,
-                   uint32_t *refused)
+static int take_new(struct broker *b, struct client *c, struct job *j, const struct wire_item *item, uint32_t request,
+                    uint32_t *refused)
 {
     struct wire_item it = *item;
     struct refusal r;
@@ -345,7 +345,7 @@ static int take_in(struct broker *b, struct client *c, struct job *j, const stru
         brk_job_refused(b, c, request, *refused = it.job, &r);
         return 0;
     }
-    if ((rc = take(b, j, &it, request, brk_chore_budget(b, j->owner))) < 0)
+    if ((rc = take_item(b, j, &it, request, brk_chore_budget(b, j->owner))) < 0)
         return rc;
     if (rc)
         *refused = item->job;
@@ -366,7 +366,7 @@ void brk_tasks_take(struct broker *b, struct client *c, const struct wire_msg *m
             continue;
         if (check_tasks(j, it, &r) < 0) {
             brk_job_refused(b, c, m->request, refused = it->job, &r);
-        } else if (take_in(b, c, j, it, m->request, &refused) < 0) {
+        } else if (take_new(b, c, j, it, m->request, &refused) < 0) {
             brk_session_break(b, c->peer);
             return;
         }

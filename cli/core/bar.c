@@ -51,7 +51,7 @@ char *cli_bar_nanoseconds(uint64_t ns, char buf[BAR_TEXT])
     return buf;
 }
 
-static size_t add(char *out, size_t size, size_t at, unsigned columns, const char *part)
+static size_t add_part(char *out, size_t size, size_t at, unsigned columns, const char *part)
 {
     size_t n = strlen(part);
 
@@ -76,27 +76,27 @@ size_t cli_bar_render(const struct bar *b, unsigned columns, char *out, size_t s
         for (unsigned i = 0; i < CELLS; i++)
             part[1 + i] = i < full ? '#' : '-';
         memcpy(part + 1 + CELLS, "]  ", sizeof("]  "));
-        at = add(out, size, at, columns, part);
+        at = add_part(out, size, at, columns, part);
         snprintf(part, sizeof(part), "%s of %s", cli_bar_number(b->done, x), cli_bar_number(b->total, y));
     } else {
         snprintf(part, sizeof(part), "%s done", cli_bar_number(b->done, x));
     }
-    at = add(out, size, at, columns, part);
+    at = add_part(out, size, at, columns, part);
     if (b->per_second >= 0) {
         if (b->per_second < 10)
             snprintf(part, sizeof(part), "   %.1f/s", b->per_second);
         else
             snprintf(part, sizeof(part), "   %s/s", cli_bar_number((uint64_t)(b->per_second + 0.5), x));
-        at = add(out, size, at, columns, part);
+        at = add_part(out, size, at, columns, part);
     }
     if (b->total_known && b->per_second > 0 && b->done < b->total) {
         snprintf(part, sizeof(part), "   %s left", cli_bar_duration((uint64_t)((double)(b->total - b->done) / b->per_second + 0.5),
                                                                     x));
-        at = add(out, size, at, columns, part);
+        at = add_part(out, size, at, columns, part);
     }
     if (b->failed > 0) {
         snprintf(part, sizeof(part), "   %s failed", cli_bar_number(b->failed, x));
-        at = add(out, size, at, columns, part);
+        at = add_part(out, size, at, columns, part);
     }
     return at;
 }

@@ -103,7 +103,7 @@ static int add_word(struct command *c, size_t from, const char *replace, struct 
     return 0;
 }
 
-static int parse(struct command *c, char *const *words, size_t n, const char *replace, struct err *e)
+static int parse_words(struct command *c, char *const *words, size_t n, const char *replace, struct err *e)
 {
     size_t at = 0;
     int rc;
@@ -163,7 +163,7 @@ int cli_command_new(char *const *words, size_t n, size_t sources, bool shell, co
     if (!c->text || !c->pieces || !c->words)
         err_set(e, rc, "out of memory");
     else
-        rc = parse(c, words, n, replace, e);
+        rc = parse_words(c, words, n, replace, e);
     if (rc < 0)
         cli_command_free(&c);
     *ret = c;
@@ -234,7 +234,7 @@ static void put_piece(FILE *to, const struct command *c, const struct piece *p, 
 }
 
 /* All words of the result end to end, each with its NUL; *ret_n of them. */
-static void put_words(FILE *to, const struct command *c, const char *const *args, uint64_t number, size_t *ret_n)
+static void expand_words(FILE *to, const struct command *c, const char *const *args, uint64_t number, size_t *ret_n)
 {
     *ret_n = 0;
     for (size_t i = 0; i < c->n_words; i++) {
@@ -268,7 +268,7 @@ char **cli_command_fill(const struct command *c, const char *const *args, uint64
         n = 2;
     }
     size_t more;
-    put_words(to, c, args, number, &more);
+    expand_words(to, c, args, number, &more);
     n += more;
     if (fclose(to) == 0 && text)
         argv = calloc(n + 2, sizeof(*argv));

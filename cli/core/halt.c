@@ -12,7 +12,7 @@
 static const char *const whens[] = { "never", "soon", "now" };
 static const char *const whys[] = { "fail", "success", "done" };
 
-static int find(const char *const *list, int n, const char *p, size_t size)
+static int find_word(const char *const *list, int n, const char *p, size_t size)
 {
     for (int i = 0; i < n; i++)
         if (strlen(list[i]) == size && strncmp(list[i], p, size) == 0)
@@ -23,7 +23,7 @@ static int find(const char *const *list, int n, const char *p, size_t size)
 int cli_halt_parse(const char *text, struct halt *ret, struct err *e)
 {
     const char *comma = strchr(text, ','), *equals = strchr(text, '=');
-    int when = find(whens, 3, text, comma ? (size_t)(comma - text) : strlen(text)), why;
+    int when = find_word(whens, 3, text, comma ? (size_t)(comma - text) : strlen(text)), why;
     char *end;
 
     *ret = (struct halt){ .when = HALT_NEVER };
@@ -31,7 +31,7 @@ int cli_halt_parse(const char *text, struct halt *ret, struct err *e)
         return 0;
     if (when <= HALT_NEVER || !comma || !equals || equals < comma || equals[1] < '1' || equals[1] > '9')
         goto bad;
-    if ((why = find(whys, 3, comma + 1, (size_t)(equals - comma - 1))) < 0)
+    if ((why = find_word(whys, 3, comma + 1, (size_t)(equals - comma - 1))) < 0)
         goto bad;
     *ret = (struct halt){ .when = (enum halt_when)when, .why = (enum halt_why)why, .value = strtoull(equals + 1, &end, 10) };
     ret->percent = *end == '%';

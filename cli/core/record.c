@@ -29,7 +29,7 @@ static json_t *base64(bfork_bytes b)
     return j;
 }
 
-static int put_bytes(json_t *o, const char *name, const char *name_base64, bfork_bytes b)
+static int put_json_bytes(json_t *o, const char *name, const char *name_base64, bfork_bytes b)
 {
     json_t *j = json_stringn(b.size ? b.data : "", b.size);
 
@@ -37,7 +37,7 @@ static int put_bytes(json_t *o, const char *name, const char *name_base64, bfork
 }
 
 /* Words of an operating system need not be UTF-8: what is not becomes base64, too, as an object that says so. */
-static int put_words(json_t *o, const char *name, const char *const *words, size_t n)
+static int put_json_words(json_t *o, const char *name, const char *const *words, size_t n)
 {
     json_t *a = json_array();
     int rc = a ? 0 : -1;
@@ -54,13 +54,13 @@ static json_t *error_object(const bfork_error *e)
     json_t *o = json_object();
     int rc = json_object_set_new(o, "kind", json_string(bfork_status_name(e->kind)));
 
-    rc |= put_bytes(o, "message", "message_base64", bfork_bytes_of(e->message, strlen(e->message)));
+    rc |= put_json_bytes(o, "message", "message_base64", bfork_bytes_of(e->message, strlen(e->message)));
     rc |= json_object_set_new(o, "code", json_integer(e->code));
     rc |= json_object_set_new(o, "signal", json_integer(e->signal));
     rc |= json_object_set_new(o, "attempt", json_integer(e->attempt));
     rc |= json_object_set_new(o, "pid", json_integer(e->pid));
-    rc |= put_bytes(o, "host", "host_base64", bfork_bytes_of(e->host, strlen(e->host)));
-    rc |= put_bytes(o, "output", "output_base64", bfork_bytes_of(e->output, strlen(e->output)));
+    rc |= put_json_bytes(o, "host", "host_base64", bfork_bytes_of(e->host, strlen(e->host)));
+    rc |= put_json_bytes(o, "output", "output_base64", bfork_bytes_of(e->output, strlen(e->output)));
     if (rc != 0) {
         json_decref(o);
         return NULL;
@@ -68,7 +68,7 @@ static json_t *error_object(const bfork_error *e)
     return o;
 }
 
-static int fill(json_t *o, const struct record *r)
+static int fill_record(json_t *o, const struct record *r)
 {
     size_t words = 0;
     int rc = 0;
@@ -78,15 +78,15 @@ static int fill(json_t *o, const struct record *r)
     if (r->number > 0)
         rc |= json_object_set_new(o, "task", json_integer((json_int_t)r->number));
     if (r->args)
-        rc |= put_words(o, "args", r->args, r->n_args);
-    rc |= put_words(o, "command", (const char *const *)r->argv, words);
+        rc |= put_json_words(o, "args", r->args, r->n_args);
+    rc |= put_json_words(o, "command", (const char *const *)r->argv, words);
     rc |= json_object_set_new(o, "exit", r->error ? json_null() : json_integer(r->status));
     rc |= json_object_set_new(o, "signal", json_integer(r->signal));
     rc |= json_object_set_new(o, "tries", json_integer(r->tries));
     if (r->error)
         rc |= json_object_set_new(o, "error", error_object(r->error));
-    rc |= put_bytes(o, "stdout", "stdout_base64", r->out);
-    return rc | put_bytes(o, "stderr", "stderr_base64", r->err);
+    rc |= put_json_bytes(o, "stdout", "stdout_base64", r->out);
+    return rc | put_json_bytes(o, "stderr", "stderr_base64", r->err);
 }
 
 int cli_record_print(const struct record *r, FILE *to)
@@ -94,7 +94,7 @@ int cli_record_print(const struct record *r, FILE *to)
     json_t *o = json_object();
     char *text = NULL;
 
-    if (o && fill(o, r) == 0)
+    if (o && fill_record(o, r) == 0)
         text = json_dumps(o, JSON_COMPACT | JSON_ENSURE_ASCII);
     json_decref(o);
     if (!text)

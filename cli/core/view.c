@@ -40,7 +40,7 @@ static uint64_t number(const json_t *o, const char *key)
     return n > 0 ? (uint64_t)n : 0;
 }
 
-static void cell(struct table *t, const json_t *row, const struct column *c)
+static void put_cell(struct table *t, const json_t *row, const struct column *c)
 {
     const json_t *j = json_object_get(row, c->key);
     char buf[BAR_TEXT];
@@ -77,7 +77,7 @@ static int print_rows(const json_t *rows, const struct column *columns, size_t n
         cli_table_cell(t, columns[k].title);
     json_array_foreach(rows, i, row)
         for (size_t k = 0; k < n; k++)
-            cell(t, row, &columns[k]);
+            put_cell(t, row, &columns[k]);
     rc = cli_table_print(t, to);
     cli_table_free(&t);
     return rc < 0 ? err_set(e, rc, "out of memory") : 0;

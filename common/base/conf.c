@@ -68,7 +68,7 @@ void conf_free(struct conf **c)
 }
 
 /* Keeps text as a value of option i; origin: "flag --x", "variable Y", "FILE:LINE". */
-static int add(struct conf *c, size_t i, enum source s, const char *text, size_t size, const char *origin, struct err *e)
+static int add_value(struct conf *c, size_t i, enum source s, const char *text, size_t size, const char *origin, struct err *e)
 {
     struct entries *from = &c->settings[i].from[s];
     struct entry one, *more;
@@ -94,7 +94,7 @@ static int add(struct conf *c, size_t i, enum source s, const char *text, size_t
     return 0;
 }
 
-static size_t find(const struct conf *c, const char *name, size_t size, unsigned without)
+static size_t find_option(const struct conf *c, const char *name, size_t size, unsigned without)
 {
     for (size_t i = 0; i < c->n; i++)
         if (!(c->table[i].flags & without) && strlen(c->table[i].name) == size && memcmp(c->table[i].name, name, size) == 0)
@@ -117,7 +117,7 @@ static int flag_value(struct conf *c, size_t i, struct words *w, const char *att
                            c->table[i].argument ? c->table[i].argument : "VALUE");
         attached = w->argv[++w->at];
     }
-    return add(c, i, FROM_FLAGS, attached, strlen(attached), origin, e);
+    return add_value(c, i, FROM_FLAGS, attached, strlen(attached), origin, e);
 }
 
 /* The text for a flag that is refused by name. */
@@ -149,7 +149,7 @@ static int no_flag(const struct conf *c, const char *word, size_t size, struct e
 static int long_flag(struct conf *c, struct words *w, struct err *e)
 {
     const char *word = w->argv[w->at] + 2, *sign = strchr(word, '=');
-    size_t size = sign ? (size_t)(sign - word) : strlen(word), i = find(c, word, size, CONF_NO_FLAG);
+    size_t size = sign ? (size_t)(sign - word) : strlen(word), i = find_option(c, word, size, CONF_NO_FLAG);
     char origin[128];
 
     if (i == c->n)
@@ -185,7 +185,7 @@ static int short_flags(struct conf *c, struct words *w, struct err *e)
 }
 
 /* Moves argv[from, to) in front of argv[words, from); the words that were passed over come behind. */
-static void rotate(char **argv, int words, int from, int to)
+static void rotate_words(char **argv, int words, int from, int to)
 {
     for (; from < to; from++, words++) {
         char *moved = argv[from];
@@ -215,7 +215,7 @@ int conf_flags(struct conf *c, int argc, char **argv, bool stop_at_word, int *re
         if (rc < 0)
             return rc;
         w.at++;
-        rotate(argv, words, from, w.at);
+        rotate_words(argv, words, from, w.at);
         words += w.at - from;
         if (ends)
             break;
@@ -235,7 +235,7 @@ static int add_parts(struct conf *c, size_t i, const char *value, const char *or
         size_t size = strcspn(value, ",");
 
         if (size)
-            rc = add(c, i, FROM_ENVIRONMENT, value, size, origin, e);
+            rc = add_value(c, i, FROM_ENVIRONMENT, value, size, origin, e);
         value += size + (value[size] == ',');
     }
     return rc;
@@ -258,7 +258,7 @@ int conf_environment(struct conf *c, const char *prefix, struct err *e)
         if (c->table[i].type == CONF_LIST)
             rc = add_parts(c, i, value, origin, e);
         else
-            rc = add(c, i, FROM_ENVIRONMENT, value, strlen(value), origin, e);
+            rc = add_value(c, i, FROM_ENVIRONMENT, value, strlen(value), origin, e);
         if (rc < 0)
             return rc;
     }
@@ -294,11 +294,11 @@ static int file_line(struct conf *c, char *line, const char *origin, struct err 
     *sign = 0;
     name = trim(line);
     value = trim(sign + 1);
-    if ((i = find(c, name, strlen(name), CONF_NO_FILE)) == c->n)
+    if ((i = find_option(c, name, strlen(name), CONF_NO_FILE)) == c->n)
         return err_set(e, BFORK_EINVAL, "%s: there is no option '%s'", origin, name);
     if (!*value)
         return err_set(e, BFORK_EINVAL, "%s: %s has no value: give one or remove the line", origin, name);
-    return add(c, i, FROM_FILE, value, strlen(value), origin, e);
+    return add_value(c, i, FROM_FILE, value, strlen(value), origin, e);
 }
 
 int conf_file(struct conf *c, const char *path, bool may_be_missing, struct err *e)
@@ -344,7 +344,7 @@ static void store(void *options, const struct conf_option *o, const char *text, 
 }
 
 /* Which source counts, and for lists the array. */
-static int settle(struct conf *c, size_t i, struct err *e)
+static int settle_option(struct conf *c, size_t i, struct err *e)
 {
     struct setting *s = &c->settings[i];
     const struct entries *from;
@@ -374,7 +374,7 @@ int conf_finish(struct conf *c, struct err *e)
     int rc;
 
     for (size_t i = 0; i < c->n; i++)
-        if ((rc = settle(c, i, e)) < 0)
+        if ((rc = settle_option(c, i, e)) < 0)
             return rc;
     for (size_t i = 0; i < c->n; i++) {
         const struct setting *s = &c->settings[i];

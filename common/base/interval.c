@@ -27,7 +27,7 @@ static struct interval **link_of(struct intervals *t, struct interval *v)
 }
 
 /* v goes up one level. */
-static void rotate(struct intervals *t, struct interval *v)
+static void rotate_up(struct intervals *t, struct interval *v)
 {
     struct interval *p = v->up, **at = link_of(t, p), *moved;
 
@@ -56,7 +56,7 @@ static void hang(struct intervals *t, struct interval *v, struct interval **at, 
     *at = v;
     t->count++;
     while (v->up && v->up->rank < v->rank)
-        rotate(t, v);
+        rotate_up(t, v);
 }
 
 void interval_put(struct intervals *t, struct interval *v)
@@ -90,7 +90,7 @@ void interval_take(struct intervals *t, struct interval *v)
 {
     assert(v->rank);
     while (v->left && v->right)
-        rotate(t, v->left->rank > v->right->rank ? v->left : v->right);
+        rotate_up(t, v->left->rank > v->right->rank ? v->left : v->right);
     struct interval *child = v->left ? v->left : v->right;
     *link_of(t, v) = child;
     if (child)

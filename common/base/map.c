@@ -18,7 +18,7 @@
 #define MAP_LEAST 16u
 #define MAP_STEP 8u
 
-static uint64_t mix(uint64_t x)
+static uint64_t mix_key(uint64_t x)
 {
     x ^= x >> 30;
     x *= 0xbf58476d1ce4e5b9ull;
@@ -27,20 +27,20 @@ static uint64_t mix(uint64_t x)
     return x ^ x >> 31;
 }
 
-static uint64_t rotate(uint64_t x, int n) { return x << n | x >> (64 - n); }
+static uint64_t rotate_left(uint64_t x, int n) { return x << n | x >> (64 - n); }
 
 static void sip_round(uint64_t v[4])
 {
     v[0] += v[1];
-    v[1] = rotate(v[1], 13) ^ v[0];
-    v[0] = rotate(v[0], 32);
+    v[1] = rotate_left(v[1], 13) ^ v[0];
+    v[0] = rotate_left(v[0], 32);
     v[2] += v[3];
-    v[3] = rotate(v[3], 16) ^ v[2];
+    v[3] = rotate_left(v[3], 16) ^ v[2];
     v[0] += v[3];
-    v[3] = rotate(v[3], 21) ^ v[0];
+    v[3] = rotate_left(v[3], 21) ^ v[0];
     v[2] += v[1];
-    v[1] = rotate(v[1], 17) ^ v[2];
-    v[2] = rotate(v[2], 32);
+    v[1] = rotate_left(v[1], 17) ^ v[2];
+    v[2] = rotate_left(v[2], 32);
 }
 
 static void sip_word(uint64_t v[4], uint64_t word)
@@ -75,7 +75,7 @@ uint64_t map_hash_keyed(const struct hash_key *key, const void *p, size_t n)
 
 static uint64_t hash(const struct map *m, uint64_t key)
 {
-    return m->key ? map_hash_keyed(m->key, &key, sizeof(key)) : mix(key);
+    return m->key ? map_hash_keyed(m->key, &key, sizeof(key)) : mix_key(key);
 }
 
 void map_init(struct map *m) { map_init_keyed(m, NULL); }
@@ -92,7 +92,7 @@ void map_free(struct map *m)
 uint64_t map_memory(const struct map *m) { return (m->now.capacity + m->old.capacity) * sizeof(struct map_cell); }
 
 /* The cell of key, or the empty one where it belongs. Only with capacity > 0. */
-static size_t find(const struct map *m, const struct map_table *t, uint64_t key)
+static size_t find_cell(const struct map *m, const struct map_table *t, uint64_t key)
 {
     size_t mask = t->capacity - 1, home = (size_t)hash(m, key) & mask, i = home;
 
@@ -106,7 +106,7 @@ static size_t find(const struct map *m, const struct map_table *t, uint64_t key)
 /* NULL: it is in no table. */
 static struct map_cell *cell_of(const struct map *m, const struct map_table *t, uint64_t key)
 {
-    struct map_cell *c = t->capacity ? &t->cells[find(m, t, key)] : NULL;
+    struct map_cell *c = t->capacity ? &t->cells[find_cell(m, t, key)] : NULL;
 
     return c && c->value ? c : NULL;
 }
@@ -148,7 +148,7 @@ static void move(struct map *m, size_t n)
     while (n-- && m->moved < m->old.capacity) {
         struct map_cell c = m->old.cells[m->moved];
         if (c.value) {
-            m->now.cells[find(m, &m->now, c.key)] = c;
+            m->now.cells[find_cell(m, &m->now, c.key)] = c;
             empty(m, &m->old, m->moved);            /* another key may be here now: it is next */
         } else {
             m->moved++;
@@ -196,7 +196,7 @@ int map_put(struct map *m, uint64_t key, void *value)
     }
     if ((rc = map_reserve(m, 1)) < 0)
         return rc;
-    m->now.cells[find(m, &m->now, key)] = (struct map_cell){ key, value };
+    m->now.cells[find_cell(m, &m->now, key)] = (struct map_cell){ key, value };
     m->count++;
     if (m->old.cells)
         move(m, MAP_STEP);
@@ -239,10 +239,10 @@ uint64_t map_hash_bytes(const void *p, size_t n)
 
     for (; n >= 8; n -= 8, b += 8) {
         memcpy(&word, b, 8);
-        h = mix(h ^ word);
+        h = mix_key(h ^ word);
     }
     word = 0;
     if (n)
         memcpy(&word, b, n);
-    return mix(h ^ word);
+    return mix_key(h ^ word);
 }

@@ -3,14 +3,11 @@
  */
 #include "base/near.h"
 
+#include "base/least.h"
+
 #include <string.h>
 
 #define LONGEST 63u
-
-static size_t least(size_t a, size_t b)
-{
-    return a < b ? a : b;
-}
 
 size_t near_distance(const char *a, const char *b)
 {

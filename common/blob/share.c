@@ -24,7 +24,7 @@ void blob_share_done(struct blob_share *s)
     s->taken = 0;
 }
 
-static struct holder *find(const struct blob_share *s, const uint8_t owner[WIRE_KEY])
+static struct holder *find_holder(const struct blob_share *s, const uint8_t owner[WIRE_KEY])
 {
     for (LIST_EACH(&s->owners, n)) {
         struct holder *h = LIST_ENTRY(n, struct holder, node);
@@ -37,7 +37,7 @@ static struct holder *find(const struct blob_share *s, const uint8_t owner[WIRE_
 
 bool blob_share_take(struct blob_share *s, const uint8_t owner[WIRE_KEY])
 {
-    struct holder *h = find(s, owner);
+    struct holder *h = find_holder(s, owner);
 
     if (h && (h->n >= s->per_owner || s->taken >= s->all))
         return false;
@@ -54,7 +54,7 @@ bool blob_share_take(struct blob_share *s, const uint8_t owner[WIRE_KEY])
 
 void blob_share_give(struct blob_share *s, const uint8_t owner[WIRE_KEY])
 {
-    struct holder *h = find(s, owner);
+    struct holder *h = find_holder(s, owner);
 
     assert(h && "a place is given back once, by who has it");
     s->taken--;
@@ -66,7 +66,7 @@ void blob_share_give(struct blob_share *s, const uint8_t owner[WIRE_KEY])
 
 uint32_t blob_share_of(const struct blob_share *s, const uint8_t owner[WIRE_KEY])
 {
-    const struct holder *h = find(s, owner);
+    const struct holder *h = find_holder(s, owner);
 
     return h ? h->n : 0;
 }

@@ -287,7 +287,7 @@ static bool step_template(struct exec_template *t, uint64_t now)
 }
 
 /* Where output waited for room, it is read on; and how far results have come is noted before the pipes are looked at. */
-static void resume(struct exec *x)
+static void resume_output(struct exec *x)
 {
     for (LIST_EACH(&x->templates, n))
         for (LIST_EACH(&LIST_ENTRY(n, struct exec_template, node)->procs, m)) {
@@ -322,7 +322,7 @@ void exec_step(struct exec *x, uint64_t now)
     struct epoll_event ev[EVENTS];
 
     x->now = now;
-    resume(x);
+    resume_output(x);
     int n = epoll_wait(x->epoll, ev, EVENTS, 0);
     for (int i = 0; i < n; i++) {
         struct source *s = ev[i].data.ptr;      /* objects live until the sweep below */

@@ -45,7 +45,7 @@ int exec_keep_child(pid_t keeper)
 }
 
 /* true: it was the template that ended, its status is told. */
-static bool reap(const struct keeper *k, pid_t template)
+static bool reap_below(const struct keeper *k, pid_t template)
 {
     struct packet p = { .type = PACKET_DIED, .pid = template };
     bool ended = false;
@@ -70,7 +70,7 @@ bool exec_keep_is_over(int leash)
     return rc <= 0 && rc != -EAGAIN;
 }
 
-static void keep(const struct keeper *k, pid_t template)
+static void keep_watch(const struct keeper *k, pid_t template)
 {
     struct pollfd f[3] = { { k->leash, POLLIN, 0 }, { k->signals, POLLIN, 0 }, { k->owner, POLLIN, 0 } };
     struct signalfd_siginfo info;
@@ -81,14 +81,14 @@ static void keep(const struct keeper *k, pid_t template)
         if (f[1].revents) {
             while (read(k->signals, &info, sizeof(info)) > 0)
                 continue;
-            if (reap(k, template))
+            if (reap_below(k, template))
                 return;
         }
         if (f[2].revents || (f[0].revents && exec_keep_is_over(k->leash)))
             break;
     }
     kill(template, SIGKILL);            /* it alone first, so that its status can be told; the rest is ours then */
-    for (siginfo_t si; !reap(k, template) && waitid(P_PID, (id_t)template, &si, WEXITED | WNOWAIT) == 0;)
+    for (siginfo_t si; !reap_below(k, template) && waitid(P_PID, (id_t)template, &si, WEXITED | WNOWAIT) == 0;)
         continue;
 }
 
@@ -98,7 +98,7 @@ void exec_keep_run(struct keeper *k, pid_t template, int error)
 
     exec_packet_send(k->leash, &p, NULL, 0, true);
     if (!error)
-        keep(k, template);
+        keep_watch(k, template);
     exec_sweep_all();
     _exit(0);
 }

@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static pid_t reap(pid_t pid)
+static pid_t reap_keeper(pid_t pid)
 {
     pid_t rc;
 
@@ -102,7 +102,7 @@ static void ended(struct exec_template *t)
 {
     exec_unwatch(t->x, &t->leash);
     if (t->keeper > 0)
-        reap(t->keeper);                    /* its descriptors are closed: it is ending */
+        reap_keeper(t->keeper);             /* its descriptors are closed: it is ending */
     t->keeper = -1;
     if (t->told)
         return;
@@ -161,6 +161,6 @@ void exec_kept_leave(struct exec *x)
     if (x->guard_leash >= 0)
         close(x->guard_leash);
     if (x->guard > 0)
-        reap(x->guard);
+        reap_keeper(x->guard);
     x->guard_leash = x->guard = -1;
 }

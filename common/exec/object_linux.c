@@ -47,7 +47,7 @@ static bool is_program(const struct dl_phdr_info *i)
     return (uintptr_t)i->dlpi_phdr == getauxval(AT_PHDR) || !i->dlpi_name || !i->dlpi_name[0];
 }
 
-static int look(struct dl_phdr_info *i, size_t size, void *ctx)
+static int look_at_object(struct dl_phdr_info *i, size_t size, void *ctx)
 {
     struct search *s = ctx;
     bool program = is_program(i), hit;
@@ -73,14 +73,14 @@ static int look(struct dl_phdr_info *i, size_t size, void *ctx)
 static bool module_at(uintptr_t address, struct module *m)
 {
     struct search s = { address, NULL, m, false };
-    dl_iterate_phdr(look, &s);
+    dl_iterate_phdr(look_at_object, &s);
     return s.is_found;
 }
 
 static bool module_named(const char *name, struct module *m)
 {
     struct search s = { 0, name, m, false };
-    dl_iterate_phdr(look, &s);
+    dl_iterate_phdr(look_at_object, &s);
     return s.is_found;
 }
 
@@ -125,7 +125,7 @@ void exec_object_each_data(void (*each)(void *ctx, const struct object_data *dat
 
 #define SEGMENTS_MAX 128u               /* program headers that count */
 
-static uint64_t mix(uint64_t h, uint64_t v)
+static uint64_t mix_hash(uint64_t h, uint64_t v)
 {
     for (int i = 0; i < 8; i++, v >>= 8)
         h = (h ^ (v & 255)) * 0x100000001b3ull;
@@ -140,7 +140,7 @@ void exec_object_layout(const struct object_segment *s, size_t n, uint8_t out[WI
         const uint64_t v[] = { s[i].type, s[i].flags, s[i].offset, s[i].vaddr, s[i].filesz, s[i].memsz, s[i].align };
         for (size_t k = 0; k < sizeof(v) / sizeof(v[0]); k++)
             for (int lane = 0; lane < 4; lane++)
-                h[lane] = mix(h[lane], v[k] ^ (h[lane] >> (23 + lane)));
+                h[lane] = mix_hash(h[lane], v[k] ^ (h[lane] >> (23 + lane)));
     }
     for (unsigned i = 0; i < WIRE_DIGEST; i++)
         out[i] = (uint8_t)(h[i / 8] >> 8 * (i % 8));

@@ -74,30 +74,30 @@ static void tail_add(struct output *o, uint32_t seq, const uint8_t *p, size_t n)
     o->tail_used += (uint32_t)n;
 }
 
-static struct output *output_of(const struct source *s) { return s->p ? &s->p->output : &s->t->output; }
+static struct output *pipe_of(const struct source *s) { return s->p ? &s->p->output : &s->t->output; }
 
-static struct exec_template *template_of(const struct source *s) { return s->p ? s->p->t : s->t; }
+static struct exec_template *template_of_source(const struct source *s) { return s->p ? s->p->t : s->t; }
 
-static void *user_of(const struct source *s)
+static void *user_of_source(const struct source *s)
 {
     return s->p ? s->p->user : s->t->solo ? s->t->solo->user : s->t->user;
 }
 
-static uint64_t limit_of(const struct exec *x, const struct source *s)
+static uint64_t output_limit_of(const struct exec *x, const struct source *s)
 {
-    uint64_t own = template_of(s)->decoded.output_limit;
+    uint64_t own = template_of_source(s)->decoded.output_limit;
 
     return own && own < x->config.output_limit ? own : x->config.output_limit;
 }
 
 /* Is seq a task that has no result yet? */
-static bool is_open(const struct exec_proc *p, uint32_t seq) { return seq - p->expected < p->limit - p->expected; }
+static bool is_unfinished(const struct exec_proc *p, uint32_t seq) { return seq - p->expected < p->limit - p->expected; }
 
 /* The other pipe, if it is at the same task: a task's limit is for both. Of one that a pipe has left behind the other's bytes count
  * alone. */
 static const struct source *beside(const struct source *s)
 {
-    const struct output *o = output_of(s);
+    const struct output *o = pipe_of(s);
     const struct source *other = s == &o->out ? &o->err : &o->out;
 
     return other->counting == s->counting && (!s->counting || other->seq == s->seq) ? other : NULL;
@@ -106,14 +106,14 @@ static const struct source *beside(const struct source *s)
 /* seq: the task; not that of a pending one: nobody's. */
 static void emit(struct exec *x, struct source *s, uint32_t seq, const uint8_t *bytes, size_t n)
 {
-    struct output *o = output_of(s);
+    struct output *o = pipe_of(s);
     struct exec_print k = { .stream = s->kind == SOURCE_ERR ? 2 : 1, .bytes = bytes, .size = n };
 
     if (n == 0)
         return;
     if (s->kind == SOURCE_ERR)
         tail_add(o, seq, bytes, n);
-    if (s->p && is_open(s->p, seq)) {
+    if (s->p && is_unfinished(s->p, seq)) {
         k.in_task = true;
         k.ahead = seq - s->p->expected;
         if (!s->counting || s->seq != seq)
@@ -122,17 +122,17 @@ static void emit(struct exec *x, struct source *s, uint32_t seq, const uint8_t *
         s->seq = seq;
     }
     const struct source *other = beside(s);
-    uint64_t most = limit_of(x, s), told = s->bytes + (other ? other->bytes : 0), left = told < most ? most - told : 0;
+    uint64_t most = output_limit_of(x, s), told = s->bytes + (other ? other->bytes : 0), left = told < most ? most - told : 0;
     s->bytes += n;
     s->cut |= other && other->cut;
-    if (s->cut || template_of(s)->silent || !x->config.callbacks->output)
+    if (s->cut || template_of_source(s)->silent || !x->config.callbacks->output)
         return;
     if (n > left) {
         s->cut = k.cut = true;
         k.limit = most;
         k.size = (size_t)left;
     }
-    x->config.callbacks->output(x->config.ctx, user_of(s), &k);
+    x->config.callbacks->output(x->config.ctx, user_of_source(s), &k);
 }
 
 /* ---- whose ---- */
@@ -144,8 +144,8 @@ static uint32_t running(const struct source *s, bool *ret)
     uint64_t current = p && p->asked ? atomic_load(&p->ring.control->current) : 0;
     uint32_t seq = (uint32_t)(current >> 1);
 
-    *ret = p && current & 1 && is_open(p, seq);
-    return *ret ? seq : p && s->marked && is_open(p, s->last_mark + 1) ? s->last_mark + 1 : p ? p->expected : 0;
+    *ret = p && current & 1 && is_unfinished(p, seq);
+    return *ret ? seq : p && s->marked && is_unfinished(p, s->last_mark + 1) ? s->last_mark + 1 : p ? p->expected : 0;
 }
 
 static void be_attentive(struct source *s)
@@ -256,7 +256,7 @@ static void take_marks(struct exec *x, struct source *s, size_t from)
             break;
         memcpy(&seq, at + MARK_NONCE, sizeof(seq));
         s->blanks = n > told ? 0 : s->blanks + 1;
-        if (!is_open(p, seq))
+        if (!is_unfinished(p, seq))
             seq = running(s, &runs);    /* it has the bytes of a mark and is none */
         emit(x, s, seq, s->kept + told, n - told);
         told = from = n + MARK_SIZE;
@@ -274,7 +274,7 @@ static void take_marks(struct exec *x, struct source *s, size_t from)
     }
 }
 
-static void park(struct exec *x, struct source *s)
+static void park_source(struct exec *x, struct source *s)
 {
     s->more = true;
     if (!s->parked)
@@ -282,11 +282,11 @@ static void park(struct exec *x, struct source *s)
     s->parked = true;
 }
 
-static bool has_room(struct exec *x, struct source *s)
+static bool output_has_room(struct exec *x, struct source *s)
 {
     const struct exec_callbacks *cb = x->config.callbacks;
 
-    return !s->p || !cb->output_room || template_of(s)->silent || cb->output_room(x->config.ctx, user_of(s));
+    return !s->p || !cb->output_room || template_of_source(s)->silent || cb->output_room(x->config.ctx, user_of_source(s));
 }
 
 static void tell_rest(struct exec *x, struct source *s)
@@ -321,8 +321,8 @@ void exec_output_read(struct exec *x, struct source *s, bool last)
     while (s->fd >= 0) {
         uint32_t before = running(s, &ran), after;
         size_t had = s->n_kept;
-        if (!last && !has_room(x, s)) {
-            park(x, s);
+        if (!last && !output_has_room(x, s)) {
+            park_source(x, s);
             return;
         }
         ssize_t n = read_some(s);
@@ -394,7 +394,8 @@ void exec_output_settle(struct exec_proc *p)
         uint32_t now = running(s, &runs);
         if (!n || (s->sure && ((runs && s->since == now) || s->ran_at >= p->visible)))
             continue;
-        tell_kept(p->x, s, s->sure ? s->since : s->marked && is_open(p, s->last_mark + 1) ? s->last_mark + 1 : p->expected, n);
+        tell_kept(p->x, s, s->sure ? s->since : s->marked && is_unfinished(p, s->last_mark + 1) ? s->last_mark + 1 : p->expected,
+                  n);
         be_attentive(s);
     }
 }

@@ -72,11 +72,11 @@ fail:
     return rc;
 }
 
-static struct exec_template *template_of(const struct exec_proc *p) { return p->solo ? p->solo : p->t; }
+static struct exec_template *template_of_proc(const struct exec_proc *p) { return p->solo ? p->solo : p->t; }
 
 void exec_proc_due(struct exec_proc *p, bool first)
 {
-    struct exec_template *t = template_of(p);
+    struct exec_template *t = template_of_proc(p);
 
     if (list_in(&p->due))
         list_remove(&t->due, &p->due);
@@ -90,7 +90,7 @@ void exec_proc_due(struct exec_proc *p, bool first)
 void exec_proc_undue(struct exec_proc *p)
 {
     if (list_in(&p->due))
-        list_remove(&template_of(p)->due, &p->due);
+        list_remove(&template_of_proc(p)->due, &p->due);
 }
 
 /* It never came into being: for want of descriptors or memory, which may be there later. */
@@ -121,7 +121,7 @@ static int make_ring(struct exec_proc *p, struct err *e)
 /* The process comes into being: four descriptors go to its template. */
 static int send_spawn(struct exec_proc *p)
 {
-    struct exec_template *t = template_of(p);
+    struct exec_template *t = template_of_proc(p);
     struct packet k = { .type = PACKET_SPAWN, .id = p->id };
     int fds[PACKET_FDS] = { -1, p->x->event, -1, -1 };
     struct err e = { 0 };
@@ -152,7 +152,7 @@ int exec_proc_send(struct exec_proc *p)
 {
     struct packet k = { .type = PACKET_KILL, .id = p->id };
 
-    return p->asked ? exec_packet_send(template_of(p)->socket.fd, &k, NULL, 0, false) : send_spawn(p);
+    return p->asked ? exec_packet_send(template_of_proc(p)->socket.fd, &k, NULL, 0, false) : send_spawn(p);
 }
 
 /* Out of every list; freed at the end of the step. */
@@ -166,7 +166,7 @@ void exec_proc_unlink(struct exec_proc *p)
     p->x->changes++;
     exec_proc_undue(p);
     if (p->asked && !p->answered)
-        template_of(p)->asked--;
+        template_of_proc(p)->asked--;
     exec_output_close(p->x, &p->output);
     list_remove(&p->t->procs, &p->node);
     list_push_back(&p->x->graves_p, &p->node);

@@ -103,7 +103,7 @@ static uint64_t unfinished_bytes(const struct exec_proc *p)
 }
 
 /* Takes one record into the private copy, behind `used`. */
-static bool take(struct exec_proc *p, const struct checked *k, size_t used)
+static bool take_record(struct exec_proc *p, const struct checked *k, size_t used)
 {
     if (!room_for(p, used, k->body))
         return false;
@@ -121,7 +121,7 @@ static void put_len(struct exec_proc *p, uint32_t i, uint32_t len)
 }
 
 /* Results with a length each: as many as are there, well and of the same job. */
-static void merge(struct exec_proc *p, struct wire_item *item, size_t used, uint64_t available, uint32_t job)
+static void merge_results(struct exec_proc *p, struct wire_item *item, size_t used, uint64_t available, uint32_t job)
 {
     struct checked k;
 
@@ -131,7 +131,7 @@ static void merge(struct exec_proc *p, struct wire_item *item, size_t used, uint
             exec_proc_violates(p, "it wrote a result into its task ring that cannot be");
             break;
         }
-        if (k.kind != WIRE_OK || used + k.body > p->pull_cap || !take(p, &k, used))
+        if (k.kind != WIRE_OK || used + k.body > p->pull_cap || !take_record(p, &k, used))
             break;
         available -= k.bytes;
         put_len(p, item->count++, k.size);
@@ -143,7 +143,7 @@ static void merge(struct exec_proc *p, struct wire_item *item, size_t used, uint
     item->lens = slice_borrow(p->lens, 4 * (size_t)item->count);
 }
 
-static void release(struct exec_proc *p)
+static void release_results(struct exec_proc *p)
 {
     struct ring_control *c = p->ring.control;
 
@@ -179,7 +179,7 @@ bool exec_pull(struct exec_proc *p, struct wire_item *item)
         return false;
     uint32_t job = first_pushed(p)->job;
     exec_output_settle(p);
-    if (!take(p, &k, 0))
+    if (!take_record(p, &k, 0))
         return false;
     memset(item, 0, sizeof(*item));
     item->job = job;
@@ -192,7 +192,7 @@ bool exec_pull(struct exec_proc *p, struct wire_item *item)
     if (k.fixed || k.kind == WIRE_OUTCOME)
         item->flags = WIRE_FIXED;
     else
-        merge(p, item, k.body, available - k.bytes, job);
-    release(p);
+        merge_results(p, item, k.body, available - k.bytes, job);
+    release_results(p);
     return true;
 }

@@ -31,7 +31,7 @@ static int pushed_grow(struct exec_proc *p)
     return 0;
 }
 
-static bool is_open(const struct exec_proc *p) { return p->state < PROC_STOPPING && p->asked && !p->violated; }
+static bool is_taking(const struct exec_proc *p) { return p->state < PROC_STOPPING && p->asked && !p->violated; }
 
 int exec_push_job(struct exec_proc *p, uint32_t job, const void *spec, size_t size)
 {
@@ -40,7 +40,7 @@ int exec_push_job(struct exec_proc *p, uint32_t job, const void *spec, size_t si
     struct wire_job_spec decoded;
     struct proc_job *known;
 
-    if (!is_open(p) || size > WIRE_SPEC_MAX)
+    if (!is_taking(p) || size > WIRE_SPEC_MAX)
         return BFORK_EINVAL;
     uint64_t tail = atomic_load_explicit(&c->job_tail, memory_order_acquire);
     if (tail - p->job_tail_seen > p->job.pos - p->job_tail_seen) {
@@ -125,7 +125,7 @@ uint32_t exec_push(struct exec_proc *p, uint32_t job, const struct wire_item *it
     uint64_t head = sizeof(struct ring_task) + RING_ALIGN;
     uint32_t n;
 
-    if (!is_open(p) || room < head || !map_get(&p->jobs, job) || pushed_grow(p) < 0)
+    if (!is_taking(p) || room < head || !map_get(&p->jobs, job) || pushed_grow(p) < 0)
         return 0;
     n = how_many(item, room - head, &body);
     if (n == 0)

@@ -236,8 +236,9 @@ done:
     words_free(&env);
 }
 
-static int start(struct exec *x, const struct exec_template_spec *s, void *user, struct exec_proc *solo, struct exec_template **ret,
-                 struct err *e)
+static int start_exec(struct exec *x, const struct exec_template_spec *s, void *user, struct exec_proc *solo,
+                      struct exec_template **ret,
+                      struct err *e)
 {
     struct exec_template *t = calloc(1, sizeof(*t));
     struct err mine = { 0 };
@@ -291,7 +292,7 @@ fail:
 
 int exec_template_start(struct exec *x, const struct exec_template_spec *s, void *user, struct exec_template **ret, struct err *e)
 {
-    return start(x, s, user, NULL, ret, e);
+    return start_exec(x, s, user, NULL, ret, e);
 }
 
 /* A template of its own for one process: its program starts threads, which do not survive a fork. */
@@ -303,7 +304,7 @@ int exec_template_solo(struct exec_template *like, struct exec_proc *p, struct e
                                     .fork_server = like->fork_server,
                                     .library_path = like->library_path,
                                     .start_limit_ms = like->start_limit_ms };
-    return start(like->x, &s, NULL, p, &p->solo, e);
+    return start_exec(like->x, &s, NULL, p, &p->solo, e);
 }
 
 /* ---- end ---- */

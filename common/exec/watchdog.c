@@ -7,7 +7,7 @@
 #include "base/clock.h"
 #include "bfork.h"
 
-static uint64_t limit_of(const struct exec_proc *p, uint32_t seq)
+static uint64_t run_limit_of(const struct exec_proc *p, uint32_t seq)
 {
     for (uint32_t i = 0; i < p->pushed_n; i++) {
         const struct pushed *e = &p->pushed[(p->pushed_first + i) & (p->pushed_cap - 1)];
@@ -24,7 +24,7 @@ void exec_watchdog_step(struct exec_proc *p, uint64_t now)
     if (!p->limited || now < p->sample_at || p->kill_kind || p->state == PROC_DEAD)
         return;
     current = atomic_load_explicit(&p->ring.control->current, memory_order_relaxed);
-    limit = current & 1 ? limit_of(p, (uint32_t)(current >> 1)) : 0;
+    limit = current & 1 ? run_limit_of(p, (uint32_t)(current >> 1)) : 0;
     if (current != p->seen_current) {
         p->seen_current = current;
         p->seen_at = now;

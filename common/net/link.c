@@ -22,7 +22,7 @@ static void link_shut(struct net_link *l)
     net_source_close(l->n, &l->data);
 }
 
-static void link_down(struct net_link *l, int code, const char *text)
+static void fail_net_link(struct net_link *l, int code, const char *text)
 {
     if (l->state == NET_LINK_DOWN)
         return;
@@ -37,7 +37,7 @@ static void link_denied(struct net_link *l)
     net_key_text(l->client.public_key, key);
     snprintf(text, sizeof(text), "the broker %s does not know this %s's key (public %s). On the broker's host: bfork allow %s '%s'",
              l->endpoint, l->n->role, key, l->n->role, key);
-    link_down(l, BFORK_EDENIED, text);
+    fail_net_link(l, BFORK_EDENIED, text);
 }
 
 /* The key is known there, but not for what we came as: allowing it here too would be the wrong advice. */
@@ -50,7 +50,7 @@ static void link_wrong_door(struct net_link *l)
              "the broker %s knows this key (public %s), but not as a %s's: either the key file is another role's (client.key, "
              "worker.key and admin.key do not stand in for each other), or this is another role's port (clients, workers and "
              "administrators each have their own)", l->endpoint, key, l->n->role);
-    link_down(l, BFORK_EDENIED, text);
+    fail_net_link(l, BFORK_EDENIED, text);
 }
 
 static void link_broken_handshake(struct net_link *l, uint64_t now)
@@ -61,7 +61,7 @@ static void link_broken_handshake(struct net_link *l, uint64_t now)
         snprintf(text, sizeof(text),
                  "%s accepted the connection but did not answer the handshake within %d s: is it a bfork-broker, and does it run?",
                  l->endpoint, NET_LINK_HANDSHAKE_MS / 1000);
-        link_down(l, BFORK_EUNREACHABLE, text);
+        fail_net_link(l, BFORK_EUNREACHABLE, text);
         return;
     }
     net_key_text(l->server_key, key);
@@ -69,7 +69,7 @@ static void link_broken_handshake(struct net_link *l, uint64_t now)
              "%s ended the handshake: it is far over the connections that it takes, or it is no bfork-broker, or it does not have "
              "the broker key '%s' (compare with its public key)",
              l->endpoint, key);
-    link_down(l, BFORK_EPROTOCOL, text);
+    fail_net_link(l, BFORK_EPROTOCOL, text);
 }
 
 static int link_options(struct net_link *l, void *s, struct err *e)
@@ -129,13 +129,13 @@ static void link_next(struct net_link *l, uint64_t now)
     link_shut(l);
     if (++l->at < l->n_addresses) {
         if (link_open(l, &e) < 0)
-            link_down(l, BFORK_EUNREACHABLE, e.text);
+            fail_net_link(l, BFORK_EUNREACHABLE, e.text);
         return;
     }
     snprintf(text, sizeof(text),
              "cannot reach the broker %s: %s. Is bfork-broker running there, is the port right, does a firewall allow it?",
              l->endpoint, slow ? "no answer" : "the connection was refused");
-    link_down(l, BFORK_EUNREACHABLE, text);
+    fail_net_link(l, BFORK_EUNREACHABLE, text);
 }
 
 static void link_resolved(struct net_link *l)
@@ -147,7 +147,7 @@ static void link_resolved(struct net_link *l)
     epoll_ctl(l->n->epoll_fd, EPOLL_CTL_DEL, net_resolve_fd(l->resolve), NULL);
     net_resolve_free(&l->resolve);
     if (l->n_addresses == 0 || link_open(l, &e) < 0)
-        link_down(l, BFORK_EUNREACHABLE, e.text);
+        fail_net_link(l, BFORK_EUNREACHABLE, e.text);
 }
 
 static void link_up(struct net_link *l)
@@ -156,7 +156,7 @@ static void link_up(struct net_link *l)
     for (size_t i = 0; i < l->n_pending; i++) {
         while (zmq_msg_send(&l->pending[i], l->data.socket, ZMQ_DONTWAIT) < 0)
             if (errno != EINTR) {
-                link_down(l, BFORK_EUNREACHABLE, "the connection ended before the first message was sent");
+                fail_net_link(l, BFORK_EUNREACHABLE, "the connection ended before the first message was sent");
                 break;
             }
         zmq_msg_close(&l->pending[i]);
@@ -174,7 +174,7 @@ static void link_ended(struct net_link *l, uint64_t now)
         return;
     }
     snprintf(text, sizeof(text), "the connection to the broker %s ended: the broker closed it, or the network failed", l->endpoint);
-    link_down(l, BFORK_EUNREACHABLE, text);
+    fail_net_link(l, BFORK_EUNREACHABLE, text);
 }
 
 static void link_event(struct net_link *l, const struct net_event *ev, uint64_t now)
@@ -223,7 +223,8 @@ void net_link_step(struct net_link *l, uint64_t now)
     if (l->connected_at)
         link_broken_handshake(l, now);
     else if (l->resolve)
-        link_down(l, BFORK_EUNREACHABLE, "the name of the broker's host could not be looked up in time: no name server answers");
+        fail_net_link(l, BFORK_EUNREACHABLE,
+                      "the name of the broker's host could not be looked up in time: no name server answers");
     else
         link_next(l, now);
 }
@@ -328,7 +329,7 @@ int net_link_recv(struct net_link *l, struct buf **ret_frame)
         return rc;
     }
     if (zmq_msg_more(&msg)) {
-        link_down(l, BFORK_EPROTOCOL, "the broker sent a message of several frames: it is no bfork-broker");
+        fail_net_link(l, BFORK_EPROTOCOL, "the broker sent a message of several frames: it is no bfork-broker");
         zmq_msg_close(&msg);
         return BFORK_EPROTOCOL;
     }

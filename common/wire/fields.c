@@ -114,7 +114,7 @@ uint8_t *fields_encode(const struct wire_map *map, const void *s, uint8_t *out)
     return out;
 }
 
-static int refuse(const struct wire_map *map, const struct wire_field *f, struct err *e, const char *why)
+static int refuse_field(const struct wire_map *map, const struct wire_field *f, struct err *e, const char *why)
 {
     return err_set(e, BFORK_EPROTOCOL, "%s: field %s (key %u) %s", map->name, f->name, f->key, why);
 }
@@ -123,23 +123,23 @@ static int number_read(const struct wire_map *map, const struct wire_field *f, c
 {
     if (f->type == FIELD_I32) {
         if ((v->kind == CURSOR_NEGATIVE && v->v.i < INT32_MIN) || (v->kind == CURSOR_UINT && v->v.u > INT32_MAX))
-            return refuse(map, f, e, "does not fit in 32 bits");
+            return refuse_field(map, f, e, "does not fit in 32 bits");
         if (v->kind != CURSOR_NEGATIVE && v->kind != CURSOR_UINT)
-            return refuse(map, f, e, "is not an integer");
+            return refuse_field(map, f, e, "is not an integer");
         PUT(s, f, int32_t) = v->kind == CURSOR_UINT ? (int32_t)v->v.u : (int32_t)v->v.i;
         return 0;
     }
     if (v->kind != CURSOR_UINT)
-        return refuse(map, f, e, "is not an integer >= 0");
+        return refuse_field(map, f, e, "is not an integer >= 0");
     if (f->flags & FIELD_NONZERO && !v->v.u)
-        return refuse(map, f, e, "must not be 0");
+        return refuse_field(map, f, e, "must not be 0");
     if (f->limit && v->v.u > f->limit)
         return err_set(e, BFORK_EPROTOCOL, "%s: field %s (key %u) is %" PRIu64 ", the limit is %" PRIu32, map->name, f->name,
                        f->key, v->v.u, f->limit);
     if (f->type == FIELD_U64)
         PUT(s, f, uint64_t) = v->v.u;
     else if (v->v.u > UINT32_MAX)
-        return refuse(map, f, e, "does not fit in 32 bits");
+        return refuse_field(map, f, e, "does not fit in 32 bits");
     else
         PUT(s, f, uint32_t) = (uint32_t)v->v.u;
     return 0;
@@ -150,13 +150,13 @@ static int value_read(const struct wire_map *map, const struct wire_field *f, co
     switch ((enum field_type)f->type) {
     case FIELD_BOOL:
         if (v->kind != CURSOR_BOOL)
-            return refuse(map, f, e, "is not a boolean");
+            return refuse_field(map, f, e, "is not a boolean");
         PUT(s, f, bool) = v->v.u != 0;
         return 0;
     case FIELD_STR:
     case FIELD_BIN:
         if (v->kind != (f->type == FIELD_STR ? CURSOR_STR : CURSOR_BIN))
-            return refuse(map, f, e, f->type == FIELD_STR ? "is not a string" : "is not binary");
+            return refuse_field(map, f, e, f->type == FIELD_STR ? "is not a string" : "is not binary");
         if (v->n > f->limit || (f->flags & FIELD_EXACT && v->n != f->limit))
             return err_set(e, BFORK_EPROTOCOL, "%s: field %s (key %u) has %" PRIu32 " bytes, %s %" PRIu32, map->name, f->name,
                            f->key, v->n, f->flags & FIELD_EXACT ? "not" : "the limit is", f->limit);
@@ -190,7 +190,7 @@ static int check_required(const struct wire_map *map, const uint64_t seen[2], st
         const struct wire_field *f = &map->fields[i];
 
         if (f->flags & FIELD_REQUIRED && !(seen[f->key / 64] >> (f->key % 64) & 1))
-            return refuse(map, f, e, "is missing");
+            return refuse_field(map, f, e, "is missing");
     }
     return 0;
 }
@@ -226,7 +226,7 @@ int fields_decode(const struct wire_map *map, struct cursor *c, void *s, struct 
             continue;
         }
         if (!cursor_next(c, &v))
-            return refuse(map, f, e, "is malformed or cut short");
+            return refuse_field(map, f, e, "is malformed or cut short");
         if ((rc = value_read(map, f, &v, s, e)) < 0)
             return rc;
     }

@@ -204,7 +204,7 @@ static bool put_any(struct unpack *u, const bfork_ref *r, const struct cursor_va
     return true;
 }
 
-static bool put_text(struct unpack *u, const bfork_ref *r, const struct cursor_value *v)
+static bool unpack_text(struct unpack *u, const bfork_ref *r, const struct cursor_value *v)
 {
     const char *text = NULL;
 
@@ -234,7 +234,7 @@ static bool put_value(struct unpack *u, const bfork_ref *r, const struct cursor_
     case BFORK_U64: return put_int(r, v, 0, UINT64_MAX);
     case BFORK_F32:
     case BFORK_F64: return put_real(r, v);
-    case BFORK_STR: return put_text(u, r, v);
+    case BFORK_STR: return unpack_text(u, r, v);
     case BFORK_BIN:
         bytes = (bfork_bytes){ v->v.p, v->n };
         if (v->kind == CURSOR_BIN)

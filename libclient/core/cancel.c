@@ -48,7 +48,7 @@ static int cancel_here(struct session_job *j, uint64_t at, uint64_t end)
 }
 
 /* Room for what is not settled, below end. */
-static int reserve(const struct session_job *j, struct bits *b, uint64_t end)
+static int reserve_bits(const struct session_job *j, struct bits *b, uint64_t end)
 {
     if (!b->n)
         b->base = j->settled.base;
@@ -72,7 +72,7 @@ static uint64_t untold(const struct session_job *j, uint64_t at, uint64_t *ret_e
     return from;
 }
 
-static void due(struct session_job *j, uint64_t from)
+static void question_due(struct session_job *j, uint64_t from)
 {
     j->untold_from = from < j->untold_from ? from : j->untold_from;
     if (!list_in(&j->cancels))
@@ -86,10 +86,10 @@ int session_cancel(struct session_job *j, uint64_t first, uint64_t count)
     uint64_t end = count > j->next - first ? j->next : first + count, sent = gone_out(j, first), last = sent < end ? sent : end;
     first = ses_bits_next(&j->settled, first, last, false);
     if (first < last) {
-        if (reserve(j, &j->cancelled, last) != 0 || reserve(j, &j->told, last) != 0)
+        if (reserve_bits(j, &j->cancelled, last) != 0 || reserve_bits(j, &j->told, last) != 0)
             return BFORK_ENOMEM;
         ses_bits_set(&j->cancelled, first, last - first);
-        due(j, first);
+        question_due(j, first);
     }
     int rc = cancel_here(j, sent, end);
     ses_job_dirty(j);
@@ -121,11 +121,11 @@ void ses_cancel_untold(struct session_job *j)
         return;
     if (j->told.n)
         memset(j->told.words, 0, j->told.n * sizeof(*j->told.words));
-    due(j, 0);
+    question_due(j, 0);
 }
 
 /* How many will not run, to who has asked. */
-static void finish(struct session *s, struct question *q, uint64_t cancelled)
+static void finish_question(struct session *s, struct question *q, uint64_t cancelled)
 {
     void *user = q->user;
     bool answered = q->answered;
@@ -147,7 +147,7 @@ void ses_cancel_over(struct session *s, struct question *q)
 {
     q->again = q->asked;                        /* the answer is on its way, or lost; what came of it was seen */
     q->promised = 0;
-    finish(s, q, 0);
+    finish_question(s, q, 0);
 }
 
 void ses_question_sent(struct question *q)
@@ -197,7 +197,7 @@ static bool is_earlier(struct question *q, uint32_t request)
 }
 
 /* So many of its tasks can be cancelled: those that were seen to be, and those that have no outcome yet. */
-static uint64_t at_most(const struct session *s, const struct question *q)
+static uint64_t cancelled_at_most(const struct session *s, const struct question *q)
 {
     const struct session_job *j = map_get(&s->handles, q->job);
     uint64_t n = q->seen, end = q->first + q->count;
@@ -224,7 +224,7 @@ void ses_cancel_answered(struct session *s, uint32_t request, uint64_t cancelled
         if (q->sent && q->wire == request) {
             uint64_t before = q->seen_first + q->told, most;
             cancelled += before > q->seen_before ? before : q->seen_before;
-            finish(s, q, cancelled < (most = at_most(s, q)) ? cancelled : most);
+            finish_question(s, q, cancelled < (most = cancelled_at_most(s, q)) ? cancelled : most);
             return;
         }
     }

@@ -4,7 +4,7 @@
  */
 #include "state.h"
 
-static void *cell(uint16_t tries, uint16_t crashes) { return (void *)((uintptr_t)tries << 16 | crashes); }
+static void *counts_cell(uint16_t tries, uint16_t crashes) { return (void *)((uintptr_t)tries << 16 | crashes); }
 
 void ses_counts_told(struct session *s, const struct wire_msg *m)
 {
@@ -21,7 +21,7 @@ void ses_counts_told(struct session *s, const struct wire_msg *m)
         }
         for (uint64_t at = i->first; at < i->first + i->count; at++)
             if (!ses_bits_get(&j->settled, at))
-                (void)map_put(&j->counts, at, cell(i->tries, i->crashes));  /* there is room */
+                (void)map_put(&j->counts, at, counts_cell(i->tries, i->crashes)); /* there is room */
     }
 }
 

@@ -54,7 +54,7 @@ void ses_look_send(struct session *s, uint64_t now)
 }
 
 /* A range that the broker has, or has not. */
-static void seen(struct session *s, struct session_job *j, const struct wire_item *i)
+static void see_range(struct session *s, struct session_job *j, const struct wire_item *i)
 {
     uint64_t end = i->first + i->count < j->sent ? i->first + i->count : j->sent, lost = end;
     if (i->kind && i->first < end)
@@ -85,7 +85,7 @@ void ses_look_seen(struct session *s, const struct wire_msg *m)
         if (!j || i->job == rewound || j->epoch != s->epoch || i->first + i->count < i->first)
             continue;
         uint64_t before = j->sent;
-        seen(s, j, i);
+        see_range(s, j, i);
         rewound = j->sent < before ? i->job : rewound;      /* what follows is sent again with it */
     }
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 
 /* NULL: out of memory, tried again at the next flush. */
-static struct buf *document(struct wire_str text)
+static struct buf *refusal_document(struct wire_str text)
 {
     const struct wire_outcome o = { .kind = BFORK_REFUSED, .message = text };
 
@@ -19,7 +19,7 @@ bool ses_job_refuse_rest(struct session_job *j)
 {
     struct session *s = j->s;
     struct wire_str text = j->refused ? WIRE_STR(j->refused) : WIRE_STR(j->pool->refused);
-    struct buf *doc = j->unsettled ? document(text) : NULL;
+    struct buf *doc = j->unsettled ? refusal_document(text) : NULL;
 
     if (j->unsettled && !doc) {
         s->starved = true;
@@ -51,7 +51,7 @@ bool ses_job_is_refused(const struct session_job *j)
     return j->refused || j->pool->refused;
 }
 
-static char *copy(struct wire_str text)
+static char *copy_reason(struct wire_str text)
 {
     return text.n ? strndup(text.p, text.n) : strdup("the broker gave no reason");
 }
@@ -62,7 +62,7 @@ void ses_refuse_job(struct session *s, uint32_t handle, struct wire_str text)
 
     if (!j || ses_job_is_refused(j))
         return;
-    if (!(j->refused = copy(text))) {
+    if (!(j->refused = copy_reason(text))) {
         session_reconnect(s, "out of memory for a refusal");            /* and hear it again */
         return;
     }
@@ -75,7 +75,7 @@ void ses_refuse_pool(struct session *s, struct session_pool *p, struct wire_str 
 {
     if (p->refused)
         return;
-    if (!(p->refused = copy(text))) {
+    if (!(p->refused = copy_reason(text))) {
         session_reconnect(s, "out of memory for a refusal");
         return;
     }

@@ -80,7 +80,7 @@ static struct printed *printed_of(struct session_job *j, uint64_t index)
 }
 
 /* What of the piece is new, told to the program. */
-static void tell(struct session_job *j, const struct wire_item *i, struct wire_str host)
+static void tell_new(struct session_job *j, const struct wire_item *i, struct wire_str host)
 {
     struct session *s = j->s;
     struct printed *p = j->user && !ses_bits_get(&j->settled, i->first) && i->first < j->next ? printed_of(j, i->first) : NULL;
@@ -122,7 +122,7 @@ void ses_said_items(struct session *s, const struct wire_msg *m)
             continue;
         s->said_seen = i->seq;
         if (j)
-            tell(j, i, m->u.output.host);
+            tell_new(j, i, m->u.output.host);
     }
 }
 

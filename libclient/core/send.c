@@ -26,7 +26,7 @@ struct session_effect *ses_send_effect(struct session *s, uint8_t type)
 }
 
 /* Keeps b until the effects are done. There is always room: at most one a control effect. */
-static void keep(struct session *s, struct buf *b)
+static void keep_buffer(struct session *s, struct buf *b)
 {
     s->garbage[s->n_garbage++] = buf_ref(b);
 }
@@ -93,12 +93,12 @@ static bool open_job(struct session *s, struct session_job *j)
     e->msg.u.job_open = (struct wire_job_open){ .job = j->handle, .pool = j->pool->handle, .id = wire_bin_of(j->id, WIRE_ID),
                                                 .acked = j->seq, .spec = wire_bin_of(j->spec->data, j->spec->size) };
     j->seq_acked = j->seq;
-    keep(s, j->spec);
+    keep_buffer(s, j->spec);
     j->opened = true;
     return true;
 }
 
-static void close_job(struct session *s, struct session_job *j)
+static void send_job_close(struct session *s, struct session_job *j)
 {
     if (!j->closed || j->done_sent || j->sent < j->next)
         return;
@@ -271,7 +271,7 @@ static int next_item(struct session_job *j, struct wire_item *item)
 }
 
 /* The first task of the item is larger than all that this client may have at the broker. */
-static void refuse(const struct session *s, struct session_job *j, const struct wire_item *item)
+static void refuse_first(const struct session *s, struct session_job *j, const struct wire_item *item)
 {
     char text[128];
     snprintf(text, sizeof(text), "the task has %llu bytes; the broker's quota for this client is %llu",
@@ -280,7 +280,7 @@ static void refuse(const struct session *s, struct session_job *j, const struct 
 }
 
 /* Adds items of j to the TASKS message. False: the message is full, or the window is. */
-static bool add_tasks(struct session *s, struct session_job *j, size_t *n, size_t *body)
+static bool put_tasks(struct session *s, struct session_job *j, size_t *n, size_t *body)
 {
     for (;;) {
         if (*n == SESSION_ITEMS)
@@ -291,7 +291,7 @@ static bool add_tasks(struct session *s, struct session_job *j, size_t *n, size_
         if (rc <= 0)
             return rc == 0;
         if (s->limits.quota_bytes && first_bytes(item) > s->limits.quota_bytes) {
-            refuse(s, j, item);
+            refuse_first(s, j, item);
             if (s->starved)
                 return false;
             continue;
@@ -339,7 +339,7 @@ bool session_flush(struct session *s, uint64_t now)
             continue;
         }
         if (open_job(s, j) && !j->waiting)
-            close_job(s, j);
+            send_job_close(s, j);
         finished |= ses_job_finished(j);
     }
     ses_look_send(s, now);
@@ -354,7 +354,7 @@ bool session_flush(struct session *s, uint64_t now)
         struct session_job *j = LIST_ENTRY(list_first(&s->dirty), struct session_job, dirty);
         bool refused = ses_job_is_refused(j);
         uint64_t before = j->sent;
-        full = !refused && j->opened && !j->waiting && !add_tasks(s, j, &n, &body);
+        full = !refused && j->opened && !j->waiting && !put_tasks(s, j, &n, &body);
         if (j->sent != before)
             j->moved_at = now;
         list_remove(&s->dirty, &j->dirty);

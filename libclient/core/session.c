@@ -118,7 +118,7 @@ void session_disconnected(struct session *s, uint64_t now)
     s->n_strays = 0;
 }
 
-static void fail(struct session *s, int32_t code, struct wire_str text)
+static void fail_session(struct session *s, int32_t code, struct wire_str text)
 {
     s->state = SESSION_FAILED;
     s->ops->failed(s->ctx, code ? code : BFORK_EPROTOCOL, text);
@@ -131,7 +131,7 @@ void session_reconnect(struct session *s, const char *why)
     s->effects[s->n_effects++] = (struct session_effect){ .type = SESSION_RECONNECT, .text = why };
 }
 
-static void welcome(struct session *s, const struct wire_welcome *w)
+static void take_welcome(struct session *s, const struct wire_welcome *w)
 {
     if (s->state != SESSION_GREETING)
         return;
@@ -158,7 +158,7 @@ static void welcome(struct session *s, const struct wire_welcome *w)
 
 /* The broker had no room for tasks that were sent before, and has now: it is asked how far it got, and the rest is sent again. Of a
  * job that has nothing to send any more it is told so. */
-static void put_off(struct session *s, struct session_job *j, uint32_t handle)
+static void wait_with_job(struct session *s, struct session_job *j, uint32_t handle)
 {
     struct session_effect *e;
     if (j && j->opened && !ses_job_is_refused(j)) {
@@ -170,11 +170,11 @@ static void put_off(struct session *s, struct session_job *j, uint32_t handle)
 }
 
 /* How far the broker got before the connection was cut; from there on tasks are sent again. */
-static void job_state(struct session *s, const struct wire_job_state *w)
+static void take_job_state(struct session *s, const struct wire_job_state *w)
 {
     struct session_job *j = map_get(&s->handles, w->job);
     if (!j || !j->waiting) {
-        put_off(s, j, w->job);
+        wait_with_job(s, j, w->job);
         return;
     }
     j->waiting = false;
@@ -203,7 +203,7 @@ void ses_job_rewind(struct session_job *j, uint64_t next)
     ses_job_dirty(j);
 }
 
-static void answer(struct session *s, uint32_t request, int32_t code, struct wire_str text)
+static void settle_request(struct session *s, uint32_t request, int32_t code, struct wire_str text)
 {
     for (LIST_EACH_SAFE(&s->questions, n, after)) {
         struct question *q = LIST_ENTRY(n, struct question, node);
@@ -240,16 +240,16 @@ void session_recv(struct session *s, uint64_t now, const struct wire_msg *m)
     ses_pools_heard(s, m);
     switch (m->type) {
     case WIRE_WELCOME:
-        welcome(s, &m->u.welcome);
+        take_welcome(s, &m->u.welcome);
         break;
     case WIRE_RESET:
         session_reconnect(s, "the broker asked to start over");
         break;
     case WIRE_ERROR:
         if (m->request)                     /* one request was refused, the session goes on */
-            answer(s, m->request, m->u.error.code, m->u.error.text);
+            settle_request(s, m->request, m->u.error.code, m->u.error.text);
         else
-            fail(s, m->u.error.code, m->u.error.text);
+            fail_session(s, m->u.error.code, m->u.error.text);
         break;
     case WIRE_BYE:
         session_reconnect(s, "the broker is leaving");
@@ -260,7 +260,7 @@ void session_recv(struct session *s, uint64_t now, const struct wire_msg *m)
         break;
     case WIRE_PONG:
         if (m->u.ping.stamp <= UINT32_MAX)
-            answer(s, (uint32_t)m->u.ping.stamp, 0, (struct wire_str){ 0 });
+            settle_request(s, (uint32_t)m->u.ping.stamp, 0, (struct wire_str){ 0 });
         break;
     case WIRE_TASKS_SEEN:
         ses_look_seen(s, m);
@@ -269,7 +269,7 @@ void session_recv(struct session *s, uint64_t now, const struct wire_msg *m)
         ses_cancel_answered(s, m->request, m->u.cancelled.cancelled);
         break;
     case WIRE_STATUS:
-        answer(s, m->request, 0, m->u.status.json);
+        settle_request(s, m->request, 0, m->u.status.json);
         break;
     case WIRE_POOL_STATE:
         for (LIST_EACH(&s->pools, n)) {
@@ -286,7 +286,7 @@ void session_recv(struct session *s, uint64_t now, const struct wire_msg *m)
         if (m->u.job_state.code < 0)
             ses_refuse_job(s, m->u.job_state.job, m->u.job_state.text);
         else
-            job_state(s, &m->u.job_state);
+            take_job_state(s, &m->u.job_state);
         break;
     case WIRE_OUTCOMES:
         ses_outcome_items(s, m);
@@ -359,7 +359,7 @@ uint64_t session_deadline(const struct session *s)
     return at;
 }
 
-static int ask(struct session *s, uint8_t type, const char *a, const char *b, uint32_t *ret_request)
+static int ask_broker(struct session *s, uint8_t type, const char *a, const char *b, uint32_t *ret_request)
 {
     struct question *q = calloc(1, sizeof(*q));
     if (!q)
@@ -374,18 +374,18 @@ static int ask(struct session *s, uint8_t type, const char *a, const char *b, ui
 
 int session_ask(struct session *s, const char *what, uint32_t *ret_request)
 {
-    return ask(s, WIRE_STATUS_GET, what, NULL, ret_request);
+    return ask_broker(s, WIRE_STATUS_GET, what, NULL, ret_request);
 }
 
 int session_admin(struct session *s, const char *verb, const char *argument, uint32_t *ret_request)
 {
-    return ask(s, WIRE_ADMIN, verb, argument, ret_request);
+    return ask_broker(s, WIRE_ADMIN, verb, argument, ret_request);
 }
 
 int session_ping(struct session *s, uint64_t now, uint32_t *ret_request)
 {
     (void)now;
-    return ask(s, WIRE_PING, "", NULL, ret_request);
+    return ask_broker(s, WIRE_PING, "", NULL, ret_request);
 }
 
 const struct session_effect *session_effects(const struct session *s, size_t *n)

@@ -8,6 +8,7 @@
 #include "link.h"
 
 #include "base/clock.h"
+#include "base/least.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
@@ -84,7 +85,7 @@ static bool from_broker(struct local *l, uint64_t now)
 }
 
 /* Worker to broker and to its processes. */
-static bool from_worker(struct local *l, uint64_t now)
+static bool move_from_worker(struct local *l, uint64_t now)
 {
     size_t n;
     const struct worker_effect *e = worker_effects(l->worker, &n);
@@ -110,7 +111,7 @@ static bool local_pump(struct link *link, uint64_t now)
         more = slots_step(l->slots, now);
         worker_tick(l->worker, now);
         worker_flush(l->worker, now);
-        more |= from_worker(l, now);
+        more |= move_from_worker(l, now);
         session_tick(l->core, now);
         session_flush(l->core, now);
         more |= from_session(l, now);
@@ -125,11 +126,6 @@ static bool local_pump(struct link *link, uint64_t now)
 static int local_fd(struct link *link)
 {
     return slots_fd(((struct local *)link)->slots);
-}
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
 }
 
 static uint64_t local_deadline(struct link *link)
@@ -167,7 +163,7 @@ static int local_program(struct link *link, uint8_t out[WIRE_DIGEST], uint64_t *
 }
 
 /* Outside of tasks. */
-static void on_output(void *ctx, uint32_t pid, int stream, const void *bytes, size_t size)
+static void print_output(void *ctx, uint32_t pid, int stream, const void *bytes, size_t size)
 {
     struct local *l = ctx;
     l->events.printed(l->events.ctx, pid, stream, bytes, size);
@@ -299,7 +295,7 @@ static int make_cores(struct local *l, struct err *e)
     memcpy(wc.instance, &random[2], WIRE_ID);
     if (broker_new(&bc, &l->broker) != 0)
         return err_set(e, BFORK_ENOMEM, "out of memory");
-    const struct slots_config sc = { .output_limit = UINT64_MAX, .resolve = on_resolve, .output = on_output, .ctx = l };
+    const struct slots_config sc = { .output_limit = UINT64_MAX, .resolve = on_resolve, .output = print_output, .ctx = l };
     int rc = slots_new(&sc, &l->slots, e);
     if (rc == 0 && worker_new(&wc, slots_ops(), l->slots, &l->worker) != 0)
         rc = err_set(e, BFORK_ENOMEM, "out of memory");

@@ -23,7 +23,7 @@ struct transport {
 
 /* A key file that says itself where its broker is (bfork keygen writes such) needs no profile: tcp://host:port with --client-key.
  */
-static int read_setup(const char *profile, const char *client_key, bool admin, struct transport *t, struct err *e)
+static int read_profile(const char *profile, const char *client_key, bool admin, struct transport *t, struct err *e)
 {
     struct net_profile p;
     struct net_cert cert;
@@ -70,7 +70,7 @@ static int transport_open(const char *profile, const char *client_key, bool admi
     struct transport *t = calloc(1, sizeof(*t));
     if (!t)
         return err_set(e, BFORK_ENOMEM, "out of memory");
-    int rc = read_setup(profile, client_key, admin, t, e);
+    int rc = read_profile(profile, client_key, admin, t, e);
     if (rc == 0)
         rc = net_new(&t->net, e);
     if (rc == 0 && admin)

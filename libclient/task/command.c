@@ -96,7 +96,7 @@ static char **make_argv(bfork_task *t)
     return argv;
 }
 
-static int start(char **argv, int out, int err, pid_t *pid)
+static int start_command(char **argv, int out, int err, pid_t *pid)
 {
     posix_spawn_file_actions_t fa;
     posix_spawnattr_t at;
@@ -120,15 +120,15 @@ static int start(char **argv, int out, int err, pid_t *pid)
 }
 
 /* False: whoever takes it takes no more. */
-static bool tell(const struct capture *c, const uint8_t *bytes, size_t n)
+static bool tell_capture(const struct capture *c, const uint8_t *bytes, size_t n)
 {
     return c->told->print(c->told->print_ctx, c->told->index, c->stream, bytes, n);
 }
 
-static void keep(struct capture *c, const struct capture *other, const uint8_t *bytes, size_t n)
+static void keep_bytes(struct capture *c, const struct capture *other, const uint8_t *bytes, size_t n)
 {
     if (c->told) {
-        c->cut |= !c->cut && !tell(c, bytes, n);
+        c->cut |= !c->cut && !tell_capture(c, bytes, n);
         return;
     }
     size_t left = CAPTURE_MAX - c->size - other->size;
@@ -155,7 +155,7 @@ static void keep(struct capture *c, const struct capture *other, const uint8_t *
 }
 
 /* Reads what is there: as much as a pipe can hold, so that one who writes for ever does not keep us. */
-static void drain(struct capture *c, const struct capture *other)
+static void drain_pipe(struct capture *c, const struct capture *other)
 {
     uint8_t bytes[65536];
     ssize_t n;
@@ -163,7 +163,7 @@ static void drain(struct capture *c, const struct capture *other)
     for (int reads = 0; c->fd >= 0 && reads < PIPE_READS; reads++) {
         n = read(c->fd, bytes, sizeof(bytes));
         if (n > 0) {
-            keep(c, other, bytes, (size_t)n);
+            keep_bytes(c, other, bytes, (size_t)n);
         } else if (n == 0 || (errno != EAGAIN && errno != EINTR)) {
             close(c->fd);
             c->fd = -1;
@@ -173,7 +173,7 @@ static void drain(struct capture *c, const struct capture *other)
     }
 }
 
-static int collect(pid_t pid, struct capture *out, struct capture *err)
+static int collect_output(pid_t pid, struct capture *out, struct capture *err)
 {
     int pidfd = (int)syscall(SYS_pidfd_open, pid, 0), status = 0;
     struct pollfd f[3] = { { .events = POLLIN }, { .events = POLLIN }, { .fd = pidfd, .events = POLLIN } };
@@ -185,17 +185,17 @@ static int collect(pid_t pid, struct capture *out, struct capture *err)
         if (poll(f, 3, -1) < 0 && errno != EINTR)
             break;
         if (f[0].revents)
-            drain(out, err);
+            drain_pipe(out, err);
         if (f[1].revents)
-            drain(err, out);
+            drain_pipe(err, out);
         ended = pidfd >= 0 && f[2].revents;
         if (out->told && (out->cut || err->cut))
             kill(-pid, SIGKILL);
     }
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         continue;
-    drain(out, err);
-    drain(err, out);
+    drain_pipe(out, err);
+    drain_pipe(err, out);
     if (pidfd >= 0)
         close(pidfd);
     kill(-pid, SIGKILL);                /* what it left in its group; the rest is swept after the task */
@@ -235,9 +235,9 @@ static int run_printing(bfork_task *t, char **argv)
             fcntl(fd, F_SETFL, flags & ~O_NONBLOCK);
     }
     t->printed = true;
-    rc = start(argv, 1, 2, &pid);
+    rc = start_command(argv, 1, 2, &pid);
     if (rc == 0)
-        return collect(pid, &none, &none);
+        return collect_output(pid, &none, &none);
     rc = not_started(rc, argv[0], why, sizeof(why));
     for (size_t n = strlen(why), at = 0; at < n;) {
         ssize_t put = write(2, why + at, n - at);
@@ -256,16 +256,16 @@ static int run_reading(bfork_task *t, char **argv, struct capture *out, struct c
     pid_t pid;
 
     if (w2 >= 0)
-        rc = start(argv, w1, w2, &pid);
+        rc = start_command(argv, w1, w2, &pid);
     if (w1 >= 0)
         close(w1);
     if (w2 < 0)
         return task_fail(t, BFORK_REFUSED, errno, "cannot start %.200s: no more descriptors", argv[0]);
     close(w2);
     if (rc == 0)
-        return collect(pid, out, err);
+        return collect_output(pid, out, err);
     rc = not_started(rc, argv[0], why, sizeof(why));
-    keep(err, out, (const uint8_t *)why, strlen(why));
+    keep_bytes(err, out, (const uint8_t *)why, strlen(why));
     return rc;
 }
 

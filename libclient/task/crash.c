@@ -172,7 +172,7 @@ void task_crash_install(struct ring_obituary *o)
         sigaction(signals[i], &sa, NULL);
 }
 
-static bool is_library(const char *path)
+static bool is_shared_object(const char *path)
 {
     const char *base = strrchr(path, '/');
     base = base ? base + 1 : path;
@@ -205,7 +205,7 @@ void task_crash_names(struct ring_obituary *o)
         if (n < 0 || (size_t)n >= sizeof(o->backtrace) - used)
             break;
         used += (size_t)n;
-        if (o->function[0] || o->where[0] || path[0] != '/' || is_library(path))
+        if (o->function[0] || o->where[0] || path[0] != '/' || is_shared_object(path))
             continue;
         if (known)
             snprintf(o->function, sizeof(o->function), "%s", name);

@@ -67,7 +67,7 @@ static void default_signals(void)
     sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-static void __attribute__((noreturn)) become_template(const struct keeper *k, pid_t keeper, int fds[PACKET_FDS])
+static void __attribute__((noreturn)) become_forked(const struct keeper *k, pid_t keeper, int fds[PACKET_FDS])
 {
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
@@ -97,7 +97,7 @@ static void __attribute__((noreturn)) become_keeper(int server, int fds[PACKET_F
     if ((error = exec_keep_open(&k, fds[3])) == 0) {
         template = fork();
         if (template == 0)
-            become_template(&k, me, fds);
+            become_forked(&k, me, fds);
         error = template < 0 ? errno : 0;
     }
     for (int fd = 0; fd <= 2; fd++)     /* the owner reads the end of the template's output when nobody here has it */
@@ -108,7 +108,7 @@ static void __attribute__((noreturn)) become_keeper(int server, int fds[PACKET_F
     exec_keep_run(&k, template, error);
 }
 
-static void __attribute__((noreturn)) serve(int server)
+static void __attribute__((noreturn)) serve_forks(int server)
 {
     struct packet p;
     int fds[PACKET_FDS];
@@ -149,7 +149,7 @@ int task_fork_server(struct task_server *ret, struct err *e)
     pid_t pid = fork();
     if (pid == 0) {
         close(pair[0]);
-        serve(pair[1]);
+        serve_forks(pair[1]);
     }
     int error = errno;
     close(pair[1]);

@@ -47,7 +47,7 @@ static bool is_restless(const char *path)
 }
 
 /* What lies between variables may be read here, whatever a sanitizer thinks of it: no library function, nothing checked. */
-__attribute__((no_sanitize("address"))) static void copy(uint8_t *to, uintptr_t from, size_t n)
+__attribute__((no_sanitize("address"))) static void copy_part(uint8_t *to, uintptr_t from, size_t n)
 {
     for (const volatile uint8_t *at = (const volatile uint8_t *)from; n--;)
         *to++ = *at++;
@@ -62,7 +62,7 @@ __attribute__((no_sanitize("address"))) static bool differs(const uint8_t *kept,
 }
 
 /* Zero pages that nobody has touched cost nothing, neither here nor in the copy. */
-static bool keep(struct part *p)
+static bool keep_part(struct part *p)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     p->kept = mmap(NULL, p->at.to - p->at.from, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
@@ -77,7 +77,7 @@ static bool keep(struct part *p)
             there = 1;
         if (there & 1) {
             start.used += end - at;
-            copy(p->kept + (at - p->at.from), at, end - at);
+            copy_part(p->kept + (at - p->at.from), at, end - at);
         }
         if (start.used > MOST)
             return false;
@@ -102,7 +102,7 @@ static void note_object(void *ctx, const struct object_data *d)
     start.n++;
     for (size_t i = 0; i < o->n && start.known; i++) {
         o->parts[i].at = d->parts[i];
-        start.known = keep(&o->parts[i]);
+        start.known = keep_part(&o->parts[i]);
     }
 }
 
@@ -150,7 +150,7 @@ static bool is_handle(const struct found *f, uintptr_t at, size_t size)
     return false;
 }
 
-static void add(struct found *f, const char *name)
+static void add_name(struct found *f, const char *name)
 {
     const char *path = f->in->path ? f->in->path : "", *slash = strrchr(path, '/'), *file = slash ? slash + 1 : path;
     if (f->n++ < NAMED && f->used < f->size)
@@ -168,7 +168,7 @@ static void look_at_symbols(struct found *f, const elf_sym *s, size_t n, const c
             continue;
         if (has_changed(f->in, at, s[i].st_size) && !is_handle(f, at, s[i].st_size) && !is_guard(name) &&
             (ELF64_ST_BIND(s[i].st_info) == STB_LOCAL || !is_systems(name)))
-            add(f, name);
+            add_name(f, name);
     }
 }
 

@@ -17,7 +17,7 @@
 static bool inited;
 bool (*volatile task_on_interrupt)(void);
 
-static void interrupted(int sig)
+static void take_interrupt(int sig)
 {
     bool (*hook)(void) = task_on_interrupt;
     int keep = errno;
@@ -53,7 +53,7 @@ static int owner_socket(void)
 
 void bfork_init(int *argc, char ***argv)
 {
-    struct sigaction old, mine = { .sa_handler = interrupted };
+    struct sigaction old, mine = { .sa_handler = take_interrupt };
     int fd = owner_socket();
 
     (void)argc;

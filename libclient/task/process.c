@@ -86,7 +86,7 @@ static void notify(struct process *p, bool dry)
         ring_owner(p);
 }
 
-static void wait_for_room(struct process *p, uint64_t need)
+static void wait_for_ring(struct process *p, uint64_t need)
 {
     struct ring_control *c = p->c;
 
@@ -106,18 +106,18 @@ static void wait_for_room(struct process *p, uint64_t need)
     }
 }
 
-static struct ring_result *reserve(struct process *p, uint64_t body)
+static struct ring_result *reserve_result(struct process *p, uint64_t body)
 {
     uint64_t need = RING_ROUND(sizeof(struct ring_result) + body);
 
     if (RING_RESULTS - (p->result.pos - p->tail) < need)
-        wait_for_room(p, need);
+        wait_for_ring(p, need);
     return (struct ring_result *)(void *)(p->ring.results + p->result.off);
 }
 
 static uint8_t *room_in_ring(void *ctx, size_t size)
 {
-    return (uint8_t *)(reserve(ctx, size) + 1);
+    return (uint8_t *)(reserve_result(ctx, size) + 1);
 }
 
 static void publish(struct process *p, struct ring_result *r, uint32_t first, uint32_t done, uint32_t kind, bool fixed,
@@ -206,7 +206,7 @@ static void publish_outcome(struct process *p, uint32_t seq, struct wire_outcome
     doc = wire_outcome_encode(o);
     if (!doc)
         _exit(4);                       /* no memory for a few hundred bytes: the obituary says the rest */
-    struct ring_result *r = reserve(p, doc->size);
+    struct ring_result *r = reserve_result(p, doc->size);
     memcpy(r + 1, doc->data, doc->size);
     task_printed(p, seq);
     publish(p, r, seq, 1, WIRE_OUTCOME, false, (uint32_t)doc->size, ns);
@@ -261,7 +261,7 @@ static struct task_job *job_of(struct process *p, uint32_t handle)
 
 /* Has the owner still the right? Tasks may cost less than a look: while those between two looks take less than a millisecond, twice
  * as many pass until the next. */
-static bool look(struct process *p)
+static bool look_for_work(struct process *p)
 {
     uint64_t until = atomic_load(&p->c->until), now = until == RING_ALWAYS ? 0 : clock_coarse();
 
@@ -274,14 +274,14 @@ static bool look(struct process *p)
 /* Before what is claimed next: its first task may begin if this says so. */
 static bool look_afresh(struct process *p)
 {
-    bool well = look(p);
+    bool well = look_for_work(p);
 
     p->stride = 1;
     p->to_look = 2;
     return well;
 }
 
-static inline bool may_begin(struct process *p) { return --p->to_look || look(p); }
+static inline bool may_begin(struct process *p) { return --p->to_look || look_for_work(p); }
 
 static bool is_empty(const struct process *p)
 {
@@ -296,7 +296,7 @@ static void wait_for_right(struct process *p)
     while (!look_afresh(p)) {
         notify(p, true);
         atomic_store(&p->c->sleeping, RING_EXPIRED);
-        if (!look(p))
+        if (!look_for_work(p))
             exec_ring_sleep(p->c, RING_EXPIRED);
         atomic_store(&p->c->sleeping, RING_AWAKE);
     }
@@ -311,7 +311,7 @@ static void now_running(struct process *p, uint32_t seq)
 
 /* k elements of a map from the current record, results straight into one record; returns how many were done. Fewer, or none: one
  * has failed, there is no room for more in one record, or the owner's right has passed. */
-static uint32_t run_map(struct process *p, struct task_job *j, const struct ring_task *r, uint32_t seq, uint32_t k)
+static uint32_t run_map_record(struct process *p, struct task_job *j, const struct ring_task *r, uint32_t seq, uint32_t k)
 {
     uint32_t in_size = j->spec.in_size, out_size = j->spec.out_size, at = seq - r->first, i = 0;
     uint32_t fit = out_size ? RING_FLUSH / out_size : k;
@@ -322,7 +322,7 @@ static uint32_t run_map(struct process *p, struct task_job *j, const struct ring
     int rc = 0;
 
     fit = fit < 1 ? 1 : fit < k ? fit : k;
-    struct ring_result *rr = reserve(p, (uint64_t)fit * out_size);
+    struct ring_result *rr = reserve_result(p, (uint64_t)fit * out_size);
     uint8_t *out = (uint8_t *)(rr + 1);
     memset(out, 0, (size_t)fit * out_size);
     rr->first = seq - 1;                                    /* nothing of it is valid until first is */
@@ -429,7 +429,7 @@ static void run_task(struct process *p, struct task_job *j, const struct ring_ta
         task_end(t);
 }
 
-static const struct ring_task *record(const struct process *p)
+static const struct ring_task *next_record(const struct process *p)
 {
     return (const struct ring_task *)(const void *)(p->ring.tasks + p->task.off);
 }
@@ -437,14 +437,14 @@ static const struct ring_task *record(const struct process *p)
 /* The record that holds task seq; those before it are done. */
 static const struct ring_task *walk_to(struct process *p, uint32_t seq)
 {
-    const struct ring_task *r = record(p);
+    const struct ring_task *r = next_record(p);
 
     while (seq - r->first >= atomic_load_explicit(&r->count, memory_order_acquire)) {
         if (!is_record(r->bytes, sizeof(*r), RING_TASKS))
             overwritten();
         ring_advance(&p->task, r->bytes);
         p->body_off = 0;
-        r = record(p);
+        r = next_record(p);
     }
     return r;
 }
@@ -471,7 +471,7 @@ static void run_claimed(struct process *p, uint32_t seq, uint32_t n)
             run_refused(p, j, r, seq);
             k = 1;
         } else if (j->spec.kind == WIRE_JOB_MAP) {
-            k = run_map(p, j, r, seq, k);
+            k = run_map_record(p, j, r, seq, k);
         } else {
             uint64_t begin = clock_now();
             atomic_store_explicit(&p->c->block_first, seq, memory_order_relaxed);
@@ -507,7 +507,7 @@ static uint32_t claim(struct process *p, uint32_t *ret_first)
         uint32_t next = (uint32_t)old, limit = (uint32_t)(old >> 32), n = limit - next;
         if (n == 0 || !look_afresh(p))
             return 0;
-        const struct ring_task *r = record(p);
+        const struct ring_task *r = next_record(p);
         if (next - r->first >= atomic_load_explicit(&r->count, memory_order_relaxed)) {
             struct ring_cursor after = p->task;
             if (r->bytes && r->bytes < RING_TASKS) {
@@ -527,7 +527,7 @@ static uint32_t claim(struct process *p, uint32_t *ret_first)
 
 /* ---- life ---- */
 
-static void run_hook(struct process *p, struct wire_bin fn, struct wire_bin args, bool initializer)
+static void run_pool_hook(struct process *p, struct wire_bin fn, struct wire_bin args, bool initializer)
 {
     struct task_runner *r;
     const struct wire_outcome *o;
@@ -555,7 +555,7 @@ static void wait_for_tasks(struct process *p)
 
     notify(p, true);
     atomic_store(&c->sleeping, how);
-    if (how == RING_IDLE ? is_empty(p) && !atomic_load(&c->stop) : !is_empty(p) && !look(p))
+    if (how == RING_IDLE ? is_empty(p) && !atomic_load(&c->stop) : !is_empty(p) && !look_for_work(p))
         exec_ring_sleep(c, how);
     atomic_store(&c->sleeping, RING_AWAKE);
     check_alive(p);
@@ -571,7 +571,7 @@ static int high_fd(int fd)
     return high;
 }
 
-static void settle(struct process *p, const struct process_start *s)
+static void settle_process(struct process *p, const struct process_start *s)
 {
     char name[16];
 
@@ -606,7 +606,7 @@ void task_process_main(const struct process_start *s)
     struct process *p = &process;
     uint32_t first, n;
 
-    settle(p, s);
+    settle_process(p, s);
     p->task.size = RING_TASKS;
     p->job.size = RING_JOBS;
     p->result.size = RING_RESULTS;
@@ -615,7 +615,7 @@ void task_process_main(const struct process_start *s)
     p->t.room_ctx = p;
     p->t.slot = (int32_t)s->id;
     task_crash_install(&p->c->obituary);
-    run_hook(p, s->spec->initializer, s->spec->args, true);
+    run_pool_hook(p, s->spec->initializer, s->spec->args, true);
     if (exec_sweep_has_children())
         p->n_kept = exec_sweep_list(p->kept, KEPT_CHILDREN);
     atomic_store(&p->c->state, RING_READY);
@@ -630,7 +630,7 @@ void task_process_main(const struct process_start *s)
         else
             wait_for_tasks(p);
     }
-    run_hook(p, s->spec->finalizer, s->spec->args, false);
+    run_pool_hook(p, s->spec->finalizer, s->spec->args, false);
     fflush(NULL);
     atomic_store(&p->c->state, RING_STOPPED);
     _exit(0);

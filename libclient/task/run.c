@@ -262,7 +262,7 @@ void task_runner_free(struct task_runner **r)
     *r = NULL;
 }
 
-static bool refuse(struct task_runner *r, struct task_job *j, const struct wire_outcome **ret_outcome)
+static bool refuse_function(struct task_runner *r, struct task_job *j, const struct wire_outcome **ret_outcome)
 {
     task_fail(&r->task, BFORK_REFUSED, 0, "%s", j->unusable.text);
     task_failed(&r->task, -1, &r->outcome, r->message, sizeof(r->message));
@@ -286,7 +286,7 @@ bool task_run(struct task_runner *r, struct task_job *j, uint64_t id, uint64_t i
     t->args = in;
     t->args_size = in_size;
     if (j->unusable.code)
-        return refuse(r, j, ret_outcome);
+        return refuse_function(r, j, ret_outcome);
     running++;
     if (j->spec.kind == WIRE_JOB_MAP) {
         rc = in_size == j->spec.in_size

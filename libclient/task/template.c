@@ -36,7 +36,7 @@ struct template_state {
     struct child *children;
 };
 
-static void __attribute__((noreturn)) fail(int socket, const char *stage, int code, const char *text)
+static void __attribute__((noreturn)) fail_template(int socket, const char *stage, int code, const char *text)
 {
     struct packet p = { .type = PACKET_FAILED, .code = code };
 
@@ -57,10 +57,10 @@ static void enter_directory(int socket, const char *path)
     gethostname(host, sizeof(host) - 1);
     snprintf(text, sizeof(text), "cannot enter the directory %s on host %s: %s", path, host, strerror(error));
     text_clean(text, strlen(text), false);
-    fail(socket, "init", BFORK_REFUSED, text);
+    fail_template(socket, "init", BFORK_REFUSED, text);
 }
 
-static void read_setup(struct template_state *s)
+static void read_template_setup(struct template_state *s)
 {
     struct packet p;
     struct err e = { 0 };
@@ -71,19 +71,19 @@ static void read_setup(struct template_state *s)
     if (rc <= 0)
         _exit(125);                     /* the owner is gone */
     if (p.type != PACKET_SETUP || p.value != PACKET_VERSION || fds[0] < 0)
-        fail(s->socket, "init", BFORK_EPROTOCOL,
-             "the program's library is of another version of Broadfork than its owner: rebuild or update");
+        fail_template(s->socket, "init", BFORK_EPROTOCOL,
+                      "the program's library is of another version of Broadfork than its owner: rebuild or update");
     if (fstat(fds[0], &st) < 0 || (size_t)st.st_size < sizeof(*s->setup) || !(s->setup = malloc((size_t)st.st_size + 1)))
-        fail(s->socket, "init", BFORK_ENOMEM, "cannot read the pool's specification");
+        fail_template(s->socket, "init", BFORK_ENOMEM, "cannot read the pool's specification");
     if (pread(fds[0], s->setup, (size_t)st.st_size, 0) != st.st_size || s->setup->version != PACKET_VERSION
         || s->setup->spec_size != (size_t)st.st_size - sizeof(*s->setup))
-        fail(s->socket, "init", BFORK_EPROTOCOL, "the pool's specification is damaged");
+        fail_template(s->socket, "init", BFORK_EPROTOCOL, "the pool's specification is damaged");
     close(fds[0]);
     if (wire_pool_spec_decode(s->setup + 1, s->setup->spec_size, &s->spec, &e) < 0)
-        fail(s->socket, "init", e.code, e.text);
+        fail_template(s->socket, "init", e.code, e.text);
 }
 
-static void __attribute__((noreturn)) leave(struct template_state *s);
+static void __attribute__((noreturn)) leave_template(struct template_state *s);
 
 /* Sends what the owner takes now; the rest when its socket has room. The owner may be waiting for nothing of ours. */
 static void send_answers(struct template_state *s)
@@ -96,7 +96,7 @@ static void send_answers(struct template_state *s)
         if (rc == -EAGAIN || rc == -ENOBUFS || rc == -ENOMEM)
             return;
         if (rc < 0)
-            leave(s);                   /* the owner is gone */
+            leave_template(s);          /* the owner is gone */
         if (!(s->first = a->next))
             s->last = &s->first;
         s->n_answers--;
@@ -104,13 +104,13 @@ static void send_answers(struct template_state *s)
     }
 }
 
-static void answer(struct template_state *s, const struct packet *p)
+static void answer_packet(struct template_state *s, const struct packet *p)
 {
     size_t size = offsetof(struct packet, text) + strlen(p->text) + 1;
     struct answer *a = malloc(offsetof(struct answer, p) + size);
 
     if (!a)
-        leave(s);                       /* a process nobody hears of would be waited for for ever */
+        leave_template(s);              /* a process nobody hears of would be waited for for ever */
     memcpy(&a->p, p, size);
     a->next = NULL;
     *s->last = a;
@@ -151,10 +151,10 @@ static void preload(struct template_state *s)
     if (s->spec.preload.n == 0)
         return;
     if (task_runner_new(&r, &e) < 0)
-        fail(s->socket, "preload", e.code, e.text);
+        fail_template(s->socket, "preload", e.code, e.text);
     if (!task_run_once(r, s->spec.preload, s->spec.args, &o)) {
         snprintf(text, sizeof(text), "preload: %.*s", (int)o->message.n, o->message.p);
-        fail(s->socket, o->stage.n ? "load" : "preload", o->kind, text);
+        fail_template(s->socket, o->stage.n ? "load" : "preload", o->kind, text);
     }
     task_runner_free(&r);
     fflush(NULL);
@@ -188,7 +188,7 @@ static void refuse_spawn(struct template_state *s, struct child *c, struct packe
 {
     p->type = PACKET_DIED;
     p->code = BFORK_EAGAIN;
-    answer(s, p);
+    answer_packet(s, p);
     free(c);
     for (int i = 0; i < PACKET_FDS; i++)
         if (fds[i] >= 0)
@@ -224,7 +224,7 @@ static void spawn(struct template_state *s, uint32_t id, int fds[PACKET_FDS])
     *c = (struct child){ .next = s->children, .id = id, .pid = pid, .ring = fds[0] };
     s->children = c;
     p.pid = pid;
-    answer(s, &p);
+    answer_packet(s, &p);
     for (int i = 1; i < PACKET_FDS; i++)
         close(fds[i]);
 }
@@ -246,7 +246,7 @@ static void sweep_orphans(struct template_state *s)
         n += 2;
     pid_t *keep = malloc((n + 1) * sizeof(*keep));
     if (!keep)
-        leave(s);
+        leave_template(s);
     n = 0;
     for (struct child *c = s->children; c; c = c->next) {
         if (!c->dead)
@@ -269,7 +269,7 @@ static void tell_death(struct template_state *s, struct child *c)
         }
     close(c->ring);
     free(c);
-    answer(s, &p);
+    answer_packet(s, &p);
 }
 
 /* Another child looks up the names of the dead one's return addresses: that may take long, and reads files that may be anything. */
@@ -295,7 +295,7 @@ static bool start_reporter(struct template_state *s, struct child *c)
 }
 
 /* All that have died are buried together: one look at what they have left behind is enough. */
-static void reap(struct template_state *s)
+static void bury_dead(struct template_state *s)
 {
     struct rusage usage;
     struct child *after;
@@ -329,7 +329,7 @@ static void reap(struct template_state *s)
     }
 }
 
-static void leave(struct template_state *s)
+static void leave_template(struct template_state *s)
 {
     for (struct child *c = s->children; c; c = c->next)
         if (!c->dead) {
@@ -350,7 +350,7 @@ static void hear(struct template_state *s)
     if (rc == -EAGAIN)
         return;
     if (rc <= 0)
-        leave(s);
+        leave_template(s);
     if (p.type == PACKET_SPAWN) {
         spawn(s, p.id, fds);
         return;
@@ -375,7 +375,7 @@ static void more_descriptors(struct template_state *s)
 }
 
 /* What exec would have put into the environment. */
-static void set_environment(const struct wire_pool_spec *spec)
+static void set_pool_environment(const struct wire_pool_spec *spec)
 {
     for (uint32_t at = 0; at < spec->env.n;) {
         size_t n = strnlen((const char *)spec->env.p + at, spec->env.n - at);
@@ -399,9 +399,9 @@ void task_template_main(int socket, bool forked)
     task_process = true;
     if (exec_packet_send(socket, &p, NULL, 0, true) < 0)
         _exit(125);
-    read_setup(&s);
+    read_template_setup(&s);
     if (forked)
-        set_environment(&s.spec);
+        set_pool_environment(&s.spec);
     if (!s.setup->solo)
         prctl(PR_SET_CHILD_SUBREAPER, 1);
     enter_directory(socket, s.setup->work_dir);
@@ -416,18 +416,18 @@ void task_template_main(int socket, bool forked)
     more_descriptors(&s);
     s.signals = signalfd(-1, &chld, SFD_CLOEXEC | SFD_NONBLOCK);
     if (s.signals < 0)
-        fail(socket, "init", BFORK_ENOMEM, "no descriptor for signals");
+        fail_template(socket, "init", BFORK_ENOMEM, "no descriptor for signals");
     p = (struct packet){ .type = PACKET_READY, .pid = getpid(), .value = s.setup->solo ? 1 : task_threads() };
     exec_packet_send(socket, &p, NULL, 0, true);
     for (;;) {
         short take = s.n_answers <= PACKET_QUEUE ? POLLIN : 0, give = s.n_answers ? POLLOUT : 0;
         struct pollfd f[2] = { { socket, (short)(take | give), 0 }, { s.signals, POLLIN, 0 } };
         if (poll(f, 2, -1) < 0 && errno != EINTR)
-            leave(&s);
+            leave_template(&s);
         if (f[1].revents) {
             while (read(s.signals, &info, sizeof(info)) > 0)
                 continue;
-            reap(&s);
+            bury_dead(&s);
         }
         if (f[0].revents & POLLOUT)
             send_answers(&s);

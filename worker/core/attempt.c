@@ -177,7 +177,7 @@ void wrk_attempt_unpush(struct attempt *a, uint64_t to)
 }
 
 /* It ends before `from`: the broker hears, or has been told, what is given back. */
-static void give_back(struct worker *w, struct attempt *a, uint64_t from)
+static void give_back_rest(struct worker *w, struct attempt *a, uint64_t from)
 {
     struct proc *p = a->proc;
 
@@ -199,7 +199,7 @@ void wrk_attempt_return(struct worker *w, struct attempt *a, uint64_t from)
     i.first = from;
     i.count = (uint32_t)(a->end - from);
     if (wrk_record_add(w, a, &i))
-        give_back(w, a, from);
+        give_back_rest(w, a, from);
     else
         wrk_attempt_lost(w, a);
 }
@@ -266,7 +266,7 @@ static void recall(struct worker *w, struct attempt *a, const struct wire_item *
     if (i->why != WIRE_WHY_QUEUED)
         wrk_attempt_return(w, a, from);
     else if (a->pushed < a->end && from < a->end)       /* the answer says it */
-        give_back(w, a, from > a->pushed ? from : a->pushed);
+        give_back_rest(w, a, from > a->pushed ? from : a->pushed);
     if (p && a->proc == p)
         wrk_proc_check_head(w, p);
 }

@@ -148,7 +148,7 @@ static bool check_lane(struct worker *w, const struct lane *l, uint32_t *procs)
     return true;
 }
 
-static bool check_all(struct worker *w)
+static bool check_whole_worker(struct worker *w)
 {
     uint64_t bytes = 0, waits = 0;
     uint32_t procs = 0;
@@ -177,5 +177,5 @@ static bool check_all(struct worker *w)
 
 const char *worker_check(struct worker *w)
 {
-    return check_all(w) ? NULL : w->check;
+    return check_whole_worker(w) ? NULL : w->check;
 }

@@ -10,14 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool known(const struct proc *p, const struct job *j)
+static bool knows_job(const struct proc *p, const struct job *j)
 {
     return j->number < p->n_known && p->known[j->number] == j->serial;
 }
 
 static bool introduce(struct worker *w, struct proc *p, struct job *j)
 {
-    if (known(p, j))
+    if (knows_job(p, j))
         return true;
     if (j->number >= p->n_known) {
         uint32_t n = j->number + 8;
@@ -108,7 +108,7 @@ static void push(struct worker *w, struct proc *p, struct attempt *a)
         wrk_proc_stop(w, p);
 }
 
-static struct attempt *last_of(const struct proc *p)
+static struct attempt *last_attempt(const struct proc *p)
 {
     return LIST_ENTRY(p->attempts.head.prev, struct attempt, node);     /* there is one */
 }
@@ -118,7 +118,7 @@ static void feed_partial(struct worker *w, struct lane *l)
     for (size_t n = l->partial.count; n && !list_empty(&l->partial); n--) {
         struct proc *p = LIST_ENTRY(l->partial.head.next, struct proc, fed);
 
-        push(w, p, last_of(p));
+        push(w, p, last_attempt(p));
         wrk_proc_place(p);
     }
 }
@@ -177,7 +177,7 @@ static bool take_from_busiest(struct worker *w, struct lane *l)
     }
     if (!from)
         return false;
-    back = last_of(from)->pushed - last_of(from)->next;
+    back = last_attempt(from)->pushed - last_attempt(from)->next;
     wrk_proc_retract(w, from, (uint32_t)back);
     return !list_empty(&l->queue);
 }

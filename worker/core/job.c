@@ -28,7 +28,7 @@ static uint32_t job_number(struct lane *l)
     return k;
 }
 
-static void job_free(struct worker *w, struct job *j)
+static void free_spec_job(struct worker *w, struct job *j)
 {
     struct lane *l = j->lane;
 
@@ -95,7 +95,7 @@ static struct job *job_new(struct worker *w, struct lane *l, const struct wire_j
     return j;
 }
 
-static struct job *find_unbound(const struct lane *l, const uint8_t id[WIRE_ID])
+static struct job *find_unbound_job(const struct lane *l, const uint8_t id[WIRE_ID])
 {
     for (uint32_t k = 0; k < l->n_jobs; k++)
         if (l->jobs[k] && !l->jobs[k]->bound && memcmp(l->jobs[k]->id, id, WIRE_ID) == 0)
@@ -117,13 +117,13 @@ void wrk_job_open(struct worker *w, const struct wire_job_to_worker *m)
         return;
     if (j)
         wrk_job_unbind(w, j);
-    if (!(j = find_unbound(l, m->id.p)) && !(j = job_new(w, l, m, &e))) {
+    if (!(j = find_unbound_job(l, m->id.p)) && !(j = job_new(w, l, m, &e))) {
         wrk_link_drop(w, e.text);
         return;
     }
     if ((!j->spec && !job_keep(j, m->spec)) || map_put(&w->by_job, m->job, j) < 0) {
         if (!j->refs)
-            job_free(w, j);
+            free_spec_job(w, j);
         else
             wrk_job_rests(j);
         wrk_link_drop(w, "out of memory");
@@ -146,7 +146,7 @@ void wrk_job_unbind(struct worker *w, struct job *j)
     j->bound = false;
     map_take(&w->by_job, j->handle);
     if (!j->refs)
-        job_free(w, j);
+        free_spec_job(w, j);
     else
         wrk_job_rests(j);
 }
@@ -162,5 +162,5 @@ void wrk_job_forget(struct worker *w, uint32_t handle)
 void wrk_job_unref(struct worker *w, struct job *j)
 {
     if (--j->refs == 0 && !j->bound)
-        job_free(w, j);
+        free_spec_job(w, j);
 }

@@ -173,7 +173,7 @@ static bool lane_idle(const struct lane *l)
 }
 
 /* Its processes run their finalizers; one that takes too long is not waited for. */
-static bool lane_ends(const struct worker *w, const struct lane *l)
+static bool lane_is_over(const struct worker *w, const struct lane *l)
 {
     bool stopping = false;
 
@@ -202,7 +202,7 @@ void wrk_lane_evict(struct worker *w)
             if (l->state != LANE_READY && l->state != LANE_STARTING)
                 continue;
             warm++;
-            if (!lane_ends(w, l) && (!oldest || l->idle_since < oldest->idle_since))
+            if (!lane_is_over(w, l) && (!oldest || l->idle_since < oldest->idle_since))
                 oldest = l;
         }
         if (warm <= w->config.idle_lanes || !oldest)    /* the end of a process calls here again */
@@ -232,7 +232,7 @@ void wrk_lane_released(struct worker *w, struct lane *l)
         became_idle(w, l);
 }
 
-static void lane_start(struct worker *w, struct lane *l)
+static void start_lane(struct worker *w, struct lane *l)
 {
     struct worker_effect *e = wrk_effect_add(w, WORKER_LANE_START);
 
@@ -248,7 +248,7 @@ static void lane_start(struct worker *w, struct lane *l)
 }
 
 /* Processes beyond the grant finish what they have begun and are fed no more. */
-static void park(struct worker *w, struct lane *l)
+static void park_processes(struct worker *w, struct lane *l)
 {
     uint32_t over = l->busy > l->slots ? l->busy - l->slots : 0;
 
@@ -285,8 +285,8 @@ static void set_slots(struct worker *w, struct lane *l, uint32_t slots)
     if (slots && !stands && l->unfit)
         lane_refuse(w, l);
     else if (slots && !stands)
-        lane_start(w, l);
-    park(w, l);
+        start_lane(w, l);
+    park_processes(w, l);
     w->staff = true;
     wrk_lane_dirty(w, l);
     if (lane_idle(l) && !was_idle)
@@ -384,7 +384,7 @@ static void lane_forget(struct worker *w, struct lane *l)
         became_idle(w, l);
 }
 
-static struct lane *find_unbound(const struct worker *w, const struct wire_grant *g)
+static struct lane *find_unbound_lane(const struct worker *w, const struct wire_grant *g)
 {
     if (g->digest.n != WIRE_DIGEST || g->owner.n != WIRE_KEY)
         return NULL;
@@ -413,7 +413,7 @@ void wrk_lane_grant(struct worker *w, const struct wire_grant *g)
     if (!l) {
         if (!g->slots)          /* forgotten: nothing is kept, and the specification is not there */
             return;
-        if (!(l = find_unbound(w, g)) && !(l = lane_new(w, g)))
+        if (!(l = find_unbound_lane(w, g)) && !(l = lane_new(w, g)))
             return;
         if (map_put(&w->by_pool, g->pool, l) < 0) {
             wrk_link_drop(w, "out of memory");
@@ -452,7 +452,7 @@ void wrk_lane_tell(struct worker *w, struct lane *l)
 }
 
 /* Is the task `next` run again? It was running when its template ended. */
-static bool runs_again(struct attempt *a)
+static bool may_run_again(struct attempt *a)
 {
     if (a->job->at_most_once)
         return false;
@@ -474,7 +474,7 @@ static void lose_running(struct worker *w, struct lane *l)
         struct attempt *a = m ? LIST_ENTRY(m, struct attempt, node) : NULL;
         struct wire_outcome o = { .kind = BFORK_LOST, .message = WIRE_STR("the template of its task process ended") };
 
-        if (!p->pending || !a || a->dead || runs_again(a))
+        if (!p->pending || !a || a->dead || may_run_again(a))
             continue;
         if (a->job->at_most_once)
             o.kind = BFORK_UNKNOWN;
@@ -535,7 +535,7 @@ uint64_t worker_lane_quiet(const struct worker *w, worker_lane lane)
 {
     const struct lane *l = map_get(&w->by_lane, lane);
 
-    if (!l || l->busy || !list_empty(&l->queue) || lane_ends(w, l) || (l->state == LANE_STARTING && l->slots))
+    if (!l || l->busy || !list_empty(&l->queue) || lane_is_over(w, l) || (l->state == LANE_STARTING && l->slots))
         return CLOCK_NEVER;
     return l->idle_since;
 }
@@ -604,7 +604,7 @@ void wrk_lane_tick(struct worker *w)
         else if (lane_idle(l))
             l->state = LANE_COLD;
         else
-            lane_start(w, l);
+            start_lane(w, l);
     }
 }
 

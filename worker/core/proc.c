@@ -19,7 +19,7 @@ static struct attempt *first_of(const struct proc *p)
     return n ? LIST_ENTRY(n, struct attempt, node) : NULL;
 }
 
-static struct attempt *last_of(const struct proc *p)
+static struct attempt *last_held(const struct proc *p)
 {
     struct list_node *n = list_last(&p->attempts);
 
@@ -28,7 +28,7 @@ static struct attempt *last_of(const struct proc *p)
 
 static struct list *place_for(struct proc *p)
 {
-    struct attempt *last = last_of(p);
+    struct attempt *last = last_held(p);
 
     if (p->state != PROC_READY || p->killed)
         return NULL;
@@ -323,7 +323,7 @@ static void settle_running(struct worker *w, struct proc *p, struct attempt *a, 
 }
 
 /* What the process had goes back to the head of the queue, in its order. */
-static void give_back(struct worker *w, struct proc *p)
+static void give_back_all(struct worker *w, struct proc *p)
 {
     for (struct list_node *n; (n = list_last(&p->attempts));) {
         struct attempt *a = LIST_ENTRY(n, struct attempt, node);
@@ -428,7 +428,7 @@ void worker_proc_died(struct worker *w, uint64_t now, worker_proc proc, const st
         set_apart(w, p, o);
     else if (in_task && !a->dead)
         settle_running(w, p, a, o);
-    give_back(w, p);
+    give_back_all(w, p);
     wrk_proc_forget(w, p);
     w->staff = true;
     wrk_lane_dirty(w, l);

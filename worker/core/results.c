@@ -55,7 +55,7 @@ static bool joins(const struct worker *w, const struct record *t, const struct w
            (i->lens.size == 0 || wrk_slab_follows(&w->res_lens, t->lens, i->lens.size));
 }
 
-static bool join(struct worker *w, struct record *t, const struct wire_item *i)
+static bool join_record(struct worker *w, struct record *t, const struct wire_item *i)
 {
     struct slice lens, body;
 
@@ -78,7 +78,7 @@ static bool record_one(struct worker *w, struct attempt *a, const struct wire_it
 {
     struct record *r;
 
-    if (!a->unsent || !join(w, a->tail, i)) {
+    if (!a->unsent || !join_record(w, a->tail, i)) {
         if (!(r = record_alloc(w)))
             return false;
         if (!wrk_slab_copy(&w->res_lens, i->lens, &r->lens) || !wrk_slab_copy(&w->res_body, i->body, &r->body)) {
@@ -187,7 +187,7 @@ static bool record_written(struct worker *w, struct attempt *a, const struct wir
     return wrk_record_outcome(w, a, &o);
 }
 
-static void measure(struct worker *w, struct proc *p, struct job *j, uint64_t sum_ns, uint32_t n)
+static void measure_tasks(struct worker *w, struct proc *p, struct job *j, uint64_t sum_ns, uint32_t n)
 {
     uint64_t mean = (sum_ns ? sum_ns : w->now > p->since ? w->now - p->since : 1) / n;
 
@@ -197,7 +197,7 @@ static void measure(struct worker *w, struct proc *p, struct job *j, uint64_t su
 }
 
 /* The first n results of *item are those of a; false: no memory to keep them. */
-static bool take(struct worker *w, struct proc *p, struct attempt *a, struct wire_item *item, uint32_t n)
+static bool take_first_results(struct worker *w, struct proc *p, struct attempt *a, struct wire_item *item, uint32_t n)
 {
     struct wire_item head = *item, rest = { 0 };
     bool ok = true;
@@ -205,7 +205,7 @@ static bool take(struct worker *w, struct proc *p, struct attempt *a, struct wir
     if (n < item->count)
         wire_item_cut(item, n, &head, &rest);
     head.first = a->next;
-    measure(w, p, a->job, head.sum_ns, n);
+    measure_tasks(w, p, a->job, head.sum_ns, n);
     if (!a->dead)
         ok = head.kind == WIRE_OK ? wrk_record_add(w, a, &head) : record_written(w, a, &head);
     *(head.kind == WIRE_OK ? &w->count.tasks_ok : &w->count.tasks_failed) += n;
@@ -246,7 +246,7 @@ void worker_proc_results(struct worker *w, uint64_t now, worker_proc proc, const
             wrk_proc_kill(w, p, "it reported results that nobody asked for");
             break;
         }
-        if (!take(w, p, a, &rest, out < rest.count ? (uint32_t)out : rest.count)) {
+        if (!take_first_results(w, p, a, &rest, out < rest.count ? (uint32_t)out : rest.count)) {
             wrk_attempt_lost(w, a);
             break;
         }
@@ -276,7 +276,7 @@ void wrk_results_resend(struct worker *w)
     }
 }
 
-static void fill(struct worker *w, struct wire_item *i, const struct attempt *a, const struct record *r)
+static void fill_result(struct worker *w, struct wire_item *i, const struct attempt *a, const struct record *r)
 {
     memset(i, 0, sizeof(*i));
     i->id = a->id;
@@ -297,7 +297,7 @@ static void fill(struct worker *w, struct wire_item *i, const struct attempt *a,
 }
 
 /* Puts records of a into the message until nothing is left (true) or it or the window is full. */
-static bool compose(struct worker *w, struct attempt *a, uint32_t *n, size_t *body, size_t *lens)
+static bool put_records(struct worker *w, struct attempt *a, uint32_t *n, size_t *body, size_t *lens)
 {
     for (struct record *r; (r = a->unsent);) {
         uint64_t on_way = w->out_bytes - w->out_acked + *body + *lens, size = r->body.size + r->lens.size;
@@ -310,7 +310,7 @@ static bool compose(struct worker *w, struct attempt *a, uint32_t *n, size_t *bo
         }
         if (on_way && on_way + size > w->window)
             return false;               /* the broker's ack brings us back */
-        fill(w, &w->items[(*n)++], a, r);
+        fill_result(w, &w->items[(*n)++], a, r);
         *body += r->body.size;
         *lens += r->lens.size;
         a->unsent = r->next;
@@ -328,7 +328,7 @@ void wrk_results_flush(struct worker *w)
     for (struct list_node *o; (o = list_first(&w->out));) {
         struct attempt *a = LIST_ENTRY(o, struct attempt, out);
 
-        if (!compose(w, a, &n, &body, &lens))
+        if (!put_records(w, a, &n, &body, &lens))
             break;
         list_remove(&w->out, &a->out);
     }

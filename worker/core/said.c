@@ -20,7 +20,7 @@
 
 #define ANEW_MOST 1000u             /* rounds that are told apart: more than an attempt ever has */
 
-static uint64_t cost(const struct piece *p) { return p->body.size + WIRE_OUTPUT_COST; }
+static uint64_t window_cost(const struct piece *p) { return p->body.size + WIRE_OUTPUT_COST; }
 
 static int stream_of(const struct piece *p) { return p->stream == 2; }
 
@@ -95,14 +95,14 @@ void wrk_said_end(struct worker *w)
     map_init(&w->pool_windows);
 }
 
-static void piece_free(struct piece *p)
+static void forget_piece(struct piece *p)
 {
     slice_unref(&p->body);
     free(p);
 }
 
 /* The attempt and index of the task so many behind the first without a result. */
-static struct attempt *find(const struct proc *p, uint32_t ahead, uint64_t *ret_index)
+static struct attempt *find_task(const struct proc *p, uint32_t ahead, uint64_t *ret_index)
 {
     for (LIST_EACH(&p->attempts, n)) {
         struct attempt *a = LIST_ENTRY(n, struct attempt, node);
@@ -115,7 +115,7 @@ static struct attempt *find(const struct proc *p, uint32_t ahead, uint64_t *ret_
     return NULL;
 }
 
-static struct piece *piece_new(struct attempt *a, uint64_t index, const struct worker_print *k)
+static struct piece *cut_piece(struct attempt *a, uint64_t index, const struct worker_print *k)
 {
     int stream = k->stream == 2;
     struct piece *p = calloc(1, sizeof(*p));
@@ -150,7 +150,7 @@ static struct piece *piece_new(struct attempt *a, uint64_t index, const struct w
     return p;
 }
 
-static void append(struct worker *w, struct attempt *a, struct piece *p)
+static void append_piece(struct worker *w, struct attempt *a, struct piece *p)
 {
     if (a->said_tail)
         a->said_tail->next = p;
@@ -164,7 +164,7 @@ static void append(struct worker *w, struct attempt *a, struct piece *p)
         a->to_say = p;
     if (!a->to_say_of[stream_of(p)])
         a->to_say_of[stream_of(p)] = p;
-    a->job->lane->said_waits += cost(p);
+    a->job->lane->said_waits += window_cost(p);
     if (!list_in(&a->saying))
         list_push_back(&w->saying, &a->saying);
 }
@@ -188,7 +188,7 @@ void wrk_said_anew(struct worker *w, struct attempt *a, uint64_t first, uint64_t
         p->index = i;
         p->stream = 1;
         p->again = a->anew;
-        append(w, a, p);
+        append_piece(w, a, p);
     }
     a->anew_at = end;
     a->anew_end = end > a->anew_end ? end : a->anew_end;
@@ -200,7 +200,7 @@ bool worker_output(struct worker *w, uint64_t now, worker_proc proc, uint32_t ah
 {
     struct proc *p = map_get(&w->by_proc, proc);
     uint64_t index = 0;
-    struct attempt *a = p ? find(p, ahead, &index) : NULL;
+    struct attempt *a = p ? find_task(p, ahead, &index) : NULL;
     struct piece *q;
 
     w->now = now;
@@ -208,11 +208,11 @@ bool worker_output(struct worker *w, uint64_t now, worker_proc proc, uint32_t ah
         return false;
     if (a->dead)
         return true;                    /* nobody waits for it any more */
-    if (!(q = piece_new(a, index, k))) {
+    if (!(q = cut_piece(a, index, k))) {
         wrk_attempt_lost(w, a);
         return true;
     }
-    append(w, a, q);
+    append_piece(w, a, q);
     return true;
 }
 
@@ -246,11 +246,11 @@ static void drop(struct worker *w, struct attempt *a, uint64_t seq)
             a->to_say_of[stream_of(p)] = p->next_same;
         if (p == a->to_say) {
             a->to_say = p->next;
-            a->job->lane->said_waits -= cost(p);
+            a->job->lane->said_waits -= window_cost(p);
         } else if (a->to_say && p->seq > a->to_say->seq) {
-            a->job->lane->said_waits -= cost(p);
+            a->job->lane->said_waits -= window_cost(p);
         }
-        piece_free(p);
+        forget_piece(p);
     }
     if (!a->said)
         a->said_tail = NULL;
@@ -289,7 +289,7 @@ void wrk_said_resend(struct worker *w)
         struct attempt *a = LIST_ENTRY(n, struct attempt, all);
 
         for (struct piece *p = a->said; p && p != a->to_say; p = p->next)
-            a->job->lane->said_waits += cost(p);
+            a->job->lane->said_waits += window_cost(p);
         a->to_say = a->said;
         a->to_say_of[0] = a->to_say_of[1] = NULL;
         for (struct piece *p = a->said; p && !(a->to_say_of[0] && a->to_say_of[1]); p = p->next)
@@ -300,7 +300,8 @@ void wrk_said_resend(struct worker *w)
     }
 }
 
-static void fill(struct worker *w, struct wire_item *i, const struct attempt *a, const struct piece *p, const struct window *v)
+static void fill_output(struct worker *w, struct wire_item *i, const struct attempt *a, const struct piece *p,
+                        const struct window *v)
 {
     memset(i, 0, sizeof(*i));
     i->id = a->id;
@@ -320,21 +321,21 @@ static void fill(struct worker *w, struct wire_item *i, const struct attempt *a,
 }
 
 /* Puts pieces of a into the message until nothing is left (true) or it or the window is full. */
-static bool compose(struct worker *w, struct attempt *a, struct window *v, uint32_t *n, size_t *body)
+static bool put_pieces(struct worker *w, struct attempt *a, struct window *v, uint32_t *n, size_t *body)
 {
     struct lane *l = a->job->lane;
 
     for (struct piece *p; (p = a->to_say);) {
-        if (v->out && v->out + cost(p) > w->config.output_window)
+        if (v->out && v->out + window_cost(p) > w->config.output_window)
             return false;
         if (*n == RESULTS_ITEMS || (*n && *body + p->body.size > RESULTS_BODY)) {
             w->again = true;
             return false;
         }
-        fill(w, &w->pieces[(*n)++], a, p, v);
+        fill_output(w, &w->pieces[(*n)++], a, p, v);
         *body += p->body.size;
-        l->said_waits -= cost(p);
-        v->out += cost(p);
+        l->said_waits -= window_cost(p);
+        v->out += window_cost(p);
         a->to_say = p->next;
         a->to_say_of[stream_of(p)] = p->next_same;
     }
@@ -356,7 +357,7 @@ void wrk_said_flush(struct worker *w)
             wrk_link_drop(w, "out of memory");  /* all of it goes out again */
             return;
         }
-        if (compose(w, a, v, &n, &body))
+        if (put_pieces(w, a, v, &n, &body))
             list_remove(&w->saying, &a->saying);
         if (a->unsent && !list_in(&a->out))
             list_push_back(&w->out, &a->out);   /* its results waited behind this */

@@ -11,6 +11,7 @@
  */
 #include "internal.h"
 
+#include "base/least.h"
 #include "bfork.h"
 #include "wire/times.h"
 
@@ -50,7 +51,7 @@ void wrk_send_state(struct worker *w)
                                                                                       w->draining };
 }
 
-static void link_down(struct worker *w)
+static void close_link(struct worker *w)
 {
     w->link = LINK_DOWN;
 }
@@ -63,7 +64,7 @@ void wrk_link_drop(struct worker *w, const char *why)
     struct worker_effect *e = wrk_effect_add(w, WORKER_RECONNECT);
 
     e->text = s.p;
-    link_down(w);
+    close_link(w);
 }
 
 void worker_connected(struct worker *w, uint64_t now)
@@ -102,7 +103,7 @@ void worker_disconnected(struct worker *w, uint64_t now, const char *why)
     if (w->link == LINK_UP)
         wrk_effect_log(w, LOG_WARNING_, "the connection to the broker is gone: %s; %zu chunks are kept and go on",
                        why ? why : "no reason", w->attempts.count);
-    link_down(w);
+    close_link(w);
 }
 
 uint64_t worker_lease_end(const struct worker *w)
@@ -222,7 +223,7 @@ static void on_welcome(struct worker *w, const struct wire_welcome *h)
         struct worker_effect *e = wrk_effect_add(w, WORKER_REFUSED);
 
         e->text = "the broker speaks another version of the protocol: install the same version of Broadfork on both hosts";
-        link_down(w);
+        close_link(w);
         return;
     }
     bool forgotten = w->epoch && (h->epoch != w->epoch || !h->resumed);
@@ -300,7 +301,7 @@ static void on_error(struct worker *w, const struct wire_msg *m)
     e->text = owned_text(w, m->type == WIRE_BYE ? "the broker leaves: " :
                          m->type == WIRE_RESET ? "the broker asks for a new session: " : "the broker ended the session: ",
                          m->u.error.text);
-    link_down(w);
+    close_link(w);
 }
 
 static void dispatch(struct worker *w, const struct wire_msg *m)
@@ -390,8 +391,6 @@ void wrk_link_tick(struct worker *w)
         ping(w);
     }
 }
-
-static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 
 uint64_t wrk_link_deadline(const struct worker *w)
 {

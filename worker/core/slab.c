@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-static bool slab_room(struct slab *s, size_t n)
+static bool grow_slab(struct slab *s, size_t n)
 {
     if (s->buf && atomic_load_explicit(&s->buf->refs, memory_order_acquire) == 1)
         s->buf->size = 0;
@@ -40,7 +40,7 @@ bool wrk_slab_copy(struct slab *s, struct slice from, struct slice *ret)
         *ret = slice_of(own, 0, from.size);
         return true;
     }
-    if (!slab_room(s, from.size))
+    if (!grow_slab(s, from.size))
         return false;
     memcpy(s->buf->data + s->buf->size, from.data, from.size);
     *ret = slice_of(buf_ref(s->buf), s->buf->size, from.size);

@@ -139,7 +139,7 @@ struct wire_str wrk_effect_str(struct worker *w, const char *text)
 }
 
 __attribute__((format(printf, 4, 0)))
-static void log_of(struct worker *w, unsigned whose, int level, const char *format, va_list args)
+static void worker_log(struct worker *w, unsigned whose, int level, const char *format, va_list args)
 {
     char text[700];
 
@@ -156,7 +156,7 @@ void wrk_effect_log(struct worker *w, int level, const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    log_of(w, 0, level, format, args);
+    worker_log(w, 0, level, format, args);
     va_end(args);
 }
 
@@ -165,7 +165,7 @@ void wrk_effect_log_of(struct worker *w, const uint8_t *owner, int level, const 
     va_list args;
 
     va_start(args, format);
-    log_of(w, (unsigned)map_hash_bytes(owner, WIRE_KEY) | 1, level, format, args);
+    worker_log(w, (unsigned)map_hash_bytes(owner, WIRE_KEY) | 1, level, format, args);
     va_end(args);
 }
 

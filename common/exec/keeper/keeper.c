@@ -49,7 +49,7 @@ enum { SOCKET = 3, LEASH = 4, PROGRAM = 5 };
 extern char **environ;
 
 /* In the child, which shares our memory until its exec: errno of what failed. */
-static int become_template(char **argv, pid_t keeper)
+static int exec_program(char **argv, pid_t keeper)
 {
     int error = exec_keep_child(keeper);
 
@@ -66,13 +66,13 @@ static int become_template(char **argv, pid_t keeper)
     return errno;
 }
 
-static pid_t start_template(char **argv, int *ret_error)
+static pid_t start_kept(char **argv, int *ret_error)
 {
     volatile int failed = 0;
     pid_t keeper = getpid(), pid = vfork();
 
     if (pid == 0) {
-        failed = become_template(argv, keeper);
+        failed = exec_program(argv, keeper);
         _exit(127);
     }
     *ret_error = pid < 0 ? errno : failed;
@@ -117,7 +117,7 @@ int main(int argc, char **argv)
     if (argv[1][0] == 'x')
         return guard(argv[2]);
     if ((error = exec_keep_open(&k, LEASH)) == 0)
-        template = start_template(argv, &error);
+        template = start_kept(argv, &error);
     let_go();
     exec_keep_run(&k, template, error);
 }

@@ -111,7 +111,7 @@ static void add_frame(struct report *r, const char *path, uint64_t offset, Dwfl_
         mapped_place(path, offset, r->where, sizeof(r->where));
 }
 
-static void resolve(struct ring_obituary *o)
+static void resolve_names(struct ring_obituary *o)
 {
     static struct report r;
     static struct object objects[RING_FRAMES];
@@ -138,7 +138,7 @@ static void resolve(struct ring_obituary *o)
     dwfl_end(dwfl);
 }
 #else
-static void resolve(struct ring_obituary *o) { (void)o; }
+static void resolve_names(struct ring_obituary *o) { (void)o; }
 #endif
 
 int main(void)
@@ -156,7 +156,7 @@ int main(void)
 #else
     (void)memory;
 #endif
-    resolve(&ring.control->obituary);
+    resolve_names(&ring.control->obituary);
     exec_ring_close(&ring);
     return 0;
 }

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * least.h - the smaller of two.
+ */
+#ifndef BASE_LEAST_H
+#define BASE_LEAST_H
+
+#include <stdint.h>
+
+static inline uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
+
+#endif
