@@ -19,6 +19,13 @@ endif()
 if(BF_HOUSE)
   add_compile_options(-fcallgraph-info -finstrument-functions)
 endif()
+# Fat objects: who links an archive without the compiler's help gets the usual code.
+if(BF_LTO AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
+  add_compile_options(-flto=auto -ffat-lto-objects)
+  add_link_options(-flto=auto)
+elseif(BF_LTO)
+  message(FATAL_ERROR "BF_LTO is for GCC: this compiler leaves no usual code in the objects of libbfork.a")
+endif()
 
 add_library(bf_flags INTERFACE)
 target_compile_options(bf_flags INTERFACE -Wall -Wextra $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes>
@@ -42,29 +49,6 @@ function(bf_layer name)
   endif()
   add_library(${name} STATIC ${A_SOURCES})
   target_link_libraries(${name} PUBLIC bf_flags ${A_LINK})
-endfunction()
-
-# bf_core(name KEEP pattern LINK a b …): a layer whose inner names are its own: its objects become one, in which only functions that match
-# the pattern are visible. Three cores with a `job` each can so be in one program.
-function(bf_core name)
-  cmake_parse_arguments(A "" "KEEP" "LINK" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.c)
-  add_library(${name}_objects OBJECT ${sources})
-  target_link_libraries(${name}_objects PUBLIC bf_flags ${A_LINK})
-  set(object ${CMAKE_CURRENT_BINARY_DIR}/${name}.o)
-  set(archive ${CMAKE_CURRENT_BINARY_DIR}/lib${name}.a)
-  add_custom_command(OUTPUT ${archive}
-    COMMAND ${CMAKE_LINKER} -r -o ${object} $<TARGET_OBJECTS:${name}_objects>
-    COMMAND ${CMAKE_OBJCOPY} --wildcard --keep-global-symbol=${A_KEEP} ${object}
-    COMMAND ${CMAKE_COMMAND} -E rm -f ${archive}
-    COMMAND ${CMAKE_AR} rcs ${archive} ${object}
-    DEPENDS ${name}_objects $<TARGET_OBJECTS:${name}_objects> COMMAND_EXPAND_LISTS VERBATIM COMMENT "Joining ${name}")
-  add_custom_target(${name}_archive DEPENDS ${archive})
-  add_library(${name} STATIC IMPORTED GLOBAL)
-  set_target_properties(${name} PROPERTIES IMPORTED_LOCATION ${archive})
-  target_link_libraries(${name} INTERFACE bf_flags ${A_LINK})
-  target_include_directories(${name} INTERFACE ${CMAKE_CURRENT_SOURCE_DIR})
-  add_dependencies(${name} ${name}_archive)
 endfunction()
 
 # bf_test(name SOURCES … LINK … [LABELS …] [TIMEOUT s]): a cmocka program, one ctest entry, in a directory of its own.

@@ -36,7 +36,8 @@ file(RELATIVE_PATH BF_HELPER_TO_LIB /p/${CMAKE_INSTALL_LIBEXECDIR}/broadfork /p/
 set(BF_HELPER_RPATH "$ORIGIN/${BF_HELPER_TO_LIB}")
 
 # bf_static_archive(target OUTPUT name LAYERS a b …): libNAME.a from whole layers, as one object in which only the public functions
-# are visible: what is hidden in the shared library is local here, so our inner names cannot collide with a program's own.
+# are visible: what is hidden in the shared library is local here, so our inner names cannot collide with a program's own. What the
+# compiler left for optimisation at link time goes: it would bring the hidden names back.
 function(bf_static_archive target)
   cmake_parse_arguments(A "" "OUTPUT" "LAYERS" ${ARGN})
   set(files "")
@@ -47,7 +48,7 @@ function(bf_static_archive target)
   set(archive ${CMAKE_CURRENT_BINARY_DIR}/lib${A_OUTPUT}.a)
   add_custom_command(OUTPUT ${archive}
     COMMAND ${CMAKE_LINKER} -r -o ${object} --whole-archive ${files}
-    COMMAND ${CMAKE_OBJCOPY} --localize-hidden ${object}
+    COMMAND ${CMAKE_OBJCOPY} --wildcard --remove-section=.gnu.lto_* --localize-hidden ${object}
     COMMAND ${CMAKE_COMMAND} -E rm -f ${archive}
     COMMAND ${CMAKE_AR} rcs ${archive} ${object}
     DEPENDS ${A_LAYERS} COMMENT "Linking the one object of lib${A_OUTPUT}.a" VERBATIM)
