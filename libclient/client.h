@@ -2,11 +2,11 @@
  * client.h - the library's own structures: session, pool, job, future, stream. Only libclient includes this.
  *
  * Locks    one mutex a session; it guards the session, its core and link, its pools, jobs, futures, streams of its futures. Streams
- * may hold futures of several sessions and have a lock of their own, taken after a session's. Driving  whoever waits for something
- * drives the session: it holds the driver's token, pumps the link, sleeps on its descriptor without the lock, pumps again. Others
- * who wait sleep on a condition until their own thing has happened or the token is offered. A helper thread takes the token only
- * when work is outstanding and nobody has been inside for some milliseconds. Forks    a page that fork wipes tells a child that the
- * handle is not its own.
+ *          may hold futures of several sessions and have a lock of their own, taken after a session's.
+ * Driving  whoever waits for something drives the session: it holds the driver's token, pumps the link, sleeps on its descriptor
+ *          without the lock, pumps again. Others who wait sleep on a condition until their own thing has happened or the token is
+ *          offered. A helper thread takes the token only when work is outstanding and nobody has been inside for some milliseconds.
+ * Forks    a page that fork wipes tells a child that the handle is not its own.
  */
 #ifndef LIBCLIENT_CLIENT_H
 #define LIBCLIENT_CLIENT_H

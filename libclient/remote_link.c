@@ -3,8 +3,10 @@
  * own; hands out this program's file in pieces when the broker asks for it. The transport comes from libbfork-remote, loaded here.
  *
  * States   waiting (until `again`) -> connecting -> up -> waiting …; failed (for good)
- * Failures never connected within connect_limit: failed, saying what was tried. Key refused, wrong broker key, other version:
- * failed at once. Cut later: tried again for RECONNECT_LIMIT with back-off; work goes on where it was (core/session.h).
+ * Failures never connected within connect_limit: failed, saying what was tried
+ *          key refused, wrong broker key, other version: failed at once
+ *          cut later: tried again for RECONNECT_LIMIT with back-off; work goes on where it was (core/session.h)
+ *
  * Limits are of time spent on trying: a program that computes between two calls gives the link no turns, and that does not count.
  */
 #include "link.h"

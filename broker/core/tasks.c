@@ -281,7 +281,7 @@ static int wait_behind(struct broker *b, struct job *j, const struct wire_item *
     return 0;
 }
 
-/* One item that waits, as far as the budget goes. As take; 2: the budget is used up. */
+/* One item that waits, as far as the budget goes. As take_item; 2: the budget is used up. */
 static int resume_replay(struct broker *b, struct job *j, struct replay *w, uint32_t *budget)
 {
     struct refusal r;

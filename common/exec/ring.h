@@ -4,10 +4,11 @@
  *
  *   tasks     the owner appends records of consecutive tasks and raises `limit`; the process claims by compare-and-swap on the word
  *             {next, limit}; the owner takes back by lowering limit. A record is only read by the process after it has claimed a
- * task of it, so the owner may overwrite what it has taken back. A record's space is free again when all results are read. jobs
- * specifications; read before any task that was claimed later. results   in the order of the tasks. A record counts up `done` with
- * every finished task of a block and is published at its end, so what was finished before a crash can be read from the unfinished
- * record.
+ *             task of it, so the owner may overwrite what it has taken back. A record's space is free again when all results are
+ *             read.
+ *   jobs      specifications; read before any task that was claimed later.
+ *   results   in the order of the tasks. A record counts up `done` with every finished task of a block and is published at its end,
+ *             so what was finished before a crash can be read from the unfinished record.
  *
  * An owner that may lose the right to its tasks writes until when it has it: it may be stopped while its processes are not. A
  * process looks at that before it claims, and between the tasks of a claim when they last.
