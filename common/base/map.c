@@ -27,9 +27,12 @@ static uint64_t mix_key(uint64_t x)
     return x ^ x >> 31;
 }
 
-static uint64_t rotate_left(uint64_t x, int n) { return x << n | x >> (64 - n); }
+/* Every lookup in a core makes five of these rounds: calls of them would cost more than they do. */
+#define INLINE static inline __attribute__((always_inline))
 
-static void sip_round(uint64_t v[4])
+INLINE uint64_t rotate_left(uint64_t x, int n) { return x << n | x >> (64 - n); }
+
+INLINE void sip_round(uint64_t v[4])
 {
     v[0] += v[1];
     v[1] = rotate_left(v[1], 13) ^ v[0];
@@ -43,14 +46,14 @@ static void sip_round(uint64_t v[4])
     v[2] = rotate_left(v[2], 32);
 }
 
-static void sip_word(uint64_t v[4], uint64_t word)
+INLINE void sip_word(uint64_t v[4], uint64_t word)
 {
     v[3] ^= word;
     sip_round(v);
     v[0] ^= word;
 }
 
-uint64_t map_hash_keyed(const struct hash_key *key, const void *p, size_t n)
+INLINE uint64_t sip_hash(const struct hash_key *key, const void *p, size_t n)
 {
     uint64_t v[4] = { key->k[0] ^ 0x736f6d6570736575ull, key->k[1] ^ 0x646f72616e646f6dull, key->k[0] ^ 0x6c7967656e657261ull,
                       key->k[1] ^ 0x7465646279746573ull };
@@ -73,9 +76,11 @@ uint64_t map_hash_keyed(const struct hash_key *key, const void *p, size_t n)
     return v[0] ^ v[1] ^ v[2] ^ v[3];
 }
 
+uint64_t map_hash_keyed(const struct hash_key *key, const void *p, size_t n) { return sip_hash(key, p, n); }
+
 static uint64_t hash(const struct map *m, uint64_t key)
 {
-    return m->key ? map_hash_keyed(m->key, &key, sizeof(key)) : mix_key(key);
+    return m->key ? sip_hash(m->key, &key, sizeof(key)) : mix_key(key);
 }
 
 void map_init(struct map *m) { map_init_keyed(m, NULL); }
