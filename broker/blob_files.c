@@ -4,6 +4,7 @@
  */
 #include "blobs_internal.h"
 
+#include "base/folder.h"
 #include "base/log.h"
 #include "bfork.h"
 
@@ -24,24 +25,6 @@ static void blob_name(const struct blob *x, char name[BLOB_NAME])
     for (size_t i = 0; i < WIRE_DIGEST; i++)
         snprintf(name + 2 * i, 3, "%02x", x->digest[i]);
     memcpy(name + (size_t)2 * WIRE_DIGEST, BLOB_SUFFIX, sizeof(BLOB_SUFFIX));
-}
-
-/* Makes every missing part of a path. */
-static int folder_make(const char *dir, struct err *e)
-{
-    char path[4096];
-
-    if ((size_t)snprintf(path, sizeof(path), "%s", dir) >= sizeof(path))
-        return err_set(e, BFORK_EINVAL, "the path of the state directory is too long");
-    for (char *p = path + 1; *p; p++)
-        if (*p == '/') {
-            *p = '\0';
-            mkdir(path, 0700);
-            *p = '/';
-        }
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
-        return err_errno(e, BFORK_EINVAL, errno, "cannot make the state directory %s", dir);
-    return 0;
 }
 
 static void folder_empty(struct blobs *b)
@@ -65,7 +48,7 @@ static void folder_empty(struct blobs *b)
 
 int bsh_blob_folder_open(struct blobs *b, const char *dir, struct err *e)
 {
-    int rc = folder_make(dir, e);
+    int rc = folder_make(dir, BFORK_EINVAL, e);
 
     if (rc < 0)
         return rc;

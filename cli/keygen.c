@@ -4,6 +4,7 @@
  */
 #include "keys.h"
 
+#include "base/folder.h"
 #include "net/allow.h"
 #include "net/net.h"
 
@@ -86,27 +87,6 @@ static void end(struct keygen *k, bool take_back)
             net_allow_remove(path, k->allowed[i].key, NULL, NULL);
     }
     explicit_bzero(&k->broker_cert, sizeof(k->broker_cert));
-}
-
-/* mkdir -p, with mode 0700 for what is new. */
-static int make_directory(const char *dir, struct err *e)
-{
-    char path[PATH_MAX];
-
-    if (strlen(dir) >= sizeof(path))
-        return err_set(e, BFORK_EINVAL, "the name of the directory is too long");
-    memcpy(path, dir, strlen(dir) + 1);
-    for (char *p = path + 1; *p; p++) {
-        if (*p != '/')
-            continue;
-        *p = '\0';
-        if (mkdir(path, 0700) < 0 && errno != EEXIST)
-            return err_errno(e, BFORK_EKEY, errno, "cannot make the directory %s", path);
-        *p = '/';
-    }
-    if (mkdir(path, 0700) < 0 && errno != EEXIST)
-        return err_errno(e, BFORK_EKEY, errno, "cannot make the directory %s", path);
-    return 0;
 }
 
 /* One key into DIR/file; its public part into the role's list of allowed keys (NULL: none). */
@@ -206,7 +186,7 @@ static int new_cluster(struct keygen *k, struct err *e)
     static const char *const names[] = { "client", "worker", "admin" };
     int rc;
 
-    if ((rc = nothing_exists(k, e)) < 0 || (rc = make_directory(k->dir, e)) < 0 ||
+    if ((rc = nothing_exists(k, e)) < 0 || (rc = folder_make(k->dir, BFORK_EKEY, e)) < 0 ||
         (rc = make_key(k, "broker.key", "broker", NULL, &k->broker_cert, e)) < 0)
         return rc;
     for (size_t i = 0; i < 3 && rc == 0; i++) {

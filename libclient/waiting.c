@@ -2,9 +2,9 @@
  * waiting.c - a program that waits for a cluster that has nothing to run its work on hears what is missing: once for each time that
  * this lasts two seconds, on stderr, from a thread that waits. It goes on waiting.
  *
- * "In vain" is: a pool has work, or somebody waits for its slots, and it has no slot. There is no connection, no worker, or all are busy;
- * which of these it is the broker's summary says, which is asked for when the time has come. Or a worker had no room for the program;
- * then its words are told.
+ * "In vain" is: a pool has work, or somebody waits for its slots, and it has no slot. There is no connection, no worker, or all are
+ * busy; which of these it is the broker's summary says, which is asked for when the time has come. Or a worker had no room for the
+ * program; then its words are told.
  */
 #include "client.h"
 

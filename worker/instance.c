@@ -4,6 +4,7 @@
  */
 #include "instance.h"
 
+#include "base/folder.h"
 #include "bfork.h"
 
 #include <errno.h>
@@ -16,23 +17,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* A shortage may be over in a moment: then it is worth another try. */
 int wsh_instance_mkdir(const char *dir, struct err *e)
 {
-    char path[PATH_MAX];
+    int rc = folder_make(dir, BFORK_EINVAL, e);
 
-    if (snprintf(path, sizeof(path), "%s", dir) >= (int)sizeof(path))
-        return err_set(e, BFORK_EINVAL, "the path is too long: %s", dir);
-    for (char *p = path + 1; *p; p++) {
-        if (*p != '/')
-            continue;
-        *p = 0;
-        if (mkdir(path, 0700) != 0 && errno != EEXIST)
-            return err_errno(e, err_passes(errno) ? BFORK_EAGAIN : BFORK_EINVAL, errno, "cannot make the directory %s", path);
-        *p = '/';
-    }
-    if (mkdir(path, 0700) != 0 && errno != EEXIST)
-        return err_errno(e, err_passes(errno) ? BFORK_EAGAIN : BFORK_EINVAL, errno, "cannot make the directory %s", path);
-    return 0;
+    if (rc < 0 && err_passes(errno))
+        rc = BFORK_EAGAIN;
+    if (e && rc < 0)
+        e->code = rc;
+    return rc;
 }
 
 static bool parse_id(const char *hex, uint8_t id[WIRE_ID])

@@ -3,6 +3,7 @@
  */
 #include "rights.h"
 
+#include "base/folder.h"
 #include "bfork.h"
 
 #include <errno.h>
@@ -70,25 +71,6 @@ int wsh_rights_find(const char *user, bool allow_root, struct rights *ret, struc
     return 0;
 }
 
-/* What is above it stays root's, and everybody may pass through it. */
-static int make_parents(const char *dir)
-{
-    char path[PATH_MAX];
-
-    if (snprintf(path, sizeof(path), "%s", dir) >= (int)sizeof(path)) {
-        errno = ENAMETOOLONG;
-        return -1;
-    }
-    for (char *p = path + 1; *p; p++)
-        if (*p == '/') {
-            *p = '\0';
-            if (mkdir(path, 0755) == 0 ? chmod(path, 0755) != 0 : errno != EEXIST)
-                return -1;
-            *p = '/';
-        }
-    return 0;
-}
-
 int wsh_rights_directory(const struct rights *r, const char *dir, struct err *e)
 {
     struct stat st;
@@ -96,7 +78,9 @@ int wsh_rights_directory(const struct rights *r, const char *dir, struct err *e)
 
     if (!r->change || stat(dir, &st) == 0 || errno != ENOENT)
         return 0;                       /* it is there, or that user can say better what is wrong */
-    if (make_parents(dir) < 0 || mkdir(dir, 0700) != 0)
+    if (folder_make_above(dir, BFORK_EINVAL, e) < 0)       /* what is above it stays root's */
+        return BFORK_EINVAL;
+    if (mkdir(dir, 0700) != 0)
         return err_errno(e, BFORK_EINVAL, errno, "cannot make the directory %.300s", dir);
     if (chown(dir, r->uid, r->gid) == 0)
         return 0;
