@@ -341,7 +341,7 @@ static void pong(struct broker *b, struct peer *p, const struct wire_msg *m)
     struct wire_msg *answer = brk_effect_send(b, p, WIRE_PONG);
 
     if (!answer) {
-        brk_peer_cut(b, p, "out of memory");
+        brk_peer_no_memory(b, p);
         return;
     }
     answer->request = m->request;
@@ -518,10 +518,7 @@ void broker_flush(struct broker *b, uint64_t now)
     assert(!b->current->n);     /* broker_effects_done comes between two flushes */
     b->again = false;
     b->turn++;
-    for (LIST_EACH_SAFE(&b->cuts, n, after)) {
-        struct peer *p = LIST_ENTRY(n, struct peer, cut);
-        brk_peer_cut(b, p, p->why);
-    }
+    brk_peers_cut_again(b);
     if (b->busy.count)
         brk_chores_run(b, false);
     if (b->grants_dirty || b->regrant)

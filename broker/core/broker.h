@@ -57,6 +57,7 @@ struct broker_effect {
     uint32_t whose;                 /* LOG: the same for all that one peer can repeat: for log_limited_to() */
     uint32_t most;                  /* … so many lines of it in a second */
     const uint8_t *key;             /* LOG: NULL, or the client key that it is about: the shell knows its name */
+    int32_t code;                   /* CUT: BFORK_ENOMEM, or 0 for every other reason */
     const char *text;               /* CUT, LOG: why, for the log */
 };
 

@@ -29,7 +29,7 @@ static void answer_cancel(struct broker *b, const struct cancel *k)
     if (!p || p->state != PEER_READY)
         return;
     if (!(m = brk_effect_send(b, p, WIRE_CANCELLED))) {
-        brk_peer_cut(b, p, "out of memory");    /* asks again on its next connection */
+        brk_peer_no_memory(b, p);    /* asks again on its next connection */
         return;
     }
     m->request = k->request;

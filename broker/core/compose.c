@@ -571,7 +571,7 @@ static void compose_acks(struct broker *b)
         if (!p->pong && p->consumed - p->told < b->c.window_bytes / 4)
             continue;
         if (!(m = brk_effect_send(b, p, WIRE_PONG))) {
-            brk_peer_cut(b, p, "out of memory");
+            brk_peer_no_memory(b, p);
             return;
         }
         m->u.ping.stamp = p->pong ? p->stamp : 0;

@@ -25,7 +25,7 @@ void brk_counts_send(struct broker *b)
         m->n_items = b->counts.n;
     } else {
         brk_session_lost(b, p);
-        brk_peer_cut(b, p, "out of memory");
+        brk_peer_no_memory(b, p);
     }
     b->counts.peer = NULL;
     b->counts.n = 0;
@@ -46,7 +46,7 @@ void brk_counts_tell(struct broker *b, struct job *j, const struct span *s, uint
             return;
         if (!(b->counts.items = brk_effect_bytes(b, COUNTS_ITEMS * sizeof(*b->counts.items)))) {
             brk_session_lost(b, p);
-            brk_peer_cut(b, p, "out of memory");
+            brk_peer_no_memory(b, p);
             return;
         }
         b->counts.peer = p;

@@ -164,11 +164,12 @@ void brk_effect_log_key(struct broker *b, const uint8_t *key, int level, const c
         e->key = memcpy(copy, key, WIRE_KEY);
 }
 
-void brk_peer_cut(struct broker *b, struct peer *p, const char *why)
+static void cut_peer(struct broker *b, struct peer *p, int32_t code, const char *why)
 {
     struct broker_effect *e;
 
     p->why = why;
+    p->why_code = code;
     if (p->state != PEER_CUT) {
         p->state = PEER_CUT;
         p->pong = false;
@@ -183,7 +184,20 @@ void brk_peer_cut(struct broker *b, struct peer *p, const char *why)
     if (list_in(&p->cut))
         list_remove(&b->cuts, &p->cut);
     e->peer = p->id;
+    e->code = code;
     e->text = why;
+}
+
+void brk_peer_cut(struct broker *b, struct peer *p, const char *why) { cut_peer(b, p, 0, why); }
+
+void brk_peer_no_memory(struct broker *b, struct peer *p) { cut_peer(b, p, BFORK_ENOMEM, "out of memory"); }
+
+void brk_peers_cut_again(struct broker *b)
+{
+    for (LIST_EACH_SAFE(&b->cuts, n, after)) {
+        struct peer *p = LIST_ENTRY(n, struct peer, cut);
+        cut_peer(b, p, p->why_code, p->why);
+    }
 }
 
 void brk_effects_clear(struct broker *b, struct batch *t)

@@ -349,7 +349,7 @@ static void tell_state(struct broker *b, struct client *c, struct job *j, uint32
         m->request = request;
         m->u.job_state = (struct wire_job_state){ .job = j->handle, .next = j->next };
     } else {
-        brk_peer_cut(b, c->peer, "out of memory");
+        brk_peer_no_memory(b, c->peer);
     }
 }
 

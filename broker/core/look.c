@@ -41,7 +41,7 @@ void brk_look_tasks(struct broker *b, struct client *c, const struct wire_msg *m
     if ((out = brk_effect_bytes(b, (m->n_items + 1) * each * sizeof(*out))))
         answer = brk_effect_send(b, c->peer, WIRE_TASKS_SEEN);
     if (!answer) {
-        brk_peer_cut(b, c->peer, "out of memory");
+        brk_peer_no_memory(b, c->peer);
         return;
     }
     for (uint32_t i = 0; i < m->n_items; i++) {

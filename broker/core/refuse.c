@@ -100,7 +100,7 @@ static struct wire_msg *answer_request(struct broker *b, struct peer *p, enum wi
     if (m)
         m->request = request;
     else if (p)
-        brk_peer_cut(b, p, "out of memory");
+        brk_peer_no_memory(b, p);
     return m;
 }
 

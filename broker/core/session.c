@@ -471,7 +471,7 @@ static void send_welcome(struct broker *b, struct peer *p, const struct wire_hel
     struct wire_msg *m = brk_effect_send(b, p, WIRE_WELCOME);
 
     if (!m) {
-        brk_peer_cut(b, p, "out of memory");
+        brk_peer_no_memory(b, p);
         return;
     }
     m->request = p->hello_request;
@@ -549,7 +549,7 @@ static void hello_client(struct broker *b, struct peer *p, const struct wire_hel
 
     if (!c && !(c = client_new(b, p, h, &r))) {
         if (r.code == BFORK_ENOMEM)
-            brk_peer_cut(b, p, "out of memory");
+            brk_peer_no_memory(b, p);
         else
             brk_session_fail(b, p, r.code, "%s", r.text);
         return;
@@ -595,7 +595,7 @@ static void hello_worker(struct broker *b, struct peer *p, const struct wire_hel
     bool resumed = w != NULL;
 
     if (!w && !(w = new_worker(b, p, h))) {
-        brk_peer_cut(b, p, "out of memory");
+        brk_peer_no_memory(b, p);
         return;
     }
     if (!fence(b, p, &w->conn_no, w->peer, h)) {
@@ -677,7 +677,13 @@ void brk_session_drop(struct broker *b, struct peer *p, const char *why)
     brk_peer_cut(b, p, why);
 }
 
-void brk_session_break(struct broker *b, struct peer *p) { brk_session_drop(b, p, "out of memory"); }
+void brk_session_break(struct broker *b, struct peer *p)
+{
+    if (!p || p->state == PEER_CUT)
+        return;
+    brk_session_lost(b, p);
+    brk_peer_no_memory(b, p);
+}
 
 void brk_session_bye(struct broker *b, struct peer *p)
 {

@@ -190,6 +190,7 @@ struct peer {
     struct map said;                /* worker: one of its windows -> bytes of output that are not taken */
     uint32_t windows;               /* so many of them it may have: see said.c */
     const char *why;                /* of the cut; static, or NULL */
+    int32_t why_code;               /* BFORK_ENOMEM, or 0 */
     uint32_t n_status;              /* its questions that are waiting */
     uint64_t refused_turn;          /* in which `refused` counts */
     uint32_t refused;
@@ -718,6 +719,8 @@ void brk_worker_end(struct broker *b, struct worker *w, const char *why);   /* a
 void brk_client_dirty(struct broker *b, struct client *c);
 void brk_worker_dirty(struct broker *b, struct worker *w);
 void brk_peer_cut(struct broker *b, struct peer *p, const char *why);
+void brk_peer_no_memory(struct broker *b, struct peer *p);          /* cut for that; its session resumes by reconnecting */
+void brk_peers_cut_again(struct broker *b);                         /* those for which there was no effect in the last turn */
 void brk_peer_free(struct broker *b, struct peer *p);
 void brk_session_tick(struct broker *b, uint64_t *next);
 void brk_copy_text(char *to, size_t size, struct wire_str s);

@@ -91,7 +91,7 @@ bool brk_tasks_room(struct broker *b, struct job *j)
     if ((m = brk_effect_send(b, j->client->peer, WIRE_JOB_STATE)))
         m->u.job_state = (struct wire_job_state){ .job = j->handle, .next = j->next };
     else
-        brk_peer_cut(b, j->client->peer, "out of memory");
+        brk_peer_no_memory(b, j->client->peer);
     return true;
 }
 

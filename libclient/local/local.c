@@ -77,7 +77,7 @@ static bool from_broker(struct local *l, uint64_t now)
         else if (e[i].type == BROKER_SEND)
             worker_recv(l->worker, now, &e[i].msg);
         else if (e[i].type == BROKER_CUT)
-            l->events.failed(l->events.ctx, strstr(e[i].text, "out of memory") ? BFORK_ENOMEM : BFORK_EPROTOCOL, e[i].text);
+            l->events.failed(l->events.ctx, e[i].code ? e[i].code : BFORK_EPROTOCOL, e[i].text);
         any |= e[i].type != BROKER_LOG;
     }
     broker_effects_done(l->broker);
