@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/list.h"
 #include "base/map.h"
+#include "base/pace.h"
 #include "bfork.h"
 
 #include <stdio.h>
@@ -71,15 +72,11 @@ static struct slot_lane *lane_of(void *user)
 
 static void measure_proc(struct slot_proc *p, const struct wire_item *i)
 {
-    uint64_t mean = i->sum_ns / i->count;
     struct job_info *j = i->job < p->lane->n_jobs ? &p->lane->jobs[i->job] : NULL;
 
     if (!j || !i->sum_ns)
         return;
-    j->mean_ns = j->mean_ns ? (3 * j->mean_ns + mean) / 4 : mean;
-    if (!j->mean_ns)
-        j->mean_ns = 1;
-    p->mean_ns = j->mean_ns;
+    p->mean_ns = j->mean_ns = pace_add(j->mean_ns, i->sum_ns, i->count);
 }
 
 static void pull(struct slots *s, struct slot_proc *p)

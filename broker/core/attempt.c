@@ -7,6 +7,8 @@
  */
 #include "state.h"
 
+#include "base/pace.h"
+
 struct attempt *brk_attempt_new(struct broker *b, struct job *j, struct worker *w, struct lane *l)
 {
     struct attempt *a;
@@ -522,19 +524,10 @@ size_t brk_attempt_recalls(struct attempt *a, struct wire_item *items, size_t ro
 static void measure_attempt(struct broker *b, struct attempt *a, const struct wire_item *it)
 {
     struct job *j = a->job;
-    uint64_t mean;
 
-    if (it->sum_ns)
-        mean = it->sum_ns / it->count;
-    else if (j->mean_ns && it->count == 1)
+    if (!it->sum_ns && j->mean_ns && it->count == 1)
         return;
-    else
-        mean = (b->now - a->sent_at) / it->count;
-    if (!mean)
-        mean = 1;
-    j->mean_ns = j->mean_ns ? j->mean_ns - j->mean_ns / 4 + mean / 4 : mean;
-    if (!j->mean_ns)
-        j->mean_ns = 1;
+    j->mean_ns = pace_add(j->mean_ns, it->sum_ns ? it->sum_ns : b->now - a->sent_at, it->count);
 }
 
 static bool has_arguments(const struct attempt *a, const struct wire_item *it)

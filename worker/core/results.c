@@ -4,6 +4,7 @@
  */
 #include "internal.h"
 
+#include "base/pace.h"
 #include "bfork.h"
 
 #include <stdlib.h>
@@ -189,11 +190,7 @@ static bool record_written(struct worker *w, struct attempt *a, const struct wir
 
 static void measure_tasks(struct worker *w, struct proc *p, struct job *j, uint64_t sum_ns, uint32_t n)
 {
-    uint64_t mean = (sum_ns ? sum_ns : w->now > p->since ? w->now - p->since : 1) / n;
-
-    if (!mean)
-        mean = 1;
-    j->mean_ns = j->mean_ns ? (3 * j->mean_ns + mean) / 4 + 1 : mean;
+    j->mean_ns = pace_add(j->mean_ns, sum_ns ? sum_ns : w->now > p->since ? w->now - p->since : 1, n);
 }
 
 /* The first n results of *item are those of a; false: no memory to keep them. */
