@@ -31,7 +31,7 @@ static void use(struct peer *p, uint32_t window, int64_t bytes)
 }
 
 /* Has it room for so much in this window, or for one window more? */
-static bool fits(const struct broker *b, const struct peer *p, uint32_t window, uint64_t more)
+static bool window_fits(const struct broker *b, const struct peer *p, uint32_t window, uint64_t more)
 {
     uint64_t before = used(p, window);
 
@@ -112,7 +112,7 @@ static int take_again(struct broker *b, struct worker *w, struct attempt *a, con
         p = a->said_hint;
     }
     if (p && p->attempt_seq == i->seq && p->peer != w->peer->id) {
-        if (!fits(b, w->peer, i->job, piece_cost(p)))
+        if (!window_fits(b, w->peer, i->job, piece_cost(p)))
             return BFORK_EQUOTA;
         if (map_reserve(&w->peer->said, 1) < 0)
             return BFORK_ENOMEM;        /* uncounted it would open the window too far when it is taken */
@@ -162,7 +162,7 @@ static int take_piece(struct broker *b, struct worker *w, const struct wire_item
     if (i->first < a->s.first || i->first >= a->s.first + a->s.count)
         return BFORK_EPROTOCOL;
     uint64_t more = i->body.size + WIRE_OUTPUT_COST;
-    if (!fits(b, w->peer, i->job, more))
+    if (!window_fits(b, w->peer, i->job, more))
         return BFORK_EQUOTA;
     if (map_reserve(&w->peer->said, 1) < 0 || !(p = new_piece(b, w, a, i)))
         return BFORK_ENOMEM;

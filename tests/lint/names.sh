@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
-# names.sh - functions of the product as they were compiled: no two have the same name, and what other files can call begins with the
-# prefix of its part (ARCHITECTURE.md, Names).
+# names.sh - functions of the product: no two have the same name, as they are written, and what other files can call, as it was compiled,
+# begins with the prefix of its part (ARCHITECTURE.md, Names).
 set -eu
 [ "${BF_TEST_DIRECTORY-}" = "$PWD" ] || { echo "run me with ctest, or through tests/lib/in_directory: I write files" >&2; exit 2; }
 
@@ -20,10 +20,19 @@ awk 'NR == FNR { inline[$1] = 1; next } !($3 in inline) && $3 != "main"' inline 
 [ "$(wc -l <functions)" -gt 1000 ] || { echo "only $(wc -l <functions) functions were found below $BF_BUILD" >&2; exit 1; }
 
 broken=0
-awk '{ print $3 }' functions | sort | uniq -d >twice
+# A definition begins at the start of a line and has no semicolon at its end. What is inlined everywhere is in no object.
+(cd "$BF_SOURCE" && find broker worker libclient cli common -name '*.c' -exec awk '
+    /^[A-Za-z_]/ && !/;[ ]*$/ && !/^(typedef|enum|struct [a-z_]+ \{)/ {
+        line = $0
+        gsub(/__attribute__\(\([^()]*(\([^()]*\))?[^()]*\)\) */, "", line)
+        if (match(line, /[a-z][a-z0-9_]*\(/) && substr(line, 1, RSTART - 1) ~ /[ *]$/)
+            print FILENAME, substr(line, RSTART, RLENGTH - 1)
+    }' {} +) | sort -u | awk '$2 != "main"' >written
+[ "$(wc -l <written)" -gt 1500 ] || { echo "only $(wc -l <written) definitions were found below $BF_SOURCE" >&2; exit 1; }
+awk '{ print $2 }' written | sort | uniq -d >twice
 if [ -s twice ]; then
     echo "these functions have a namesake:" >&2
-    grep -wFf twice functions >&2
+    awk 'NR == FNR { twice[$1] = 1; next } $2 in twice' twice written >&2
     broken=1
 fi
 awk '$2 == "T" {
