@@ -74,7 +74,7 @@ static void tail_add(struct output *o, uint32_t seq, const uint8_t *p, size_t n)
     o->tail_used += (uint32_t)n;
 }
 
-static struct output *pipe_of(const struct source *s) { return s->p ? &s->p->output : &s->t->output; }
+static struct output *output_of_source(const struct source *s) { return s->p ? &s->p->output : &s->t->output; }
 
 static struct exec_template *template_of_source(const struct source *s) { return s->p ? s->p->t : s->t; }
 
@@ -97,7 +97,7 @@ static bool is_unfinished(const struct exec_proc *p, uint32_t seq) { return seq 
  * alone. */
 static const struct source *beside(const struct source *s)
 {
-    const struct output *o = pipe_of(s);
+    const struct output *o = output_of_source(s);
     const struct source *other = s == &o->out ? &o->err : &o->out;
 
     return other->counting == s->counting && (!s->counting || other->seq == s->seq) ? other : NULL;
@@ -106,7 +106,7 @@ static const struct source *beside(const struct source *s)
 /* seq: the task; not that of a pending one: nobody's. */
 static void emit(struct exec *x, struct source *s, uint32_t seq, const uint8_t *bytes, size_t n)
 {
-    struct output *o = pipe_of(s);
+    struct output *o = output_of_source(s);
     struct exec_print k = { .stream = s->kind == SOURCE_ERR ? 2 : 1, .bytes = bytes, .size = n };
 
     if (n == 0)

@@ -88,9 +88,10 @@ put stand-in/seq <<'EOF'
 [ "$1" -le 200 ] && exec /usr/bin/seq "$1"
 exec /usr/bin/seq 200
 EOF
+# The PATH is that of before: a compiler that is a link to ccache looks there for the one of its name, and would find this.
 put stand-in/cc <<EOF
 #!/bin/sh
-exec $(command -v "${CC:-cc}") ${BF_SANITIZE:+-fsanitize=$BF_SANITIZE} "\$@"
+PATH='$PATH' exec $(command -v "${CC:-cc}") ${BF_SANITIZE:+-fsanitize=$BF_SANITIZE} "\$@"
 EOF
 put work/simulate <<'EOF'
 #!/bin/sh
