@@ -111,6 +111,10 @@ static void emit(struct exec *x, struct source *s, uint32_t seq, const uint8_t *
 
     if (n == 0)
         return;
+    /* What a thread prints when no task runs has no task of its own, and may come while results of tasks before wait. A stream
+     * never goes back: offsets are counted task by task, and those of a task that is over would begin anew. */
+    if (s->p && s->counting && is_unfinished(s->p, s->seq) && (!is_unfinished(s->p, seq) || (int32_t)(seq - s->seq) < 0))
+        seq = s->seq;
     if (s->kind == SOURCE_ERR)
         tail_add(o, seq, bytes, n);
     if (s->p && is_unfinished(s->p, seq)) {
