@@ -77,14 +77,14 @@ static void queue_piece(struct broker *b, struct client *c, struct job *j, struc
     brk_client_dirty(b, c);
 }
 
-/* Nobody waits for it: it counts no more. */
-static int give_back_piece(struct broker *b, struct worker *w, const struct wire_item *i)
+/* Nobody waits for it: it counts no more. up_to: the pieces of its attempt that need not be kept; 0: this tells of none. */
+static int give_back_piece(struct broker *b, struct worker *w, const struct wire_item *i, uint64_t up_to)
 {
     struct piece *p = brk_mem_new_for(b, w->account, sizeof(*p));
 
     if (!p)
         return BFORK_ENOMEM;            /* untold, its window would stay as it is */
-    *p = (struct piece){ .attempt = i->id, .attempt_seq = i->seq, .window = i->job, .size = (uint32_t)i->body.size,
+    *p = (struct piece){ .attempt = i->id, .attempt_seq = up_to, .window = i->job, .size = (uint32_t)i->body.size,
                          .account = w->account };
     list_push_back(&w->taken, &p->node);
     brk_worker_dirty(b, w);
@@ -121,7 +121,7 @@ static int take_again(struct broker *b, struct worker *w, struct attempt *a, con
         use(w->peer, p->window, (int64_t)piece_cost(p));
         return 0;
     }
-    return give_back_piece(b, w, i);                /* the client has it */
+    return give_back_piece(b, w, i, i->seq);        /* the client has it */
 }
 
 static struct piece *new_piece(struct broker *b, struct worker *w, struct attempt *a, const struct wire_item *i)
@@ -152,13 +152,17 @@ static int take_piece(struct broker *b, struct worker *w, const struct wire_item
     if (!a || a->worker != w || !a->sent) {
         b->n.foreign++;
         brk_attempt_foreign(b, w, i->id);
-        return give_back_piece(b, w, i);
+        return give_back_piece(b, w, i, i->seq);
     }
     if (i->seq <= a->said_seq)                      /* also of one that has ended, of which no tasks are left */
         return take_again(b, w, a, i);
-    if (a->state == ATTEMPT_FINISHED) {             /* of a task that was returned: HOLDING told that before the piece came again */
-        return give_back_piece(b, w, i);
-    }
+    /* Of a task that was returned: HOLDING told that before the piece came again. What its attempt has said before is not taken
+     * with it: a broker that is started anew has that from the worker alone. */
+    if (a->state == ATTEMPT_FINISHED)
+        return give_back_piece(b, w, i, list_empty(&a->said) ? i->seq : 0);
+    /* Else each connection of the worker would open its windows anew. */
+    if (!list_empty(&a->said) && LIST_ENTRY(list_last(&a->said), struct piece, in_attempt)->peer != w->peer->id)
+        return BFORK_ESTATE;
     if (i->first < a->s.first || i->first >= a->s.first + a->s.count)
         return BFORK_EPROTOCOL;
     uint64_t more = i->body.size + WIRE_OUTPUT_COST;
@@ -187,6 +191,10 @@ void brk_said_take(struct broker *b, struct worker *w, const struct wire_msg *m)
     } else if (rc == BFORK_EQUOTA) {
         brk_session_fail(b, w->peer, BFORK_EPROTOCOL, "OUTPUT beyond a window of %llu bytes, or in more windows than %u",
                          (unsigned long long)b->c.output_window, w->peer->windows);
+    } else if (rc == BFORK_ESTATE) {
+        brk_session_fail(b, w->peer, BFORK_EPROTOCOL, "OUTPUT of attempt %llu: piece %llu is new, and what was said on an earlier "
+                         "connection and not taken has not come again", (unsigned long long)m->items[i - 1].id,
+                         (unsigned long long)m->items[i - 1].seq);
     } else if (rc < 0) {
         brk_session_fail(b, w->peer, rc, "OUTPUT of attempt %llu: task %llu is not among those that were handed out with it",
                          (unsigned long long)m->items[i - 1].id, (unsigned long long)m->items[i - 1].first);

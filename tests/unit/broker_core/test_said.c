@@ -863,9 +863,72 @@ static void r06_much_output_of_a_job_that_nobody_opens_goes_over_turns(void **st
     world_free(w);
 }
 
+/* What came again was counted; what is new had windows of its own on each connection, whatever was outstanding before. */
+static void r07_reconnecting_gives_no_more_windows(void **state)
+{
+    const struct broker_config config = { .owner_memory = 16u << 20 };
+    struct world *w = world_new(&config);
+    uint64_t seq = 0;
+
+    (void)state;
+    memset(&got, 0, sizeof(got));
+    w->hook = on_message;
+    w->quiet = true;
+    worker_hello(w, "w1", 1);
+    client_start(w, "c1", 1, NULL);
+    client_tasks(w, "c1", 1, 0, 1, 100);
+    for (int k = 0; k < 20 && !got.errors; k++) {
+        says(w, "w1", (uint32_t)k + 1, ++seq, PIECE);
+        if (got.errors)
+            break;
+        world_lost(w, "w1");
+        worker_hello_only(w, "w1", 1, NULL);
+        worker_holding(w, "w1", (const uint64_t[]){ 1 }, 1);
+    }
+    assert_int_equal(seq, 2);                           /* the second is new before the first has come again */
+    assert_int_equal(got.errors, 1);
+    world_free(w);
+}
+
+/* Two tasks have printed, the first has ended, the second is returned, and the connection is lost meanwhile. */
+static void r18_a_piece_given_back_takes_nothing_before_it(void **state)
+{
+    const struct wire_job_spec two = { .chunk = 2 };
+    struct wire_item held = { .id = 1, .count = 1, .end = 2 };
+    struct wire_msg holding = { .type = WIRE_HOLDING, .items = &held, .n_items = 1, .u.holding.last = true };
+    struct wire_item it = { .id = 1, .count = 1, .flags = WIRE_FIXED, .size = 10, .seq = 2, .first = 1, .stream = 1, .pid = 5,
+                            .tries = 1, .body = slice_borrow("123456789\n", 10) };
+    struct wire_msg second = { .type = WIRE_OUTPUT, .items = &it, .n_items = 1 };
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    memset(&got, 0, sizeof(got));
+    w->hook = on_message;
+    w->quiet = true;
+    worker_hello(w, "w1", 1);
+    client_start(w, "c1", 1, &two);
+    client_tasks(w, "c1", 1, 0, 2, 100);
+    says(w, "w1", got.pool, 1, 10);                     /* the client does not take it */
+    worker_done(w, "w1", 1, 0, 1, 1000);
+    world_lost(w, "w1");
+    worker_hello_only(w, "w1", 1, NULL);
+    world_send(w, "w1", &holding);
+    it.job = got.pool;
+    says(w, "w1", got.pool, 1, 10);
+    world_send(w, "w1", &second);
+    assert_int_equal(got.errors, 0);
+    assert_int_equal(got.taken, 10 + WIRE_OUTPUT_COST);     /* the window opens … */
+    assert_int_equal(got.taken_seq, 0);                 /* … and the worker keeps the first piece */
+    client_took(w, 1);
+    assert_int_equal(got.taken_seq, 1);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(r07_reconnecting_gives_no_more_windows),
+        cmocka_unit_test(r18_a_piece_given_back_takes_nothing_before_it),
         cmocka_unit_test(r21_outcomes_say_the_attempt_they_are_of),
         cmocka_unit_test(r21_output_waits_for_the_clients_window), cmocka_unit_test(r21_what_was_not_taken_is_sent_again),
         cmocka_unit_test(r21_a_worker_that_comes_back_says_it_again), cmocka_unit_test(r21_output_of_what_has_ended_is_said_again),
