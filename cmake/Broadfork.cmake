@@ -19,9 +19,15 @@ endif()
 if(BF_HOUSE)
   add_compile_options(-fcallgraph-info -finstrument-functions)
 endif()
-# Fat objects: who links an archive without the compiler's help gets the usual code.
-if(BF_LTO AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
-  add_compile_options(-flto=auto -ffat-lto-objects)
+# Fat objects, also where a user's own flags ask for optimisation at link time: who links an archive without the compiler's help gets the
+# usual code.
+if(CMAKE_C_COMPILER_ID STREQUAL "GNU")
+  add_compile_options(-ffat-lto-objects)
+endif()
+if(BF_LTO AND BF_SANITIZE)
+  message(FATAL_ERROR "BF_LTO and BF_SANITIZE exclude each other: sanitizers look at the code as it is written. Configure with -DBF_LTO=OFF")
+elseif(BF_LTO AND CMAKE_C_COMPILER_ID STREQUAL "GNU")
+  add_compile_options(-flto=auto)
   add_link_options(-flto=auto)
 elseif(BF_LTO)
   message(FATAL_ERROR "BF_LTO is for GCC: this compiler leaves no usual code in the objects of libbfork.a")

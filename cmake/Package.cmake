@@ -36,8 +36,8 @@ file(RELATIVE_PATH BF_HELPER_TO_LIB /p/${CMAKE_INSTALL_LIBEXECDIR}/broadfork /p/
 set(BF_HELPER_RPATH "$ORIGIN/${BF_HELPER_TO_LIB}")
 
 # bf_static_archive(target OUTPUT name LAYERS a b …): libNAME.a from whole layers, as one object in which only the public functions
-# are visible: what is hidden in the shared library is local here, so our inner names cannot collide with a program's own. What the
-# compiler left for optimisation at link time goes: it would bring the hidden names back.
+# are visible: what is hidden in the shared library is local here, so our inner names cannot collide with a program's own. The code for
+# optimisation at link time, which objects have beside the usual one, is taken out: a linker that used it would see the hidden names again.
 function(bf_static_archive target)
   cmake_parse_arguments(A "" "OUTPUT" "LAYERS" ${ARGN})
   set(files "")
@@ -48,7 +48,9 @@ function(bf_static_archive target)
   set(archive ${CMAKE_CURRENT_BINARY_DIR}/lib${A_OUTPUT}.a)
   add_custom_command(OUTPUT ${archive}
     COMMAND ${CMAKE_LINKER} -r -o ${object} --whole-archive ${files}
-    COMMAND ${CMAKE_OBJCOPY} --wildcard --remove-section=.gnu.lto_* --localize-hidden ${object}
+    COMMAND ${CMAKE_OBJCOPY} --wildcard --remove-section=.gnu.lto_* --remove-section=.gnu.debuglto_*
+      --remove-section=.rela.gnu.debuglto_* --localize-hidden ${object}
+    COMMAND ${CMAKE_COMMAND} -DNM=${CMAKE_NM} -DOBJECT=${object} -P ${PROJECT_SOURCE_DIR}/cmake/HasCode.cmake
     COMMAND ${CMAKE_COMMAND} -E rm -f ${archive}
     COMMAND ${CMAKE_AR} rcs ${archive} ${object}
     DEPENDS ${A_LAYERS} COMMENT "Linking the one object of lib${A_OUTPUT}.a" VERBATIM)
