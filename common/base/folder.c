@@ -10,11 +10,17 @@
 
 static int make_one(const char *path, bool open, int code, struct err *e)
 {
-    int failed = mkdir(path, open ? 0755 : 0700) < 0 ? errno : open && chmod(path, 0755) < 0 ? errno : 0;
+    struct stat st;
+    int failed = mkdir(path, open ? 0755 : 0700) < 0 ? errno : 0;
 
-    if (!failed || failed == EEXIST)
+    /* Some file systems look at the right to make it before they look whether it is there. */
+    if (failed == EEXIST || (failed && stat(path, &st) == 0 && S_ISDIR(st.st_mode)))
         return 0;
-    err_errno(e, code, failed, "cannot make the directory %s", path);
+    if (!failed && open && chmod(path, 0755) < 0)
+        failed = errno;
+    if (!failed)
+        return 0;
+    err_errno(e, code, failed, "cannot make the directory %.300s", path);
     errno = failed;
     return code;
 }
@@ -26,7 +32,7 @@ static int make_above(const char *dir, bool open, int code, struct err *e)
 
     if (snprintf(path, sizeof(path), "%s", dir) >= (int)sizeof(path)) {
         errno = ENAMETOOLONG;
-        return err_set(e, code, "the name of the directory is too long: %s", dir);
+        return err_set(e, code, "the name of the directory is too long: %.300s", dir);
     }
     for (char *p = path + 1; path[0] && *p && rc == 0; p++)
         if (*p == '/') {

@@ -83,6 +83,11 @@ static void what_is_in_the_way_is_named(void **state)
     assert_int_equal(errno, ENOTDIR);
     assert_int_equal(e.code, -7);
     assert_non_null(strstr(e.text, "file/below"));
+    for (size_t i = 0; i < 500; i++)
+        longest[i] = i & 1 ? '/' : '.';
+    strcpy(longest + 500, "file/below");
+    assert_int_equal(folder_make(longest, -7, &e), -7);
+    assert_non_null(strstr(e.text, strerror(ENOTDIR)));     /* also where the path alone would fill the text */
     memset(longest, 'x', sizeof(longest));
     longest[sizeof(longest) - 1] = '\0';
     assert_int_equal(folder_make(longest, -7, &e), -7);

@@ -228,6 +228,7 @@ static void perform(struct world *w, const struct broker_effect *e)
     if (!p)
         return;
     if (e->type == BROKER_CUT) {
+        assert_true(!strstr(e->text, "out of memory") == (e->code != BFORK_ENOMEM));  /* the shell reads the code */
         say(w, "[%4llu] > %s CUT\n", (unsigned long long)(w->now / CLOCK_MS), p->name);
         p->cut = true;
         return;
