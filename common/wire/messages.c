@@ -309,7 +309,7 @@ static const struct wire_column output_columns[] = {
 };
 static const struct wire_column output_taken_columns[] = {
     C2(0, id, "attempt", "that the pieces belong to"),
-    C(8, seq, "its pieces up to this one need not be kept any more"),
+    C(8, seq, "its pieces up to this one need not be kept any more; 0: of none"),
     C2(16, job, "window", "that they count in, as OUTPUT named it"),
     C(20, size, "so much of the window is free again: bytes of bodies, and 64 for each piece"),
 };
