@@ -23,7 +23,7 @@
 #define NET_OVERHEAD 64u                /* what CURVE adds to a frame */
 #define NET_SEND_HWM 131072             /* messages; windows are far below, so reaching it means a broken peer */
 #define NET_LISTENER_RECV_HWM 128       /* messages of one peer that wait unread: bounds what a flood can occupy */
-#define NET_CUT_GRACE_MS 100
+#define NET_CUT_GRACE_MS 500            /* for a last message to go out; a busy machine lets the sending thread wait, too */
 #define NET_PENDING_MAX 64
 #define NET_PACE_LEAST 64u              /* handshakes that a key may make at once, however few its connections */
 #define NET_PACE_PART 8u                /* … and in so many seconds again */

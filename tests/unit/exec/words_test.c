@@ -186,7 +186,7 @@ static void r10_who_hides_that_it_runs_ends(void **state)
     for (int how = 0; how < FORGES; how++)
         for (int limit = 0; limit < 2; limit++) {
             struct exec_proc *p = owner_proc(&o);
-            int died = o.died, squares = 0;
+            int died = o.died;
             uint64_t begin;
 
             owner_job(p, 1, (void (*)(void))task_square, 0, 0);
@@ -194,7 +194,7 @@ static void r10_who_hides_that_it_runs_ends(void **state)
             exec_proc_limit(p, limit ? 100 : 0);
             owner_push(p, 1, args, pack_int(args, 5), 1, 1);
             owner_push(p, 2, args, pack_int(args, how), 3, how == FORGE_IDLE ? 1 : 3);
-            for (begin = clock_now(); o.died == died; squares++) {
+            for (begin = clock_now(); o.died == died;) {
                 struct wire_item item;
 
                 owner_push(neighbour, 1, args, pack_int(args, 5), 1, 1);
@@ -204,7 +204,7 @@ static void r10_who_hides_that_it_runs_ends(void **state)
                 if (clock_now() > begin + IN_TIME)
                     fail_msg("way %d: it hides that it runs, and nothing happens", how);
             }
-            assert_true(squares > 1 && o.death.in_task);
+            assert_true(o.death.in_task);
             if (o.death.kind != BFORK_CRASHED && !(limit && o.death.kind == BFORK_OVERTIME))
                 fail_msg("way %d: kind %d, %s", how, o.death.kind, o.message);
             while (exec_pending(neighbour)) {
