@@ -8,9 +8,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <openssl/core_names.h>
 #include <openssl/evp.h>
-#include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
@@ -104,6 +104,8 @@ void bsh_auth_done(struct auth *a)
         net_allow_free(&a->allow[i]);
     explicit_bzero(&a->pair, sizeof(a->pair));
     explicit_bzero(a->secret, sizeof(a->secret));
+    EVP_MAC_CTX_free(a->mac);           /* clears the key */
+    a->mac = NULL;
 }
 
 bool bsh_auth_allows(void *ctx, const uint8_t key[32])
@@ -128,14 +130,34 @@ int bsh_auth_revoke(struct auth *a, const char *key_or_name, struct err *e)
     return lines;
 }
 
+/* Finding an algorithm by its name and hashing the key cost several times what a ticket does, so both are done once. */
+static bool mac_begin(struct auth *a)
+{
+    char digest[] = "SHA256";
+    const OSSL_PARAM params[] = { OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0), OSSL_PARAM_construct_end() };
+    EVP_MAC *hmac;
+
+    if (a->mac)
+        return EVP_MAC_init(a->mac, NULL, 0, NULL) == 1;
+    hmac = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    a->mac = hmac ? EVP_MAC_CTX_new(hmac) : NULL;
+    EVP_MAC_free(hmac);
+    if (a->mac && EVP_MAC_init(a->mac, a->secret, sizeof(a->secret), params) == 1)
+        return true;
+    EVP_MAC_CTX_free(a->mac);
+    a->mac = NULL;
+    return false;
+}
+
 void bsh_auth_mac(void *ctx, const void *in, size_t n, uint8_t out[16])
 {
-    const struct auth *a = ctx;
+    struct auth *a = ctx;
     uint8_t whole[EVP_MAX_MD_SIZE];
-    unsigned size = 0;
+    size_t size = 0;
 
     /* Without a digest no ticket may ever match: random bytes do not. */
-    if (!HMAC(EVP_sha256(), a->secret, sizeof(a->secret), in, n, whole, &size) || size < 16) {
+    if (!mac_begin(a) || EVP_MAC_update(a->mac, in, n) != 1 || EVP_MAC_final(a->mac, whole, &size, sizeof(whole)) != 1 ||
+        size < 16) {
         ssize_t got = getrandom(whole, 16, 0);
         if (got < 16)
             memset(whole, 0xff, 16);

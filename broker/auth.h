@@ -19,6 +19,7 @@ struct auth_set { struct auth *auth; enum auth_role role; }; /* the context of b
 struct auth {
     struct net_keypair pair;
     uint8_t secret[32];                 /* of tickets */
+    struct evp_mac_ctx_st *mac;         /* keyed with it; made with the first ticket */
     struct allow *allow[AUTH_ROLES];    /* owned */
     const char *files[AUTH_ROLES];      /* borrowed: paths */
     bool required[AUTH_ROLES];          /* the file was named, so it must be there */
@@ -32,7 +33,7 @@ int bsh_auth_reload(struct auth *a, struct err *e);     /* all three or none */
 bool bsh_auth_allows(void *set, const uint8_t key[32]); /* net_allow_fn */
 /* Takes a key, or a name, out of all three files. How many lines; < 0. */
 int bsh_auth_revoke(struct auth *a, const char *key_or_name, struct err *e);
-/* The MAC of tickets: HMAC-SHA256, cut. broker_config.mac; ctx is the auth. */
+/* The MAC of tickets: HMAC-SHA256, cut. broker_config.mac; ctx is the auth, whose context it uses: for one thread. */
 void bsh_auth_mac(void *ctx, const void *in, size_t n, uint8_t out[16]);
 /* SHA-256, for broker_config.digest; zeros, which nobody's digest is, if it cannot be computed. */
 void bsh_auth_digest(void *ctx, const void *in, size_t n, uint8_t out[32]);

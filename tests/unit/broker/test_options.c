@@ -117,6 +117,8 @@ static void tickets_depend_on_secret_and_bytes(void **state)
     static const uint8_t known[16] = { 0xcc, 0xa9, 0x93, 0x8f, 0x16, 0x10, 0xa8, 0xf2,
                                        0xce, 0xc9, 0x94, 0x79, 0xde, 0x46, 0xbf, 0x6a };
     assert_memory_equal(one, known, 16);
+    bsh_auth_done(&a);
+    bsh_auth_done(&b);
 }
 
 int main(void)
