@@ -7,6 +7,7 @@
 #include "base/fds.h"
 #include "base/log.h"
 #include "bfork.h"
+#include "net/probe.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -4,7 +4,7 @@
 #include "allow.h"
 
 #include "bfork.h"
-#include "net.h"
+#include "keys.h"
 
 #include <errno.h>
 #include <fcntl.h>

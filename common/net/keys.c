@@ -2,9 +2,10 @@
  * keys.c - CURVE keys, their text (Z85), and key files in the format of czmq's zcert. A secret is only ever written to a new file
  * of mode 0600 and only read from a file that nobody else can read; it never stays in memory that is given back.
  */
-#include "internal.h"
+#include "keys.h"
 
 #include "bfork.h"
+#include "resolve.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,6 +14,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <zmq.h>
 
 #define CERT_MAX 16384
 

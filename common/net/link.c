@@ -3,10 +3,14 @@
  * went. It never reconnects: after DOWN the caller closes it and makes a new one, so that nothing queued for an old broker reaches
  * a new one.
  */
-#include "internal.h"
+#include "link_i.h"
 
 #include "base/clock.h"
 #include "bfork.h"
+#include "frame.h"
+#include "keys.h"
+#include "monitor.h"
+#include "resolve.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -15,6 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+
+#define NET_LINK_HANDSHAKE_MS 5000
+#define NET_CONNECT_MS 5000
 
 static void link_shut(struct net_link *l)
 {

@@ -2,16 +2,24 @@
  * listener.c - a bound, encrypted ROUTER: opens it so that it cannot fail open, receives one-frame messages with the key of their
  * sender, sends without ever waiting.
  */
-#include "internal.h"
+#include "listener.h"
 
 #include "base/clock.h"
 #include "bfork.h"
+#include "frame.h"
+#include "keys.h"
+#include "monitor.h"
+#include "peers.h"
+#include "zap.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#define NET_OPT_ENFORCE_DOMAIN 93 /* ZMQ_ZAP_ENFORCE_DOMAIN: the header shows it to drafts only, the library obeys it always */
+#define NET_HANDSHAKE_MS 3000
+#define NET_LISTENER_RECV_HWM 128   /* messages of one peer that wait unread: bounds what a flood can occupy */
 #define LISTENER_DROP_TURN 256      /* messages thrown away in one call before others get their turn */
 
 static int listener_common(void *s, struct err *e)
@@ -323,31 +331,35 @@ int net_listener_send(struct net_listener *l, uint64_t peer, const struct wire_m
     return p ? net_peer_send(l, p, m) : BFORK_EUNREACHABLE;
 }
 
-int net_peer_send(struct net_listener *l, struct net_peer *p, const struct wire_msg *m)
+void net_listener_cut(struct net_listener *l, uint64_t peer)
 {
-    uint8_t id[5] = { 0 };
-    zmq_msg_t msg;
-    int rc;
+    struct net_peer *p = net_peers_find(l, peer);
 
-    rc = net_encode(&msg, m);
-    if (rc < 0)
-        return rc;
-    memcpy(id + 1, &p->rid, 4);
-    do
-        rc = zmq_send(l->data.socket, id, sizeof(id), ZMQ_DONTWAIT | ZMQ_SNDMORE);
-    while (rc < 0 && errno == EINTR);
-    if (rc >= 0)
-        while ((rc = zmq_msg_send(&msg, l->data.socket, ZMQ_DONTWAIT)) < 0 && errno == EINTR)
-            ;
-    l->data.hot = true;
-    if (rc >= 0) {
-        p->sent_at = clock_now();
-        return 0;
+    if (p)
+        net_peers_cut(l, p);
+}
+
+void net_listener_greeted(struct net_listener *l, uint64_t peer)
+{
+    struct net_peer *p = net_peers_find(l, peer);
+
+    if (p && p->conn && list_in(&p->conn->silent))
+        list_remove(&l->silent, &p->conn->silent);
+}
+
+void net_listener_each(struct net_listener *l, void (*each)(void *ctx, uint64_t peer, const uint8_t key[32]), void *ctx)
+{
+    uint64_t rid;
+    void *value;
+
+    for (size_t i = 0; map_next(&l->peers, &i, &rid, &value);) {
+        struct net_peer *p = value;
+        if (p->state == PEER_LIVE && !p->dropped)
+            each(ctx, p->number, p->key);
     }
-    rc = errno;
-    zmq_msg_close(&msg);
-    if (rc == EAGAIN)
-        return BFORK_EAGAIN;
-    net_peers_left(l, p);
-    return BFORK_EUNREACHABLE;
+}
+
+int net_listener_lost(struct net_listener *l, uint64_t *ret_peer)
+{
+    return net_peers_lost(l, ret_peer);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * monitor.c - a socket's monitor: opens it without a bound (the I/O thread must never wait for us) and reads its events.
  */
-#include "internal.h"
+#include "monitor.h"
 
 #include "bfork.h"
 

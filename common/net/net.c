@@ -2,10 +2,13 @@
  * net.c - the context and its one descriptor: an epoll set over all sockets of the net and one timer. It never blocks and starts no
  * thread of its own. Invariant: a socket whose `hot` is false has nothing that was signalled and not read.
  */
-#include "internal.h"
+#include "net.h"
 
 #include "base/clock.h"
 #include "bfork.h"
+#include "link_i.h"
+#include "peers.h"
+#include "zap.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -13,48 +16,6 @@
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
-
-int net_set_int(void *socket, int option, int value)
-{
-    return zmq_setsockopt(socket, option, &value, sizeof(value));
-}
-
-int net_source_add(struct net *n, struct net_source *s, void *socket, struct err *e)
-{
-    int fd = -1;
-    size_t size = sizeof(fd);
-    struct epoll_event ev = { .events = EPOLLIN, .data.ptr = s };
-
-    if (zmq_getsockopt(socket, ZMQ_FD, &fd, &size) != 0 || epoll_ctl(n->epoll_fd, EPOLL_CTL_ADD, fd, &ev) != 0)
-        return err_errno(e, BFORK_ENOMEM, errno, "cannot watch a socket");
-    s->socket = socket;
-    s->fd = fd;
-    s->hot = true;
-    return 0;
-}
-
-void net_source_close(struct net *n, struct net_source *s)
-{
-    if (!s->socket)
-        return;
-    epoll_ctl(n->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
-    zmq_close(s->socket);
-    s->socket = NULL;
-    s->hot = false;
-}
-
-bool net_source_ready(struct net_source *s)
-{
-    int events = 0;
-    size_t size = sizeof(events);
-
-    if (!s->socket || !s->hot)
-        return false;
-    if (zmq_getsockopt(s->socket, ZMQ_EVENTS, &events, &size) != 0)
-        return true;        /* EINTR, or broken: the next receive tells */
-    s->hot = events & ZMQ_POLLIN;
-    return s->hot;
-}
 
 int net_new(struct net **ret, struct err *e)
 {
@@ -124,20 +85,6 @@ int net_fd(const struct net *n)
     return n->epoll_fd;
 }
 
-void net_arm(struct net *n, uint64_t at)
-{
-    struct itimerspec t = { .it_value = { (time_t)(at / CLOCK_SEC), (long)(at % CLOCK_SEC) } };
-
-    if (at >= n->armed)
-        return;
-    /* CLOCK_MONOTONIC and clock_now have the same start only by accident: arm by what is left. */
-    uint64_t now = clock_now(), left = at > now ? at - now : 1;
-    t.it_value.tv_sec = (time_t)(left / CLOCK_SEC);
-    t.it_value.tv_nsec = (long)(left % CLOCK_SEC);
-    if (timerfd_settime(n->timer_fd, 0, &t, NULL) == 0)
-        n->armed = at;
-}
-
 static void net_gather(struct net *n)
 {
     struct epoll_event events[64];
@@ -205,44 +152,4 @@ struct net_listener *net_peer_listener(struct net *n, uint64_t peer)
             return net_peers_find(l, peer) ? l : NULL;
     }
     return NULL;
-}
-
-int net_encode(zmq_msg_t *msg, const struct wire_msg *m)
-{
-    size_t size = wire_size(m);
-
-    if (size == 0 || size > WIRE_FRAME_MAX)
-        return BFORK_ETOOBIG;
-    if (zmq_msg_init_size(msg, size) != 0)
-        return BFORK_ENOMEM;
-    wire_encode(m, zmq_msg_data(msg));
-    return 0;
-}
-
-/* The wrapper: one allocation for the buf and the message it keeps. */
-struct net_frame { struct buf buf; zmq_msg_t msg; };
-
-static void net_frame_release(struct buf *b)
-{
-    struct net_frame *f = (struct net_frame *)(void *)b;
-
-    zmq_msg_close(&f->msg);
-    free(f);
-}
-
-struct buf *net_buf_of(zmq_msg_t *msg)
-{
-    struct net_frame *f = malloc(sizeof(*f));
-
-    if (!f)
-        return NULL;
-    zmq_msg_init(&f->msg);
-    zmq_msg_move(&f->msg, msg);
-    atomic_init(&f->buf.refs, 1);
-    f->buf.data = zmq_msg_data(&f->msg);
-    f->buf.size = zmq_msg_size(&f->msg);
-    f->buf.capacity = f->buf.size + sizeof(*f);
-    f->buf.release = net_frame_release;
-    f->buf.owner = NULL;
-    return &f->buf;
 }

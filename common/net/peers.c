@@ -5,12 +5,16 @@
  * Invariants: a conn has at most one peer and a peer at most one conn; a peer is reported as lost once, after its last message was
  * received; a descriptor is shut down only while it still is the socket (inode) that was accepted.
  */
-#include "internal.h"
+#include "peers.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "bfork.h"
+#include "frame.h"
+#include "keys.h"
+#include "monitor.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -67,7 +71,7 @@ void net_peers_drained(struct net_listener *l)
     }
 }
 
-int net_listener_lost(struct net_listener *l, uint64_t *ret_peer)
+bool net_peers_lost(struct net_listener *l, uint64_t *ret_peer)
 {
     struct list_node *n = list_pop(&l->gone);
     uint64_t now;
@@ -76,20 +80,20 @@ int net_listener_lost(struct net_listener *l, uint64_t *ret_peer)
         struct net_peer *p = LIST_ENTRY(n, struct net_peer, node);
         *ret_peer = p->number;
         free(p);
-        return 1;
+        return true;
     }
     if (list_empty(&l->leaving))
-        return 0;
+        return false;
     now = clock_now();
     for (LIST_EACH(&l->leaving, node)) {
         struct net_peer *p = LIST_ENTRY(node, struct net_peer, node);
         if (!p->reported && now - p->left_at > LEAVING_LIMIT) {
             p->dropped = p->reported = true;
             *ret_peer = p->number;
-            return 1;
+            return true;
         }
     }
-    return 0;
+    return false;
 }
 
 static void conn_closed(struct net_listener *l, int fd)
@@ -197,6 +201,35 @@ struct net_peer *net_peers_find(struct net_listener *l, uint64_t number)
     return p && p->number == number && p->state == PEER_LIVE && !p->dropped ? p : NULL;
 }
 
+int net_peer_send(struct net_listener *l, struct net_peer *p, const struct wire_msg *m)
+{
+    uint8_t id[5] = { 0 };
+    zmq_msg_t msg;
+    int rc;
+
+    rc = net_encode(&msg, m);
+    if (rc < 0)
+        return rc;
+    memcpy(id + 1, &p->rid, 4);
+    do
+        rc = zmq_send(l->data.socket, id, sizeof(id), ZMQ_DONTWAIT | ZMQ_SNDMORE);
+    while (rc < 0 && errno == EINTR);
+    if (rc >= 0)
+        while ((rc = zmq_msg_send(&msg, l->data.socket, ZMQ_DONTWAIT)) < 0 && errno == EINTR)
+            ;
+    l->data.hot = true;
+    if (rc >= 0) {
+        p->sent_at = clock_now();
+        return 0;
+    }
+    rc = errno;
+    zmq_msg_close(&msg);
+    if (rc == EAGAIN)
+        return BFORK_EAGAIN;
+    net_peers_left(l, p);
+    return BFORK_EUNREACHABLE;
+}
+
 static bool peers_over_cap(const struct net_listener *l, const uint8_t key[32])
 {
     uint32_t same = 0;
@@ -276,34 +309,6 @@ void net_peers_cut(struct net_listener *l, struct net_peer *p)
         net_arm(l->n, p->cut_at);
     } else {
         net_conn_shutdown(l, p->conn);
-    }
-}
-
-void net_listener_cut(struct net_listener *l, uint64_t peer)
-{
-    struct net_peer *p = net_peers_find(l, peer);
-
-    if (p)
-        net_peers_cut(l, p);
-}
-
-void net_listener_greeted(struct net_listener *l, uint64_t peer)
-{
-    struct net_peer *p = net_peers_find(l, peer);
-
-    if (p && p->conn && list_in(&p->conn->silent))
-        list_remove(&l->silent, &p->conn->silent);
-}
-
-void net_listener_each(struct net_listener *l, void (*each)(void *ctx, uint64_t peer, const uint8_t key[32]), void *ctx)
-{
-    uint64_t rid;
-    void *value;
-
-    for (size_t i = 0; map_next(&l->peers, &i, &rid, &value);) {
-        struct net_peer *p = value;
-        if (p->state == PEER_LIVE && !p->dropped)
-            each(ctx, p->number, p->key);
     }
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0
  * probe.c - proves that a listener refuses a key it does not know: knocks with a random one and insists on the refusal.
  */
-#include "internal.h"
+#include "probe.h"
 
 #include "base/clock.h"
 #include "bfork.h"
+#include "peers.h"
 
 #include <poll.h>
 #include <stdio.h>

@@ -5,7 +5,7 @@
 
 #include "base/near.h"
 #include "bfork.h"
-#include "net.h"
+#include "keys.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,7 @@
  * resolve.c - looks a host name up beside the caller's loop: getaddrinfo() may take many seconds, so it runs in a thread that ends
  * by itself and is never waited for. The result is shared by a count of two: whoever is last frees it.
  */
-#include "internal.h"
+#include "resolve.h"
 
 #include "bfork.h"
 
@@ -11,6 +11,7 @@
 #include <netdb.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -3,11 +3,13 @@
  * steps the net. It admits nobody by default; if its socket breaks, every further step fails, because libzmq without a handler
  * admits everybody.
  */
-#include "internal.h"
+#include "zap.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "bfork.h"
+#include "keys.h"
+#include "peers.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -12,7 +12,9 @@
 #include "base/clock.h"
 #include "bfork.h"
 #include "net/allow.h"
-#include "net/internal.h"
+#include "net/link_i.h"
+#include "net/net.h"
+#include "net/peers.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -14,7 +14,12 @@
 
 #include "base/clock.h"
 #include "bfork.h"
-#include "net/internal.h"
+#include "net/link_i.h"
+#include "net/monitor.h"
+#include "net/net.h"
+#include "net/peers.h"
+#include "net/probe.h"
+#include "net/zap.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
