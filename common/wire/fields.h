@@ -6,6 +6,7 @@
 #define WIRE_FIELDS_H
 
 #include "wire/cursor.h"
+#include "wire/print.h"
 #include "wire/wire.h"
 
 enum field_type { FIELD_U32, FIELD_U64, FIELD_I32, FIELD_BOOL, FIELD_STR, FIELD_BIN };
@@ -75,12 +76,6 @@ uint8_t *fields_encode(const struct wire_map *map, const void *s, uint8_t *out);
 /* Zeroes s, then fills it. Unknown keys below WIRE_KEYS_MUST are skipped, others refused (ENOTSUP), as are keys given twice. */
 int fields_decode(const struct wire_map *map, struct cursor *c, void *s, struct err *e);
 
-/* A string that grows in a buffer of fixed size, as snprintf does. */
-struct print { char *out; size_t size, n; };
-void print_text(struct print *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void print_quoted_part(struct print *p, const char *s, size_t n, size_t shown);     /* "…", at most `shown` bytes of it */
-void print_quoted(struct print *p, const char *s, size_t n);        /* shortened */
-void print_hex(struct print *p, const uint8_t *b, size_t n);        /* <n bytes: 0102…>, shortened */
 void fields_print(const struct wire_map *map, const void *s, struct print *p);      /* " name=value" for each that is written */
 
 #endif
