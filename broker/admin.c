@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: MPL-2.0
  * admin.c - the orders of administrators: one table of verbs. Who may give them was decided by the listener they came through.
  */
-#include "shell.h"
+#include "admin.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "bfork.h"
+#include "orders.h"
+#include "status.h"
 
 #include <jansson.h>
 #include <stdlib.h>

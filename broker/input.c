@@ -2,8 +2,9 @@
  * input.c - one received message: decoded, and given to the core, or to the part of the shell it is for. It trusts nothing but the
  * key and the listener.
  */
-#include "shell.h"
+#include "input.h"
 
+#include "admin.h"
 #include "base/log.h"
 #include "bfork.h"
 

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MPL-2.0
  * main.c - bfork-broker: reads its configuration, opens what it needs in an order that cannot leave a door open, runs, closes.
  */
-#include "shell.h"
+#include "loop.h"
 
 #include "base/clock.h"
 #include "base/fds.h"
 #include "base/log.h"
 #include "bfork.h"
 #include "net/probe.h"
+#include "notify.h"
 
 #include <errno.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * notify.c - tells systemd how far the broker is; does nothing where there is none.
  */
-#include "shell.h"
+#include "notify.h"
 
 #ifdef HAVE_SYSTEMD
 #include <systemd/sd-daemon.h>

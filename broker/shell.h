@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * shell.h - the running broker: sockets, files and signals around the core. Internal to bfork-broker.
+ * shell.h - the running broker: sockets, files and signals around the core. Internal to bfork-broker. What each file offers is in a
+ * header of its own, which those above it include: notify, status, orders, admin, input, loop.
  *
  * One thread. A turn: take in what came (bounded in number and time), tell the core, let it flush, perform its effects in order,
  * then blobs; sleep only if nothing is left. The shell decides nothing about tasks.
@@ -34,31 +35,5 @@ struct shell {
     int status;                         /* exit code */
     struct shell_counters counters;
 };
-
-/* loop.c */
-int bsh_shell_run(struct shell *s, int signal_fd);      /* until the end; the exit code */
-int bsh_shell_send(struct shell *s, uint64_t peer, const struct wire_msg *m);
-void bsh_shell_drain(struct shell *s, uint64_t now);
-void bsh_shell_reload(struct shell *s, uint64_t now);   /* allow files; cuts who is gone from them */
-int bsh_shell_reload_checked(struct shell *s, uint64_t now, struct err *e);
-
-/* input.c: one message of a peer. */
-void bsh_shell_take(struct shell *s, uint64_t now, struct flow_peer *p, struct buf *frame);
-
-/* admin.c: an ADMIN message. */
-void bsh_shell_admin(struct shell *s, uint64_t now, struct flow_peer *p, const struct wire_msg *m);
-
-/* status.c */
-/* Of a client's key: its name in the allow file, or else the key, written into text. */
-const char *bsh_shell_key_name(const struct shell *s, const uint8_t key[32], char text[NET_KEY_TEXT]);
-bool bsh_shell_status_known(const char *what, struct err *e);  /* is there such a status? */
-/* A JSON text the caller frees; NULL: out of memory. what: "summary", "workers", "jobs"; owner: the key that asks sees its own jobs
- * and counters; NULL: all. */
-char *bsh_shell_status(struct shell *s, uint64_t now, const char *what, const uint8_t *owner);
-
-/* notify.c: what a service manager is told; nothing without one. */
-void bsh_notify_ready(void);
-void bsh_notify_reloading(void);
-void bsh_notify_stopping(void);
 
 #endif

@@ -2,7 +2,7 @@
  * status.c - what the broker says about itself, as JSON with stable names. It reads and changes nothing. A text never passes
  * WIRE_STATUS_MAX: rows beyond that are left out and "truncated" says so.
  */
-#include "shell.h"
+#include "status.h"
 
 #include "base/clock.h"
 #include "bfork.h"
