@@ -2,7 +2,7 @@
  * send.c - what a flush sends: opened pools and jobs, cancels, questions, acknowledgements, and at most one TASKS message, within
  * the broker's window and quota. Jobs with something to send take turns.
  */
-#include "state.h"
+#include "rules/rules.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,20 +10,6 @@
 
 #define ACK_BYTES 262144u
 #define ACK_NS (200 * CLOCK_MS)
-
-struct session_effect *ses_send_effect(struct session *s, uint8_t type)
-{
-    if (s->n_effects >= SESSION_CONTROL - (type != WIRE_TASKS)) {   /* the last place is for TASKS */
-        s->more = true;
-        return NULL;
-    }
-    struct session_effect *e = &s->effects[s->n_effects++];
-    memset(e, 0, sizeof(*e));
-    e->type = SESSION_SEND;
-    e->msg.type = type;
-    e->msg.ack = s->in_acked = s->in_bytes;
-    return e;
-}
 
 /* Keeps b until the effects are done. There is always room: at most one a control effect. */
 static void keep_buffer(struct session *s, struct buf *b)
@@ -375,27 +361,4 @@ bool session_flush(struct session *s, uint64_t now)
     ses_cancel_send(s);                     /* behind the tasks that they name: nothing of these begins in between */
     send_questions(s);
     return s->n_effects > 0 && (s->more || !list_empty(&s->dirty) || s->bye);
-}
-
-void session_effects_done(struct session *s)
-{
-    for (size_t i = 0; i < s->n_effects; i++) {
-        struct wire_msg *m = &s->effects[i].msg;
-        if (s->effects[i].type != SESSION_SEND)
-            continue;
-        if (m->type == WIRE_TASKS)
-            for (uint32_t k = 0; k < m->n_items; k++) {
-                slice_unref(&m->items[k].body);
-                slice_unref(&m->items[k].lens);
-            }
-    }
-    if (s->oks_sent) {
-        s->n_oks -= s->oks_sent;
-        memmove(s->oks, s->oks + s->oks_sent, s->n_oks * sizeof(*s->oks));
-        s->oks_sent = 0;
-    }
-    s->n_asked = 0;
-    while (s->n_garbage)
-        buf_unref(&s->garbage[--s->n_garbage]);
-    s->n_effects = 0;
 }

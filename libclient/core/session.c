@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * session.c - the connection's life: HELLO, WELCOME, heartbeat, what comes in, reconnecting.
  */
-#include "state.h"
+#include "rules/rules.h"
 #include "wire/times.h"
 
 #include <stdio.h>
@@ -124,13 +124,6 @@ static void fail_session(struct session *s, int32_t code, struct wire_str text)
     s->ops->failed(s->ctx, code ? code : BFORK_EPROTOCOL, text);
 }
 
-void session_reconnect(struct session *s, const char *why)
-{
-    if (s->n_effects && s->effects[s->n_effects - 1].type == SESSION_RECONNECT)
-        return;
-    s->effects[s->n_effects++] = (struct session_effect){ .type = SESSION_RECONNECT, .text = why };
-}
-
 static void take_welcome(struct session *s, const struct wire_welcome *w)
 {
     if (s->state != SESSION_GREETING)
@@ -154,53 +147,6 @@ static void take_welcome(struct session *s, const struct wire_welcome *w)
     }
     for (LIST_EACH(&s->jobs, n))
         ses_job_dirty(LIST_ENTRY(n, struct session_job, node));
-}
-
-/* The broker had no room for tasks that were sent before, and has now: it is asked how far it got, and the rest is sent again. Of a
- * job that has nothing to send any more it is told so. */
-static void wait_with_job(struct session *s, struct session_job *j, uint32_t handle)
-{
-    struct session_effect *e;
-    if (j && j->opened && !ses_job_is_refused(j)) {
-        j->opened = j->done_sent = false;
-        ses_job_dirty(j);
-    } else if (!j && (e = ses_send_effect(s, WIRE_JOB_CLOSE))) {
-        e->msg.u.job_ref.job = handle;
-    }
-}
-
-/* How far the broker got before the connection was cut; from there on tasks are sent again. */
-static void take_job_state(struct session *s, const struct wire_job_state *w)
-{
-    struct session_job *j = map_get(&s->handles, w->job);
-    if (!j || !j->waiting) {
-        wait_with_job(s, j, w->job);
-        return;
-    }
-    j->waiting = false;
-    ses_job_rewind(j, w->next);
-}
-
-void ses_job_rewind(struct session_job *j, uint64_t next)
-{
-    struct session *s = j->s;
-    for (uint64_t at = next < j->sent ? next : j->sent; at < j->sent;) {    /* their quota comes back until they are sent */
-        struct batch *b;
-        uint64_t from = ses_bits_next(&j->settled, at, j->sent, false), to = ses_bits_next(&j->settled, from, j->sent, true);
-        if (from == j->sent || !(b = ses_job_batch(j, from)))
-            break;
-        to = to < b->first + b->count ? to : b->first + b->count;
-        s->quota_used_tasks -= to - from;
-        s->quota_used_bytes -= ses_job_bytes(b, from, to - from);
-        s->sent_again += to - from;
-        at = to;
-    }
-    if (next < j->sent)
-        j->sent = next;
-    ses_cancel_rewound(j);
-    if (j->abandoned)
-        ses_job_drop(j, j->sent);
-    ses_job_dirty(j);
 }
 
 static void settle_request(struct session *s, uint32_t request, int32_t code, struct wire_str text)
@@ -286,7 +232,7 @@ void session_recv(struct session *s, uint64_t now, const struct wire_msg *m)
         if (m->u.job_state.code < 0)
             ses_refuse_job(s, m->u.job_state.job, m->u.job_state.text);
         else
-            take_job_state(s, &m->u.job_state);
+            ses_rewind_state(s, &m->u.job_state);
         break;
     case WIRE_OUTCOMES:
         ses_outcome_items(s, m);
@@ -388,12 +334,6 @@ int session_ping(struct session *s, uint64_t now, uint32_t *ret_request)
     return ask_broker(s, WIRE_PING, "", NULL, ret_request);
 }
 
-const struct session_effect *session_effects(const struct session *s, size_t *n)
-{
-    *n = s->n_effects;
-    return s->effects;
-}
-
 void session_counters(const struct session *s, struct session_counters *ret)
 {
     *ret = (struct session_counters){ .tasks = s->tasks, .settled = s->settled_total, .bytes_held = s->bytes_held,
@@ -413,51 +353,4 @@ uint64_t session_unsent(const struct session *s)
         n += j->epoch == s->epoch && j->opened && !j->waiting ? j->next - j->sent : j->unsettled;
     }
     return n;
-}
-
-/* Tasks of b that are sent in this epoch and not settled; their bytes are added to *bytes. */
-static uint64_t sent_of(const struct session_job *j, const struct batch *b, uint64_t *bytes)
-{
-    uint64_t n = 0;
-    for (uint64_t i = b->first; i < b->first + b->count && i < j->sent && j->epoch == j->s->epoch; i++)
-        if (!ses_bits_get(&j->settled, i)) {
-            *bytes += ses_job_bytes(b, i, 1);
-            n++;
-        }
-    return n;
-}
-
-const char *session_check(struct session *s)
-{
-    uint64_t bytes = 0, unsettled = 0, quota_tasks = 0, quota_bytes = 0;
-    for (LIST_EACH(&s->jobs, n)) {
-        struct session_job *j = LIST_ENTRY(n, struct session_job, node);
-        uint64_t left = j->source_n - j->source_next, last = 0;
-        for (LIST_EACH(&j->batches, bn)) {
-            const struct batch *b = LIST_ENTRY(bn, struct batch, node);
-            uint64_t open = 0;
-            for (uint64_t i = b->first; i < b->first + b->count; i++)
-                open += !ses_bits_get(&j->settled, i);
-            if (open != b->left || b->left == 0)
-                return "a batch counts its unsettled tasks wrongly";
-            if (b->first < last)
-                return "batches are out of order";
-            last = b->first + b->count;
-            left += b->left;
-            bytes += b->bytes;
-            quota_tasks += sent_of(j, b, &quota_bytes);
-        }
-        if (left != j->unsettled)
-            return "a job counts its unsettled tasks wrongly";
-        if (!ses_cancel_check(j))
-            return "a cancel is forgotten";
-        if (j->sent > j->next || j->seq_acked > j->seq)
-            return "a job is ahead of itself";
-        unsettled += left;
-    }
-    if (quota_tasks != s->quota_used_tasks || quota_bytes != s->quota_used_bytes)
-        return "the quota in use is counted wrongly";
-    if (bytes != s->bytes_held)
-        return "bytes held are counted wrongly";
-    return unsettled == s->unsettled ? NULL : "unsettled tasks are counted wrongly";
 }

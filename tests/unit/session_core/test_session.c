@@ -2,7 +2,7 @@
  * test_session.c - the client's core against a scripted broker, as scenarios. The core checks its invariants after every step.
  */
 #include "broker.h"
-#include "state.h"
+#include "model/model.h"
 
 static struct script *b;
 static struct told told;

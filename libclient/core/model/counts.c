@@ -2,7 +2,7 @@
  * counts.c - how often tasks were lost with a worker or have crashed, as the broker has told: returned with a replay, so that the
  * limits hold over its restarts. Few tasks have counts, so each has a cell of its own until it is settled.
  */
-#include "state.h"
+#include "model.h"
 
 static void *counts_cell(uint16_t tries, uint16_t crashes) { return (void *)((uintptr_t)tries << 16 | crashes); }
 

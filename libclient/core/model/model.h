@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MPL-2.0
- * state.h - the client core's own structures. Only libclient/core includes this.
+ * model.h - the client core's objects: what they are, how they are found, counted and freed; it decides nothing. Files of model/
+ * include this and no rules, so a call upward is of a function that is not declared. They stand below in an order in which each
+ * calls only those before it.
  *
  * A job's tasks live in batches, in index order: [settled and gone …][closed batches …][open batch]. A batch is what was added
  * between two flushes (up to WIRE_BATCH bytes); once closed its bytes never change, so messages refer to them. A map has no open
  * batch: its batches are cut from the caller's array when they are sent. `settled` says which tasks have their outcome; a batch is
  * freed when all of its have.
  */
-#ifndef LIBCLIENT_CORE_STATE_H
-#define LIBCLIENT_CORE_STATE_H
+#ifndef LIBCLIENT_CORE_MODEL_H
+#define LIBCLIENT_CORE_MODEL_H
 
 #include "base/clock.h"
 #include "base/list.h"
@@ -85,6 +87,10 @@ struct session_pool {
     uint32_t jobs;
 };
 
+struct printed { uint64_t attempt, offset[2]; uint32_t tries; bool cut; };  /* of a task that is not settled, by index */
+
+struct deferred { struct list_node node; uint64_t after; struct wire_item item; };
+
 struct question {
     struct list_node node;
     uint32_t request;
@@ -155,19 +161,10 @@ struct session {
     char text[256];
 };
 
-/* job.c */
-void ses_job_dirty(struct session_job *j);
-struct batch *ses_job_batch(struct session_job *j, uint64_t index);
-void ses_job_settle(struct session_job *j, uint64_t first, uint64_t count);
-void ses_job_close_batch(struct batch *b);
-struct batch *ses_job_cut_source(struct session_job *j);
-uint64_t ses_job_bytes(const struct batch *b, uint64_t first, uint64_t count); /* of these tasks, lengths included */
-void ses_job_free(struct session_job *j);
-void ses_job_drop(struct session_job *j, uint64_t first);     /* of an abandoned job: tasks from first on are settled, untold */
-bool ses_job_finished(const struct session_job *j);
-void ses_pool_free(struct session_pool *p);
-void ses_pool_gone(struct session_pool *p);                   /* nobody here has it any more; the broker may */
-void ses_pools_heard(struct session *s, const struct wire_msg *m);  /* what m shows of the closes that the broker has read */
+/* effect.c */
+/* a zeroed SEND in this turn's effects; NULL: no room left */
+struct session_effect *ses_send_effect(struct session *s, uint8_t type);
+void session_reconnect(struct session *s, const char *why);      /* text: static or s->text */
 
 /* bits.c */
 int ses_bits_reserve(struct bits *b, uint64_t end);         /* room for indexes below end */
@@ -176,59 +173,41 @@ void ses_bits_set(struct bits *b, uint64_t first, uint64_t count);
 uint64_t ses_bits_next(const struct bits *b, uint64_t from, uint64_t end, bool value); /* first index with that value, or end */
 void ses_bits_drop(struct bits *b, uint64_t below);         /* all below are set: forget them */
 
-/* refuse.c */
-void ses_refuse_job(struct session *s, uint32_t handle, struct wire_str text);
-void ses_refuse_pool(struct session *s, struct session_pool *p, struct wire_str text);
-bool ses_job_is_refused(const struct session_job *j);       /* it, or its pool */
-bool ses_job_refuse_rest(struct session_job *j);            /* settles what is unsettled; false: out of memory, for now */
-
-void ses_job_rewind(struct session_job *j, uint64_t next);     /* what is not settled from next on counts as not sent */
-
-/* look.c: has the broker lost something of a job that does not move? */
-void ses_look_tick(struct session *s, uint64_t now);
-void ses_look_send(struct session *s, uint64_t now);
-void ses_look_seen(struct session *s, const struct wire_msg *m);
-
-/* outcome.c */
-void ses_outcome_tell(struct session_job *j, const struct wire_item *item); /* the unsettled parts of an item, and settles them */
-void ses_outcome_refuse(struct session_job *j, uint64_t index, const char *text); /* this task is settled as REFUSED, here */
-void ses_outcome_items(struct session *s, const struct wire_msg *m);
-void ses_outcome_settle(struct session_job *j, const struct wire_item *i);
-void ses_outcome_assigned(struct session *s, const struct wire_msg *m);
-
-/* cancel.c */
-void ses_cancel_send(struct session *s);
-void ses_cancel_untold(struct session_job *j);              /* a new connection: nothing of it counts as told */
-void ses_cancel_rewound(struct session_job *j);             /* tasks count as not sent: the cancelled ones never are */
-void ses_cancel_done(struct session_job *j);                /* the job goes */
-bool ses_cancel_check(const struct session_job *j);         /* false: something that is to be said is forgotten */
-bool ses_cancel_can_ask(const struct session_job *j, const struct question *q); /* its tasks have gone out */
-void ses_question_sent(struct question *q);
-void ses_question_cut(struct question *q);                  /* with its connection */
-void ses_cancel_answered(struct session *s, uint32_t request, uint64_t cancelled);
-void ses_cancel_promises(struct session *s);                /* another broker, or one that has forgotten us: they are asked again */
-void ses_cancel_over(struct session *s, struct question *q); /* all of its tasks have their outcome, and nothing is to be asked */
-void ses_cancel_settled(struct session_job *j, const struct wire_item *i); /* before it is: for the questions' sums */
-
 /* counts.c */
 void ses_counts_told(struct session *s, const struct wire_msg *m);
 void ses_counts_settled(struct session_job *j, uint64_t first, uint64_t count);
 uint64_t ses_counts_of(const struct session_job *j, uint64_t first, uint64_t end, uint16_t *tries, uint16_t *crashes);
-/* said.c */
-void ses_said_reset(struct session *s);
-void ses_said_items(struct session *s, const struct wire_msg *m);
-bool ses_said_defer(struct session_job *j, const struct wire_item *item);
+
+/* printed.c */
+void ses_deferred_free(struct deferred *d);
 void ses_said_drop_deferred(struct session_job *j);
-void ses_said_ended(struct session_job *j, const struct wire_item *i);
-void ses_said_settled(struct session_job *j, uint64_t first, uint64_t count);
 void ses_said_free(struct session_job *j);
-void ses_said_ack(struct session *s);
+void ses_said_settled(struct session_job *j, uint64_t first, uint64_t count);
+bool ses_said_defer(struct session_job *j, const struct wire_item *item);
 
-/* session.c */
-void session_reconnect(struct session *s, const char *why);      /* text: static or s->text */
+/* question.c */
+void ses_cancel_done(struct session_job *j);                /* the job goes */
+void ses_question_sent(struct question *q);
+void ses_question_cut(struct question *q);                  /* with its connection */
+void ses_cancel_promises(struct session *s);                /* another broker, or one that has forgotten us: they are asked again */
 
-/* send.c */
-/* a zeroed SEND in this turn's effects; NULL: no room left */
-struct session_effect *ses_send_effect(struct session *s, uint8_t type);
+/* pool.c */
+void ses_pool_gone(struct session_pool *p);                 /* nobody here has it any more; the broker may */
+void ses_pools_heard(struct session *s, const struct wire_msg *m);  /* what m shows of the closes that the broker has read */
+void ses_pool_free(struct session_pool *p);
+
+/* batch.c */
+void ses_batch_free(struct session_job *j, struct batch *b);
+uint64_t ses_job_bytes(const struct batch *b, uint64_t first, uint64_t count); /* of these tasks, lengths included */
+void ses_job_close_batch(struct batch *b);
+struct batch *ses_job_cut_source(struct session_job *j);
+struct batch *ses_job_batch(struct session_job *j, uint64_t index);
+
+/* job.c */
+void ses_job_dirty(struct session_job *j);
+bool ses_job_finished(const struct session_job *j);
+bool ses_job_is_refused(const struct session_job *j);       /* it, or its pool */
+void ses_job_free(struct session_job *j);
+void ses_job_settle(struct session_job *j, uint64_t first, uint64_t count);
 
 #endif

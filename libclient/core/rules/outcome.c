@@ -2,49 +2,9 @@
  * outcome.c - what the broker says about tasks: outcomes (each told once, however often it comes), assignments of tasks that run at
  * most once.
  */
-#include "state.h"
+#include "rules.h"
 
-#include <assert.h>
 #include <stdlib.h>
-
-void ses_outcome_tell(struct session_job *j, const struct wire_item *item)
-{
-    struct session *s = j->s;
-    struct wire_item rest = *item, head;
-    uint64_t at = item->first, end = item->first + item->count;
-    while (at < end) {
-        uint64_t from = ses_bits_next(&j->settled, at, end, false), to = ses_bits_next(&j->settled, from, end, true);
-        s->duplicates += from - at;
-        if (from == end)
-            break;
-        struct wire_item part = rest;
-        if (item->kind == WIRE_OK) {
-            struct wire_item skipped;
-            if (from > rest.first) {
-                wire_item_cut(&rest, (uint32_t)(from - rest.first), &skipped, &part);
-                rest = part;
-            }
-            if (to < rest.first + rest.count) {
-                wire_item_cut(&rest, (uint32_t)(to - from), &head, &part);
-                rest = part;
-                part = head;
-            } else {
-                part = rest;
-            }
-        } else {
-            part.first = from;
-            part.count = (uint32_t)(to - from);
-        }
-        ses_cancel_settled(j, &part);
-        ses_job_settle(j, from, to - from);
-        j->unsettled -= to - from;
-        s->unsettled -= to - from;
-        s->settled_total += to - from;
-        if (j->user)
-            s->ops->outcomes(s->ctx, j->user, &part);
-        at = to;
-    }
-}
 
 /* Of a job that has ended here, since all it had is settled: its outcomes must not stay in the broker's window. */
 static void stray(struct session *s, const struct wire_item *i)
@@ -125,17 +85,20 @@ void ses_outcome_assigned(struct session *s, const struct wire_msg *m)
     }
 }
 
-void ses_outcome_refuse(struct session_job *j, uint64_t index, const char *text)
+void session_output_taken(struct session *s, const struct session_print *k)
 {
-    const struct wire_outcome o = { .kind = BFORK_REFUSED, .message = WIRE_STR(text) };
-    struct buf *doc = wire_outcome_encode(&o);
-    if (!doc) {
-        j->s->starved = true;
-        return;
+    struct session_job *j;
+    struct list_node *n;
+
+    if (k->turn != s->said_turn)
+        return;                             /* of an epoch that has ended */
+    s->said_got++;
+    s->said_taken = k->seq;
+    j = map_get(&s->handles, k->job);
+    while (j && (n = list_first(&j->deferred)) && LIST_ENTRY(n, struct deferred, node)->after <= s->said_got) {
+        struct deferred *d = LIST_ENTRY(list_pop(&j->deferred), struct deferred, node);
+        ses_outcome_settle(j, &d->item);
+        ses_deferred_free(d);
+        j = map_get(&s->handles, k->job);
     }
-    struct wire_item item = { .job = j->handle, .first = index, .count = 1, .kind = WIRE_OUTCOME, .size = (uint32_t)doc->size,
-                              .body = slice_of(doc, 0, doc->size) };
-    ses_outcome_tell(j, &item);
-    buf_unref(&doc);
-    ses_job_dirty(j);
 }

@@ -2,7 +2,7 @@
  * refuse.c - pools and jobs that the broker has refused. They are gone there; here all that is unsettled, and all that is added
  * later, is settled as REFUSED with the broker's text. The session goes on.
  */
-#include "state.h"
+#include "rules.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -46,11 +46,6 @@ bool ses_job_refuse_rest(struct session_job *j)
     return true;
 }
 
-bool ses_job_is_refused(const struct session_job *j)
-{
-    return j->refused || j->pool->refused;
-}
-
 static char *copy_reason(struct wire_str text)
 {
     return text.n ? strndup(text.p, text.n) : strdup("the broker gave no reason");
@@ -87,4 +82,19 @@ void ses_refuse_pool(struct session *s, struct session_pool *p, struct wire_str 
         j->seq_acked = j->seq;
         ses_job_dirty(j);
     }
+}
+
+void ses_outcome_refuse(struct session_job *j, uint64_t index, const char *text)
+{
+    const struct wire_outcome o = { .kind = BFORK_REFUSED, .message = WIRE_STR(text) };
+    struct buf *doc = wire_outcome_encode(&o);
+    if (!doc) {
+        j->s->starved = true;
+        return;
+    }
+    struct wire_item item = { .job = j->handle, .first = index, .count = 1, .kind = WIRE_OUTCOME, .size = (uint32_t)doc->size,
+                              .body = slice_of(doc, 0, doc->size) };
+    ses_outcome_tell(j, &item);
+    buf_unref(&doc);
+    ses_job_dirty(j);
 }

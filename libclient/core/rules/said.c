@@ -8,14 +8,9 @@
  * A piece of another attempt, or of a later try in the same, says that the task runs again. An outcome of another attempt than the
  * one whose pieces came says that the task has run again and printed nothing.
  */
-#include "state.h"
+#include "rules.h"
 
 #include <stdlib.h>
-#include <string.h>
-
-struct printed { uint64_t attempt, offset[2]; uint32_t tries; bool cut; };  /* of a task that is not settled, by index */
-
-struct deferred { struct list_node node; uint64_t after; struct wire_item item; };
 
 void ses_said_reset(struct session *s)
 {
@@ -24,49 +19,6 @@ void ses_said_reset(struct session *s)
     s->said_turn++;
     for (LIST_EACH(&s->jobs, n))
         LIST_ENTRY(n, struct session_job, node)->said_after = 0;
-}
-
-static void deferred_free(struct deferred *d)
-{
-    slice_unref(&d->item.lens);
-    slice_unref(&d->item.body);
-    free(d);
-}
-
-void ses_said_drop_deferred(struct session_job *j)
-{
-    for (struct list_node *n; (n = list_pop(&j->deferred));)
-        deferred_free(LIST_ENTRY(n, struct deferred, node));
-}
-
-void ses_said_free(struct session_job *j)
-{
-    uint64_t key;
-    void *value;
-
-    ses_said_drop_deferred(j);
-    for (size_t i = 0; map_next(&j->printed, &i, &key, &value);)
-        free(value);
-    map_free(&j->printed);
-}
-
-void ses_said_settled(struct session_job *j, uint64_t first, uint64_t count)
-{
-    uint64_t key;
-    void *value;
-
-    if (j->printed.count == 0)
-        return;
-    if (count <= 64) {
-        for (uint64_t i = first; i < first + count; i++)
-            free(map_take(&j->printed, i));
-        return;
-    }
-    for (size_t i = 0; map_next(&j->printed, &i, &key, &value);)
-        if (key - first < count) {
-            free(map_take(&j->printed, key));
-            i = 0;                          /* the map has changed */
-        }
 }
 
 static struct printed *printed_of(struct session_job *j, uint64_t index)
@@ -157,55 +109,6 @@ void ses_said_ended(struct session_job *j, const struct wire_item *i)
     for (size_t n = 0; map_next(&j->printed, &n, &key, &value);)
         if (key - i->first < i->count && ((struct printed *)value)->attempt != i->attempt)
             silent(j, key, value, i->attempt);
-}
-
-/* Must the item wait for output that the program has not taken? Then it is kept here. False: also when there is no memory for it,
- * which is better than losing it. */
-bool ses_said_defer(struct session_job *j, const struct wire_item *item)
-{
-    struct deferred *d;
-
-    if (j->said_after <= j->s->said_got && list_empty(&j->deferred))
-        return false;
-    if (!(d = calloc(1, sizeof(*d))))
-        return false;
-    d->after = j->said_after;
-    d->item = *item;
-    slice_ref(d->item.lens);
-    slice_ref(d->item.body);
-    struct slice *parts[2] = { &d->item.lens, &d->item.body };
-    for (int k = 0; k < 2; k++) {
-        struct buf *copy;
-        if (!parts[k]->size || parts[k]->buf)
-            continue;
-        if (!(copy = buf_new(parts[k]->size))) {
-            deferred_free(d);
-            return false;
-        }
-        memcpy(copy->data, parts[k]->data, parts[k]->size);
-        copy->size = parts[k]->size;
-        *parts[k] = slice_of(copy, 0, copy->size);
-    }
-    list_push_back(&j->deferred, &d->node);
-    return true;
-}
-
-void session_output_taken(struct session *s, const struct session_print *k)
-{
-    struct session_job *j;
-    struct list_node *n;
-
-    if (k->turn != s->said_turn)
-        return;                             /* of an epoch that has ended */
-    s->said_got++;
-    s->said_taken = k->seq;
-    j = map_get(&s->handles, k->job);
-    while (j && (n = list_first(&j->deferred)) && LIST_ENTRY(n, struct deferred, node)->after <= s->said_got) {
-        struct deferred *d = LIST_ENTRY(list_pop(&j->deferred), struct deferred, node);
-        ses_outcome_settle(j, &d->item);
-        deferred_free(d);
-        j = map_get(&s->handles, k->job);
-    }
 }
 
 void ses_said_ack(struct session *s)

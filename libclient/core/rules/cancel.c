@@ -7,7 +7,7 @@
  * so many of its tasks are told to be cancelled, it is asked again of each broker that does not know of it. Invariants: a job is in
  * session.cancels if it may have something to say; what is cancelled, not settled and not told lies at or behind job.untold_from.
  */
-#include "state.h"
+#include "rules.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -102,19 +102,6 @@ bool ses_cancel_check(const struct session_job *j)
     return !j->cancelled.n || from >= end || ses_job_is_refused(j) || (list_in(&j->cancels) && j->untold_from <= from);
 }
 
-void ses_cancel_done(struct session_job *j)
-{
-    if (list_in(&j->cancels))
-        list_remove(&j->s->cancels, &j->cancels);
-    for (LIST_EACH_SAFE(&j->s->promises, n, after))
-        if (LIST_ENTRY(n, struct question, node)->job == j->handle) {
-            list_remove(&j->s->promises, n);
-            free(LIST_ENTRY(n, struct question, node));
-        }
-    free(j->cancelled.words);
-    free(j->told.words);
-}
-
 void ses_cancel_untold(struct session_job *j)
 {
     if (!j->cancelled.n)
@@ -148,33 +135,6 @@ void ses_cancel_over(struct session *s, struct question *q)
     q->again = q->asked;                        /* the answer is on its way, or lost; what came of it was seen */
     q->promised = 0;
     finish_question(s, q, 0);
-}
-
-void ses_question_sent(struct question *q)
-{
-    if (!q->asked)
-        q->seen = 0;                            /* what was cancelled before it was ever asked, somebody else has asked for */
-    if (!q->on_this)
-        q->seen_first = q->seen;
-    q->on_this = q->sent = true;
-    q->again = q->asked;
-    q->asked = true;
-    q->seen_before = q->seen;
-}
-
-void ses_question_cut(struct question *q)
-{
-    q->on_this = q->sent = false;
-    q->told = 0;
-    memset(q->earlier, 0, sizeof(q->earlier));
-}
-
-void ses_cancel_promises(struct session *s)
-{
-    for (struct list_node *n; (n = list_pop(&s->promises));) {
-        ses_question_cut(LIST_ENTRY(n, struct question, node));
-        list_push_back(&s->questions, n);
-    }
 }
 
 /* It is asked again on this connection. The broker may have answered already, ahead of the outcomes: what that says counts. */
@@ -348,25 +308,26 @@ bool ses_cancel_can_ask(const struct session_job *j, const struct question *q)
     return j->opened && !j->waiting && j->sent >= q->first + q->count;
 }
 
-void ses_cancel_settled(struct session_job *j, const struct wire_item *i)
+void session_job_abandon(struct session_job *j)
 {
-    struct list *of[] = { &j->s->questions, &j->s->promises };
-    struct wire_outcome o;
-    if ((list_empty(of[0]) && list_empty(of[1])) || i->kind != WIRE_OUTCOME ||
-        wire_outcome_decode(i->body.data, i->body.size, &o, NULL) < 0 || o.kind != BFORK_CANCELLED)
-        return;
-    for (int k = 0; k < 2; k++)
-        for (LIST_EACH_SAFE(of[k], n, after)) {
-            struct question *q = LIST_ENTRY(n, struct question, node);
-            uint64_t lo = i->first > q->first ? i->first : q->first, end = i->first + i->count, hi = q->first + q->count;
-            hi = end < hi ? end : hi;
-            if (q->type != WIRE_CANCEL || q->job != j->handle || lo >= hi)
-                continue;
-            q->seen += hi - lo;
-            q->promised -= hi - lo < q->promised ? hi - lo : q->promised;
-            if (k && !q->promised) {            /* one that is asked again leaves with the next flush: they may be walked over */
-                list_remove(of[k], n);
-                free(q);
-            }
-        }
+    struct session *s = j->s;
+    j->user = NULL;
+    j->abandoned = true;
+    session_job_close(j);
+    uint64_t rest = j->source_n - j->source_next;       /* never cut: never sent */
+    if (rest) {
+        ses_bits_set(&j->settled, j->source_next, rest);
+        j->source_next = j->source_n;
+        j->unsettled -= rest;
+        s->unsettled -= rest;
+        s->settled_total += rest;
+    }
+    if (j->epoch == s->epoch && j->sent)
+        (void)session_cancel(j, 0, j->sent);    /* without memory for that they run, and nobody is told */
+    ses_job_drop(j, j->epoch == s->epoch ? j->sent : 0);
+    for (LIST_EACH(&j->batches, n)) {
+        struct batch *b = LIST_ENTRY(n, struct batch, node);
+        slice_unref(&b->body);
+    }
+    slice_unref(&j->source);
 }

@@ -6,7 +6,7 @@
  * task that the broker has no more is marked as sent before, so it is never taken twice, and one that may have begun is not run
  * again.
  */
-#include "state.h"
+#include "rules.h"
 
 #define LOOK_NS (10000 * CLOCK_MS)
 #define LOOK_MOST_NS (320000 * CLOCK_MS)

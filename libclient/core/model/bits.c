@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * bits.c - one bit for each task of a job, forgotten from the front once all are set.
  */
-#include "state.h"
+#include "model.h"
 
 #include <stdlib.h>
 #include <string.h>
