@@ -9,7 +9,7 @@ static uint64_t sent_of(const struct session_job *j, const struct batch *b, uint
     uint64_t n = 0;
     for (uint64_t i = b->first; i < b->first + b->count && i < j->sent && j->epoch == j->s->epoch; i++)
         if (!ses_bits_get(&j->settled, i)) {
-            *bytes += ses_job_bytes(b, i, 1);
+            *bytes += ses_batch_bytes(b, i, 1);
             n++;
         }
     return n;

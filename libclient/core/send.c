@@ -28,7 +28,7 @@ static bool close_pools(struct session *s, uint64_t now)
         struct session_effect *e;
         if (!p->closing)
             continue;
-        if (!(e = ses_send_effect(s, WIRE_POOL_CLOSE)))
+        if (!(e = ses_effect_send(s, WIRE_POOL_CLOSE)))
             return false;
         e->msg.u.pool_ref.pool = p->handle;
         p->closing = false;
@@ -44,7 +44,7 @@ static void open_pools(struct session *s)
         struct session_pool *p = LIST_ENTRY(n, struct session_pool, node);
         if (p->opened || p->closing || p->refused)
             continue;
-        struct session_effect *e = ses_send_effect(s, WIRE_POOL_OPEN);
+        struct session_effect *e = ses_effect_send(s, WIRE_POOL_OPEN);
         if (!e)
             return;
         e->msg.u.pool_open = (struct wire_pool_open){
@@ -62,7 +62,7 @@ static bool open_job(struct session *s, struct session_job *j)
         return true;
     if (!j->pool->opened)
         return false;
-    struct session_effect *e = ses_send_effect(s, WIRE_JOB_OPEN);
+    struct session_effect *e = ses_effect_send(s, WIRE_JOB_OPEN);
     if (!e)
         return false;
     if (j->epoch != s->epoch) {             /* this epoch knows nothing of it */
@@ -88,7 +88,7 @@ static void send_job_close(struct session *s, struct session_job *j)
 {
     if (!j->closed || j->done_sent || j->sent < j->next)
         return;
-    struct session_effect *e = ses_send_effect(s, WIRE_JOB_CLOSE);
+    struct session_effect *e = ses_effect_send(s, WIRE_JOB_CLOSE);
     if (!e)
         return;
     e->msg.u.job_ref.job = j->handle;
@@ -105,7 +105,7 @@ static void send_questions(struct session *s)
             ses_cancel_over(s, q);
             continue;
         }
-        if (q->sent || (j && !ses_cancel_can_ask(j, q)) || !(e = ses_send_effect(s, q->type)))
+        if (q->sent || (j && !ses_cancel_can_ask(j, q)) || !(e = ses_effect_send(s, q->type)))
             continue;
         e->msg.request = q->wire;
         if (q->type == WIRE_STATUS_GET)
@@ -130,7 +130,7 @@ static void send_acks(struct session *s, uint64_t now, bool finished)
     if (s->acks_due == 0 || (!finished && s->acks_due < ACK_BYTES && now < s->acks_since + ACK_NS))
         return;
     size_t n = 0;
-    struct session_effect *e = ses_send_effect(s, WIRE_OUTCOMES_ACK);
+    struct session_effect *e = ses_effect_send(s, WIRE_OUTCOMES_ACK);
     if (!e)
         return;
     while (s->n_strays && n < SESSION_ITEMS) {
@@ -158,7 +158,7 @@ static void send_acks(struct session *s, uint64_t now, bool finished)
 
 static void send_oks(struct session *s)
 {
-    struct session_effect *e = s->n_oks ? ses_send_effect(s, WIRE_ASSIGNED_OK) : NULL;
+    struct session_effect *e = s->n_oks ? ses_effect_send(s, WIRE_ASSIGNED_OK) : NULL;
     if (!e)
         return;
     s->oks_sent = s->n_oks < WIRE_ITEMS_MAX ? s->n_oks : WIRE_ITEMS_MAX;
@@ -215,12 +215,12 @@ static int next_item(struct session_job *j, struct wire_item *item)
         return 0;
     }
     while (j->source_n && from >= j->source_next)
-        if (!ses_job_cut_source(j))
+        if (!ses_batch_cut(j))
             return -1;
-    struct batch *b = ses_job_batch(j, from);
+    struct batch *b = ses_batch_find(j, from);
     if (!b)
         return -1;
-    ses_job_close_batch(b);
+    ses_batch_close(b);
     uint64_t end = b->first + b->count, flags = b->fixed ? WIRE_FIXED : 0;
     if (from < j->replay) {
         bool assigned = j->at_most_once && ses_bits_get(&j->assigned, from) && j->assigned.n;
@@ -262,7 +262,7 @@ static void refuse_first(const struct session *s, struct session_job *j, const s
     char text[128];
     snprintf(text, sizeof(text), "the task has %llu bytes; the broker's quota for this client is %llu",
              (unsigned long long)first_bytes(item), (unsigned long long)s->limits.quota_bytes);
-    ses_outcome_refuse(j, item->first, text);
+    ses_refuse_task(j, item->first, text);
 }
 
 /* Adds items of j to the TASKS message. False: the message is full, or the window is. */
@@ -314,12 +314,12 @@ bool session_flush(struct session *s, uint64_t now)
     for (LIST_EACH_SAFE(&s->dirty, node, after)) {
         struct session_job *j = LIST_ENTRY(node, struct session_job, dirty);
         if (ses_job_is_refused(j)) {
-            if (ses_job_refuse_rest(j) && j->closed)
+            if (ses_refuse_rest(j) && j->closed)
                 ses_job_free(j);
             continue;
         }
         if (j->abandoned && j->epoch != s->epoch)
-            ses_job_drop(j, 0);
+            ses_settle_untold(j, 0);
         if (ses_job_finished(j) && !j->opened && j->epoch != s->epoch) {
             ses_job_free(j);                /* the broker does not know it and has nothing to learn */
             continue;
@@ -332,7 +332,7 @@ bool session_flush(struct session *s, uint64_t now)
     send_acks(s, now, finished);
     ses_said_ack(s);
     if (s->bye && list_empty(&s->pools)) {
-        struct session_effect *e = ses_send_effect(s, WIRE_BYE);
+        struct session_effect *e = ses_effect_send(s, WIRE_BYE);
         if (e)
             s->bye = false;
     }
@@ -354,7 +354,7 @@ bool session_flush(struct session *s, uint64_t now)
             list_push_back(&s->dirty, &j->dirty);
     }
     if (n) {
-        struct session_effect *e = ses_send_effect(s, WIRE_TASKS);
+        struct session_effect *e = ses_effect_send(s, WIRE_TASKS);
         e->msg.items = s->items;
         e->msg.n_items = (uint32_t)n;
     }

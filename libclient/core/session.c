@@ -57,7 +57,7 @@ void session_free(struct session **sp)
     while (!list_empty(&s->pools))
         ses_pool_free(LIST_ENTRY(list_first(&s->pools), struct session_pool, node));
     forget_closed(s);
-    ses_cancel_promises(s);
+    ses_question_promises(s);
     for (struct list_node *n; (n = list_pop(&s->questions));)
         free(LIST_ENTRY(n, struct question, node));
     map_free(&s->handles);
@@ -77,7 +77,7 @@ void session_connected(struct session *s, uint64_t now)
     s->out_bytes = s->out_acked = s->in_bytes = s->in_acked = 0;
     s->last_received = s->quiet_since = s->last_tick = now;
     s->pinged = 0;
-    struct session_effect *e = ses_send_effect(s, WIRE_HELLO);
+    struct session_effect *e = ses_effect_send(s, WIRE_HELLO);
     if (!e)
         return;
     e->msg.u.hello = (struct wire_hello){
@@ -105,7 +105,7 @@ void session_disconnected(struct session *s, uint64_t now)
         struct session_job *j = LIST_ENTRY(n, struct session_job, node);
         j->opened = j->waiting = j->done_sent = false;
         j->seq_acked = 0;                   /* say it again */
-        ses_said_drop_deferred(j);          /* comes again */
+        ses_deferred_drop(j);          /* comes again */
         ses_cancel_untold(j);
         ses_job_dirty(j);
     }
@@ -136,7 +136,7 @@ static void take_welcome(struct session *s, const struct wire_welcome *w)
         forget_closed(s);
         s->quota_used_bytes = s->quota_used_tasks = 0;
         ses_said_reset(s);
-        ses_cancel_promises(s);
+        ses_question_promises(s);
         s->epoch = w->epoch;
         if (!w->resumed)                    /* forgotten though it lives: as good as a new epoch, but nothing can be adopted */
             for (LIST_EACH(&s->jobs, n)) {
@@ -183,13 +183,13 @@ void session_recv(struct session *s, uint64_t now, const struct wire_msg *m)
         return;
     if (m->ack > s->out_acked && m->ack <= s->out_bytes)
         s->out_acked = m->ack;
-    ses_pools_heard(s, m);
+    ses_pool_heard(s, m);
     switch (m->type) {
     case WIRE_WELCOME:
         take_welcome(s, &m->u.welcome);
         break;
     case WIRE_RESET:
-        session_reconnect(s, "the broker asked to start over");
+        ses_effect_reconnect(s, "the broker asked to start over");
         break;
     case WIRE_ERROR:
         if (m->request)                     /* one request was refused, the session goes on */
@@ -198,10 +198,10 @@ void session_recv(struct session *s, uint64_t now, const struct wire_msg *m)
             fail_session(s, m->u.error.code, m->u.error.text);
         break;
     case WIRE_BYE:
-        session_reconnect(s, "the broker is leaving");
+        ses_effect_reconnect(s, "the broker is leaving");
         break;
     case WIRE_PING:
-        if ((e = ses_send_effect(s, WIRE_PONG)))
+        if ((e = ses_effect_send(s, WIRE_PONG)))
             e->msg.u.ping = m->u.ping;
         break;
     case WIRE_PONG:
@@ -283,9 +283,9 @@ void session_tick(struct session *s, uint64_t now)
     ses_look_tick(s, now);
     if (now >= s->quiet_since + lease_ns(s)) {
         snprintf(s->text, sizeof(s->text), "the broker was silent for %llu ms", (unsigned long long)(lease_ns(s) / CLOCK_MS));
-        session_reconnect(s, s->text);
+        ses_effect_reconnect(s, s->text);
     } else if (s->state == SESSION_UP && !s->pinged && now >= s->quiet_since + lease_ns(s) / 2) {
-        struct session_effect *e = ses_send_effect(s, WIRE_PING);
+        struct session_effect *e = ses_effect_send(s, WIRE_PING);
         if (e)
             e->msg.u.ping.stamp = s->pinged = now;
     }

@@ -18,7 +18,7 @@ void ses_batch_free(struct session_job *j, struct batch *b)
     free(b);
 }
 
-uint64_t ses_job_bytes(const struct batch *b, uint64_t first, uint64_t count)
+uint64_t ses_batch_bytes(const struct batch *b, uint64_t first, uint64_t count)
 {
     if (b->fixed)
         return count * b->size;
@@ -29,7 +29,7 @@ uint64_t ses_job_bytes(const struct batch *b, uint64_t first, uint64_t count)
     return bytes;
 }
 
-void ses_job_close_batch(struct batch *b)
+void ses_batch_close(struct batch *b)
 {
     if (!b->open)
         return;
@@ -42,7 +42,7 @@ void ses_job_close_batch(struct batch *b)
 }
 
 /* The next batch of a map. NULL: out of memory (tried again at the next flush). */
-struct batch *ses_job_cut_source(struct session_job *j)
+struct batch *ses_batch_cut(struct session_job *j)
 {
     uint64_t n = j->source_size ? WIRE_BATCH / j->source_size : WIRE_BATCH_TASKS, left = j->source_n - j->source_next;
     n = n == 0 ? 1 : n > WIRE_BATCH_TASKS ? WIRE_BATCH_TASKS : n;
@@ -62,7 +62,7 @@ struct batch *ses_job_cut_source(struct session_job *j)
     return b;
 }
 
-struct batch *ses_job_batch(struct session_job *j, uint64_t index)
+struct batch *ses_batch_find(struct session_job *j, uint64_t index)
 {
     struct list_node *n = j->hint ? &j->hint->node : list_first(&j->batches);
     if (j->hint && j->hint->first > index)

@@ -16,7 +16,7 @@ void ses_counts_told(struct session *s, const struct wire_msg *m)
         if (!i->tries && !i->crashes)
             continue;
         if (map_reserve(&j->counts, i->count) != 0) {
-            session_reconnect(s, "out of memory for counts of tries");      /* the broker tells again */
+            ses_effect_reconnect(s, "out of memory for counts of tries");      /* the broker tells again */
             return;
         }
         for (uint64_t at = i->first; at < i->first + i->count; at++)

@@ -6,7 +6,7 @@
 
 #include <string.h>
 
-struct session_effect *ses_send_effect(struct session *s, uint8_t type)
+struct session_effect *ses_effect_send(struct session *s, uint8_t type)
 {
     if (s->n_effects >= SESSION_CONTROL - (type != WIRE_TASKS)) {   /* the last place is for TASKS */
         s->more = true;
@@ -20,7 +20,7 @@ struct session_effect *ses_send_effect(struct session *s, uint8_t type)
     return e;
 }
 
-void session_reconnect(struct session *s, const char *why)
+void ses_effect_reconnect(struct session *s, const char *why)
 {
     if (s->n_effects && s->effects[s->n_effects - 1].type == SESSION_RECONNECT)
         return;

@@ -85,7 +85,7 @@ static void batch_give_back(struct session_job *j, const struct batch *b)
         if (from == end)
             break;
         j->s->quota_used_tasks -= to - from;
-        j->s->quota_used_bytes -= ses_job_bytes(b, from, to - from);
+        j->s->quota_used_bytes -= ses_batch_bytes(b, from, to - from);
         at = to;
     }
 }
@@ -105,10 +105,10 @@ void ses_job_free(struct session_job *j)
         list_remove(&s->dirty, &j->dirty);
     list_remove(&s->jobs, &j->node);
     j->pool->jobs--;
-    ses_said_free(j);
+    ses_printed_free(j);
     free(j->settled.words);
     free(j->assigned.words);
-    ses_cancel_done(j);
+    ses_question_job_goes(j);
     map_free(&j->counts);
     slice_unref(&j->source);
     buf_unref(&j->spec);
@@ -122,16 +122,16 @@ void ses_job_settle(struct session_job *j, uint64_t first, uint64_t count)
     struct session *s = j->s;
     ses_bits_set(&j->settled, first, count);
     ses_counts_settled(j, first, count);
-    ses_said_settled(j, first, count);
+    ses_printed_settled(j, first, count);
     while (count) {
-        struct batch *b = ses_job_batch(j, first);
+        struct batch *b = ses_batch_find(j, first);
         assert(b);
         uint64_t n = b->first + b->count - first;
         n = n < count ? n : count;
         if (first < j->sent && j->epoch == s->epoch) {
             uint64_t sent = j->sent - first < n ? j->sent - first : n;
             s->quota_used_tasks -= sent;
-            s->quota_used_bytes -= ses_job_bytes(b, first, sent);
+            s->quota_used_bytes -= ses_batch_bytes(b, first, sent);
         }
         b->left -= (uint32_t)n;
         first += n;

@@ -163,8 +163,8 @@ struct session {
 
 /* effect.c */
 /* a zeroed SEND in this turn's effects; NULL: no room left */
-struct session_effect *ses_send_effect(struct session *s, uint8_t type);
-void session_reconnect(struct session *s, const char *why);      /* text: static or s->text */
+struct session_effect *ses_effect_send(struct session *s, uint8_t type);
+void ses_effect_reconnect(struct session *s, const char *why);      /* once a turn; text: static or s->text */
 
 /* bits.c */
 int ses_bits_reserve(struct bits *b, uint64_t end);         /* room for indexes below end */
@@ -180,34 +180,34 @@ uint64_t ses_counts_of(const struct session_job *j, uint64_t first, uint64_t end
 
 /* printed.c */
 void ses_deferred_free(struct deferred *d);
-void ses_said_drop_deferred(struct session_job *j);
-void ses_said_free(struct session_job *j);
-void ses_said_settled(struct session_job *j, uint64_t first, uint64_t count);
-bool ses_said_defer(struct session_job *j, const struct wire_item *item);
+void ses_deferred_drop(struct session_job *j);              /* all of the job's */
+bool ses_deferred_keep(struct session_job *j, const struct wire_item *item);
+void ses_printed_settled(struct session_job *j, uint64_t first, uint64_t count);
+void ses_printed_free(struct session_job *j);
 
 /* question.c */
-void ses_cancel_done(struct session_job *j);                /* the job goes */
+void ses_question_job_goes(struct session_job *j);          /* what is asked of it, and promised, goes with it */
 void ses_question_sent(struct question *q);
 void ses_question_cut(struct question *q);                  /* with its connection */
-void ses_cancel_promises(struct session *s);                /* another broker, or one that has forgotten us: they are asked again */
+void ses_question_promises(struct session *s);              /* another broker, or one that has forgotten us: they are asked again */
 
 /* pool.c */
 void ses_pool_gone(struct session_pool *p);                 /* nobody here has it any more; the broker may */
-void ses_pools_heard(struct session *s, const struct wire_msg *m);  /* what m shows of the closes that the broker has read */
+void ses_pool_heard(struct session *s, const struct wire_msg *m);   /* what m shows of the closes that the broker has read */
 void ses_pool_free(struct session_pool *p);
 
 /* batch.c */
 void ses_batch_free(struct session_job *j, struct batch *b);
-uint64_t ses_job_bytes(const struct batch *b, uint64_t first, uint64_t count); /* of these tasks, lengths included */
-void ses_job_close_batch(struct batch *b);
-struct batch *ses_job_cut_source(struct session_job *j);
-struct batch *ses_job_batch(struct session_job *j, uint64_t index);
+uint64_t ses_batch_bytes(const struct batch *b, uint64_t first, uint64_t count);    /* of these tasks, lengths included */
+void ses_batch_close(struct batch *b);
+struct batch *ses_batch_cut(struct session_job *j);         /* the next one of a map; NULL: out of memory */
+struct batch *ses_batch_find(struct session_job *j, uint64_t index);
 
 /* job.c */
-void ses_job_dirty(struct session_job *j);
+void ses_job_dirty(struct session_job *j);                  /* the next flush looks at it */
 bool ses_job_finished(const struct session_job *j);
 bool ses_job_is_refused(const struct session_job *j);       /* it, or its pool */
 void ses_job_free(struct session_job *j);
-void ses_job_settle(struct session_job *j, uint64_t first, uint64_t count);
+void ses_job_settle(struct session_job *j, uint64_t first, uint64_t count); /* in bits and batches: the sums are settle.c's */
 
 #endif

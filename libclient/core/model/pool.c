@@ -51,7 +51,7 @@ void ses_pool_gone(struct session_pool *p)
 }
 
 /* Tasks that went out behind a close, or a ping, have been read. */
-void ses_pools_heard(struct session *s, const struct wire_msg *m)
+void ses_pool_heard(struct session *s, const struct wire_msg *m)
 {
     uint64_t asked = m->type == WIRE_PONG && m->u.ping.stamp > UINT32_MAX ? m->u.ping.stamp : 0;
     for (LIST_EACH_SAFE(&s->closed, n, after)) {

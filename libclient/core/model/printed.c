@@ -13,24 +13,24 @@ void ses_deferred_free(struct deferred *d)
     free(d);
 }
 
-void ses_said_drop_deferred(struct session_job *j)
+void ses_deferred_drop(struct session_job *j)
 {
     for (struct list_node *n; (n = list_pop(&j->deferred));)
         ses_deferred_free(LIST_ENTRY(n, struct deferred, node));
 }
 
-void ses_said_free(struct session_job *j)
+void ses_printed_free(struct session_job *j)
 {
     uint64_t key;
     void *value;
 
-    ses_said_drop_deferred(j);
+    ses_deferred_drop(j);
     for (size_t i = 0; map_next(&j->printed, &i, &key, &value);)
         free(value);
     map_free(&j->printed);
 }
 
-void ses_said_settled(struct session_job *j, uint64_t first, uint64_t count)
+void ses_printed_settled(struct session_job *j, uint64_t first, uint64_t count)
 {
     uint64_t key;
     void *value;
@@ -51,7 +51,7 @@ void ses_said_settled(struct session_job *j, uint64_t first, uint64_t count)
 
 /* Must the item wait for output that the program has not taken? Then it is kept here. False: also when there is no memory for it,
  * which is better than losing it. */
-bool ses_said_defer(struct session_job *j, const struct wire_item *item)
+bool ses_deferred_keep(struct session_job *j, const struct wire_item *item)
 {
     struct deferred *d;
 

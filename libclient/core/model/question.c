@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-void ses_cancel_done(struct session_job *j)
+void ses_question_job_goes(struct session_job *j)
 {
     if (list_in(&j->cancels))
         list_remove(&j->s->cancels, &j->cancels);
@@ -38,7 +38,7 @@ void ses_question_cut(struct question *q)
     memset(q->earlier, 0, sizeof(q->earlier));
 }
 
-void ses_cancel_promises(struct session *s)
+void ses_question_promises(struct session *s)
 {
     for (struct list_node *n; (n = list_pop(&s->promises));) {
         ses_question_cut(LIST_ENTRY(n, struct question, node));

@@ -55,7 +55,7 @@ uint8_t *session_task_reserve(struct session_job *j, size_t size, uint64_t *ret_
     struct list_node *last = list_last(&j->batches);
     struct batch *b = last ? LIST_ENTRY(last, struct batch, node) : NULL;
     if (b && b->open && (b->grow_body->size + size > WIRE_BATCH || b->count >= WIRE_BATCH_TASKS))
-        ses_job_close_batch(b);
+        ses_batch_close(b);
     if (ses_bits_reserve(&j->settled, j->next + 1) != 0)
         return NULL;
     if (!b || !b->open) {

@@ -28,18 +28,18 @@ static int cancel_here(struct session_job *j, uint64_t at, uint64_t end)
     while (at < end && rc == 0) {
         if (!doc && !(doc = wire_outcome_encode(&o)))
             return BFORK_ENOMEM;
-        if (j->source_n && at >= j->source_next && !ses_job_cut_source(j)) {
+        if (j->source_n && at >= j->source_next && !ses_batch_cut(j)) {
             rc = BFORK_ENOMEM;
             break;
         }
-        struct batch *b = ses_job_batch(j, at);
+        struct batch *b = ses_batch_find(j, at);
         uint64_t to = !b ? j->source_n ? j->source_next : end : b->first + b->count;
         to = to < end ? to : end;
         if (b) {
             struct wire_item item = { .job = j->handle, .first = at, .count = (uint32_t)(to - at), .kind = WIRE_OUTCOME,
                                       .size = (uint32_t)doc->size, .body = slice_of(doc, 0, doc->size) };
-            ses_job_close_batch(b);
-            ses_outcome_tell(j, &item);
+            ses_batch_close(b);
+            ses_settle_tell(j, &item);
         }
         at = to;
     }
@@ -252,7 +252,7 @@ static bool add_cancels(struct session *s, struct session_job *j, size_t *n)
 void ses_cancel_send(struct session *s)
 {
     size_t n = 0;
-    struct session_effect *e = list_empty(&s->cancels) ? NULL : ses_send_effect(s, WIRE_CANCEL);
+    struct session_effect *e = list_empty(&s->cancels) ? NULL : ses_effect_send(s, WIRE_CANCEL);
     if (!e)
         return;
     for (LIST_EACH_SAFE(&s->cancels, node, after)) {
@@ -324,7 +324,7 @@ void session_job_abandon(struct session_job *j)
     }
     if (j->epoch == s->epoch && j->sent)
         (void)session_cancel(j, 0, j->sent);    /* without memory for that they run, and nobody is told */
-    ses_job_drop(j, j->epoch == s->epoch ? j->sent : 0);
+    ses_settle_untold(j, j->epoch == s->epoch ? j->sent : 0);
     for (LIST_EACH(&j->batches, n)) {
         struct batch *b = LIST_ENTRY(n, struct batch, node);
         slice_unref(&b->body);

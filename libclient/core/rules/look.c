@@ -44,7 +44,7 @@ void ses_look_send(struct session *s, uint64_t now)
                                             .count = to - from < LOOK_TASKS ? (uint32_t)(to - from) : LOOK_TASKS };
         j->looked_at = now;
     }
-    struct session_effect *e = n ? ses_send_effect(s, WIRE_TASKS_LOOK) : NULL;
+    struct session_effect *e = n ? ses_effect_send(s, WIRE_TASKS_LOOK) : NULL;
     s->look_due = false;
     if (!e)
         return;
@@ -62,7 +62,7 @@ static void see_range(struct session *s, struct session_job *j, const struct wir
     j->look_from = end;
     if (lost < end) {
         j->replay = j->replay > j->sent ? j->replay : j->sent;
-        ses_job_rewind(j, lost);
+        ses_rewind_job(j, lost);
         j->look_from = 0;
     } else if (ses_bits_next(&j->settled, end, j->sent, false) == j->sent) { /* it has all */
         uint64_t wait = j->look_wait ? 2 * j->look_wait : 2 * LOOK_NS;

@@ -34,7 +34,7 @@ void ses_outcome_items(struct session *s, const struct wire_msg *m)
         if (!j || i->count == 0 || i->first > j->next || i->count > j->next - i->first)
             continue;                       /* of a job that ended meanwhile, or a broker's slip: nothing to do with it */
         ses_said_ended(j, i);
-        if (!ses_said_defer(j, i))
+        if (!ses_deferred_keep(j, i))
             ses_outcome_settle(j, i);
     }
 }
@@ -51,7 +51,7 @@ void ses_outcome_settle(struct session_job *j, const struct wire_item *i)
     j->s->acks_due++;
     if (j->source_n && i->first + i->count > j->source_next)
         return;                             /* never sent: cannot have an outcome */
-    ses_outcome_tell(j, i);
+    ses_settle_tell(j, i);
     if (ses_job_finished(j))
         ses_job_dirty(j);
 }
@@ -77,7 +77,7 @@ void ses_outcome_assigned(struct session *s, const struct wire_msg *m)
         if (!j || i->first > j->next || i->count > j->next - i->first)
             continue;                       /* of a job that ended meanwhile: the broker hears of that as well */
         if (!oks_reserve(s) || ses_bits_reserve(&j->assigned, j->next) != 0) {
-            session_reconnect(s, "out of memory for an assignment");    /* the broker keeps the range and asks again */
+            ses_effect_reconnect(s, "out of memory for an assignment");    /* the broker keeps the range and asks again */
             return;
         }
         ses_bits_set(&j->assigned, i->first, i->count);

@@ -15,7 +15,7 @@ static struct buf *refusal_document(struct wire_str text)
     return wire_outcome_encode(&o);
 }
 
-bool ses_job_refuse_rest(struct session_job *j)
+bool ses_refuse_rest(struct session_job *j)
 {
     struct session *s = j->s;
     struct wire_str text = j->refused ? WIRE_STR(j->refused) : WIRE_STR(j->pool->refused);
@@ -29,15 +29,15 @@ bool ses_job_refuse_rest(struct session_job *j)
         uint64_t from = ses_bits_next(&j->settled, at, j->next, false);
         struct batch *b;
         while (j->source_n && from >= j->source_next)
-            if (!ses_job_cut_source(j)) {
+            if (!ses_batch_cut(j)) {
                 s->starved = true;
                 buf_unref(&doc);
                 return false;
             }
-        b = ses_job_batch(j, from);
-        ses_job_close_batch(b);
+        b = ses_batch_find(j, from);
+        ses_batch_close(b);
         at = b->first + b->count;
-        ses_outcome_tell(j, &(struct wire_item){ .job = j->handle, .first = from, .count = (uint32_t)(at - from),
+        ses_settle_tell(j, &(struct wire_item){ .job = j->handle, .first = from, .count = (uint32_t)(at - from),
                                                  .kind = WIRE_OUTCOME,
                                                  .size = (uint32_t)doc->size, .body = slice_of(doc, 0, doc->size) });
     }
@@ -58,7 +58,7 @@ void ses_refuse_job(struct session *s, uint32_t handle, struct wire_str text)
     if (!j || ses_job_is_refused(j))
         return;
     if (!(j->refused = copy_reason(text))) {
-        session_reconnect(s, "out of memory for a refusal");            /* and hear it again */
+        ses_effect_reconnect(s, "out of memory for a refusal");            /* and hear it again */
         return;
     }
     j->waiting = false;
@@ -71,7 +71,7 @@ void ses_refuse_pool(struct session *s, struct session_pool *p, struct wire_str 
     if (p->refused)
         return;
     if (!(p->refused = copy_reason(text))) {
-        session_reconnect(s, "out of memory for a refusal");
+        ses_effect_reconnect(s, "out of memory for a refusal");
         return;
     }
     for (LIST_EACH(&s->jobs, n)) {
@@ -84,7 +84,7 @@ void ses_refuse_pool(struct session *s, struct session_pool *p, struct wire_str 
     }
 }
 
-void ses_outcome_refuse(struct session_job *j, uint64_t index, const char *text)
+void ses_refuse_task(struct session_job *j, uint64_t index, const char *text)
 {
     const struct wire_outcome o = { .kind = BFORK_REFUSED, .message = WIRE_STR(text) };
     struct buf *doc = wire_outcome_encode(&o);
@@ -94,7 +94,7 @@ void ses_outcome_refuse(struct session_job *j, uint64_t index, const char *text)
     }
     struct wire_item item = { .job = j->handle, .first = index, .count = 1, .kind = WIRE_OUTCOME, .size = (uint32_t)doc->size,
                               .body = slice_of(doc, 0, doc->size) };
-    ses_outcome_tell(j, &item);
+    ses_settle_tell(j, &item);
     buf_unref(&doc);
     ses_job_dirty(j);
 }

@@ -3,17 +3,17 @@
  */
 #include "rules.h"
 
-void ses_job_rewind(struct session_job *j, uint64_t next)
+void ses_rewind_job(struct session_job *j, uint64_t next)
 {
     struct session *s = j->s;
     for (uint64_t at = next < j->sent ? next : j->sent; at < j->sent;) {    /* their quota comes back until they are sent */
         struct batch *b;
         uint64_t from = ses_bits_next(&j->settled, at, j->sent, false), to = ses_bits_next(&j->settled, from, j->sent, true);
-        if (from == j->sent || !(b = ses_job_batch(j, from)))
+        if (from == j->sent || !(b = ses_batch_find(j, from)))
             break;
         to = to < b->first + b->count ? to : b->first + b->count;
         s->quota_used_tasks -= to - from;
-        s->quota_used_bytes -= ses_job_bytes(b, from, to - from);
+        s->quota_used_bytes -= ses_batch_bytes(b, from, to - from);
         s->sent_again += to - from;
         at = to;
     }
@@ -21,7 +21,7 @@ void ses_job_rewind(struct session_job *j, uint64_t next)
         j->sent = next;
     ses_cancel_rewound(j);
     if (j->abandoned)
-        ses_job_drop(j, j->sent);
+        ses_settle_untold(j, j->sent);
     ses_job_dirty(j);
 }
 
@@ -33,7 +33,7 @@ static void wait_with_job(struct session *s, struct session_job *j, uint32_t han
     if (j && j->opened && !ses_job_is_refused(j)) {
         j->opened = j->done_sent = false;
         ses_job_dirty(j);
-    } else if (!j && (e = ses_send_effect(s, WIRE_JOB_CLOSE))) {
+    } else if (!j && (e = ses_effect_send(s, WIRE_JOB_CLOSE))) {
         e->msg.u.job_ref.job = handle;
     }
 }
@@ -47,5 +47,5 @@ void ses_rewind_state(struct session *s, const struct wire_job_state *w)
         return;
     }
     j->waiting = false;
-    ses_job_rewind(j, w->next);
+    ses_rewind_job(j, w->next);
 }

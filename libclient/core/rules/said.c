@@ -114,7 +114,7 @@ void ses_said_ended(struct session_job *j, const struct wire_item *i)
 void ses_said_ack(struct session *s)
 {
     uint64_t upto = s->said_given > s->said_got ? s->said_taken : s->said_seen;
-    struct session_effect *e = upto > s->said_told ? ses_send_effect(s, WIRE_OUTPUT_ACK) : NULL;
+    struct session_effect *e = upto > s->said_told ? ses_effect_send(s, WIRE_OUTPUT_ACK) : NULL;
 
     if (!e)
         return;

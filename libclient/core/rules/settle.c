@@ -5,7 +5,8 @@
 
 #include <stdlib.h>
 
-void ses_cancel_settled(struct session_job *j, const struct wire_item *i)
+/* Of tasks that are about to be settled: who has asked for cancels is told a sum later, and what was promised has come. */
+static void count_seen(struct session_job *j, const struct wire_item *i)
 {
     struct list *of[] = { &j->s->questions, &j->s->promises };
     struct wire_outcome o;
@@ -28,7 +29,7 @@ void ses_cancel_settled(struct session_job *j, const struct wire_item *i)
         }
 }
 
-void ses_outcome_tell(struct session_job *j, const struct wire_item *item)
+void ses_settle_tell(struct session_job *j, const struct wire_item *item)
 {
     struct session *s = j->s;
     struct wire_item rest = *item, head;
@@ -56,7 +57,7 @@ void ses_outcome_tell(struct session_job *j, const struct wire_item *item)
             part.first = from;
             part.count = (uint32_t)(to - from);
         }
-        ses_cancel_settled(j, &part);
+        count_seen(j, &part);
         ses_job_settle(j, from, to - from);
         j->unsettled -= to - from;
         s->unsettled -= to - from;
@@ -67,7 +68,7 @@ void ses_outcome_tell(struct session_job *j, const struct wire_item *item)
     }
 }
 
-void ses_job_drop(struct session_job *j, uint64_t first)
+void ses_settle_untold(struct session_job *j, uint64_t first)
 {
     struct session *s = j->s;
     for (uint64_t at = first; at < j->next;) {
