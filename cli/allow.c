@@ -184,8 +184,10 @@ static bool is_key(const char *word)
 
 const struct cli_command cli_allow = {
     .name = "allow", .arguments = "[OPTIONS] client|worker|admin KEY|FILE [NAME]", .summary = "let a public key join the cluster",
-    .details = "Run it on the broker's host. FILE is a key file, public or secret; NAME is for people and for bfork revoke.\n\n"
-               "example:\n  bfork allow worker 'rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7' rack-7\n" STATUSES,
+    .details = "Run it on the broker's host. FILE is a key file or a certificate as czmq's zcert writes it, public or secret;\n"
+               "NAME is for people and for bfork revoke.\n\n"
+               "examples:\n  bfork allow client alice.cert alice\n"
+               "  bfork allow worker 'rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7' rack-7\n" STATUSES,
     .options = options, .n_options = N_OPTIONS, .options_size = sizeof(struct options), .is_word = is_key,
     .run = run_allow,
 };

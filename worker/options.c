@@ -104,11 +104,13 @@ static int broker_key(const char *text, uint8_t key[32], struct err *e)
 int wsh_settings_keys(const struct options *o, struct settings *s, struct err *e)
 {
     struct net_cert cert;
+    char file[PATH_MAX];
     const char *broker;
-    int rc = net_cert_load(s->key, true, &cert, e);
+    int rc = net_cert_secret(s->key, file, e);
 
-    if (rc < 0)
+    if (rc < 0 || (rc = net_cert_load(s->key, true, &cert, e)) < 0)
         return rc;
+    snprintf(s->key, sizeof(s->key), "%s", file);       /* the one that tasks must not read */
     s->pair = cert.pair;
     explicit_bzero(&cert.pair.secret_key, sizeof(cert.pair.secret_key));
     broker = o->broker ? o->broker : cert.broker;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
- * keys.c - CURVE keys, their text (Z85), and key files in the format of czmq's zcert. A secret is only ever written to a new file
- * of mode 0600 and only read from a file that nobody else can read; it never stays in memory that is given back.
+ * keys.c - CURVE keys, their text (Z85), and key files in the format of czmq's zcert: one file with both keys, or FILE with the
+ * public key and FILE_secret with both. A secret is only ever written to a new file of mode 0600 and only read from a file that
+ * nobody else can read; it never stays in memory that is given back.
  */
 #include "keys.h"
 
@@ -103,41 +104,48 @@ int net_cert_save(const struct net_cert *c, const char *path, bool secret, struc
     return rc;
 }
 
-/* One line "name = value" with optional quotes; cuts it in place. A name alone opens a section (value NULL). False: empty or
- * comment. */
-static bool cert_line(char *line, char **name, char **value, bool *indented)
+/* The value that p begins with, cut in place. NULL, or what is wrong with it. */
+static const char *cert_value(char *p, char **value)
 {
+    char *end, quote = *p;
+
+    if (quote == '"' || quote == '\'') {
+        *value = p + 1;
+        if (!(end = strchr(p + 1, quote)))
+            return "has a value whose quote is not closed";
+        *end++ = '\0';
+    } else {
+        *value = p;
+        end = p + strcspn(p, " \t");
+        if (*end)
+            *end++ = '\0';
+    }
+    end += strspn(end, " \t");
+    return *end && *end != '#' ? "has something behind its value" : NULL;
+}
+
+struct cert_line { char *name, *value; bool indented; };
+
+/* One line "name = value" with optional quotes; cut in place. A name alone opens a section (value NULL), without a name it is empty
+ * or a comment. NULL, or what is wrong. */
+static const char *cert_line(char *line, struct cert_line *ret)
+{
+    const char *wrong = NULL;
     char *p = line, *end;
 
-    *indented = *p == ' ' || *p == '\t';
-    while (*p == ' ' || *p == '\t')
-        p++;
+    *ret = (struct cert_line){ .indented = *p == ' ' || *p == '\t' };
+    p += strspn(p, " \t");
     if (!*p || *p == '#')
-        return false;
-    *name = p;
-    p += strcspn(p, " \t=");
-    end = p;
-    while (*p == ' ' || *p == '\t')
-        p++;
-    *value = NULL;
+        return NULL;
+    ret->name = p;
+    end = p += strcspn(p, " \t=");
+    p += strspn(p, " \t");
     if (*p == '=') {
         p++;
-        while (*p == ' ' || *p == '\t')
-            p++;
-        *value = p;
-        if (*p == '"' || *p == '\'') {
-            char quote = *p;
-            *value = ++p;
-            p = strchr(p, quote);
-            if (p)
-                *p = '\0';
-        } else {
-            p += strcspn(p, " \t");
-            *p = '\0';
-        }
+        wrong = cert_value(p + strspn(p, " \t"), &ret->value);
     }
     *end = '\0';
-    return true;
+    return wrong;
 }
 
 static void cert_copy(char *to, size_t size, const char *value)
@@ -148,53 +156,83 @@ static void cert_copy(char *to, size_t size, const char *value)
 
 struct cert_seen { bool public_key, secret_key; };
 
-static int cert_set(struct net_cert *c, struct cert_seen *seen, const char *section, const char *name, const char *value)
+static const char *cert_key(const char *value, uint8_t key[32], bool *seen)
 {
-    if (strcmp(section, "metadata") == 0) {
-        if (strcmp(name, "name") == 0)
-            cert_copy(c->name, sizeof(c->name), value);
-        else if (strcmp(name, "broker") == 0)
-            cert_copy(c->broker, sizeof(c->broker), value);
-        else if (strcmp(name, "broker-key") == 0) {
-            c->has_broker_key = true;
-            return net_key_parse(value, c->broker_key);
-        }
-    } else if (strcmp(section, "curve") == 0) {
-        if (strcmp(name, "public-key") == 0) {
-            seen->public_key = true;
-            return net_key_parse(value, c->pair.public_key);
-        }
-        if (strcmp(name, "secret-key") == 0) {
-            seen->secret_key = true;
-            return net_key_parse(value, c->pair.secret_key);
-        }
-    }
-    return 0;
+    if (*seen)
+        return "stands there twice";
+    *seen = true;
+    return net_key_parse(value, key) < 0 ? "is not a key in Z85 (40 characters)" : NULL;
 }
 
-static int cert_parse(char *text, const char *path, bool secret, struct net_cert *c, struct err *e)
+/* NULL, or what is wrong with the line. */
+static const char *cert_set(struct net_cert *c, struct cert_seen *seen, const char *section, const struct cert_line *l)
 {
-    char section[32] = "", *save = NULL;
-    struct cert_seen seen = { false, false };
+    if (strcmp(section, "metadata") == 0) {
+        if (strcmp(l->name, "name") == 0) {
+            cert_copy(c->name, sizeof(c->name), l->value);
+        } else if (strcmp(l->name, "broker") == 0) {
+            if (l->value && strlen(l->value) >= sizeof(c->broker))
+                return "is longer than an endpoint can be (255 characters)";
+            cert_copy(c->broker, sizeof(c->broker), l->value);
+        } else if (strcmp(l->name, "broker-key") == 0) {
+            return cert_key(l->value, c->broker_key, &c->has_broker_key);
+        }
+    } else if (strcmp(section, "curve") == 0) {
+        if (strcmp(l->name, "public-key") == 0)
+            return cert_key(l->value, c->pair.public_key, &seen->public_key);
+        if (strcmp(l->name, "secret-key") == 0)
+            return cert_key(l->value, c->pair.secret_key, &seen->secret_key);
+    }
+    return NULL;
+}
 
-    for (char *line = strtok_r(text, "\r\n", &save); line; line = strtok_r(NULL, "\r\n", &save)) {
-        char *name, *value;
-        bool indented;
-        if (!cert_line(line, &name, &value, &indented))
-            continue;
-        if (!indented)
-            snprintf(section, sizeof(section), "%s", name);
-        else if (cert_set(c, &seen, section, name, value) < 0)
+/* Is the public key that of the secret one? */
+static bool cert_fits(const struct net_keypair *k)
+{
+    char pub[NET_KEY_TEXT], sec[NET_KEY_TEXT];
+    uint8_t key[32];
+    int rc;
+
+    net_key_text(k->secret_key, sec);
+    rc = zmq_curve_public(pub, sec);
+    explicit_bzero(sec, sizeof(sec));
+    return rc == 0 && net_key_parse(pub, key) == 0 && memcmp(key, k->public_key, 32) == 0;
+}
+
+static int cert_parse(char *text, const char *path, struct net_cert *c, struct err *e)
+{
+    char section[32] = "";
+    struct cert_seen seen = { false, false };
+    size_t number = 0;
+
+    for (char *line = text, *next; line; line = next) {
+        struct cert_line l;
+        const char *wrong, *what = "the line";      /* bytes that are none of ours are not shown: they might be a secret */
+        if ((next = strchr(line, '\n')))
+            *next++ = '\0';
+        line[strcspn(line, "\r")] = '\0';
+        number++;
+        wrong = cert_line(line, &l);
+        if (!wrong && l.name && l.indented && (wrong = cert_set(c, &seen, section, &l)))
+            what = l.name;
+        else if (!wrong && l.name && !l.indented)
+            snprintf(section, sizeof(section), "%s", l.name);
+        if (wrong)
             return err_set(e, BFORK_EKEY,
-                           "the key file %s is damaged: %s is not a key in Z85 (40 characters). Make a new one with bfork keygen",
-                           path, name);
+                           "%s:%zu: this key file is damaged: %s %s. Copy it once more from where it was made, or make a new one "
+                           "with bfork keygen",
+                           path, number, what, wrong);
     }
     c->has_secret = seen.secret_key;
     if (!seen.public_key)
-        return err_set(e, BFORK_EKEY, "%s is not a key file: it has no curve section with a public-key. Make one with bfork keygen",
+        return err_set(e, BFORK_EKEY,
+                       "%s is not a key file: in %zu lines it has no section curve with a public-key. Make one with bfork keygen",
+                       path, number);
+    if (c->has_secret && !cert_fits(&c->pair))
+        return err_set(e, BFORK_EKEY,
+                       "the key file %s is damaged: its public-key is not that of its secret-key. Copy it once more from where it "
+                       "was made, or make a new one with bfork keygen",
                        path);
-    if (secret && !seen.secret_key)
-        return err_set(e, BFORK_EKEY, "%s has only the public key; the file with the secret key is needed here", path);
     return 0;
 }
 
@@ -205,8 +243,6 @@ static int cert_private(int fd, const char *path, struct err *e)
 
     if (fstat(fd, &st) != 0)
         return err_errno(e, BFORK_EKEY, errno, "cannot read the key file %s", path);
-    if (!S_ISREG(st.st_mode))
-        return err_set(e, BFORK_EKEY, "the key file %s is not a file", path);
     if (st.st_uid != geteuid() && st.st_uid != 0)
         return err_set(e, BFORK_EKEY,
                        "the secret key file %s belongs to user %u, not to you or root: it is not used. Make your own with "
@@ -219,39 +255,79 @@ static int cert_private(int fd, const char *path, struct err *e)
     return 0;
 }
 
-int net_cert_load(const char *path, bool secret, struct net_cert *ret, struct err *e)
+/* The file as it is, into text of CERT_MAX bytes. */
+static int cert_slurp(int fd, const char *path, char *text, struct err *e)
+{
+    size_t n = 0;
+    ssize_t got = 1;
+
+    while (n < CERT_MAX - 1 && got != 0) {
+        got = read(fd, text + n, CERT_MAX - 1 - n);
+        if (got < 0 && errno != EINTR)
+            return err_errno(e, BFORK_EKEY, errno, "cannot read the key file %s", path);
+        n += got > 0 ? (size_t)got : 0;
+    }
+    text[n] = '\0';
+    if (n == CERT_MAX - 1 || memchr(text, '\0', n))
+        return err_set(e, BFORK_EKEY, "%s is not a key file: it is %s", path, n == CERT_MAX - 1 ? "too long" : "no text");
+    return 0;
+}
+
+/* One file. Whether others can read it matters if the secret is wanted and is in it. */
+static int cert_read(const char *path, bool secret, struct net_cert *ret, struct err *e)
 {
     char text[CERT_MAX];
-    size_t n = 0;
-    ssize_t got;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc = 0;
+    struct stat st;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK), rc;
 
-    memset(ret, 0, sizeof(*ret));
     if (fd < 0 && errno == ENOENT)
         return err_set(e, BFORK_EKEY,
                        "there is no key file %s: bfork keygen makes it, on the broker's host; copy it from there, or name another",
                        path);
     if (fd < 0)
         return err_errno(e, BFORK_EKEY, errno, "cannot read the key file %s", path);
-    if (secret)
+    if (secret && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode)))
+        rc = err_set(e, BFORK_EKEY, "the key file %s is not a file", path);
+    else if ((rc = cert_slurp(fd, path, text, e)) == 0)
+        rc = cert_parse(text, path, ret, e);
+    if (rc == 0 && secret && !ret->has_secret)
+        rc = err_set(e, BFORK_EKEY, "%s has only the public key, and there is no %s_secret: copy that to its side, or name the "
+                     "file with the secret key", path, path);
+    if (rc == 0 && secret)
         rc = cert_private(fd, path, e);
-    while (rc == 0 && n < sizeof(text) - 1) {
-        got = read(fd, text + n, sizeof(text) - 1 - n);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            rc = err_errno(e, BFORK_EKEY, errno, "cannot read the key file %s", path);
-        if (got <= 0)
-            break;
-        n += (size_t)got;
-    }
     close(fd);
-    text[n] = '\0';
-    if (rc == 0 && (n == sizeof(text) - 1 || memchr(text, '\0', n)))
-        rc = err_set(e, BFORK_EKEY, "%s is not a key file", path);
-    if (rc == 0)
-        rc = cert_parse(text, path, secret, ret, e);
     explicit_bzero(text, sizeof(text));
+    return rc;
+}
+
+int net_cert_secret(const char *path, char ret[PATH_MAX], struct err *e)
+{
+    if (snprintf(ret, PATH_MAX, "%s_secret", path) >= PATH_MAX)
+        return err_set(e, BFORK_EKEY, "the path of the key file is too long: %.100s…", path);
+    if (access(ret, F_OK) != 0)
+        ret[strlen(path)] = '\0';
+    return 0;
+}
+
+int net_cert_load(const char *path, bool secret, struct net_cert *ret, struct err *e)
+{
+    struct net_cert shown = { .has_secret = false };
+    char file[PATH_MAX];
+    int rc;
+
+    memset(ret, 0, sizeof(*ret));
+    if (!secret)
+        rc = cert_read(path, false, ret, e);
+    else if ((rc = net_cert_secret(path, file, e)) == 0)
+        rc = cert_read(file, true, ret, e);
+    /* What the broker allows is the key in the other file. */
+    if (rc == 0 && secret && strcmp(file, path) != 0 && access(path, F_OK) == 0) {
+        rc = cert_read(path, false, &shown, e);
+        if (rc == 0 && memcmp(shown.pair.public_key, ret->pair.public_key, 32) != 0)
+            rc = err_set(e, BFORK_EKEY, "%s and %s are not of one certificate: their public keys differ. Copy both from where they "
+                         "were made", path, file);
+    }
+    explicit_bzero(&shown, sizeof(shown));
     if (rc < 0)
         explicit_bzero(ret, sizeof(*ret));
     return rc;

@@ -6,6 +6,8 @@
 #define NET_KEYS_H
 
 #include "base/err.h"
+
+#include <limits.h>
 #include "types.h"
 
 #include <stddef.h>
@@ -23,9 +25,12 @@ struct net_cert {
     uint8_t broker_key[32];     /* … with which key there */
     bool has_broker_key;
 };
-/* secret: write or demand the secret key too, in a file of mode 0600. save: BFORK_ESTATE: exists already. load: BFORK_EKEY. */
+/* secret: write or demand the secret key too, in a file of mode 0600. save: BFORK_ESTATE: exists already. load: BFORK_EKEY; the
+ * secret is in path_secret, as czmq writes it, or else in path itself. */
 int net_cert_save(const struct net_cert *c, const char *path, bool secret, struct err *e);
 int net_cert_load(const char *path, bool secret, struct net_cert *ret, struct err *e);
+/* In which of the two files the secret is looked for. 0, or BFORK_EKEY: the path is too long. */
+int net_cert_secret(const char *path, char ret[PATH_MAX], struct err *e);
 
 int net_keypair_save(const struct net_keypair *k, const char *path, const char *name,
                      struct err *e);                                                    /* BFORK_ESTATE: exists already */

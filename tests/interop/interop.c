@@ -358,7 +358,7 @@ int main(int argc, char **argv)
         { "resume", scene_resume }, { "restart", scene_restart }, { "tries", scene_tries }, { "look", scene_look },
         { "kinds", scene_kinds }, { "output", scene_output }, { "cut", scene_cut }, { "no_blob", scene_no_blob },
         { "quota", scene_quota }, { "admin", scene_admin }, { "unknown", scene_unknown }, { "growth", scene_growth },
-        { "room", scene_room },
+        { "room", scene_room }, { "certificate", scene_certificate },
     };
     static struct session s;
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -370,6 +370,18 @@ int main(int argc, char **argv)
         mistakes(argv[2], argv[3], argv[4]);
         return 0;
     }
+    if (argc == 5 && strcmp(argv[1], "make") == 0) {
+        certificate_make(argv[2], argv[3], argv[4]);
+        return 0;
+    }
+    if (argc == 4 && strcmp(argv[1], "known") == 0) {
+        certificate_known(argv[2], argv[3]);
+        return 0;
+    }
+    if (argc == 3 && strcmp(argv[1], "refused") == 0) {
+        certificate_refused(argv[2]);
+        return 0;
+    }
     for (size_t i = 0; argc == 3 && i < sizeof scenes / sizeof *scenes; i++)
         if (strcmp(argv[1], scenes[i].name) == 0) {
             session_init(&s, argv[2]);
@@ -379,5 +391,6 @@ int main(int argc, char **argv)
             session_free(&s);
             return 0;
         }
-    fail("usage: interop SCENE KEY-FILE, interop mistakes CLIENT-KEY WORKER-KEY ADMIN-KEY, interop vectors");
+    fail("usage: interop SCENE KEY-FILE, interop mistakes CLIENT-KEY WORKER-KEY ADMIN-KEY, interop vectors,\n"
+         "interop make CERTIFICATE NAME KEY-FILE, interop known DIRECTORY CERTIFICATE, interop refused CERTIFICATE");
 }

@@ -126,6 +126,40 @@ mistakes)
     cluster_start 1 1
     "$interop" mistakes "$CLUSTER/keys/client.key" "$CLUSTER/keys/worker.key" "$CLUSTER/keys/admin.key"
     ;;
+certificate)
+    # One that czmq's zcert wrote, and one of bfork keygen: this client and our own programs come with either.
+    cluster_start 0 0
+    bfork=$CLUSTER_BFORK keys=$CLUSTER/keys
+    "$interop" make theirs.cert alice "$keys/client.key"
+    "$interop" make host.cert rack-7 "$keys/worker.key"
+    "$bfork" allow --dir "$keys" client theirs.cert alice >allowed
+    "$bfork" allow --dir "$keys" worker host.cert rack-7 >>allowed
+    "$bfork" keygen --zcert --dir "$keys" client bob >>allowed
+    [ "$(grep -c 'has taken it over' allowed)" -eq 3 ] || cluster_fail "the broker was not told: $(cat allowed)"
+    CLUSTER_KEY=host.cert
+    cluster_worker --slots 2
+    cluster_until "the worker has joined with czmq's certificate" cluster_has 1
+    CLUSTER_KEY=
+    cp "$keys/client-bob.cert" "$keys/client-bob.cert_secret" .
+    mkdir store
+    cp "$keys/client-bob.cert" store/
+    "$interop" known store client-bob.cert
+    for cert in theirs.cert client-bob.cert; do
+        "$interop" certificate "$cert"
+        sed "s|^key .*|key = $work/$cert|" "$BFORK_PROFILE" >"$work/mine.conf"
+        said=$("$bfork" --profile ./mine.conf run -- echo "$cert")
+        [ "$said" = "$cert" ] || cluster_fail "bfork run with $cert says: $said"
+    done
+    "$bfork" revoke --dir "$keys" client theirs.cert >>allowed
+    "$interop" make strange.cert mallory "$keys/client.key"
+    for cert in theirs.cert strange.cert; do
+        "$interop" refused "$cert" || cluster_fail "$cert is let in"
+    done
+    chmod 604 client-bob.cert_secret
+    ! "$bfork" --profile ./mine.conf run -- true 2>errors || cluster_fail "a secret that others can read is used"
+    grep -q "client-bob.cert_secret can be read or changed by others (mode 0604): it is not used. Run: chmod 600" errors ||
+        cluster_fail "a secret that others can read: $(cat errors)"
+    ;;
 *)
     cluster_start 1 2
     peer

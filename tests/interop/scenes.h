@@ -39,6 +39,12 @@ void scene_unknown(struct session *s);
 void scene_growth(struct session *s);
 void scene_room(struct session *s);
 
+/* certificate.c */
+void certificate_make(const char *file, const char *name, const char *key_file);
+void certificate_known(const char *directory, const char *file);
+void certificate_refused(const char *file);
+void scene_certificate(struct session *s);
+
 void mistakes(const char *key, const char *worker_key, const char *admin_key);  /* mistakes.c */
 
 #endif

@@ -17,6 +17,7 @@ CLUSTER_BROKER=
 CLUSTER_WORKERS=
 CLUSTER_PORT=
 CLUSTER_NAME=
+CLUSTER_KEY=                            # the key file of workers that are started, if it is not worker.key
 CLUSTER_STARTED=0
 # Seconds for anything that is waited for: only a test that fails waits so long, and a machine with other work is slow, not wrong. More
 # than the minute for which sessions of clients are kept.
@@ -92,7 +93,7 @@ cluster_worker() {
     cluster_name=${CLUSTER_NAME:-worker$CLUSTER_STARTED}
     CLUSTER_STARTED=$((CLUSTER_STARTED + 1))
     mkdir -p "$CLUSTER/$cluster_name"
-    BF_MARK=$CLUSTER_MARK HOME=$CLUSTER/$cluster_name "$(cluster_program bfork-worker)" --key "$CLUSTER/keys/worker.key" \
+    BF_MARK=$CLUSTER_MARK HOME=$CLUSTER/$cluster_name "$(cluster_program bfork-worker)" --key "${CLUSTER_KEY:-$CLUSTER/keys/worker.key}" \
         --state-dir "$CLUSTER/$cluster_name" --name "$cluster_name" "$@" \
         >>"$CLUSTER/$cluster_name.log" 2>&1 &
     CLUSTER_WORKER=$!

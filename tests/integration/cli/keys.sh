@@ -86,6 +86,55 @@ expect 2 "$bfork" keygen --dir other --broker nonsense
 [ ! -e other ] || fail 'a refused keygen makes a directory'
 expect 2 "$bfork" keygen --dir other --profile broker
 
+# Certificates as czmq's zcert has them: a public file, and a secret one beside it that nobody else may read.
+expect 0 "$bfork" keygen --zcert --dir keys client carol
+out_has 'keys/client-carol.cert_secret'
+out_has 'key = client-carol.cert'
+[ "$(stat -c %a keys/client-carol.cert keys/client-carol.cert_secret | tr '\n' ' ')" = '644 600 ' ] || fail 'modes of a certificate'
+! grep -q secret-key keys/client-carol.cert || fail 'the public file has the secret'
+[ "$(public_of keys/client-carol.cert)" = "$(public_of keys/client-carol.cert_secret)" ] || fail 'a certificate of two keys'
+grep -qxF -e "$(public_of keys/client-carol.cert)  carol" keys/allow/clients || fail 'the new client is not allowed'
+expect 1 "$bfork" keygen --zcert --dir keys client carol
+err_has 'exists already'
+[ "$(grep -c carol keys/allow/clients)" -eq 1 ] || fail 'a refused key is allowed'
+rm keys/client-carol.cert
+expect 1 "$bfork" keygen --zcert --dir keys client carol
+err_has 'client-carol.cert_secret exists already'
+[ ! -e keys/client-carol.cert ] || fail 'half a certificate is left'
+sed '/secret-key/d' keys/client-carol.cert_secret >keys/client-carol.cert
+expect 0 "$bfork" revoke --dir keys client keys/client-carol.cert
+expect 0 "$bfork" allow --dir keys client keys/client-carol.cert carol
+grep -qxF -e "$(public_of keys/client-carol.cert)  carol" keys/allow/clients || fail 'the certificate is not allowed'
+expect 0 "$bfork" revoke --dir keys client keys/client-carol.cert_secret
+sed 's/public-key = "./public-key = "/' keys/client-carol.cert >damaged.cert
+expect 1 "$bfork" allow --dir keys client damaged.cert
+err_has "damaged.cert:$(grep -n public-key damaged.cert | cut -d: -f1): this key file is damaged: public-key is not a key in Z85"
+sed 's/^key .*/key = client-carol.cert/' keys/lab.conf >keys/carol.conf
+chmod 640 keys/client-carol.cert_secret
+expect 125 "$bfork" --profile keys/carol.conf run true
+err_has 'chmod 600 keys/client-carol.cert_secret'
+rm keys/client-carol.cert_secret
+expect 125 "$bfork" --profile keys/carol.conf run true
+err_has 'has only the public key, and there is no keys/client-carol.cert_secret'
+rm keys/carol.conf
+
+# A cluster of nothing but certificates; one more key is of either form.
+expect 0 "$bfork" keygen --zcert --dir certs --broker tcp://127.0.0.1:45991
+for word in 'bfork-broker --dir certs --key certs/broker.cert' 'scp certs/worker.cert* HOST:' 'bfork-worker --key worker.cert'; do
+    out_has "$word"
+done
+[ "$(ls certs)" = "$(printf '%s\n' admin.cert admin.cert_secret allow broker.cert broker.cert_secret client.cert client.cert_secret lab.conf \
+    worker.cert worker.cert_secret)" ] || fail "keygen --zcert makes $(ls certs)"
+grep -q '^key *= client.cert$' certs/lab.conf || fail "the profile says $(cat certs/lab.conf)"
+expect 1 "$bfork" keygen --dir certs
+err_has 'broker.cert exists already'
+expect 0 "$bfork" keygen --dir certs worker rack-7
+[ "$(broker_of certs/worker-rack-7.key)" = "$(public_of certs/broker.cert)" ] || fail "another broker's key"
+cp certs/broker.cert swapped/
+cp certs/broker.cert_secret swapped/
+expect 2 "$worker" --dir swapped --key swapped/broker.cert
+err_has "broker.cert_secret is the broker's own key"
+
 # allow: by key and by file; once.
 key='rq:rM>}U?@Lns47E1%kR.o@n%FcmmsL/@{H8]yf7'
 expect 0 "$bfork" allow --dir keys client "$key" alice

@@ -152,6 +152,64 @@ static void czmq_reads_ours_and_we_read_czmqs(void **state)
     }
 }
 
+/* What zcert_save writes: FILE, and FILE_secret. The same of ours is what zcert_load takes. */
+static void the_secret_is_found_beside_a_certificate(void **state)
+{
+    struct net_cert c = { .name = "joe", .has_broker_key = true }, back;
+    struct err e = { 0, "" };
+    char path[256], secret[300], found[PATH_MAX];
+    zcert_t *z = zcert_new(), *other = zcert_new();
+    (void)state;
+
+    zsys_handler_set(NULL);
+    snprintf(path, sizeof(path), "%s", in_folder("alice.cert"));
+    snprintf(secret, sizeof(secret), "%s_secret", path);
+    zcert_set_meta(z, "name", "%s", "alice");
+    zcert_set_meta(z, "broker-key", "%s", zcert_public_txt(z));
+    assert_int_equal(zcert_save(z, path), 0);
+    assert_int_equal(net_cert_load(path, true, &back, &e), 0);
+    assert_memory_equal(zcert_public_key(z), back.pair.public_key, 32);
+    assert_memory_equal(zcert_secret_key(z), back.pair.secret_key, 32);
+    assert_memory_equal(zcert_public_key(z), back.broker_key, 32);
+    assert_string_equal(back.name, "alice");
+    assert_int_equal(net_cert_load(secret, true, &back, &e), 0);
+    assert_int_equal(net_cert_secret(path, found, &e), 0);
+    assert_string_equal(found, secret);
+    assert_int_equal(net_cert_secret(secret, found, &e), 0);
+    assert_string_equal(found, secret);
+    assert_int_equal(net_cert_load(path, false, &back, &e), 0);
+    assert_false(back.has_secret);
+
+    assert_int_equal(chmod(secret, 0640), 0);
+    assert_int_equal(net_cert_load(path, true, &back, &e), BFORK_EKEY);
+    says(&e, BFORK_EKEY, "chmod 600");
+    says(&e, BFORK_EKEY, secret);
+    unlink(path);
+    zcert_save_public(other, path);
+    assert_int_equal(chmod(secret, 0600), 0);
+    assert_int_equal(net_cert_load(path, true, &back, &e), BFORK_EKEY);
+    says(&e, BFORK_EKEY, "their public keys differ");
+    unlink(path);
+    assert_int_equal(net_cert_load(path, true, &back, &e), 0);      /* as zcert_load does */
+    unlink(secret);
+    zcert_save_public(z, path);
+    assert_int_equal(net_cert_load(path, true, &back, &e), BFORK_EKEY);
+    says(&e, BFORK_EKEY, "has only the public key");
+    unlink(path);
+
+    assert_int_equal(net_keypair_new(&c.pair, &e), 0);
+    memcpy(c.broker_key, c.pair.public_key, 32);
+    assert_int_equal(net_cert_save(&c, path, false, &e), 0);
+    assert_int_equal(net_cert_save(&c, secret, true, &e), 0);
+    zcert_destroy(&z);
+    z = zcert_load(path);
+    assert_non_null(z);
+    assert_memory_equal(zcert_secret_key(z), c.pair.secret_key, 32);
+    assert_string_equal(zcert_meta(z, "name"), "joe");
+    zcert_destroy(&z);
+    zcert_destroy(&other);
+}
+
 static void a_secret_others_can_read_is_refused_with_the_remedy(void **state)
 {
     struct net_keypair k;
@@ -196,6 +254,35 @@ static void bad_key_files_say_what_is_wrong(void **state)
     big[40000] = '\0';
     assert_int_equal(net_keypair_load(put("big", big, 0600), &k, &e), BFORK_EKEY);
     free(big);
+}
+
+#define KEY_A "Bven^qT9j/!%<rNQ2>$}@)[FHmqw:L4G]o-m*J#E"
+
+static void damaged_lines_are_named_by_their_number(void **state)
+{
+    static const struct { const char *text, *number, *why; } files[] = {
+        { "curve\n    public-key = \"abc\"\n", ":2:", "public-key is not a key in Z85 (40 characters)" },
+        { "curve\r\n\r\n    public-key\r\n", ":3:", "public-key is not a key in Z85" },
+        { "# mine\n\nmetadata\n    name = \"joe\ncurve\n", ":4:", "quote is not closed" },
+        { "metadata\n    name = \"al\"ice\"\n", ":2:", "something behind its value" },
+        { "metadata\n    broker-key = 7\n", ":2:", "broker-key is not a key in Z85" },
+        { "curve\n    public-key = \"" KEY_A "\"\n    public-key = \"" KEY_A "\"\n", ":3:", "public-key stands there twice" },
+        { "curve\n    public-key = \"" KEY_A "\"\n    secret-key = \"" KEY_A "\"\n", "", "is not that of its secret-key" },
+        { "public-key = \"" KEY_A "\"\n", "", "no section curve with a public-key" },
+    };
+    struct net_cert c;
+    struct err e = { 0, "" };
+    (void)state;
+
+    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+        assert_int_equal(net_cert_load(put("bad", files[i].text, 0600), true, &c, &e), BFORK_EKEY);
+        says(&e, BFORK_EKEY, files[i].number);
+        says(&e, BFORK_EKEY, files[i].why);
+        says(&e, BFORK_EKEY, "bfork keygen");
+        assert_null(strstr(e.text, KEY_A));
+    }
+    assert_int_equal(net_cert_load(put("good", "\n# zmakecert\nmetadata\n    email = 'j@x' # his\ncurve\n    public-key = " KEY_A
+                                       "  # by hand", 0600), false, &c, &e), 0);
 }
 
 static void allow_files_are_read_and_changed(void **state)
@@ -382,8 +469,10 @@ int main(void)
         cmocka_unit_test(text_and_key_are_inverse),
         IN_FOLDER(a_saved_secret_is_private_loads_again_and_is_never_overwritten),
         IN_FOLDER(czmq_reads_ours_and_we_read_czmqs),
+        IN_FOLDER(the_secret_is_found_beside_a_certificate),
         IN_FOLDER(a_secret_others_can_read_is_refused_with_the_remedy),
         IN_FOLDER(bad_key_files_say_what_is_wrong),
+        IN_FOLDER(damaged_lines_are_named_by_their_number),
         IN_FOLDER(allow_files_are_read_and_changed),
         IN_FOLDER(comments_stay_and_keys_may_have_hashes),
         IN_FOLDER(bad_allow_files_are_not_used),
