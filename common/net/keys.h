@@ -6,10 +6,9 @@
 #define NET_KEYS_H
 
 #include "base/err.h"
-
-#include <limits.h>
 #include "types.h"
 
+#include <limits.h>
 #include <stddef.h>
 
 int net_keypair_new(struct net_keypair *k, struct err *e);
