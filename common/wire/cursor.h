@@ -213,5 +213,6 @@ static inline uint64_t le64(uint64_t v)
 }
 
 static inline uint32_t le32_at(const uint8_t *p) { uint32_t v; memcpy(&v, p, 4); return le32(v); }
+static inline void le32_put(uint8_t *p, uint32_t v) { v = le32(v); memcpy(p, &v, 4); }
 
 #endif

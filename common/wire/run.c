@@ -16,12 +16,6 @@ uint32_t run_len(const struct run *r, uint32_t k)
     return is_fixed(r) ? r->size : le32_at(r->lens.data + 4 * (size_t)k);
 }
 
-static void write_len(uint8_t *p, uint32_t v)
-{
-    v = le32(v);
-    memcpy(p, &v, 4);
-}
-
 /* Bytes of n tasks from the one `from` on. */
 static uint64_t sum_lens(const struct run *r, uint32_t from, uint32_t n)
 {
@@ -101,7 +95,6 @@ struct run run_part(const struct run *r, uint32_t from, uint32_t n)
     assert(from <= r->count && n <= r->count - from);
     drop_front(&part, from, sum_first(r, from, &looked));
     drop_behind(&part, n, sum_first(&part, n, &looked));
-    part.lens.buf = part.body.buf = NULL;
     return part;
 }
 
@@ -199,7 +192,6 @@ struct run run_from(const struct run *r, const struct run_cursor *c, uint32_t n)
     drop_front(&part, c->k, c->at);
     if (n < part.count)
         drop_behind(&part, n, sum_lens(&part, 0, n));
-    part.lens.buf = part.body.buf = NULL;
     return part;
 }
 
@@ -275,7 +267,7 @@ static bool append_lens(const struct run_memory *m, void *ctx, struct run_arena 
     if (is_fixed(t)) {
         if (t->count > 1 || !(to = slab_room(m, ctx, &a->lens, 4 + n)))
             return false;
-        write_len(to, t->size);
+        le32_put(to, t->size);
         t->lens = slice_ref((struct slice){ a->lens.buf, to, 4 });
         t->flags &= (uint16_t)~WIRE_FIXED;
         to += 4;
@@ -287,7 +279,7 @@ static bool append_lens(const struct run_memory *m, void *ctx, struct run_arena 
     }
     if (is_fixed(view))
         for (uint32_t k = 0; k < view->count; k++)
-            write_len(to + 4 * (size_t)k, view->size);
+            le32_put(to + 4 * (size_t)k, view->size);
     else
         memcpy(to, view->lens.data, n);
     t->lens.size += n;

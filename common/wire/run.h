@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0
  * run.h - consecutive tasks of one job with their bytes: the one shape in which tasks wait, travel and come back.
  *
- * A run owns a reference to each of its slices, or none: a *view*, which lives as long as what it was made from. Bytes behind a
- * run never change; only the owner of an arena appends, behind everything that was handed out. Nothing here looks into a body, and
- * nothing fails halfway: false or BASE_ENOMEM means that nothing has changed.
+ * A run owns a reference to each of its slices, or none: a *view*, which lives as long as what it was made from, and tells which
+ * buffers its bytes are in, so that references can be taken. Bytes behind a run never change; only the owner of an arena appends,
+ * behind everything that was handed out. Nothing here looks into a body, and nothing fails halfway: false or BASE_ENOMEM means that
+ * nothing has changed.
  *
  * Layout: WIRE_FIXED, `size` bytes for each task and no lengths; else a length of 32 bits, little-endian, for each task, and `size`
  * bytes of all together. Cost of cut, part, skip and trim: nothing for WIRE_FIXED, else a look at the lengths of the shorter side,

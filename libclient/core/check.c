@@ -7,7 +7,7 @@
 static uint64_t sent_of(const struct session_job *j, const struct batch *b, uint64_t *bytes)
 {
     uint64_t n = 0;
-    for (uint64_t i = b->first; i < b->first + b->count && i < j->sent && j->epoch == j->s->epoch; i++)
+    for (uint64_t i = b->run.first; i < run_end(&b->run) && i < j->sent && j->epoch == j->s->epoch; i++)
         if (!ses_bits_get(&j->settled, i)) {
             *bytes += ses_batch_bytes(b, i, 1);
             n++;
@@ -24,13 +24,13 @@ const char *session_check(struct session *s)
         for (LIST_EACH(&j->batches, bn)) {
             const struct batch *b = LIST_ENTRY(bn, struct batch, node);
             uint64_t open = 0;
-            for (uint64_t i = b->first; i < b->first + b->count; i++)
+            for (uint64_t i = b->run.first; i < run_end(&b->run); i++)
                 open += !ses_bits_get(&j->settled, i);
             if (open != b->left || b->left == 0)
                 return "a batch counts its unsettled tasks wrongly";
-            if (b->first < last)
+            if (b->run.first < last)
                 return "batches are out of order";
-            last = b->first + b->count;
+            last = run_end(&b->run);
             left += b->left;
             bytes += b->bytes;
             quota_tasks += sent_of(j, b, &quota_bytes);

@@ -221,7 +221,8 @@ static int next_item(struct session_job *j, struct wire_item *item)
     if (!b)
         return -1;
     ses_batch_close(b);
-    uint64_t end = b->first + b->count, flags = b->fixed ? WIRE_FIXED : 0;
+    uint64_t end = run_end(&b->run);
+    uint32_t flags = b->run.flags;
     if (from < j->replay) {
         bool assigned = j->at_most_once && ses_bits_get(&j->assigned, from) && j->assigned.n;
         flags |= WIRE_REPLAY | (assigned ? WIRE_MAYBE_STARTED : 0);
@@ -233,26 +234,12 @@ static int next_item(struct session_job *j, struct wire_item *item)
     uint16_t tries = 0, crashes = 0;
     if (j->counts.count)
         end = ses_counts_of(j, from, end, &tries, &crashes);
-    struct wire_item whole = { .job = j->handle,
-                               .count = b->count,
-                               .first = b->first,
-                               .flags = b->fixed ? WIRE_FIXED : 0,
-                               .size = b->fixed ? b->size : (uint32_t)b->body.size,
-                               .lens = b->lens,
-                               .body = b->body },
-                     skipped, rest;
-    if (from > b->first) {
-        wire_item_cut(&whole, (uint32_t)(from - b->first), &skipped, &rest);
-        whole = rest;
-    }
-    if (end < whole.first + whole.count) {
-        wire_item_cut(&whole, (uint32_t)(end - from), item, &rest);
-        whole = *item;
-    }
-    *item = whole;
-    item->flags = (uint32_t)flags;
-    item->tries = tries;
-    item->crashes = crashes;
+    struct run part = run_part(&b->run, (uint32_t)(from - b->run.first), (uint32_t)(end - from));
+    part.tries = tries;
+    part.crashes = crashes;
+    *item = (struct wire_item){ .job = j->handle };
+    run_to_item(&part, item);
+    item->flags = flags;
     return 1;
 }
 

@@ -79,8 +79,8 @@ bool ses_job_is_refused(const struct session_job *j)
 /* The quota of its tasks that are sent and not settled. */
 static void batch_give_back(struct session_job *j, const struct batch *b)
 {
-    uint64_t end = j->epoch != j->s->epoch ? b->first : b->first + b->count < j->sent ? b->first + b->count : j->sent;
-    for (uint64_t at = b->first; at < end;) {
+    uint64_t end = j->epoch != j->s->epoch ? b->run.first : run_end(&b->run) < j->sent ? run_end(&b->run) : j->sent;
+    for (uint64_t at = b->run.first; at < end;) {
         uint64_t from = ses_bits_next(&j->settled, at, end, false), to = ses_bits_next(&j->settled, from, end, true);
         if (from == end)
             break;
@@ -126,7 +126,7 @@ void ses_job_settle(struct session_job *j, uint64_t first, uint64_t count)
     while (count) {
         struct batch *b = ses_batch_find(j, first);
         assert(b);
-        uint64_t n = b->first + b->count - first;
+        uint64_t n = run_end(&b->run) - first;
         n = n < count ? n : count;
         if (first < j->sent && j->epoch == s->epoch) {
             uint64_t sent = j->sent - first < n ? j->sent - first : n;
@@ -140,7 +140,7 @@ void ses_job_settle(struct session_job *j, uint64_t first, uint64_t count)
             ses_batch_free(j, b);
     }
     const struct list_node *head = list_first(&j->batches);
-    uint64_t below = head ? LIST_ENTRY(head, struct batch, node)->first : j->source_n ? j->source_next : j->next;
+    uint64_t below = head ? LIST_ENTRY(head, struct batch, node)->run.first : j->source_n ? j->source_next : j->next;
     ses_bits_drop(&j->settled, below);
     ses_bits_drop(&j->cancelled, below);
     ses_bits_drop(&j->told, below);

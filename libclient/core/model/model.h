@@ -16,6 +16,7 @@
 #include "base/map.h"
 #include "bfork.h"
 #include "session.h"
+#include "wire/run.h"
 
 #define SESSION_ITEMS 128           /* items in one TASKS or CANCEL message */
 #define LOOK_JOBS 8                 /* that the broker is asked about in one message */
@@ -27,13 +28,10 @@ struct bits { uint64_t *words; uint64_t base; size_t n, capacity; };
 
 struct batch {
     struct list_node node;          /* in job.batches */
-    uint64_t first;
-    uint32_t count, left;           /* left: not settled */
-    uint32_t size;                  /* FIXED: of each */
-    bool fixed, open;
-    struct buf *grow_body, *grow_lens;      /* while open */
-    struct slice body, lens;        /* once closed */
-    uint64_t bytes;                 /* of body and lens */
+    struct run run;                 /* its tasks; while it is open, its buffers have room behind, and may move */
+    uint32_t left;                  /* not settled */
+    bool open;
+    uint64_t bytes;                 /* as the session counts them; of a map whose array is gone, they are counted still */
 };
 
 struct session_job {

@@ -3,6 +3,8 @@
  */
 #include "model.h"
 
+#include "wire/cursor.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,36 +18,39 @@ static struct batch *batch_open(struct session_job *j, size_t size)
         buf_unref(&body);
         return NULL;
     }
-    b->first = j->next;
-    b->open = b->fixed = true;
-    b->size = (uint32_t)size;
-    b->grow_body = body;
+    b->open = true;
+    b->run = (struct run){ .first = j->next, .size = (uint32_t)size, .flags = WIRE_FIXED, .body = slice_of(body, 0, 0) };
     list_push_back(&j->batches, &b->node);
     return b;
-}
-
-static void put_u32(uint8_t *p, uint32_t v)
-{
-    p[0] = (uint8_t)v;
-    p[1] = (uint8_t)(v >> 8);
-    p[2] = (uint8_t)(v >> 16);
-    p[3] = (uint8_t)(v >> 24);
 }
 
 /* From here on this batch has a column of lengths. */
 static int batch_unfix(struct session *s, struct batch *b)
 {
-    struct buf *lens = buf_new(4 * ((size_t)b->count + 16));
+    struct run *r = &b->run;
+    struct buf *lens = buf_new(4 * ((size_t)r->count + 16));
     if (!lens)
         return BFORK_ENOMEM;
-    for (uint32_t i = 0; i < b->count; i++)
-        put_u32(lens->data + 4 * (size_t)i, b->size);
-    lens->size = 4 * (size_t)b->count;
-    b->grow_lens = lens;
-    b->fixed = false;
+    for (uint32_t i = 0; i < r->count; i++)
+        le32_put(lens->data + 4 * (size_t)i, r->size);
+    lens->size = 4 * (size_t)r->count;
+    r->lens = slice_of(lens, 0, lens->size);
+    r->size = (uint32_t)r->body.size;
+    r->flags = 0;
     b->bytes += lens->size;
     s->bytes_held += lens->size;
     return 0;
+}
+
+static bool is_fixed_batch(const struct batch *b) { return b->run.flags & WIRE_FIXED; }
+
+/* The last n bytes of a column that has room for them behind it; its buffer may have moved. */
+static uint8_t *column_grow(struct slice *s, size_t n)
+{
+    s->data = s->buf->data;
+    s->buf->size += n;
+    s->size += n;
+    return s->buf->data + s->size - n;
 }
 
 uint8_t *session_task_reserve(struct session_job *j, size_t size, uint64_t *ret_index)
@@ -54,32 +59,31 @@ uint8_t *session_task_reserve(struct session_job *j, size_t size, uint64_t *ret_
     assert(!j->closed && size <= WIRE_TASK_MAX && !j->source.size);
     struct list_node *last = list_last(&j->batches);
     struct batch *b = last ? LIST_ENTRY(last, struct batch, node) : NULL;
-    if (b && b->open && (b->grow_body->size + size > WIRE_BATCH || b->count >= WIRE_BATCH_TASKS))
+    if (b && b->open && (b->run.body.size + size > WIRE_BATCH || b->run.count >= WIRE_BATCH_TASKS))
         ses_batch_close(b);
     if (ses_bits_reserve(&j->settled, j->next + 1) != 0)
         return NULL;
     if (!b || !b->open) {
         if (!(b = batch_open(j, size)))
             return NULL;
-    } else if (b->fixed && b->size != size && batch_unfix(s, b) != 0) {
+    } else if (is_fixed_batch(b) && b->run.size != size && batch_unfix(s, b) != 0) {
         return NULL;
     }
-    if ((!b->fixed && buf_reserve(&b->grow_lens, 4) != 0) || buf_reserve(&b->grow_body, size) != 0) {
-        if (b->count == 0)
+    if ((!is_fixed_batch(b) && buf_reserve(&b->run.lens.buf, 4) != 0) || buf_reserve(&b->run.body.buf, size) != 0) {
+        if (b->run.count == 0)
             ses_batch_free(j, b);
         return NULL;
     }
-    uint8_t *at = b->grow_body->data + b->grow_body->size;
-    b->grow_body->size += size;
+    uint8_t *at = column_grow(&b->run.body, size);
     uint64_t bytes = size;
-    if (!b->fixed) {
-        put_u32(b->grow_lens->data + b->grow_lens->size, (uint32_t)size);
-        b->grow_lens->size += 4;
+    if (!is_fixed_batch(b)) {
+        le32_put(column_grow(&b->run.lens, 4), (uint32_t)size);
+        b->run.size = (uint32_t)b->run.body.size;
         bytes += 4;
     }
     b->bytes += bytes;
     s->bytes_held += bytes;
-    b->count++;
+    b->run.count++;
     b->left++;
     *ret_index = j->next++;
     j->unsettled++;

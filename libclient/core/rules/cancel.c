@@ -33,7 +33,7 @@ static int cancel_here(struct session_job *j, uint64_t at, uint64_t end)
             break;
         }
         struct batch *b = ses_batch_find(j, at);
-        uint64_t to = !b ? j->source_n ? j->source_next : end : b->first + b->count;
+        uint64_t to = !b ? j->source_n ? j->source_next : end : run_end(&b->run);
         to = to < end ? to : end;
         if (b) {
             struct wire_item item = { .job = j->handle, .first = at, .count = (uint32_t)(to - at), .kind = WIRE_OUTCOME,
@@ -327,7 +327,7 @@ void session_job_abandon(struct session_job *j)
     ses_settle_untold(j, j->epoch == s->epoch ? j->sent : 0);
     for (LIST_EACH(&j->batches, n)) {
         struct batch *b = LIST_ENTRY(n, struct batch, node);
-        slice_unref(&b->body);
+        slice_unref(&b->run.body);
     }
     slice_unref(&j->source);
 }

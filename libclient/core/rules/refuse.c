@@ -36,7 +36,7 @@ bool ses_refuse_rest(struct session_job *j)
             }
         b = ses_batch_find(j, from);
         ses_batch_close(b);
-        at = b->first + b->count;
+        at = run_end(&b->run);
         ses_settle_tell(j, &(struct wire_item){ .job = j->handle, .first = from, .count = (uint32_t)(at - from),
                                                  .kind = WIRE_OUTCOME,
                                                  .size = (uint32_t)doc->size, .body = slice_of(doc, 0, doc->size) });

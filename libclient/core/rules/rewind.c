@@ -11,7 +11,7 @@ void ses_rewind_job(struct session_job *j, uint64_t next)
         uint64_t from = ses_bits_next(&j->settled, at, j->sent, false), to = ses_bits_next(&j->settled, from, j->sent, true);
         if (from == j->sent || !(b = ses_batch_find(j, from)))
             break;
-        to = to < b->first + b->count ? to : b->first + b->count;
+        to = to < run_end(&b->run) ? to : run_end(&b->run);
         s->quota_used_tasks -= to - from;
         s->quota_used_bytes -= ses_batch_bytes(b, from, to - from);
         s->sent_again += to - from;
