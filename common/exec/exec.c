@@ -6,121 +6,13 @@
 #include "base/clock.h"
 #include "bfork.h"
 
-#include <dlfcn.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <limits.h>
-#include <link.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
-
-#ifndef BF_LIBEXECDIR
-#error "BF_LIBEXECDIR must say where bfork-runner is installed"
-#endif
-
-int exec_watch(struct exec *x, struct source *s)
-{
-    /* The event counter rings by its edge and is never read: one system call less for each wake-up. */
-    struct epoll_event ev = { .events = s->kind == SOURCE_EVENT ? EPOLLIN | EPOLLET : EPOLLIN, .data.ptr = s };
-    return epoll_ctl(x->epoll, EPOLL_CTL_ADD, s->fd, &ev) < 0 ? -errno : 0;
-}
-
-void exec_unwatch(struct exec *x, struct source *s)
-{
-    if (s->fd < 0)
-        return;
-    epoll_ctl(x->epoll, EPOLL_CTL_DEL, s->fd, NULL);
-    close(s->fd);
-    s->fd = -1;
-}
-
-void exec_watch_room(struct exec *x, struct source *s, bool on)
-{
-    struct epoll_event ev = { .events = on ? EPOLLIN | EPOLLOUT : EPOLLIN, .data.ptr = s };
-    epoll_ctl(x->epoll, EPOLL_CTL_MOD, s->fd, &ev);
-}
-
-/* The folder, without links, of the file this code is in: the program's or libbfork's. */
-static bool own_folder(char *folder, size_t size)
-{
-    char real[PATH_MAX];
-    Dl_info self;
-
-    if (!dladdr((void *)(uintptr_t)&exec_new, &self) || !self.dli_fname)
-        return false;
-    if (!strchr(self.dli_fname, '/') || !realpath(self.dli_fname, real)) {
-        ssize_t n = readlink("/proc/self/exe", real, sizeof(real) - 1);
-        real[n > 0 ? n : 0] = '\0';
-    }
-    char *slash = strrchr(real, '/');
-    if (!slash)
-        return false;
-    *slash = '\0';
-    return snprintf(folder, size, "%s", real) < (int)size;
-}
-
-/* From a folder of programs or libraries to the helpers of the same prefix. */
-static const char *const to_helpers[] = { BF_BIN_TO_LIBEXEC, BF_LIB_TO_LIBEXEC };
-
-static bool find_beside(const char *folder, int n, const char *name, char *path, size_t size)
-{
-    for (size_t i = 0; i < sizeof(to_helpers) / sizeof(to_helpers[0]); i++)
-        if (snprintf(path, size, "%.*s/%s/%s", n, folder, to_helpers[i], name) < (int)size && access(path, X_OK) == 0)
-            return true;
-    return false;
-}
-
-/* Where the file this code is in was told to look for libraries (RUNPATH, RPATH), or NULL. A program may lie anywhere with
- * libbfork.a in it: that is where bfork.pc was that it was linked with. */
-static const char *own_runpath(void)
-{
-    const char *strings = NULL, *path = NULL;
-    struct link_map *self = NULL;
-    Dl_info info;
-
-    if (!dladdr1((void *)(uintptr_t)&exec_new, &info, (void **)&self, RTLD_DL_LINKMAP) || !self || !self->l_ld)
-        return NULL;
-    for (const ElfW(Dyn) *d = self->l_ld; d->d_tag != DT_NULL; d++)
-        if (d->d_tag == DT_STRTAB)      /* an address, which some loaders leave as the file has it */
-            strings = (const char *)(uintptr_t)(d->d_un.d_ptr < self->l_addr ? self->l_addr + d->d_un.d_ptr : d->d_un.d_ptr);
-    for (const ElfW(Dyn) *d = self->l_ld; strings && d->d_tag != DT_NULL; d++)
-        if (d->d_tag == DT_RUNPATH || (d->d_tag == DT_RPATH && !path))
-            path = strings + d->d_un.d_val;
-    return path;
-}
-
-/* A helper of ours: in the build tree if this code lies in it, else in the prefix this code lies in, else in the one it was linked
- * with, else where it was configured to be. */
-const char *exec_find(const char *name, char *path, size_t size)
-{
-    char folder[PATH_MAX];
-    bool known = own_folder(folder, sizeof(folder));
-
-#ifdef BF_BUILD_DIR
-    static const char *const built[] = { "libclient/runner", "common/exec", "bin" };
-
-    if (known && strncmp(folder, BF_BUILD_DIR "/", strlen(BF_BUILD_DIR "/")) == 0)
-        for (size_t i = 0; i < sizeof(built) / sizeof(built[0]); i++) {
-            snprintf(path, size, "%s/%s/%s", BF_BUILD_DIR, built[i], name);
-            if (access(path, X_OK) == 0)
-                return path;
-        }
-#endif
-    if (known && find_beside(folder, (int)strlen(folder), name, path, size))
-        return path;
-    for (const char *at = own_runpath(); at; at = *at ? at + 1 : NULL) {
-        int n = (int)strcspn(at, ":");
-        if (*at == '/' && find_beside(at, n, name, path, size))
-            return path;
-        at += n;
-    }
-    snprintf(path, size, "%s/%s", BF_LIBEXECDIR, name);
-    return path;
-}
 
 int exec_new(const struct exec_config *c, struct exec **ret, struct err *e)
 {
@@ -267,6 +159,28 @@ static void source_ready(struct exec *x, struct source *s)
     }
 }
 
+static void step_proc(struct exec_proc *p)
+{
+    const struct exec_callbacks *cb = p->x->config.callbacks;
+    struct ring_control *c = p->ring.control;
+
+    if ((p->violated || p->stop_early) && p->state != PROC_DEAD) {
+        if (!p->asked) {
+            struct packet died = { .type = PACKET_DIED, .code = p->unborn ? BFORK_EAGAIN : BFORK_CRASHED };
+            snprintf(died.text, sizeof(died.text), "%s", p->violation.text);
+            exec_proc_dead(p, &died);
+        } else if (!p->kill_kind) {
+            exec_proc_kill(p, BFORK_CRASHED);
+        }
+        return;
+    }
+    if (p->state == PROC_STARTING && atomic_load(&c->state) == RING_READY) {
+        p->state = atomic_load(&c->stop) ? PROC_STOPPING : PROC_READY;
+        if (cb->proc_ready)
+            cb->proc_ready(p->x->config.ctx, p->user);
+    }
+}
+
 /* false: a callback has changed the lists, start again. */
 static bool step_template(struct exec_template *t, uint64_t now)
 {
@@ -276,7 +190,7 @@ static bool step_template(struct exec_template *t, uint64_t now)
     exec_template_step(t);
     for (struct list_node *m = x->changes == changes ? t->procs.head.next : NULL; m && m != &t->procs.head; m = m->next) {
         struct exec_proc *p = LIST_ENTRY(m, struct exec_proc, node);
-        exec_proc_step(p);
+        step_proc(p);
         if (x->changes != changes)
             return false;
         exec_watchdog_step(p, now);

@@ -149,11 +149,20 @@ struct exec {
     uint64_t now;
 };
 
-/* exec.c */
+static inline struct exec_template *template_of_proc(const struct exec_proc *p) { return p->solo ? p->solo : p->t; }
+
+static inline struct pushed *pushed_at(const struct exec_proc *p, uint32_t k)
+{
+    return &p->pushed[(p->pushed_first + k) & (p->pushed_cap - 1)];
+}
+
+/* find.c */
+const char *exec_find(const char *name, char *path, size_t size);     /* an installed helper, or the build tree's */
+
+/* source.c */
 int exec_watch(struct exec *x, struct source *s);
 void exec_watch_room(struct exec *x, struct source *s, bool on);
 void exec_unwatch(struct exec *x, struct source *s);
-const char *exec_find(const char *name, char *path, size_t size);     /* an installed helper, or the build tree's */
 
 /* output.c */
 void exec_output_init(struct output *o, struct exec_template *t, struct exec_proc *p);
@@ -178,28 +187,10 @@ bool exec_kept_wait(struct exec_template *t, uint64_t until);       /* the same,
 /* exec_spawn_forked.c */
 int exec_spawn_forked(int server, int socket, int out, int err, int leash, pid_t *ret_keeper); /* 0, or errno of what failed */
 
-/* template.c */
-void exec_template_launch(struct exec_template *t);
-void exec_template_packet(struct exec_template *t);
-void exec_template_flush(struct exec_template *t);                  /* sends what is due, as far as the socket takes it */
-void exec_template_leash(struct exec_template *t);
-void exec_template_gone(struct exec_template *t);
-void exec_template_step(struct exec_template *t);
-void exec_template_kill(struct exec_template *t);
-int exec_template_solo(struct exec_template *like, struct exec_proc *p, struct err *e);
-
-/* proc.c, push.c, pull.c */
-void exec_proc_due(struct exec_proc *p, bool first);
-void exec_proc_undue(struct exec_proc *p);
-int exec_proc_send(struct exec_proc *p);    /* SPAWN or KILL; 0, -EAGAIN: not now, else it is its end, which the next step tells */
-void exec_proc_step(struct exec_proc *p);                           /* its state, as the ring says it */
-void exec_proc_dead(struct exec_proc *p, const struct packet *obituary); /* packet_type DIED */
-void exec_proc_unlink(struct exec_proc *p);                         /* to the graves */
-void exec_proc_free(struct exec_proc *p);
-void exec_proc_violates(struct exec_proc *p, const char *what);
-void exec_proc_last_words(struct exec_proc *p);                     /* all output is read, all results are visible */
-void exec_pushed_finished(struct exec_proc *p);                     /* the first record in `pushed` */
+/* pending.c */
 bool exec_proc_has_result(const struct exec_proc *p);
+void exec_pushed_finished(struct exec_proc *p);                     /* the first record in `pushed` */
+void exec_proc_violates(struct exec_proc *p, const char *what);
 
 /* death.c */
 void exec_death_report(struct exec_proc *p, const struct packet *obituary);
@@ -209,6 +200,25 @@ uint64_t exec_death_oom_count(void);
 uint64_t exec_watch_until(const struct exec *x);                     /* as it is in the rings */
 #define CHECK_NS (200 * CLOCK_MS)
 void exec_watch_words(struct exec_proc *p);
+
+/* orders.c */
+void exec_proc_due(struct exec_proc *p, bool first);
+void exec_proc_undue(struct exec_proc *p);
+void exec_template_flush(struct exec_template *t);                  /* sends what is due, as far as the socket takes it */
+
+/* end.c */
+void exec_proc_last_words(struct exec_proc *p);                     /* all output is read, all results are visible */
+void exec_proc_dead(struct exec_proc *p, const struct packet *obituary); /* packet_type DIED */
+void exec_proc_unlink(struct exec_proc *p);                         /* to the graves */
+void exec_proc_free(struct exec_proc *p);
+void exec_template_gone(struct exec_template *t);
+
+/* template.c */
+void exec_template_fail(struct exec_template *t, const char *stage, int code, const char *text);    /* the next step reports it */
+void exec_template_unstarted(struct exec_template *t, int error);   /* errno of its exec, or fork */
+void exec_template_packet(struct exec_template *t);
+void exec_template_leash(struct exec_template *t);
+void exec_template_step(struct exec_template *t);
 
 /* watchdog.c */
 void exec_watchdog_step(struct exec_proc *p, uint64_t now);

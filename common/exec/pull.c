@@ -15,35 +15,15 @@ struct checked {                        /* a record's header, copied and found p
     uint64_t ns, body;
 };
 
-static struct pushed *first_pushed(const struct exec_proc *p) { return &p->pushed[p->pushed_first & (p->pushed_cap - 1)]; }
-
 static uint64_t published(const struct exec_proc *p)
 {
     return p->visible - p->result.pos;
 }
 
-/* Results whose output waits for room are none yet: the room is what brings the owner back. */
-bool exec_proc_has_result(const struct exec_proc *p)
-{
-    return !p->violated && p->asked && !p->output.out.more && !p->output.err.more
-           && atomic_load_explicit(&p->ring.control->result_head, memory_order_acquire) != p->result.pos;
-}
-
-void exec_pushed_finished(struct exec_proc *p)
-{
-    struct pushed *e = first_pushed(p);
-
-    p->held = e->bytes;
-    if (e->run_limit_ns)
-        p->limited--;
-    p->pushed_first++;
-    p->pushed_n--;
-}
-
 /* A record's space is free again when a result of a later one is here: until then the process may still look at its header. */
 static void account(struct exec_proc *p, uint32_t done)
 {
-    struct pushed *e = first_pushed(p);
+    struct pushed *e = pushed_at(p, 0);
 
     p->task_freed += p->held;
     p->held = 0;
@@ -57,7 +37,7 @@ static bool check(struct exec_proc *p, uint64_t available, bool unfinished, stru
 {
     struct ring_result *shared = (struct ring_result *)(void *)(p->ring.results + p->result.off);
     struct ring_result r;
-    const struct pushed *e = first_pushed(p);
+    const struct pushed *e = pushed_at(p, 0);
     const struct proc_job *job;
 
     if (available < sizeof(r) || p->pushed_n == 0)
@@ -126,7 +106,7 @@ static void merge_results(struct exec_proc *p, struct wire_item *item, size_t us
     struct checked k;
 
     put_len(p, 0, (uint32_t)used);
-    while (item->count < PULL_TASKS && used < PULL_MERGE && available && p->pushed_n && first_pushed(p)->job == job) {
+    while (item->count < PULL_TASKS && used < PULL_MERGE && available && p->pushed_n && pushed_at(p, 0)->job == job) {
         if (!check(p, available, false, &k)) {
             exec_proc_violates(p, "it wrote a result into its task ring that cannot be");
             break;
@@ -177,7 +157,7 @@ bool exec_pull(struct exec_proc *p, struct wire_item *item)
     }
     if (k.done == 0)
         return false;
-    uint32_t job = first_pushed(p)->job;
+    uint32_t job = pushed_at(p, 0)->job;
     exec_output_settle(p);
     if (!take_record(p, &k, 0))
         return false;

@@ -9,11 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct pushed *pushed_at(const struct exec_proc *p, uint32_t k)
-{
-    return &p->pushed[(p->pushed_first + k) & (p->pushed_cap - 1)];
-}
-
 static int pushed_grow(struct exec_proc *p)
 {
     struct pushed *bigger;
@@ -205,5 +200,3 @@ uint32_t exec_retract(struct exec_proc *p, uint32_t max)
     }
     return n;
 }
-
-uint32_t exec_pending(const struct exec_proc *p) { return p->limit - p->expected; }

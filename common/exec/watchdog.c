@@ -10,7 +10,7 @@
 static uint64_t run_limit_of(const struct exec_proc *p, uint32_t seq)
 {
     for (uint32_t i = 0; i < p->pushed_n; i++) {
-        const struct pushed *e = &p->pushed[(p->pushed_first + i) & (p->pushed_cap - 1)];
+        const struct pushed *e = pushed_at(p, i);
         if (seq - e->first < e->count)
             return e->run_limit_ns;
     }

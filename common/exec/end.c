@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * end.c - what goes takes along what it has: a process its own template, if it has one, a template all its processes. They are
+ * out of every list then, and freed when no callback can be using them (exec.c).
+ */
+#include "exec/exec_i.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+void exec_proc_free(struct exec_proc *p)
+{
+    size_t i = 0;
+    uint64_t key;
+    void *value;
+
+    exec_ring_close(&p->ring);
+    while (map_next(&p->jobs, &i, &key, &value))
+        free(value);
+    map_free(&p->jobs);
+    free(p->pushed);
+    free(p->pull);
+    free(p->lens);
+    free(p);
+}
+
+/* Out of every list; freed at the end of the step. */
+void exec_proc_unlink(struct exec_proc *p)
+{
+    struct exec_template *solo = p->solo;
+
+    if (p->state == PROC_GONE)
+        return;
+    p->state = PROC_GONE;
+    p->x->changes++;
+    exec_proc_undue(p);
+    if (p->asked && !p->answered)
+        template_of_proc(p)->asked--;
+    exec_output_close(p->x, &p->output);
+    list_remove(&p->t->procs, &p->node);
+    list_push_back(&p->x->graves_p, &p->node);
+    p->solo = NULL;
+    if (solo) {
+        solo->solo = NULL;
+        solo->silent = true;
+        if (solo->state != TEMPLATE_GONE) {
+            exec_kept_end(solo);
+            exec_template_gone(solo);
+        }
+    }
+}
+
+/* Its keeper may still be killing what it had started: the struct stays until that has ended. */
+void exec_template_gone(struct exec_template *t)
+{
+    if (t->state == TEMPLATE_GONE)
+        return;
+    t->state = TEMPLATE_GONE;
+    t->x->changes++;
+    while (!list_empty(&t->procs))
+        exec_proc_unlink(LIST_ENTRY(list_first(&t->procs), struct exec_proc, node));
+    exec_unwatch(t->x, &t->socket);
+    exec_kept_end(t);
+    exec_output_close(t->x, &t->output);
+    if (t->program_fd >= 0)
+        close(t->program_fd);
+    if (t->fork_server >= 0)
+        close(t->fork_server);
+    list_remove(&t->x->templates, &t->node);
+    list_push_back(&t->x->graves_t, &t->node);
+}
+
+void exec_proc_last_words(struct exec_proc *p)
+{
+    if (!p->asked)
+        return;
+    exec_output_read(p->x, &p->output.out, true);
+    exec_output_read(p->x, &p->output.err, true);
+    p->visible = atomic_load_explicit(&p->ring.control->result_head, memory_order_acquire);
+}
+
+void exec_proc_dead(struct exec_proc *p, const struct packet *obituary)
+{
+
+    if (p->state == PROC_DEAD || p->state == PROC_GONE)
+        return;
+    exec_proc_last_words(p);
+    p->state = PROC_DEAD;
+    exec_death_report(p, obituary);
+    if (p->state != PROC_GONE)
+        exec_proc_unlink(p);
+}
