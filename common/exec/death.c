@@ -2,7 +2,8 @@
  * death.c - from a wait status, what the process left in its ring and what we did to it, to one struct exec_death with a line of
  * text. Strings from the ring are copied, ended and cleaned: the process is hostile.
  */
-#include "exec/exec_i.h"
+#include "exec/death.h"
+#include "exec/pending.h"
 #include "base/clock.h"
 #include "bfork.h"
 

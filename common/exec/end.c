@@ -2,7 +2,12 @@
  * end.c - what goes takes along what it has: a process its own template, if it has one, a template all its processes. They are
  * out of every list then, and freed when no callback can be using them (exec.c).
  */
-#include "exec/exec_i.h"
+#include "exec/death.h"
+#include "exec/end.h"
+#include "exec/kept.h"
+#include "exec/orders.h"
+#include "exec/output.h"
+#include "exec/source.h"
 
 #include <stdlib.h>
 #include <unistd.h>

@@ -2,7 +2,18 @@
  * exec.c - the owner's loop: one epoll set with the templates' sockets, everybody's output and the event counter that task
  * processes ring. Decides nothing about tasks.
  */
-#include "exec/exec_i.h"
+#include "exec/death.h"
+#include "exec/end.h"
+#include "exec/exec.h"
+#include "exec/find.h"
+#include "exec/kept.h"
+#include "exec/orders.h"
+#include "exec/output.h"
+#include "exec/pending.h"
+#include "exec/source.h"
+#include "exec/template.h"
+#include "exec/watch.h"
+#include "exec/watchdog.h"
 #include "base/clock.h"
 #include "bfork.h"
 

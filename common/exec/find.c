@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MPL-2.0
  * find.c - where the programs of ours lie that are started beside a user's program: see exec_find.
  */
-#include "exec/exec_i.h"
+#include "exec/find.h"
 
 #include <dlfcn.h>
 #include <limits.h>
 #include <link.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -2,10 +2,12 @@
  * kept.c - the owner's side of its keepers (keeper/keeper.c): starts them with their templates, hears how templates end, orders the
  * end of everything below, and does a keeper's work where a task has killed it. A worker is a subreaper with a guard besides.
  */
-#include "exec/exec_i.h"
+#include "exec/kept.h"
+#include "exec/source.h"
+#include "exec/spawn.h"
+#include "exec/sweep.h"
 #include "base/clock.h"
 #include "bfork.h"
-#include "exec/sweep.h"
 
 #include <errno.h>
 #include <fcntl.h>

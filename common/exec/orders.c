@@ -2,7 +2,11 @@
  * orders.c - what an owner has to say to a template: SPAWN and KILL. The processes concerned wait in a list, and orders are sent as
  * far as the socket takes them. A process gets its ring and its pipes here, in the moment in which it is asked for.
  */
-#include "exec/exec_i.h"
+#include "exec/orders.h"
+#include "exec/output.h"
+#include "exec/pending.h"
+#include "exec/source.h"
+#include "exec/watch.h"
 #include "bfork.h"
 
 #include <errno.h>

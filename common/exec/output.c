@@ -11,7 +11,8 @@
  * Back-pressure: nothing is read while the owner has no room for it, so the pipe fills and the task waits in its write. Results are
  * not pulled before the output of their tasks has been read (exec_proc.visible): output comes first, always.
  */
-#include "exec/exec_i.h"
+#include "exec/output.h"
+#include "exec/source.h"
 #include "base/clock.h"
 #include "bfork.h"
 

@@ -2,7 +2,7 @@
  * pending.c - what an owner has pushed into a process's ring and has no result of yet, as it remembers it; and the first thing that
  * the process did wrong.
  */
-#include "exec/exec_i.h"
+#include "exec/pending.h"
 #include "bfork.h"
 
 uint32_t exec_pending(const struct exec_proc *p) { return p->limit - p->expected; }

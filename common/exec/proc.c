@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0
  * proc.c - what the caller wants of a task process, whatever it does just now. Its tasks are in push.c and pull.c.
  */
-#include "exec/exec_i.h"
+#include "exec/kept.h"
+#include "exec/orders.h"
+#include "exec/pending.h"
+#include "exec/proc.h"
 #include "base/clock.h"
 #include "bfork.h"
 

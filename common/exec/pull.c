@@ -2,7 +2,8 @@
  * pull.c - results on their way out of a process's ring: copied first, then checked against what the owner pushed. Anything that
  * cannot be is the end of the process. Invariant: `expected` is the sequence number of the first task without a result.
  */
-#include "exec/exec_i.h"
+#include "exec/output.h"
+#include "exec/pending.h"
 #include "bfork.h"
 
 #include <stdlib.h>

@@ -2,7 +2,7 @@
  * push.c - tasks and job specifications on their way into a process's rings, and tasks taken back. The owner remembers what it has
  * written; of what the process says it believes only {next}, and that only between what is possible.
  */
-#include "exec/exec_i.h"
+#include "exec/pending.h"
 #include "base/clock.h"
 #include "bfork.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * source.c - the descriptors that an owner waits for: each is in its epoll set with the object that it belongs to.
  */
-#include "exec/exec_i.h"
+#include "exec/source.h"
 
 #include <errno.h>
 #include <sys/epoll.h>

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0
- * exec_spawn_forked.c - a template from the program's fork server: a process that holds the program's memory as it was when the
+ * spawn_forked.c - a template from the program's fork server: a process that holds the program's memory as it was when the
  * pool was made, and forks it for whoever asks: a keeper, which forks the template. The keeper is the owner's own child, not the
  * server's.
  */
-#include "exec/exec_i.h"
+#include "exec/packets.h"
+#include "exec/spawn.h"
 
 #include <errno.h>
 #include <poll.h>

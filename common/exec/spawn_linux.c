@@ -3,7 +3,7 @@
  * template's socket as number 3, the leash as 4, the program as 5; /dev/null where there is none. The caller's memory is never
  * copied, its other threads are never in the child, and none of its descriptors, blocked signals or handlers reach the program.
  */
-#include "exec/exec_i.h"
+#include "exec/spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>

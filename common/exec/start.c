@@ -2,7 +2,13 @@
  * start.c - starts templates, with their environment and arguments, and processes; and stops templates. Why a template could not be
  * started is said by the next exec_step.
  */
-#include "exec/exec_i.h"
+#include "exec/end.h"
+#include "exec/exec.h"
+#include "exec/kept.h"
+#include "exec/orders.h"
+#include "exec/output.h"
+#include "exec/source.h"
+#include "exec/template.h"
 #include "base/clock.h"
 #include "bfork.h"
 

@@ -2,8 +2,13 @@
  * template.c - hears templates, and turns every way in which one can fail to come up, or end, into a stage and a line of text.
  * Never waits: what cannot be said at once is said by the next exec_step.
  */
-#include "exec/exec_i.h"
 #include "exec/elf.h"
+#include "exec/end.h"
+#include "exec/kept.h"
+#include "exec/orders.h"
+#include "exec/output.h"
+#include "exec/source.h"
+#include "exec/template.h"
 #include "base/clock.h"
 #include "bfork.h"
 

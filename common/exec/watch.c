@@ -19,7 +19,8 @@
  *
  * Looked at every CHECK_NS while a process has tasks, so within a second; not in its way, and at no cost for a task.
  */
-#include "exec/exec_i.h"
+#include "exec/pending.h"
+#include "exec/watch.h"
 #include "base/clock.h"
 #include "bfork.h"
 

@@ -3,7 +3,9 @@
  * costs no clock call: a task counts from the first sample that saw it, and samples are close enough for the limit to hold within
  * 0.1 s.
  */
-#include "exec/exec_i.h"
+#include "exec/pending.h"
+#include "exec/proc.h"
+#include "exec/watchdog.h"
 #include "base/clock.h"
 #include "bfork.h"
 

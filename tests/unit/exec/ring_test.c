@@ -9,7 +9,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
-#include "exec/exec_i.h"
+#include "exec/objects.h"
 #include "owner.h"
 
 #include <poll.h>

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: MPL-2.0
- * exec_i.h - what the files of this folder share: the structs behind exec.h. Nobody else includes it.
+ * objects.h - the structs behind exec.h, which the owner's files in this folder share. Nobody else includes it. What a file offers
+ * is in a header of its own, which only files above it include.
  *
  * Lifetimes: everything that a callback may end is only marked `gone` and freed at the end of the step (exec_sweep), or by the next
  * one. Descriptors in the epoll set carry a struct source inside the object they belong to.
  */
-#ifndef EXEC_EXEC_I_H
-#define EXEC_EXEC_I_H
+#ifndef EXEC_OBJECTS_H
+#define EXEC_OBJECTS_H
 
+#include "base/buf.h"
 #include "base/list.h"
 #include "base/map.h"
-#include "exec/exec.h"
+#include "exec/callbacks.h"
 #include "exec/mark.h"
 #include "exec/packets.h"
 #include "exec/ring.h"
@@ -17,6 +19,7 @@
 #define TAIL_SIZE 4096u                 /* of stderr, for death reports */
 #define PULL_MERGE 262144u              /* bytes of results merged into one item */
 #define PULL_TASKS 8192u
+#define CHECK_NS (200 * CLOCK_MS)       /* between two looks at the control words of processes that have tasks: watch.c */
 
 enum source_kind { SOURCE_EVENT, SOURCE_SOCKET, SOURCE_LEASH, SOURCE_OUT, SOURCE_ERR };
 
@@ -148,80 +151,4 @@ struct exec {
     uint64_t check_at;                  /* then the control words of processes that have tasks are looked at */
     uint64_t now;
 };
-
-static inline struct exec_template *template_of_proc(const struct exec_proc *p) { return p->solo ? p->solo : p->t; }
-
-static inline struct pushed *pushed_at(const struct exec_proc *p, uint32_t k)
-{
-    return &p->pushed[(p->pushed_first + k) & (p->pushed_cap - 1)];
-}
-
-/* find.c */
-const char *exec_find(const char *name, char *path, size_t size);     /* an installed helper, or the build tree's */
-
-/* source.c */
-int exec_watch(struct exec *x, struct source *s);
-void exec_watch_room(struct exec *x, struct source *s, bool on);
-void exec_unwatch(struct exec *x, struct source *s);
-
-/* output.c */
-void exec_output_init(struct output *o, struct exec_template *t, struct exec_proc *p);
-int exec_output_pipe(struct exec *x, struct source *s, int *ret_write, struct err *e);
-void exec_output_read(struct exec *x, struct source *s, bool last); /* last: all of it, whether there is room or not */
-void exec_output_resume(struct exec *x, struct source *s);          /* there may be room again */
-void exec_output_settle(struct exec_proc *p);
-void exec_output_close(struct exec *x, struct output *o);
-
-/* spawn_linux.c */
-struct spawn { const char *path; char *const *argv, *const *env; int out, err, socket, leash, program_fd; bool session; };
-int exec_spawn_process(const struct spawn *s, pid_t *ret_pid);      /* a keeper; 0, or errno of what failed */
-
-/* kept.c: the owner's side of keepers */
-int exec_kept_guard(struct exec *x, struct err *e);                 /* makes this process a worker: subreaper, mark, guard */
-void exec_kept_leave(struct exec *x);                               /* waits for keepers that still kill, but not for ever */
-int exec_kept_spawn(struct exec_template *t, char *const *argv, char *const *env, int socket, int out, int err); /* errno */
-void exec_kept_end(struct exec_template *t);                        /* the order to kill everything below the keeper */
-bool exec_kept_hear(struct exec_template *t); /* what the leash says; true: the keeper has ended, and is reaped */
-bool exec_kept_wait(struct exec_template *t, uint64_t until);       /* the same, but waits */
-
-/* exec_spawn_forked.c */
-int exec_spawn_forked(int server, int socket, int out, int err, int leash, pid_t *ret_keeper); /* 0, or errno of what failed */
-
-/* pending.c */
-bool exec_proc_has_result(const struct exec_proc *p);
-void exec_pushed_finished(struct exec_proc *p);                     /* the first record in `pushed` */
-void exec_proc_violates(struct exec_proc *p, const char *what);
-
-/* death.c */
-void exec_death_report(struct exec_proc *p, const struct packet *obituary);
-uint64_t exec_death_oom_count(void);
-
-/* watch.c */
-uint64_t exec_watch_until(const struct exec *x);                     /* as it is in the rings */
-#define CHECK_NS (200 * CLOCK_MS)
-void exec_watch_words(struct exec_proc *p);
-
-/* orders.c */
-void exec_proc_due(struct exec_proc *p, bool first);
-void exec_proc_undue(struct exec_proc *p);
-void exec_template_flush(struct exec_template *t);                  /* sends what is due, as far as the socket takes it */
-
-/* end.c */
-void exec_proc_last_words(struct exec_proc *p);                     /* all output is read, all results are visible */
-void exec_proc_dead(struct exec_proc *p, const struct packet *obituary); /* packet_type DIED */
-void exec_proc_unlink(struct exec_proc *p);                         /* to the graves */
-void exec_proc_free(struct exec_proc *p);
-void exec_template_gone(struct exec_template *t);
-
-/* template.c */
-void exec_template_fail(struct exec_template *t, const char *stage, int code, const char *text);    /* the next step reports it */
-void exec_template_unstarted(struct exec_template *t, int error);   /* errno of its exec, or fork */
-void exec_template_packet(struct exec_template *t);
-void exec_template_leash(struct exec_template *t);
-void exec_template_step(struct exec_template *t);
-
-/* watchdog.c */
-void exec_watchdog_step(struct exec_proc *p, uint64_t now);
-
-/* elf.c: see there */
 #endif
