@@ -4,16 +4,20 @@
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 pkg_check_modules(ZMQ REQUIRED IMPORTED_TARGET libzmq>=4.3)
-pkg_check_modules(CZMQ REQUIRED IMPORTED_TARGET libczmq>=4.2)
 pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto>=3.0)
-# msgpack-c changed its name with every major version; the C API stayed.
+# Nothing that is installed links czmq or msgpack-c. czmq is for tests, which hold key files and protocol against it; msgpack-c for tests,
+# an example and a benchmark, of which the last two are left out without it. It changed its name with every major version; the C API stayed.
+if(BF_TESTS)
+  pkg_check_modules(CZMQ QUIET IMPORTED_TARGET libczmq>=4.2)
+endif()
 foreach(name msgpack-c msgpackc msgpack)
   if(NOT TARGET PkgConfig::MSGPACK)     # not MSGPACK_FOUND: it is in the cache already when CMake runs again, the target is not
     pkg_check_modules(MSGPACK QUIET IMPORTED_TARGET ${name})
   endif()
 endforeach()
-if(NOT MSGPACK_FOUND)
-  message(FATAL_ERROR "msgpack-c was not found: install libmsgpack-dev")
+if(BF_TESTS AND NOT (TARGET PkgConfig::CZMQ AND TARGET PkgConfig::MSGPACK))
+  message(FATAL_ERROR "the tests need czmq (4.2 or later) and msgpack-c: install libczmq-dev and libmsgpack-dev, or configure with "
+    "-DBF_TESTS=OFF")
 endif()
 
 if(BF_HOUSE)
