@@ -87,6 +87,16 @@ def frame(name, what):
                group="frame")
 
 
+def codec(name, what, unit):
+    return Row("codec-" + name, what + ": decoded, checked and encoded again", unit, ("codec", (name,)),
+               [("msgpack-c", "peer-msgpack", (name,), None)], group="codec")
+
+
+CODECS = [
+    codec("task", "arguments of a task: an integer, a text, a real, a truth value, 100 bytes", "tasks/s"),
+    codec("tasks", "TASKS of 257 records, 100 bytes each", "frames/s"), codec("hello", "HELLO of 17 fields", "frames/s"),
+]
+
 FRAMES = [
     frame("tasks", "TASKS of 2,048 records"), frame("cancel", "CANCEL of 2,048 records"),
     frame("cancel-all", "CANCEL of everything"),
@@ -158,4 +168,4 @@ ROWS = [
         [("value", "<=", 1.1)], [("value", "<=", 1.1)], more_is_better=False, runs=1, limit=FOREVER),
     Row("forever-local", "the same of a program with the local engine", "×", ("local", ("forever", "100", "0", "program=self")), [], None,
         [("value", "<=", 1.1)], [("value", "<=", 1.1)], more_is_better=False, runs=1, limit=FOREVER),
-] + FRAMES
+] + CODECS + FRAMES
