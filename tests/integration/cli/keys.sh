@@ -130,6 +130,8 @@ expect 1 "$bfork" keygen --dir certs
 err_has 'broker.cert exists already'
 expect 0 "$bfork" keygen --dir certs worker rack-7
 [ "$(broker_of certs/worker-rack-7.key)" = "$(public_of certs/broker.cert)" ] || fail "another broker's key"
+expect 0 "$worker" --check-config --dir certs --key certs/worker.cert --state-dir "$PWD/state"
+grep -qE '^# key +certs/worker.cert_secret$' out || fail "which file tasks must not read: $(cat out)"
 cp certs/broker.cert swapped/
 cp certs/broker.cert_secret swapped/
 expect 2 "$worker" --dir swapped --key swapped/broker.cert
