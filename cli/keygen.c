@@ -102,7 +102,7 @@ static void end(struct keygen *k, bool take_back)
     explicit_bzero(&k->broker_cert, sizeof(k->broker_cert));
 }
 
-static int make_file(struct keygen *k, const struct net_cert *c, const char *path, bool secret, struct err *e)
+static int save_cert(struct keygen *k, const struct net_cert *c, const char *path, bool secret, struct err *e)
 {
     int rc = net_cert_save(c, path, secret, e);
 
@@ -123,10 +123,10 @@ static int make_key(struct keygen *k, const char *file, const char *name, const 
     snprintf(c->name, sizeof(c->name), "%s", name);
     snprintf(c->broker, sizeof(c->broker), "%s", k->broker);
     memcpy(c->broker_key, role ? k->broker_cert.pair.public_key : c->pair.public_key, sizeof(c->broker_key));
-    if ((rc = cli_keys_path(k->dir, file, path, e)) < 0 || (rc = make_file(k, c, path, !k->zcert, e)) < 0)
+    if ((rc = cli_keys_path(k->dir, file, path, e)) < 0 || (rc = save_cert(k, c, path, !k->zcert, e)) < 0)
         return rc;
     snprintf(secret, sizeof(secret), "%.240s" SECRET, file);
-    if (k->zcert && ((rc = cli_keys_path(k->dir, secret, path, e)) < 0 || (rc = make_file(k, c, path, true, e)) < 0))
+    if (k->zcert && ((rc = cli_keys_path(k->dir, secret, path, e)) < 0 || (rc = save_cert(k, c, path, true, e)) < 0))
         return rc;
     if (!role || (rc = cli_keys_path(k->dir, role->allow_file, allow, e)) < 0)
         return rc;
