@@ -226,8 +226,9 @@ void bfs_drive_stop(struct bfork_session *s);           /* ends the helper threa
 uint64_t bfs_drive_deadline(int timeout_ms);
 
 /* waiting.c */
-/* With the lock, in a wait. What there is to say about slots that do not come, or "", and when to look again. */
-uint64_t bfs_waiting_look(struct bfork_session *s, char *text, size_t size);
+/* With the lock, in a wait. What there is to say about slots that do not come, or "", and when to look again. *ret_asked: the core
+ * has a question for the broker now, and is to be pumped. */
+uint64_t bfs_waiting_look(struct bfork_session *s, char *text, size_t size, bool *ret_asked);
 void bfs_waiting_answer(struct bfork_session *s, struct wire_str json); /* with the lock: of s->vain_request */
 void bfs_waiting_say(const char *text);                                 /* without */
 
@@ -285,7 +286,8 @@ void bfs_map_outcomes(struct job *j, const struct wire_item *item);
 void bfs_map_keep_error(struct map_state *m, uint64_t index, uint32_t count, const struct wire_outcome *o);
 void bfs_map_state_free(struct map_state *m);
 void bfs_map_read_progress(const struct map_state *m, bfork_progress *p); /* with the lock */
-void bfs_map_abandon(struct bfork_future *f);                       /* with the lock: cancels; in and out are never touched again */
+void bfs_map_abandon(struct bfork_future *f);                       /* with the lock: cancels; in and out are never touched again.
+                                                                     * To be kicked by the caller */
 void bfs_map_fail_rest(struct bfork_future *f, const bfork_error *e);
 void bfs_map_status_rest(struct map_state *m, int kind);            /* of the elements without an outcome */
 

@@ -289,7 +289,7 @@ int bfs_drive_try(struct bfork_session *s, bool (*done)(void *), void *arg, enum
 {
     struct drive d = { .s = s, .me = { .done = done, .arg = arg }, .want = want, .deadline = deadline,
                        .next_progress = progress ? clock_now() : CLOCK_NEVER };
-    bool interrupted = false;
+    bool interrupted = false, asked;
     char text[1400];
     int rc = 0;
     if (done(arg) && !progress)
@@ -317,7 +317,9 @@ int bfs_drive_try(struct bfork_session *s, bool (*done)(void *), void *arg, enum
             interrupted = bfs_interrupt_came(s, &d.wait);
             continue;
         }
-        d.look_at = bfs_waiting_look(s, text, sizeof(text));
+        d.look_at = bfs_waiting_look(s, text, sizeof(text), &asked);
+        if (asked)
+            bfs_drive_kick(s, true);
         if (*text) {
             pthread_mutex_unlock(&s->lock);
             bfs_waiting_say(text);

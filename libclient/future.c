@@ -461,8 +461,10 @@ void bfork_future_free(bfork_future **fp)
     if (!*s->fork_guard)
         return;                             /* the parent's */
     pthread_mutex_lock(&s->lock);
-    if (f->map && !is_done(f) && f->job && atomic_load(&f->refs) == 2)
+    if (f->map && !is_done(f) && f->job && atomic_load(&f->refs) == 2) {
         bfs_map_abandon(f);                 /* out is the caller's again */
+        bfs_drive_kick(s, true);
+    }
     bool last = bfs_future_drop(f);
     pthread_mutex_unlock(&s->lock);
     if (last)

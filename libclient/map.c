@@ -127,7 +127,6 @@ void bfs_map_abandon(struct bfork_future *f)
         session_cancel(core, 0, UINT64_MAX);
     else
         session_job_abandon(core);          /* the array is the caller's again */
-    bfs_drive_kick(f->s, true);
 }
 
 void bfs_map_state_free(struct map_state *m)

@@ -91,9 +91,10 @@ static void forget_wait(struct bfork_session *s)
     s->vain_told = false;
 }
 
-uint64_t bfs_waiting_look(struct bfork_session *s, char *text, size_t size)
+uint64_t bfs_waiting_look(struct bfork_session *s, char *text, size_t size, bool *ret_asked)
 {
     text[0] = '\0';
+    *ret_asked = false;
     if (s->kind != KIND_REMOTE || s->quiet)
         return CLOCK_NEVER;
     if (!waits_in_vain(s)) {
@@ -116,8 +117,7 @@ uint64_t bfs_waiting_look(struct bfork_session *s, char *text, size_t size)
     } else if (s->vain_answer || now >= s->vain_since + PATIENCE + ANSWER) {
         explain(s->vain_answer ? s->vain_answer : "", text, size);
     } else {
-        if (!s->vain_request && session_ask(s->core, "summary", &s->vain_request) == 0)
-            bfs_drive_kick(s, true);
+        *ret_asked = !s->vain_request && session_ask(s->core, "summary", &s->vain_request) == 0;
         return s->vain_since + PATIENCE + ANSWER;
     }
     s->vain_told = true;
