@@ -4,21 +4,11 @@
  * What has not gone out is settled here and now. For the rest the broker, or the engine of this machine, is asked: a cancel of
  * everything does not wait for that, one of what is queued returns when all answers are there.
  */
-#include "client.h"
+#include "drive.h"
 
 #include "base/clock.h"
 
 #include <limits.h>
-
-/* Who waits for answers. */
-struct queued { const struct bfork_session *s; uint64_t cancelled; uint32_t open; };
-
-void bfs_cancel_answered(void *user, uint64_t cancelled)
-{
-    struct queued *q = user;
-    q->cancelled += cancelled;
-    q->open--;
-}
 
 static bool answers_are_there(void *arg)
 {
@@ -70,21 +60,6 @@ static int64_t pool_queued(struct bfork_pool *p)
             rc = ask_queued(j, 0, UINT64_MAX, &q);
     }
     return await(p->s, &q, rc);
-}
-
-int64_t bfs_cancel_all(struct bfork_pool *p)
-{
-    int64_t all = 0;
-    int rc = 0;
-    for (LIST_EACH_SAFE(&p->jobs, n, after)) {
-        struct job *j = LIST_ENTRY(n, struct job, node);
-        all += (int64_t)(j->map && j->future ? j->future->map->n - j->future->map->settled : j->left);
-        if (j->left && session_cancel(j->core, 0, UINT64_MAX) != 0)     /* may settle all there is: j can be gone after this */
-            rc = BFORK_ENOMEM;
-    }
-    if (all)
-        bfs_drive_kick(p->s, true);
-    return rc == 0 ? all : bfs_error_set(rc, "out of memory: not all is cancelled");
 }
 
 static int check_grace(const char *function, int grace_ms)

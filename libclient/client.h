@@ -1,6 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0
- * client.h - the library's own structures: session, pool, job, future, stream. Only libclient includes this.
+ * client.h - the library's own structures: session, pool, job, future, stream; and the ground floor of its functions, which know
+ * nothing of jobs and futures. Only libclient includes this.
  *
+ * Floors   work.h: what there is to do, and what comes of it, with the lock and without waiting. drive.h: who waits drives;
+ *          sessions and pools are made. The API's files (api_*.c, cancel.c, each.c, stream.c, submit.c) stand on that. A file
+ *          includes the header of its floor, so a call upward is of a function that is not declared. In each header the files stand
+ *          in an order in which they call only those before them.
  * Locks    one mutex a session; it guards the session, its core and link, its pools, jobs, futures, streams of its futures. Streams
  *          may hold futures of several sessions and have a lock of their own, taken after a session's.
  * Driving  whoever waits for something drives the session: it holds the driver's token, pumps the link, sleeps on its descriptor
@@ -197,124 +202,6 @@ struct bfork_stream {
     bool failed;
 };
 
-/* session_api.c */
-int bfs_session_usable(struct bfork_session *s);    /* 0; or BFORK_EFORKED, the session's own error: last error is set */
-void bfs_session_ref(struct bfork_session *s);
-void bfs_session_unref(struct bfork_session *s);
-void bfs_session_fail(struct bfork_session *s, int code, const char *text); /* with the lock: all outstanding work will fail */
-void bfs_session_settle_failure(struct bfork_session *s);                   /* … now: not from inside a core's call */
-const uint8_t *bfs_guard_new(void);                 /* a page holding 1 that a forked child finds zeroed; NULL: none to be had */
-void bfs_guard_free(const uint8_t *guard);
-struct bfork_session *bfs_session_default(void);    /* with a reference, never NULL */
-
-/* drive.c */
-/* With the lock. Waits until done(arg), driving or not. 0, BFORK_ETIMEDOUT, BFORK_EINTR (last error set). deadline: clock_now
- * based. progress (may be NULL) is called without the lock, about ten times a second. */
-int bfs_drive_wait(struct bfork_session *s, bool (*done)(void *), void *arg, enum link_want want, uint64_t deadline,
-                   void (*progress)(void *arg), void *progress_arg);
-/* The same for its own use: what it returns is not this thread's last error. */
-int bfs_drive_try(struct bfork_session *s, bool (*done)(void *), void *arg, enum link_want want, uint64_t deadline,
-                  void (*progress)(void *arg), void *progress_arg);
-void bfs_drive_kick(struct bfork_session *s, bool now); /* with the lock: a task was added; now: send at once */
-void bfs_drive_poke(struct bfork_session *s);           /* without the lock: whoever waits looks again */
-void bfs_drive_hand_on(struct bfork_session *s);        /* with the lock, before something that may take long without it */
-void bfs_drive_look(struct bfork_session *s);           /* with the lock: waiters and the driver look again */
-/* output.c */
-/* With the lock: tells the program what tasks have printed; true: something was. It waits for the program, without the lock. */
-bool bfs_drive_outputs(struct bfork_session *s);
-void bfs_drive_stop(struct bfork_session *s);           /* ends the helper thread; without the lock */
-uint64_t bfs_drive_deadline(int timeout_ms);
-
-/* waiting.c */
-/* With the lock, in a wait. What there is to say about slots that do not come, or "", and when to look again. *ret_asked: the core
- * has a question for the broker now, and is to be pumped. */
-uint64_t bfs_waiting_look(struct bfork_session *s, char *text, size_t size, bool *ret_asked);
-void bfs_waiting_answer(struct bfork_session *s, struct wire_str json); /* with the lock: of s->vain_request */
-void bfs_waiting_say(const char *text);                                 /* without */
-
-/* cancel.c */
-int64_t bfs_cancel_all(struct bfork_pool *p);                /* with the lock: what is queued and what runs; how many, or < 0 */
-void bfs_cancel_answered(void *user, uint64_t cancelled);   /* with the lock, inside a core's call */
-
-/* pool.c */
-/* may work be given to p? without the lock; sets the last error */
-int bfs_pool_begin(struct bfork_pool *p, const bfork_options *o);
-bool bfs_pool_usable(const struct bfork_pool *p);           /* it has a session of this process that was made */
-int bfs_pool_lane(struct bfork_pool *p, int which, struct lane **ret); /* with the lock */
-void bfs_pool_state(void *ctx, void *user, uint32_t slots, int32_t code, struct wire_str text);
-
-/* job.c: all with the lock */
-struct job_shape {
-    bfork_function function;
-    const bfork_options *options;
-    uint32_t in_size, out_size;
-    enum wire_job_kind kind;
-    bool map;                       /* one future for all its tasks: a map, or each */
-    uint64_t total;
-    bfork_internal_output_fn *told; /* see job */
-    void *task;                     /* of this submit: becomes data_of_user of its future */
-};
-int bfs_job_find(struct bfork_pool *p, const struct job_shape *shape, struct job **ret); /* sets the last error */
-int bfs_job_index(struct bfork_pool *p, const struct job_shape *shape, uint64_t *ret);  /* serial: of the next submit */
-int bfs_job_spec(struct bfork_session *s, const struct job_shape *shape, struct wire_job_spec *ret, struct buf **ret_fn);
-struct bfork_future *bfs_job_future(const struct job *j, uint64_t index);   /* that waits for it; NULL: none */
-int bfs_job_reserve(struct job *j);                                 /* room for one more future */
-void bfs_job_put(struct job *j, struct bfork_future *f, uint64_t index);
-void bfs_job_outcomes(void *ctx, void *user, const struct wire_item *item);
-bool bfs_job_output(void *ctx, void *user, const struct session_print *k);
-void bfs_job_printed(void *ctx, uint32_t pid, int stream, const void *bytes, size_t size); /* outside of tasks */
-void bfs_job_close(struct job *j);                                  /* no more tasks */
-void bfs_job_forget(struct job *j);                                 /* nobody waits for it any more: j is gone */
-void bfs_job_fail(struct job *j, const bfork_error *e);         /* its futures end so; then bfs_job_forget */
-
-/* future.c */
-struct bfork_future *bfs_future_new(struct bfork_session *s);       /* with the lock; NULL: out of memory. refs 1 */
-struct bfork_future *bfs_future_failed(int kind); /* made from this thread's last error; never NULL */
-void bfs_future_settle_ok(struct bfork_future *f, struct slice result); /* with the lock */
-void bfs_future_settle_error(struct bfork_future *f, bfork_error *e); /* takes e over; NULL: out of memory */
-bool bfs_future_drop(
-    struct bfork_future *f); /* one reference less; true: it was the last, its session's reference is the caller's now */
-void bfs_futures_free(struct bfork_session *s);                     /* the slabs, at the session's end */
-bool bfs_future_is_static(const struct bfork_future *f);
-void bfs_future_mark_done(struct bfork_future *f);                  /* state, stream, waiting threads */
-
-/* stream.c */
-void bfs_stream_ready(struct bfork_future *f);                      /* f, in a stream, is done */
-
-/* map.c */
-void bfs_map_outcomes(struct job *j, const struct wire_item *item);
-void bfs_map_keep_error(struct map_state *m, uint64_t index, uint32_t count, const struct wire_outcome *o);
-void bfs_map_state_free(struct map_state *m);
-void bfs_map_read_progress(const struct map_state *m, bfork_progress *p); /* with the lock */
-void bfs_map_abandon(struct bfork_future *f);                       /* with the lock: cancels; in and out are never touched again.
-                                                                     * To be kicked by the caller */
-void bfs_map_fail_rest(struct bfork_future *f, const bfork_error *e);
-void bfs_map_status_rest(struct map_state *m, int kind);            /* of the elements without an outcome */
-
-void bfs_map_fail_elements(struct map_state *m, uint64_t first, uint32_t count, const struct wire_outcome *o);
-struct bfork_future *bfs_map_future(struct bfork_pool *p, void *out, size_t out_size, size_t n,
-                                    const bfork_options *o);         /* with the lock */
-void bfs_map_adopt(struct job *j, struct bfork_future *f);          /* with the lock: j is the job of the map f */
-
-/* function.c: with the lock. The function as a document, encoded; kept for the session's life. */
-struct known_function { struct buf *doc; char *symbol; bool in_program; };
-int bfs_function_of(struct bfork_session *s, const bfork_function *f, const struct known_function **ret);
-void bfs_functions_free(struct bfork_session *s);
-
-/* each.c */
-struct each_input { const void *in; size_t size; const char *const *strings; const bfork_bytes *bytes; };
-bfork_arg bfs_each_arg(const struct each_input *in, size_t i);
-void bfs_each_results(struct map_state *m, const struct wire_item *item);
-bool bfs_each_keep(struct map_state *m, uint64_t index, struct slice result);   /* false: out of memory */
-void bfs_each_free(struct map_state *m);
-
-/* serial.c: tasks run here and now, one at a time in a pool; f is settled when it returns. Without the session's lock. */
-void bfs_serial_submit(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const uint8_t *args,
-                       size_t size);
-void bfs_serial_map(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const void *in);
-void bfs_serial_each(struct bfork_pool *p, struct bfork_future *f, const struct job_shape *shape, const struct each_input *in);
-void bfs_serial_pool_free(struct bfork_pool *p);
-
 /* interrupt.c */
 void bfs_interrupt_add(struct bfork_session *s);
 void bfs_interrupt_remove(struct bfork_session *s);
@@ -323,5 +210,27 @@ struct interruptible { uint32_t process, session; };
 struct interruptible bfs_interrupt_begin(const struct bfork_session *s);
 bool bfs_interrupt_came(const struct bfork_session *s, const struct interruptible *w); /* since its begin */
 void bfs_interrupt_end(const struct interruptible *w);
+
+/* guard.c */
+const uint8_t *bfs_guard_new(void);                 /* a page holding 1 that a forked child finds zeroed; NULL: none to be had */
+void bfs_guard_free(const uint8_t *guard);
+
+/* session.c */
+struct bfork_session *bfs_session_no_memory(void);  /* a handle all the same: there was no memory for a session */
+void bfs_session_ref(struct bfork_session *s);
+void bfs_session_fail(struct bfork_session *s, int code, const char *text); /* with the lock: all outstanding work will fail */
+int bfs_session_usable(struct bfork_session *s);    /* 0; or BFORK_EFORKED, the session's own error: last error is set */
+
+/* function.c: with the lock. The function as a document, encoded; kept for the session's life. */
+struct known_function { struct buf *doc; char *symbol; bool in_program; };
+int bfs_function_of(struct bfork_session *s, const bfork_function *f, const struct known_function **ret);
+void bfs_functions_free(struct bfork_session *s);
+
+/* wake.c */
+void bfs_wake_waiters(struct bfork_session *s, const struct waiter *me);    /* with the lock: whose own thing is done; but me */
+void bfs_wake_driver(struct bfork_session *s);
+void bfs_drive_poke(struct bfork_session *s);           /* without the lock: whoever waits looks again */
+void bfs_drive_hand_on(struct bfork_session *s);        /* with the lock, before something that may take long without it */
+void bfs_drive_look(struct bfork_session *s);           /* with the lock: waiters and the driver look again */
 
 #endif

@@ -4,7 +4,7 @@
  * The token (session.driven) is held from the first pump to the last; the lock is given up only to sleep on the link's descriptor.
  * Another thread may pump in that time (a submit does): the link is the lock's, the sleep is the token holder's.
  */
-#include "client.h"
+#include "drive.h"
 
 #include "base/clock.h"
 #include "task/task.h"
@@ -34,28 +34,6 @@ static bool outstanding(const struct bfork_session *s)
     return s->core && (session_unsettled(s->core) > 0 || !list_empty(&s->outputs));
 }
 
-static void wake_waiters(struct bfork_session *s, const struct waiter *me)
-{
-    for (LIST_EACH(&s->waiters, n)) {
-        struct waiter *w = LIST_ENTRY(n, struct waiter, node);
-        if (w != me && w->done(w->arg))
-            pthread_cond_signal(&w->cond);
-    }
-}
-
-static void wake_driver(struct bfork_session *s)
-{
-    uint64_t one = 1;
-    ssize_t put = write(s->wake_fd, &one, sizeof(one));
-    (void)put;                              /* full: it is awake */
-}
-
-void bfs_drive_poke(struct bfork_session *s)
-{
-    atomic_store(&s->poked, true);
-    wake_driver(s);
-}
-
 /* Somebody else pumps while the holder of the token sleeps: the link's signal may have been used up, what the holder waits for may
  * have come, and processes that were idle when it armed may have tasks now. */
 static void check_sleeper(struct bfork_session *s)
@@ -66,7 +44,7 @@ static void check_sleeper(struct bfork_session *s)
     if ((p->me ? p->me->done(p->me->arg) : !outstanding(s)) || s->link->ops->deadline(s->link) < p->until ||
         s->link->ops->arm(s->link, p->want)) {
         p->call = CALL_NOW;
-        wake_driver(s);
+        bfs_wake_driver(s);
     }
 }
 
@@ -82,26 +60,9 @@ static void pump(struct bfork_session *s, const struct waiter *me)
     if (atomic_load_explicit(&s->poked, memory_order_relaxed) && atomic_exchange(&s->poked, false))
         moved = true;
     if ((moved || s->stirred) && !list_empty(&s->waiters))
-        wake_waiters(s, me);
+        bfs_wake_waiters(s, me);
     s->stirred = false;
     check_sleeper(s);
-}
-
-/* Whoever holds no token and is about to be busy elsewhere: somebody else who waits may drive. */
-void bfs_drive_hand_on(struct bfork_session *s)
-{
-    if (!s->driven && !list_empty(&s->waiters))
-        pthread_cond_signal(&LIST_ENTRY(list_first(&s->waiters), struct waiter, node)->cond);
-}
-
-void bfs_drive_look(struct bfork_session *s)
-{
-    if (!list_empty(&s->waiters))
-        wake_waiters(s, NULL);
-    if (s->sleeper) {
-        s->sleeper->call = CALL_NOW;        /* room for output is told to the link by the next pump */
-        wake_driver(s);
-    }
 }
 
 static void sleep_ms(struct bfork_session *s, int ms)
@@ -203,7 +164,7 @@ void bfs_drive_stop(struct bfork_session *s)
     bool runs = s->helper_state != HELPER_NONE;
     s->helper_state = HELPER_STOPS;
     pthread_cond_signal(&s->helper_cond);
-    wake_driver(s);
+    bfs_wake_driver(s);
     pthread_mutex_unlock(&s->lock);
     if (runs) {
         pthread_join(s->helper, NULL);
@@ -221,7 +182,7 @@ void bfs_drive_kick(struct bfork_session *s, bool now)
         pump(s, NULL);
     else if (s->sleeper && s->sleeper->call == CALL_NONE) {
         s->sleeper->call = CALL_GATHER;     /* its next result may be far, and there may be idle processes */
-        wake_driver(s);
+        bfs_wake_driver(s);
     }
     if (s->helper_state == HELPER_NONE)
         helper_start(s);
@@ -265,7 +226,7 @@ static bool drive_turn(struct drive *d)
         list_push_back(&s->waiters, &d->me.node);
         s->claims += helper;
         if (helper)
-            wake_driver(s);
+            bfs_wake_driver(s);
         cond_sleep(&d->me.cond, &s->lock, until);
         s->claims -= helper;
         list_remove(&s->waiters, &d->me.node);

@@ -2,79 +2,14 @@
  * each.c - a function over strings, byte strings or elements, each with a result of any size: one future holds them all.
  *
  * Elements travel as the arguments of tasks, an array of one value each; the kind of the job says in which form the function gets
- * them. Results are kept with the future: small ones are copied into blocks, big ones pin the message they came in.
+ * them. Results are kept with the future (elements.c).
  */
-#include "client.h"
+#include "drive.h"
 
 #include "wire/value.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define BLOCK 65536u
-#define COPY_MAX 16384u             /* results up to this are copied rather than pin the message they came in */
-
-struct each_block { struct each_block *next; size_t used, size; uint8_t data[]; };
-
-static bool copy_result(struct map_state *m, struct each_result *r, struct slice result)
-{
-    struct each_block *b = m->blocks;
-    if (!b || b->size - b->used < result.size) {
-        size_t size = result.size > BLOCK ? result.size : BLOCK;
-        if (!(b = malloc(sizeof(*b) + size)))
-            return false;
-        *b = (struct each_block){ m->blocks, 0, size };
-        m->blocks = b;
-    }
-    r->data = memcpy(b->data + b->used, result.data, result.size);
-    b->used += result.size;
-    return true;
-}
-
-bool bfs_each_keep(struct map_state *m, uint64_t index, struct slice result)
-{
-    struct each_result *r = &m->each[index];
-    r->size = (uint32_t)result.size;
-    if (result.size == 0)
-        return true;
-    if (!result.buf || result.size <= COPY_MAX)
-        return copy_result(m, r, result);
-    r->buf = buf_ref(result.buf);
-    r->data = result.data;
-    return true;
-}
-
-void bfs_each_results(struct map_state *m, const struct wire_item *item)
-{
-    static const struct wire_outcome no_memory = { .kind = BFORK_ENOMEM, .message = { "out of memory for a result", 26 } };
-    size_t at = 0;
-    for (uint32_t k = 0; k < item->count; k++) {
-        size_t size = wire_len_at(item, k);
-        if (!bfs_each_keep(m, item->first + k, slice_part(item->body, at, size)))
-            bfs_map_fail_elements(m, item->first + k, 1, &no_memory);
-        else if (m->status)
-            m->status[item->first + k] = 0;
-        at += size;
-    }
-}
-
-void bfs_each_free(struct map_state *m)
-{
-    for (uint64_t i = 0; m->each && i < m->n; i++)
-        buf_unref(&m->each[i].buf);
-    for (struct each_block *b = m->blocks, *next; b; b = next) {
-        next = b->next;
-        free(b);
-    }
-    free(m->each);
-}
-
-bfork_arg bfs_each_arg(const struct each_input *in, size_t i)
-{
-    if (in->strings)
-        return bfork_arg_str(in->strings[i]);
-    return bfork_arg_bin(in->bytes ? in->bytes[i] : bfork_bytes_of((const char *)in->in + i * in->size, in->size));
-}
 
 /* Everything is looked at before anything starts. */
 static int check_input(const struct each_input *in, size_t n)

@@ -2,7 +2,7 @@
  * job.c - jobs as the caller sees them: submits of one function with the same options are one job; so is a map. Which futures wait
  * for which index.
  */
-#include "client.h"
+#include "work.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -205,7 +205,7 @@ struct bfork_future *bfs_job_future(const struct job *j, uint64_t index)
 }
 
 /* Takes the future of this index out, or NULL. */
-static struct bfork_future *job_take(struct job *j, uint64_t index)
+struct bfork_future *bfs_job_take(struct job *j, uint64_t index)
 {
     struct bfork_future *f = bfs_job_future(j, index);
     if (index < j->base || index >= j->next)
@@ -219,59 +219,4 @@ static struct bfork_future *job_take(struct job *j, uint64_t index)
         j->pool->queued_bytes -= f->bytes;
     }
     return f;
-}
-
-static bfork_error *job_error(const struct job *j, const struct wire_outcome *o, uint64_t index)
-{
-    struct wire_outcome named = *o;
-    named.index = index;
-    if (named.function.n == 0 && j->symbol)
-        named.function = WIRE_STR(j->symbol);
-    return bfs_error_new_outcome(&named);
-}
-
-void bfs_job_outcomes(void *ctx, void *user, const struct wire_item *item)
-{
-    struct job *j = user;
-    struct bfork_session *s = j->pool->s;
-    struct wire_outcome o = { .kind = 0 };
-    struct err e;
-    (void)ctx;
-    if (j->map) {
-        if (j->future)
-            bfs_map_outcomes(j, item);
-        return;
-    }
-    if (item->kind != WIRE_OK && wire_outcome_decode(item->body.data, item->body.size, &o, &e) != 0)
-        o = (struct wire_outcome){ .kind = BFORK_EPROTOCOL, .message = WIRE_STR("an outcome that cannot be read came back") };
-    size_t at = 0;
-    for (uint32_t k = 0; k < item->count; k++) {
-        struct bfork_future *f = job_take(j, item->first + k);
-        size_t size = item->kind == WIRE_OK ? wire_len_at(item, k) : 0;
-        if (f && item->kind == WIRE_OK)
-            bfs_future_settle_ok(f, slice_part(item->body, at, size));
-        else if (f)
-            bfs_future_settle_error(f, job_error(j, &o, item->first + k));
-        if (f && bfs_future_drop(f))
-            atomic_fetch_sub(&s->refs, 1);  /* never the last: the pool has one */
-        at += size;
-    }
-    if (j->closed && j->left == 0)
-        bfs_job_forget(j);
-}
-
-void bfs_job_fail(struct job *j, const bfork_error *e)
-{
-    if (j->map) {
-        if (j->future)
-            bfs_map_fail_rest(j->future, e);
-        return;
-    }
-    while (j->base < j->next) {
-        struct bfork_future *f = job_take(j, j->base);
-        bfs_future_settle_error(f, bfs_error_clone(e));
-        if (bfs_future_drop(f))
-            atomic_fetch_sub(&j->pool->s->refs, 1);
-    }
-    bfs_job_forget(j);
 }

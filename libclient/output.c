@@ -5,7 +5,7 @@
  * reads, may take as long as it wants. What is told is confirmed to the core, which then settles the outcomes that waited for it
  * and lets tasks go on that wait for room. Whoever tells holds no driver's token meanwhile.
  */
-#include "client.h"
+#include "work.h"
 
 #include <errno.h>
 #include <poll.h>

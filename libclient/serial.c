@@ -3,7 +3,7 @@
  * errors and order as elsewhere; what cannot be the same is that a crash is the program's own, and that time limits do not apply,
  * which is said.
  */
-#include "client.h"
+#include "work.h"
 
 #include "base/clock.h"
 #include "task/task.h"

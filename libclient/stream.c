@@ -5,7 +5,7 @@
  * stream's lock, taken inside a session's lock when a future is settled; the stream never takes a session's lock while it holds its
  * own.
  */
-#include "client.h"
+#include "drive.h"
 
 #include <stdlib.h>
 
@@ -31,29 +31,6 @@ bfork_stream *bfork_stream_new(void)
     return st;
 }
 
-struct taker { struct list_node node; struct bfork_session *s; };
-
-/* Threads that drive another session than s do not see what happened there. With the stream's lock. */
-static void tell_takers(struct bfork_stream *st, const struct bfork_session *s)
-{
-    for (LIST_EACH(&st->takers, n)) {
-        struct bfork_session *driven = LIST_ENTRY(n, struct taker, node)->s;
-        if (driven != s)
-            bfs_drive_poke(driven);
-    }
-}
-
-void bfs_stream_ready(struct bfork_future *f)
-{
-    struct bfork_stream *st = f->stream;
-    pthread_mutex_lock(&st->lock);
-    if (list_in(&f->node))
-        list_remove(&st->pending, &f->node);
-    list_push_back(&st->ready, &f->node);
-    tell_takers(st, f->s);
-    pthread_mutex_unlock(&st->lock);
-}
-
 void bfork_stream_add(bfork_stream *st, bfork_future *f, void *data)
 {
     if (!st || !f || st->failed || !*st->fork_guard) {
@@ -77,7 +54,7 @@ void bfork_stream_add(bfork_stream *st, bfork_future *f, void *data)
     bool done = atomic_load(&f->state) == BFORK_DONE;
     list_push_back(done ? &st->ready : &st->pending, &f->node);
     if (done)
-        tell_takers(st, NULL);
+        bfs_ready_tell(st, NULL);
     pthread_mutex_unlock(&st->lock);
     if (s)
         pthread_mutex_unlock(&s->lock);

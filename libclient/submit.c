@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * submit.c - one task in, one future out. Arguments are written straight into the session's batch.
  */
-#include "client.h"
+#include "drive.h"
 
 #include "base/clock.h"
 #include "wire/value.h"

@@ -6,7 +6,7 @@
  * busy; which of these it is the broker's summary says, which is asked for when the time has come. Or a worker had no room for the
  * program; then its words are told.
  */
-#include "client.h"
+#include "work.h"
 
 #include "base/clock.h"
 #include "base/text.h"

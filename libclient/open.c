@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
- * session_api.c - sessions: which kind a profile means, their life, the default one, their failure.
+ * open.c - sessions: which kind a profile means, their life, the default one.
  */
-#include "client.h"
+#include "drive.h"
 #include "internal.h"
 
 #include "base/clock.h"
@@ -13,14 +13,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/random.h>
 #include <unistd.h>
 
 static pthread_mutex_t default_lock = PTHREAD_MUTEX_INITIALIZER;
 static struct bfork_session *default_session;       /* counted by its pools; gone with the last one */
-static const uint8_t well = 1;
-static struct bfork_session no_memory_session = { .refs = 1, .kind = KIND_FAILED, .fork_guard = &well };
 
 static void on_answer(void *ctx, uint32_t request, int32_t code, struct wire_str text)
 {
@@ -66,47 +63,6 @@ static void on_link_warning(void *ctx, const char *text)
 static const struct session_ops core_ops = {
     .outcomes = bfs_job_outcomes, .pool_state = bfs_pool_state, .output = bfs_job_output, .answer = on_answer, .failed = on_failed,
     .cancelled = on_cancelled };
-
-/* Outstanding work is not failed here, in the middle of a core's call, but at the end of the pump: see bfs_session_settle_failure.
- * */
-void bfs_session_fail(struct bfork_session *s, int code, const char *text)
-{
-    if (s->error)
-        return;
-    s->error = bfs_error_new(code, text);
-    if (!s->error)
-        s->error = (bfork_error *)(uintptr_t)bfs_error_no_memory();
-    s->failing = true;
-}
-
-void bfs_session_settle_failure(struct bfork_session *s)
-{
-    s->failing = false;
-    s->stirred = true;
-    for (LIST_EACH(&s->pools, pn)) {
-        struct bfork_pool *p = LIST_ENTRY(pn, struct bfork_pool, node);
-        for (LIST_EACH_SAFE(&p->jobs, jn, after))
-            bfs_job_fail(LIST_ENTRY(jn, struct job, node), s->error);
-    }
-}
-
-const uint8_t *bfs_guard_new(void)
-{
-    uint8_t *page = mmap(NULL, (size_t)sysconf(_SC_PAGESIZE), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (page == MAP_FAILED)
-        return NULL;
-    if (madvise(page, (size_t)sysconf(_SC_PAGESIZE), MADV_WIPEONFORK) != 0) {
-        munmap(page, (size_t)sysconf(_SC_PAGESIZE));
-        return NULL;
-    }
-    page[0] = 1;
-    return page;
-}
-
-void bfs_guard_free(const uint8_t *guard)
-{
-    munmap((void *)(uintptr_t)guard, (size_t)sysconf(_SC_PAGESIZE));
-}
 
 static int open_core(struct bfork_session *s, const bfork_session_options *o, bool admin)
 {
@@ -174,7 +130,7 @@ static struct bfork_session *new_session(const char *profile, const bfork_sessio
     struct bfork_session *s = calloc(1, sizeof(*s));
     if (!s) {
         bfs_error_set(BFORK_ENOMEM, "out of memory");
-        return &no_memory_session;
+        return bfs_session_no_memory();
     }
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
@@ -250,14 +206,9 @@ static void session_destroy(struct bfork_session *s)
     free(s);
 }
 
-void bfs_session_ref(struct bfork_session *s)
-{
-    atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
-}
-
 void bfs_session_unref(struct bfork_session *s)
 {
-    if (s == &no_memory_session)
+    if (s == bfs_session_no_memory())
         return;
     pthread_mutex_lock(&default_lock);
     bool last = atomic_fetch_sub(&s->refs, 1) == 1;
@@ -272,7 +223,7 @@ void bfork_session_free(bfork_session **sp)
 {
     bfork_session *s = *sp;
     *sp = NULL;
-    if (!s || s == &no_memory_session || (s->fork_guard && !*s->fork_guard))
+    if (!s || s == bfs_session_no_memory() || (s->fork_guard && !*s->fork_guard))
         return;
     bfs_session_unref(s);
 }
@@ -292,22 +243,9 @@ struct bfork_session *bfs_session_default(void)
     return s;
 }
 
-int bfs_session_usable(struct bfork_session *s)
-{
-    if (!s)
-        return bfs_error_set(BFORK_EINVAL, "the session is NULL");
-    if (s == &no_memory_session)
-        return bfs_error_set(BFORK_ENOMEM, "out of memory when the session was made");
-    if (s->fork_guard && !*s->fork_guard)
-        return bfs_error_set(BFORK_EFORKED, "this handle was made before fork(); a child needs a session and pools of its own");
-    if (s->kind == KIND_FAILED)
-        return bfs_error_again(s->error);
-    return 0;
-}
-
 const bfork_error *bfork_session_error(bfork_session *s)
 {
-    if (s == &no_memory_session)
+    if (s == bfs_session_no_memory())
         return bfs_error_no_memory();
     if (s && (s->kind == KIND_FAILED || s->kind == KIND_SERIAL) && !(s->fork_guard && !*s->fork_guard))
         return s->error;
@@ -317,80 +255,4 @@ const bfork_error *bfork_session_error(bfork_session *s)
     const bfork_error *e = s->error;
     pthread_mutex_unlock(&s->lock);
     return e;
-}
-
-/* ---- for our own command line ------------------------------------------------------------------------------------------------ */
-
-struct asked { struct bfork_session *s; uint32_t request; };
-
-static bool is_answered(void *arg)
-{
-    const struct asked *a = arg;
-    return a->s->answered == a->request || a->s->error;
-}
-
-static int wait_answer(struct bfork_session *s, uint32_t request, int timeout_ms, char **ret_text)
-{
-    struct asked a = { s, request };
-    int rc = bfs_drive_wait(s, is_answered, &a, LINK_NEXT, bfs_drive_deadline(timeout_ms), NULL, NULL);
-    if (rc == 0 && s->error)
-        return bfs_error_again(s->error);
-    if (rc == BFORK_ETIMEDOUT && *s->link->ops->trouble(s->link))
-        return bfs_error_set(BFORK_EUNREACHABLE, "%s (waited %d ms)", s->link->ops->trouble(s->link), timeout_ms);
-    if (rc == 0 && s->answer_code < 0)
-        return bfs_error_set(s->answer_code, "%s", s->answer_text ? s->answer_text : "");
-    if (rc == 0 && ret_text) {
-        *ret_text = s->answer_text;
-        s->answer_text = NULL;
-    }
-    return rc;
-}
-
-static int internal_begin(struct bfork_session *s)
-{
-    int rc = bfs_session_usable(s);
-    if (rc == 0 && s->kind != KIND_REMOTE)
-        rc = bfs_error_set(BFORK_ENOTSUP, "there is no broker here: name one with --profile or BFORK_PROFILE");
-    return rc;
-}
-
-int bfork_internal_status(bfork_session *s, const char *what, char **ret_json, int timeout_ms)
-{
-    uint32_t request;
-    int rc = internal_begin(s);
-    if (rc != 0)
-        return rc;
-    pthread_mutex_lock(&s->lock);
-    rc = session_ask(s->core, what, &request) == 0 ? wait_answer(s, request, timeout_ms, ret_json)
-                                                   : bfs_error_set(BFORK_ENOMEM, "out of memory");
-    pthread_mutex_unlock(&s->lock);
-    return rc;
-}
-
-int bfork_internal_admin(bfork_session *s, const char *verb, const char *argument, char **ret_json, int timeout_ms)
-{
-    uint32_t request;
-    int rc = internal_begin(s);
-    if (rc != 0)
-        return rc;
-    pthread_mutex_lock(&s->lock);
-    rc = session_admin(s->core, verb, argument, &request) == 0 ? wait_answer(s, request, timeout_ms, ret_json)
-                                                               : bfs_error_set(BFORK_ENOMEM, "out of memory");
-    pthread_mutex_unlock(&s->lock);
-    return rc;
-}
-
-int bfork_internal_ping(bfork_session *s, int timeout_ms, uint64_t *ret_ns)
-{
-    uint32_t request;
-    int rc = internal_begin(s);
-    if (rc != 0)
-        return rc;
-    pthread_mutex_lock(&s->lock);
-    uint64_t from = clock_now();
-    rc = session_ping(s->core, from, &request) == 0 ? wait_answer(s, request, timeout_ms, NULL)
-                                                    : bfs_error_set(BFORK_ENOMEM, "out of memory");
-    *ret_ns = clock_now() - from;
-    pthread_mutex_unlock(&s->lock);
-    return rc;
 }
