@@ -9,19 +9,19 @@
 
 #define FINALIZERS_MS 2000          /* bfork_pool_free waits so long for them */
 
-/* The lane functions of this program would use; the runner's, if it did not call bfork_init. */
-static int first_lane(struct bfork_pool *p, struct lane **ret)
+/* The claim that functions of this program use; the runner's, if it did not call bfork_init. */
+static int first_claim(struct bfork_pool *p, struct claim **ret)
 {
-    return bfs_pool_lane(p, task_inited() ? LANE_PROGRAM : LANE_RUNNER, ret);
+    return bfs_claim_open(p, task_inited() ? CLAIM_PROGRAM : CLAIM_RUNNER, ret);
 }
 
-struct slots_wanted { struct lane *lane; int slots; };
+struct slots_wanted { struct claim *claim; int slots; };
 
 static bool has_slots(void *arg)
 {
     const struct slots_wanted *w = arg;
-    const struct bfork_pool *p = w->lane->pool;
-    return w->lane->error || w->lane->slots >= (uint32_t)w->slots || p->s->error || p->closed;
+    const struct bfork_pool *p = w->claim->pool;
+    return w->claim->error || w->claim->slots >= (uint32_t)w->slots || p->s->error || p->closed;
 }
 
 int bfork_pool_wait(bfork_pool *p, int slots, int timeout_ms)
@@ -34,16 +34,16 @@ int bfork_pool_wait(bfork_pool *p, int slots, int timeout_ms)
     if (s->kind == KIND_SERIAL)
         return w.slots <= 1 ? 0 : bfs_error_set(BFORK_EINVAL, "bfork_pool_wait: a serial session has one slot, never %d", slots);
     pthread_mutex_lock(&s->lock);
-    rc = first_lane(p, &w.lane);
+    rc = first_claim(p, &w.claim);
     p->slots_awaited++;
     if (rc == 0)
         rc = bfs_drive_wait(s, has_slots, &w, LINK_NEXT, bfs_drive_deadline(timeout_ms), NULL, NULL);
     p->slots_awaited--;
     if (rc == BFORK_ETIMEDOUT)
-        rc = bfs_error_set(BFORK_ETIMEDOUT, "the pool has %u of %d slots after %d ms: see bfork workers", w.lane->slots, w.slots,
+        rc = bfs_error_set(BFORK_ETIMEDOUT, "the pool has %u of %d slots after %d ms: see bfork workers", w.claim->slots, w.slots,
                            timeout_ms);
-    else if (rc == 0 && w.lane->error)
-        rc = bfs_error_again(w.lane->error);
+    else if (rc == 0 && w.claim->error)
+        rc = bfs_error_again(w.claim->error);
     else if (rc == 0 && s->error)
         rc = bfs_error_again(s->error);
     else if (rc == 0 && p->closed)
@@ -55,12 +55,12 @@ int bfork_pool_wait(bfork_pool *p, int slots, int timeout_ms)
 static bool settled_in(void *arg)
 {
     const struct bfork_pool *p = arg;
-    return p->lanes[LANE_PROGRAM].slots + p->lanes[LANE_RUNNER].slots > 0;
+    return p->claims[CLAIM_PROGRAM].slots + p->claims[CLAIM_RUNNER].slots > 0;
 }
 
 int bfork_pool_size(bfork_pool *p)
 {
-    struct lane *l;
+    struct claim *c;
     int rc = bfs_pool_begin(p, NULL);
     if (rc != 0)
         return rc;
@@ -68,11 +68,11 @@ int bfork_pool_size(bfork_pool *p)
     if (s->kind == KIND_SERIAL)
         return 1;
     pthread_mutex_lock(&s->lock);
-    rc = first_lane(p, &l);
+    rc = first_claim(p, &c);
     if (rc == 0)
         bfs_drive_try(s, settled_in, p, LINK_NEXT, bfs_drive_deadline(0), NULL, NULL);
-    int slots = (int)(p->lanes[LANE_PROGRAM].slots > p->lanes[LANE_RUNNER].slots ? p->lanes[LANE_PROGRAM].slots
-                                                                                 : p->lanes[LANE_RUNNER].slots);
+    const struct claim *program = &p->claims[CLAIM_PROGRAM], *runner = &p->claims[CLAIM_RUNNER];
+    int slots = (int)(program->slots > runner->slots ? program->slots : runner->slots);
     pthread_mutex_unlock(&s->lock);
     return rc != 0 ? rc : slots;
 }
@@ -163,10 +163,10 @@ static void drop_rest(struct bfork_pool *p)
     for (LIST_EACH_SAFE(&p->jobs, n, after))
         bfs_job_fail(LIST_ENTRY(n, struct job, node), e ? e : bfs_error_no_memory());
     free(e);
-    for (int i = 0; i < LANES; i++) {
-        if (p->lanes[i].core)
-            session_pool_close(p->lanes[i].core);
-        free(p->lanes[i].error);
+    for (int i = 0; i < CLAIMS; i++) {
+        if (p->claims[i].core)
+            session_pool_close(p->claims[i].core);
+        free(p->claims[i].error);
     }
 }
 

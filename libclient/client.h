@@ -73,7 +73,7 @@ struct bfork_session {
     bool failing;                   /* error is set, futures are not settled yet */
     bool driven;                    /* somebody holds the token */
     bool delivering;                /* outputs: by one thread at a time */
-    uint32_t claims;                /* callers who want it from the helper */
+    uint32_t callers;               /* callers who want it from the helper */
     uint64_t turns;                 /* how often callers drove or submitted: the helper waits until this stands still */
     struct list waiters;
     struct sleeper *sleeper;
@@ -98,15 +98,16 @@ struct bfork_session {
     char *vain_answer;
 };
 
-/* One specification of a pool: the program's own, or the runner's for commands and objects. Opened at first use. */
-struct lane {
+/* A pool's claim on slots with one specification: this program's, or the runner's for commands and objects. It is what brokers and
+ * workers call a pool; opened at first use. */
+struct claim {
     struct session_pool *core;
     struct bfork_pool *pool;
     uint32_t slots;
     char why[256];                  /* it has none for the time being, as a worker says; "": nothing is said */
     bfork_error *error;
 };
-enum { LANE_PROGRAM, LANE_RUNNER, LANES };
+enum { CLAIM_PROGRAM, CLAIM_RUNNER, CLAIMS };
 
 struct bfork_pool {
     _Atomic uint32_t refs;          /* handle, jobs */
@@ -115,7 +116,7 @@ struct bfork_pool {
     bfork_error *error;
     int processes;
     _Atomic bool closed;
-    struct lane lanes[LANES];
+    struct claim claims[CLAIMS];
     struct list jobs;
     uint64_t pending;               /* futures without an outcome */
     uint32_t slots_awaited;         /* calls inside bfork_pool_wait */
@@ -139,7 +140,7 @@ struct job {
     struct list_node node;          /* in pool.jobs; most recently used first */
     struct bfork_pool *pool;
     struct session_job *core;       /* not used any more once closed and left == 0: the core forgets it then. Serial: NULL */
-    struct lane *lane;
+    struct claim *claim;
     bfork_function function;        /* strings are copies */
     bfork_options options;          /* name and context are copies */
     const char *symbol;             /* for errors; lives as long as the session */

@@ -108,10 +108,10 @@ static bool to_deliver(const struct bfork_session *s) { return !list_empty(&s->o
 static void helper_drives(struct bfork_session *s)
 {
     s->helper_state = HELPER_DRIVES;
-    while (s->helper_state == HELPER_DRIVES && s->claims == 0 && outstanding(s) && s->link && !s->driven) {
+    while (s->helper_state == HELPER_DRIVES && s->callers == 0 && outstanding(s) && s->link && !s->driven) {
         s->driven = true;
         pump(s, NULL);
-        if (!s->claims && outstanding(s) && s->helper_state == HELPER_DRIVES && !to_deliver(s))
+        if (!s->callers && outstanding(s) && s->helper_state == HELPER_DRIVES && !to_deliver(s))
             sleep_on_link(s, NULL, LINK_NEXT, CLOCK_NEVER);
         s->driven = false;
         bfs_drive_outputs(s);
@@ -131,7 +131,7 @@ static void *helper_main(void *arg)
         if (!outstanding(s)) {
             s->helper_state = HELPER_IDLE;
             cond_sleep(&s->helper_cond, &s->lock, CLOCK_NEVER);
-        } else if (s->driven || s->claims || s->turns != turns) {    /* somebody is inside, or about to be */
+        } else if (s->driven || s->callers || s->turns != turns) {    /* somebody is inside, or about to be */
             linger = s->driven && s->turns == turns ? linger * 2 : LINGER_NS;   /* a long sleep: look less often */
             linger = linger < LINGER_MOST ? linger : LINGER_MOST;
             turns = s->turns;
@@ -224,11 +224,11 @@ static bool drive_turn(struct drive *d)
                 return true;
         }
         list_push_back(&s->waiters, &d->me.node);
-        s->claims += helper;
+        s->callers += helper;
         if (helper)
             bfs_wake_driver(s);
         cond_sleep(&d->me.cond, &s->lock, until);
-        s->claims -= helper;
+        s->callers -= helper;
         list_remove(&s->waiters, &d->me.node);
     }
     return !bfs_interrupt_came(s, &d->wait);

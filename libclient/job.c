@@ -80,13 +80,13 @@ static int job_make(struct bfork_pool *p, const struct job_shape *shape, struct 
     struct wire_job_spec spec;
     struct buf *fn, *doc;
     const struct known_function *known;
-    struct lane *lane = NULL;
+    struct claim *claim = NULL;
     bool serial = s->kind == KIND_SERIAL;
     int rc = bfs_job_spec(s, shape, &spec, &fn);
     if (rc == 0)
         rc = bfs_function_of(s, &shape->function, &known);
     if (rc == 0 && !serial)
-        rc = bfs_pool_lane(p, known->in_program ? LANE_PROGRAM : LANE_RUNNER, &lane);
+        rc = bfs_claim_open(p, known->in_program ? CLAIM_PROGRAM : CLAIM_RUNNER, &claim);
     if (rc != 0)
         return rc;
     if (!(doc = wire_job_spec_encode(&spec)))
@@ -95,7 +95,7 @@ static int job_make(struct bfork_pool *p, const struct job_shape *shape, struct 
                              WIRE_SPEC_MAX);
     struct job *j = calloc(1, sizeof(*j));
     if (!j || !job_copy(j, shape) ||
-        (lane && session_job_open(lane->core, buf_ref(doc), spec.retries == BFORK_RETRY_NEVER, j, &j->core) != 0)) {
+        (claim && session_job_open(claim->core, buf_ref(doc), spec.retries == BFORK_RETRY_NEVER, j, &j->core) != 0)) {
         buf_unref(&doc);
         if (j)
             free_job(j);
@@ -103,7 +103,7 @@ static int job_make(struct bfork_pool *p, const struct job_shape *shape, struct 
     }
     buf_unref(&doc);
     j->pool = p;
-    j->lane = lane;
+    j->claim = claim;
     j->map = shape->map;
     j->told = shape->told;
     j->symbol = known->symbol;

@@ -61,7 +61,7 @@ static void on_link_warning(void *ctx, const char *text)
 }
 
 static const struct session_ops core_ops = {
-    .outcomes = bfs_job_outcomes, .pool_state = bfs_pool_state, .output = bfs_job_output, .answer = on_answer, .failed = on_failed,
+    .outcomes = bfs_job_outcomes, .pool_state = bfs_claim_state, .output = bfs_job_output, .answer = on_answer, .failed = on_failed,
     .cancelled = on_cancelled };
 
 static int open_core(struct bfork_session *s, const bfork_session_options *o, bool admin)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  * pool.c - pools: made, their options looked at, asked whether they take work.
  *
- * A pool has up to two lanes: one whose task processes are this program (functions of it), one whose are our runner (commands,
- * functions of shared objects). Each is a pool of the protocol.
+ * A pool has up to two claims: one whose task processes are this program (functions of it), one whose are our runner (commands,
+ * functions of shared objects). Each is a pool of the protocol, and made in claim.c.
  */
 #include "drive.h"
 

@@ -22,11 +22,11 @@
 static bool pool_in_vain(const struct bfork_pool *p)
 {
     bool asked = false;
-    for (int i = 0; i < LANES; i++) {
-        const struct lane *l = &p->lanes[i];
-        if (l->slots || l->error)
+    for (int i = 0; i < CLAIMS; i++) {
+        const struct claim *c = &p->claims[i];
+        if (c->slots || c->error)
             return false;
-        asked |= l->core != NULL;
+        asked |= c->core != NULL;
     }
     return asked && (p->pending || p->slots_awaited);
 }
@@ -46,9 +46,9 @@ static const char *why_not_now(const struct bfork_session *s)
 {
     for (LIST_EACH(&s->pools, n)) {
         const struct bfork_pool *p = LIST_ENTRY(n, struct bfork_pool, node);
-        for (int i = 0; pool_in_vain(p) && i < LANES; i++)
-            if (p->lanes[i].why[0])
-                return p->lanes[i].why;
+        for (int i = 0; pool_in_vain(p) && i < CLAIMS; i++)
+            if (p->claims[i].why[0])
+                return p->claims[i].why;
     }
     return "";
 }

@@ -38,9 +38,9 @@ void bfs_future_mark_done(struct bfork_future *f);                  /* state, st
 void bfs_future_settle_ok(struct bfork_future *f, struct slice result); /* with the lock */
 void bfs_future_settle_error(struct bfork_future *f, bfork_error *e); /* takes e over; NULL: out of memory */
 
-/* lane.c */
-int bfs_pool_lane(struct bfork_pool *p, int which, struct lane **ret); /* with the lock */
-void bfs_pool_state(void *ctx, void *user, uint32_t slots, int32_t code, struct wire_str text);
+/* claim.c */
+int bfs_claim_open(struct bfork_pool *p, int which, struct claim **ret); /* with the lock */
+void bfs_claim_state(void *ctx, void *user, uint32_t slots, int32_t code, struct wire_str text);
 
 /* job.c: all with the lock */
 struct job_shape {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * lane.c - the lanes of a pool: its options as a specification for this program, or for the runner, opened at first use.
+ * claim.c - the claims of a pool: its options as a specification for this program, or for the runner, opened at first use. A lane
+ * is something else: what a worker has for one of them.
  */
 #include "work.h"
 
@@ -31,7 +32,7 @@ static int pool_spec(struct bfork_pool *p, int which, struct buf **ret)
     struct err e;
     struct wire_pool_spec spec = { .arch = WIRE_STR(BASE_ARCH), .max_tasks = o->max_tasks };
     int rc = 0;
-    if (which == LANE_PROGRAM) {
+    if (which == CLAIM_PROGRAM) {
         if (p->forked)
             memcpy(digest, p->fork_digest, sizeof(digest));
         else if (s->link->ops->program(s->link, digest, &spec.program_size, &e) != 0)
@@ -61,41 +62,41 @@ static int local_processes(int processes)
     return n < 1 ? 1 : n;
 }
 
-int bfs_pool_lane(struct bfork_pool *p, int which, struct lane **ret)
+int bfs_claim_open(struct bfork_pool *p, int which, struct claim **ret)
 {
     struct bfork_session *s = p->s;
-    struct lane *l = &p->lanes[which];
-    *ret = l;
-    if (l->error)
-        return bfs_error_again(l->error);
-    if (l->core)
+    struct claim *c = &p->claims[which];
+    *ret = c;
+    if (c->error)
+        return bfs_error_again(c->error);
+    if (c->core)
         return 0;
     struct buf *spec = NULL;
     uint8_t digest[WIRE_DIGEST];
     int rc = pool_spec(p, which, &spec);
     if (rc != 0 || !spec)
         return rc;
-    l->pool = p;
+    c->pool = p;
     s->link->ops->digest(s->link, spec->data, spec->size, digest);
-    if (session_pool_open(s->core, s->kind == KIND_LOCAL ? local_processes(p->processes) : p->processes, spec, digest, p->name, l,
-                          &l->core) != 0)
+    if (session_pool_open(s->core, s->kind == KIND_LOCAL ? local_processes(p->processes) : p->processes, spec, digest, p->name, c,
+                          &c->core) != 0)
         return bfs_error_set(BFORK_ENOMEM, "out of memory");
     return 0;
 }
 
 /* A state with a code says that the pool cannot run: its tasks end so, by outcomes of their own. A text without a code says why it
  * has no slots for the time being. */
-void bfs_pool_state(void *ctx, void *user, uint32_t slots, int32_t code, struct wire_str text)
+void bfs_claim_state(void *ctx, void *user, uint32_t slots, int32_t code, struct wire_str text)
 {
-    struct lane *l = user;
+    struct claim *c = user;
     char line[WIRE_TEXT_MAX + 1];
     (void)ctx;
-    l->slots = slots;
-    snprintf(l->why, sizeof(l->why), "%.*s", slots || code < 0 ? 0 : (int)text.n, text.n ? text.p : "");
-    if (code < 0 && !l->error) {
+    c->slots = slots;
+    snprintf(c->why, sizeof(c->why), "%.*s", slots || code < 0 ? 0 : (int)text.n, text.n ? text.p : "");
+    if (code < 0 && !c->error) {
         size_t n = text.n < WIRE_TEXT_MAX ? text.n : WIRE_TEXT_MAX;
         memcpy(line, text.p, n);
         line[n] = 0;
-        l->error = bfs_error_new(code, line);
+        c->error = bfs_error_new(code, line);
     }
 }
