@@ -21,7 +21,7 @@ static void map_progress(void *arg)
     struct map_state *m = f->map;
     bfork_progress p;
     pthread_mutex_lock(&f->s->lock);
-    bfs_map_read_progress(m, &p);
+    bfs_elements_progress(m, &p);
     pthread_mutex_unlock(&f->s->lock);
     m->progress(m->progress_data, &p);
 }

@@ -65,7 +65,7 @@ bfork_future *bfork_pool_map_async(bfork_pool *p, bfork_map_fn *fn, const void *
         atomic_store(&f->state, BFORK_DONE);
         f->map->told = true;                /* there is nothing to tell */
     } else if (f && s->kind != KIND_SERIAL && map_start(p, f, &shape, in) != 0) {
-        bfs_map_status_rest(f->map, bfork_last_error()->kind);
+        bfs_elements_rest(f->map, bfork_last_error()->kind);
         bfs_future_settle_error(f, bfs_error_clone(bfork_last_error()));
     }
     pthread_mutex_unlock(&s->lock);

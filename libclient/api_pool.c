@@ -130,7 +130,7 @@ void bfork_pool_terminate(bfork_pool *p)
     if (!bfs_pool_usable(p))
         return;
     pthread_mutex_lock(&p->s->lock);
-    bfs_cancel_all(p);
+    bfs_pool_cancel_all(p);
     pthread_mutex_unlock(&p->s->lock);
 }
 
@@ -161,7 +161,7 @@ static void drop_rest(struct bfork_pool *p)
 {
     bfork_error *e = p->pending ? bfs_error_new(BFORK_CANCELLED, "the pool was freed") : NULL;
     for (LIST_EACH_SAFE(&p->jobs, n, after))
-        bfs_job_fail(LIST_ENTRY(n, struct job, node), e ? e : bfs_error_no_memory());
+        bfs_told_end(LIST_ENTRY(n, struct job, node), e ? e : bfs_error_no_memory());
     free(e);
     for (int i = 0; i < CLAIMS; i++) {
         if (p->claims[i].core)

@@ -109,7 +109,7 @@ int bfork_pool_cancel(bfork_pool *p, int grace_ms)
     if (p->s->kind == KIND_SERIAL)
         return 0;                           /* whoever asks here is not in a task, and nothing waits */
     pthread_mutex_lock(&p->s->lock);
-    int64_t n = grace_ms == BFORK_IF_QUEUED ? pool_queued(p) : bfs_cancel_all(p);
+    int64_t n = grace_ms == BFORK_IF_QUEUED ? pool_queued(p) : bfs_pool_cancel_all(p);
     pthread_mutex_unlock(&p->s->lock);
     return n > INT_MAX ? INT_MAX : (int)n;
 }

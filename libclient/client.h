@@ -225,13 +225,13 @@ int bfs_session_usable(struct bfork_session *s);    /* 0; or BFORK_EFORKED, the 
 /* function.c: with the lock. The function as a document, encoded; kept for the session's life. */
 struct known_function { struct buf *doc; char *symbol; bool in_program; };
 int bfs_function_of(struct bfork_session *s, const bfork_function *f, const struct known_function **ret);
-void bfs_functions_free(struct bfork_session *s);
+void bfs_function_free_all(struct bfork_session *s);
 
 /* wake.c */
-void bfs_wake_waiters(struct bfork_session *s, const struct waiter *me);    /* with the lock: whose own thing is done; but me */
+void bfs_wake_waiters(struct bfork_session *s, const struct waiter *me); /* with the lock: whose own thing is done; but me */
 void bfs_wake_driver(struct bfork_session *s);
-void bfs_drive_poke(struct bfork_session *s);           /* without the lock: whoever waits looks again */
-void bfs_drive_hand_on(struct bfork_session *s);        /* with the lock, before something that may take long without it */
-void bfs_drive_look(struct bfork_session *s);           /* with the lock: waiters and the driver look again */
+void bfs_wake_poke(struct bfork_session *s);            /* without the lock: whoever waits looks again */
+void bfs_wake_next(struct bfork_session *s);            /* with the lock, before something that may take long without it */
+void bfs_wake_look(struct bfork_session *s);            /* with the lock: waiters and the driver look again */
 
 #endif

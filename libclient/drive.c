@@ -56,7 +56,7 @@ static void pump(struct bfork_session *s, const struct waiter *me)
     s->pump_at = to + PUMP_PAUSES * took;
     s->kept = 0;
     if (s->failing)
-        bfs_session_settle_failure(s);
+        bfs_told_failure(s);
     if (atomic_load_explicit(&s->poked, memory_order_relaxed) && atomic_exchange(&s->poked, false))
         moved = true;
     if ((moved || s->stirred) && !list_empty(&s->waiters))
@@ -114,7 +114,7 @@ static void helper_drives(struct bfork_session *s)
         if (!s->callers && outstanding(s) && s->helper_state == HELPER_DRIVES && !to_deliver(s))
             sleep_on_link(s, NULL, LINK_NEXT, CLOCK_NEVER);
         s->driven = false;
-        bfs_drive_outputs(s);
+        bfs_output_tell(s);
     }
     if (s->helper_state == HELPER_DRIVES)
         s->helper_state = HELPER_LINGERS;
@@ -214,7 +214,7 @@ static bool drive_turn(struct drive *d)
             sleep_on_link(s, &d->me, d->want, until);
         s->driven = false;
         pump(s, &d->me);
-        if (bfs_drive_outputs(s) && !s->driven && s->link)
+        if (bfs_output_tell(s) && !s->driven && s->link)
             pump(s, &d->me);                /* tasks may wait for the room that is there now */
     } else {
         bool helper = s->helper_state == HELPER_DRIVES;
@@ -289,7 +289,7 @@ int bfs_drive_try(struct bfork_session *s, bool (*done)(void *), void *arg, enum
         }
         interrupted = !drive_turn(&d);
     }
-    if (bfs_drive_outputs(s) && !s->driven && s->link)
+    if (bfs_output_tell(s) && !s->driven && s->link)
         pump(s, &d.me);
     bfs_interrupt_end(&d.wait);
     leave_drive(s, rc == BFORK_EINTR);

@@ -27,6 +27,6 @@ bool bfs_pool_is_static(const struct bfork_pool *p);        /* there was no memo
 bool bfs_pool_usable(const struct bfork_pool *p);           /* it has a session of this process that was made */
 /* may work be given to p? without the lock; sets the last error */
 int bfs_pool_begin(struct bfork_pool *p, const bfork_options *o);
-int64_t bfs_cancel_all(struct bfork_pool *p);               /* with the lock: what is queued and what runs; how many, or < 0 */
+int64_t bfs_pool_cancel_all(struct bfork_pool *p);          /* with the lock: what is queued and what runs; how many, or < 0 */
 
 #endif

@@ -20,7 +20,7 @@ static int check_input(const struct each_input *in, size_t n)
     if (n > UINT32_MAX)
         return bfs_error_set(BFORK_EINVAL, "each: %zu elements; at most 2^32 - 1 in one call", n);
     for (size_t i = 0; i < n; i++) {
-        const bfork_arg a = bfs_each_arg(in, i);
+        const bfork_arg a = bfs_elements_arg(in, i);
         if (a.type == BFORK_NIL)
             return bfs_error_set(BFORK_EINVAL, "each: string %zu is NULL", i);
         if (a.type == BFORK_BIN && a.size && !a.v.p)
@@ -38,7 +38,7 @@ static int add_elements(struct job *j, const struct each_input *in, size_t n)
 {
     struct err e;
     for (size_t i = 0; i < n; i++) {
-        const bfork_arg a = bfs_each_arg(in, i);
+        const bfork_arg a = bfs_elements_arg(in, i);
         uint64_t index;
         uint8_t *at = session_task_reserve(j->core, value_size(&a, 1, &e), &index);
         if (!at)
@@ -91,7 +91,7 @@ static bfork_future *each(bfork_pool *p, struct job_shape *shape, const struct e
         f->map->told = true;
         bfs_future_mark_done(f);
     } else if (f && s->kind != KIND_SERIAL && start_each(p, f, shape, in) != 0) {
-        bfs_map_status_rest(f->map, bfork_last_error()->kind);
+        bfs_elements_rest(f->map, bfork_last_error()->kind);
         bfs_future_settle_error(f, bfs_error_clone(bfork_last_error()));
     }
     pthread_mutex_unlock(&s->lock);

@@ -13,7 +13,7 @@
 #define BLOCK 65536u
 #define COPY_MAX 16384u             /* results up to this are copied rather than pin the message they came in */
 
-bfork_arg bfs_each_arg(const struct each_input *in, size_t i)
+bfork_arg bfs_elements_arg(const struct each_input *in, size_t i)
 {
     if (in->strings)
         return bfork_arg_str(in->strings[i]);
@@ -37,7 +37,7 @@ static bool copy_result(struct map_state *m, struct each_result *r, struct slice
     return true;
 }
 
-bool bfs_each_keep(struct map_state *m, uint64_t index, struct slice result)
+bool bfs_elements_keep(struct map_state *m, uint64_t index, struct slice result)
 {
     struct each_result *r = &m->each[index];
     r->size = (uint32_t)result.size;
@@ -50,7 +50,7 @@ bool bfs_each_keep(struct map_state *m, uint64_t index, struct slice result)
     return true;
 }
 
-void bfs_map_keep_error(struct map_state *m, uint64_t index, uint32_t count, const struct wire_outcome *o)
+static void keep_error(struct map_state *m, uint64_t index, uint32_t count, const struct wire_outcome *o)
 {
     if (index >= m->lowest && m->n_errors >= MAP_ERRORS)
         return;
@@ -71,9 +71,9 @@ void bfs_map_keep_error(struct map_state *m, uint64_t index, uint32_t count, con
     }
 }
 
-void bfs_map_fail_elements(struct map_state *m, uint64_t first, uint32_t count, const struct wire_outcome *o)
+void bfs_elements_fail(struct map_state *m, uint64_t first, uint32_t count, const struct wire_outcome *o)
 {
-    bfs_map_keep_error(m, first, count, o);
+    keep_error(m, first, count, o);
     for (uint32_t i = 0; m->status && i < count; i++)
         m->status[first + i] = o->kind;
     for (uint32_t i = 0; m->each && i < count; i++)
@@ -81,28 +81,28 @@ void bfs_map_fail_elements(struct map_state *m, uint64_t first, uint32_t count, 
     m->failed += count;
 }
 
-void bfs_map_status_rest(struct map_state *m, int kind)
+void bfs_elements_rest(struct map_state *m, int kind)
 {
     for (uint64_t i = 0; m->status && i < m->n; i++)
         if (m->status[i] == NOT_YET)
             m->status[i] = kind;
 }
 
-void bfs_each_results(struct map_state *m, const struct wire_item *item)
+void bfs_elements_results(struct map_state *m, const struct wire_item *item)
 {
     static const struct wire_outcome no_memory = { .kind = BFORK_ENOMEM, .message = { "out of memory for a result", 26 } };
     size_t at = 0;
     for (uint32_t k = 0; k < item->count; k++) {
         size_t size = wire_len_at(item, k);
-        if (!bfs_each_keep(m, item->first + k, slice_part(item->body, at, size)))
-            bfs_map_fail_elements(m, item->first + k, 1, &no_memory);
+        if (!bfs_elements_keep(m, item->first + k, slice_part(item->body, at, size)))
+            bfs_elements_fail(m, item->first + k, 1, &no_memory);
         else if (m->status)
             m->status[item->first + k] = 0;
         at += size;
     }
 }
 
-void bfs_each_free(struct map_state *m)
+static void free_results(struct map_state *m)
 {
     for (uint64_t i = 0; m->each && i < m->n; i++)
         buf_unref(&m->each[i].buf);
@@ -113,7 +113,7 @@ void bfs_each_free(struct map_state *m)
     free(m->each);
 }
 
-void bfs_map_state_free(struct map_state *m)
+void bfs_elements_free(struct map_state *m)
 {
     if (!m)
         return;
@@ -122,11 +122,11 @@ void bfs_map_state_free(struct map_state *m)
         free(k->error);
         free(k);
     }
-    bfs_each_free(m);
+    free_results(m);
     free(m);
 }
 
-void bfs_map_read_progress(const struct map_state *m, bfork_progress *p)
+void bfs_elements_progress(const struct map_state *m, bfork_progress *p)
 {
     double seconds = (double)(clock_now() - m->started) / 1e9;
     *p = (bfork_progress){ .total = m->n, .queued = m->n - m->settled, .done = m->settled - m->failed, .failed = m->failed };

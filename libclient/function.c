@@ -78,7 +78,7 @@ int bfs_function_of(struct bfork_session *s, const bfork_function *f, const stru
     return f->fn ? by_pointer(s, f->fn, ret) : by_name(s, f, ret);
 }
 
-void bfs_functions_free(struct bfork_session *s)
+void bfs_function_free_all(struct bfork_session *s)
 {
     uint64_t key;
     void *value;

@@ -67,7 +67,7 @@ struct bfork_future *bfs_future_failed(int kind)
     return f;
 }
 
-void bfs_futures_free(struct bfork_session *s)
+void bfs_future_slabs_free(struct bfork_session *s)
 {
     for (struct slab *at = s->slabs, *next; at; at = next) {
         next = at->next;
@@ -85,7 +85,7 @@ static void free_contents(struct bfork_future *f)
         next = at->next;
         free(at);
     }
-    bfs_map_state_free(f->map);
+    bfs_elements_free(f->map);
 }
 
 bool bfs_future_drop(struct bfork_future *f)
@@ -110,7 +110,7 @@ void bfs_future_mark_done(struct bfork_future *f)
     if (f->s->kind != KIND_SERIAL)
         f->s->stirred = true;
     if (f->stream)
-        bfs_stream_ready(f);
+        bfs_ready_future(f);
 }
 
 void bfs_future_settle_ok(struct bfork_future *f, struct slice result)

@@ -18,7 +18,7 @@ static void finish_map(struct job *j, struct bfork_future *f)
         f->error = (bfork_error *)(uintptr_t)bfs_error_no_memory();
     f->kind = f->error ? f->error->kind : BFORK_OK;
     if (m->settled < m->n)
-        bfs_map_status_rest(m, f->kind);
+        bfs_elements_rest(m, f->kind);
     j->future = NULL;
     j->left--;
     j->pool->pending--;
@@ -32,7 +32,7 @@ static void take_results(struct map_state *m, const struct wire_item *item)
 {
     if (!(item->flags & WIRE_FIXED) || item->size != m->out_size) {
         const struct wire_outcome o = { .kind = BFORK_EPROTOCOL, .message = WIRE_STR("a result of another size came back") };
-        bfs_map_fail_elements(m, item->first, item->count, &o);
+        bfs_elements_fail(m, item->first, item->count, &o);
         return;
     }
     if (m->out_size)
@@ -48,7 +48,7 @@ void bfs_map_outcomes(struct job *j, const struct wire_item *item)
     struct wire_outcome o;
     struct err e;
     if (item->kind == WIRE_OK && m->each) {
-        bfs_each_results(m, item);
+        bfs_elements_results(m, item);
     } else if (item->kind == WIRE_OK) {
         take_results(m, item);
     } else {
@@ -56,7 +56,7 @@ void bfs_map_outcomes(struct job *j, const struct wire_item *item)
             o = (struct wire_outcome){ .kind = BFORK_EPROTOCOL, .message = WIRE_STR("an outcome that cannot be read came back") };
         if (o.function.n == 0 && j->symbol)
             o.function = WIRE_STR(j->symbol);
-        bfs_map_fail_elements(m, item->first, item->count, &o);
+        bfs_elements_fail(m, item->first, item->count, &o);
     }
     m->settled += item->count;
     for (uint32_t i = 0; m->each && i < item->count; i++)

@@ -35,7 +35,7 @@ static void on_answer(void *ctx, uint32_t request, int32_t code, struct wire_str
 static void on_cancelled(void *ctx, void *user, uint64_t cancelled)
 {
     (void)ctx;
-    bfs_cancel_answered(user, cancelled);
+    bfs_told_cancelled(user, cancelled);
 }
 
 static void on_failed(void *ctx, int32_t code, struct wire_str text)
@@ -61,8 +61,8 @@ static void on_link_warning(void *ctx, const char *text)
 }
 
 static const struct session_ops core_ops = {
-    .outcomes = bfs_job_outcomes, .pool_state = bfs_claim_state, .output = bfs_job_output, .answer = on_answer, .failed = on_failed,
-    .cancelled = on_cancelled };
+    .outcomes = bfs_told_outcomes, .pool_state = bfs_claim_state, .output = bfs_output_piece, .answer = on_answer,
+    .failed = on_failed, .cancelled = on_cancelled };
 
 static int open_core(struct bfork_session *s, const bfork_session_options *o, bool admin)
 {
@@ -89,7 +89,8 @@ static enum session_kind kind_of(const char *profile)
 
 static int open_link(struct bfork_session *s, const char *profile, const bfork_session_options *o, bool admin)
 {
-    const struct link_events events = { .failed = on_link_failed, .warning = on_link_warning, .printed = bfs_job_printed, .ctx = s,
+    const struct link_events events = { .failed = on_link_failed, .warning = on_link_warning,
+                                        .printed = bfs_output_outside, .ctx = s,
                                         .output_window = o ? o->max_output_bytes : 0 };
     struct err e;
     if (!profile)
@@ -184,15 +185,15 @@ static void session_destroy(struct bfork_session *s)
             s->link->ops->pump(s->link, clock_now());
         }
         pthread_mutex_lock(&s->lock);
-        bfs_drive_outputs(s);
+        bfs_output_tell(s);
         pthread_mutex_unlock(&s->lock);
         s->link->ops->close(s->link);
     }
     session_free(&s->core);
-    bfs_functions_free(s);
+    bfs_function_free_all(s);
     for (struct list_node *n; (n = list_pop(&s->outputs));)
         free(LIST_ENTRY(n, struct output, node));
-    bfs_futures_free(s);
+    bfs_future_slabs_free(s);
     if (s->wake_fd >= 0)
         close(s->wake_fd);
     if (s->fork_guard)

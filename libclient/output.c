@@ -62,7 +62,7 @@ static void notice(struct job *j, const char *function, const struct session_pri
     describe_output(o, j);
 }
 
-bool bfs_job_output(void *ctx, void *user, const struct session_print *k)
+bool bfs_output_piece(void *ctx, void *user, const struct session_print *k)
 {
     struct job *j = user;
     struct bfork_session *s = ctx;
@@ -95,7 +95,7 @@ bool bfs_job_output(void *ctx, void *user, const struct session_print *k)
     return true;
 }
 
-void bfs_job_printed(void *ctx, uint32_t pid, int stream, const void *bytes, size_t size)
+void bfs_output_outside(void *ctx, uint32_t pid, int stream, const void *bytes, size_t size)
 {
     const struct session_print k = { .pid = pid, .stream = stream };
 
@@ -142,14 +142,14 @@ static void print_piece(struct bfork_session *s, const struct output *o)
     write_all(2, text, strlen(text));
 }
 
-bool bfs_drive_outputs(struct bfork_session *s)
+bool bfs_output_tell(struct bfork_session *s)
 {
     bool any = false;
 
     while (!list_empty(&s->outputs) && !s->delivering) {
         struct output *o = LIST_ENTRY(list_pop(&s->outputs), struct output, node);
         any = s->delivering = true;         /* one thread at a time, so that the order stays */
-        bfs_drive_hand_on(s);
+        bfs_wake_next(s);
         pthread_mutex_unlock(&s->lock);
         if (o->told)
             o->told(o->task, &o->who, o->stream, o->bytes, o->size);
@@ -164,6 +164,6 @@ bool bfs_drive_outputs(struct bfork_session *s)
         free(o);
     }
     if (any)
-        bfs_drive_look(s);
+        bfs_wake_look(s);
     return any;
 }

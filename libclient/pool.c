@@ -184,7 +184,7 @@ int bfs_pool_begin(struct bfork_pool *p, const bfork_options *o)
     return 0;
 }
 
-int64_t bfs_cancel_all(struct bfork_pool *p)
+int64_t bfs_pool_cancel_all(struct bfork_pool *p)
 {
     int64_t all = 0;
     int rc = 0;

@@ -9,11 +9,11 @@ void bfs_ready_tell(struct bfork_stream *st, const struct bfork_session *s)
     for (LIST_EACH(&st->takers, n)) {
         struct bfork_session *driven = LIST_ENTRY(n, struct taker, node)->s;
         if (driven != s)
-            bfs_drive_poke(driven);
+            bfs_wake_poke(driven);
     }
 }
 
-void bfs_stream_ready(struct bfork_future *f)
+void bfs_ready_future(struct bfork_future *f)
 {
     struct bfork_stream *st = f->stream;
     pthread_mutex_lock(&st->lock);

@@ -166,13 +166,13 @@ static void note_element(struct serial_map *sm, uint64_t i, bool well, struct sl
     static const struct wire_outcome no_memory = { .kind = BFORK_ENOMEM, .message = { "out of memory for a result", 26 } };
     struct map_state *m = sm->f->map;
     result.buf = NULL;                      /* lent until the next run: copied */
-    if (well && m->each && !bfs_each_keep(m, i, result)) {
+    if (well && m->each && !bfs_elements_keep(m, i, result)) {
         well = false;
         o = &no_memory;
     }
     if (!well) {
         const struct wire_outcome full = with_symbol(o, i, sm->symbol);
-        bfs_map_fail_elements(m, i, 1, &full);
+        bfs_elements_fail(m, i, 1, &full);
     } else {
         if (m->out_size)
             memcpy((uint8_t *)m->out + i * m->out_size, sm->scratch, m->out_size);
@@ -199,7 +199,7 @@ static void each_element(struct serial_map *sm, uint64_t i, const struct each_in
     struct slice result = { NULL, NULL, 0 };
     const struct wire_outcome *o = &no_memory;
     struct err e;
-    const bfork_arg a = bfs_each_arg(in, i);
+    const bfork_arg a = bfs_elements_arg(in, i);
     size_t size = value_size(&a, 1, &e);
     uint8_t *args = malloc(size);
     bool well = false;
@@ -217,7 +217,7 @@ static void tell_progress(struct serial_map *sm, uint64_t *told)
     bfork_progress now;
     if (!m->progress || (m->settled != m->n && clock_now() - *told <= 100 * CLOCK_MS))
         return;
-    bfs_map_read_progress(m, &now);
+    bfs_elements_progress(m, &now);
     pthread_mutex_unlock(&sm->p->serial_lock);      /* a callback never runs under a lock */
     m->told = m->settled == m->n;
     m->progress(m->progress_data, &now);
@@ -243,7 +243,7 @@ static void run_elements(struct serial_map *sm, const struct job_shape *shape, c
                       (unsigned long long)m->n);
         sm->f->error = bfs_error_clone(bfork_last_error());
         m->failed += m->n - m->settled;
-        bfs_map_status_rest(m, BFORK_CANCELLED);
+        bfs_elements_rest(m, BFORK_CANCELLED);
     } else if (m->failed) {
         sm->f->error = m->lowest_error ? bfs_error_clone(m->lowest_error) : NULL;
     }
@@ -261,7 +261,7 @@ static void run_serial_map(struct bfork_pool *p, struct bfork_future *f, const s
         f->error = bfs_error_clone(sm.scratch ? bfork_last_error() : bfs_error_no_memory());
         if (!f->error)
             f->error = (bfork_error *)(uintptr_t)bfs_error_no_memory();
-        bfs_map_status_rest(m, f->error->kind);
+        bfs_elements_rest(m, f->error->kind);
     } else {
         run_elements(&sm, shape, in, each);
     }

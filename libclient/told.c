@@ -15,7 +15,7 @@ static bfork_error *job_error(const struct job *j, const struct wire_outcome *o,
     return bfs_error_new_outcome(&named);
 }
 
-void bfs_job_outcomes(void *ctx, void *user, const struct wire_item *item)
+void bfs_told_outcomes(void *ctx, void *user, const struct wire_item *item)
 {
     struct job *j = user;
     struct bfork_session *s = j->pool->s;
@@ -45,7 +45,7 @@ void bfs_job_outcomes(void *ctx, void *user, const struct wire_item *item)
         bfs_job_forget(j);
 }
 
-void bfs_job_fail(struct job *j, const bfork_error *e)
+void bfs_told_end(struct job *j, const bfork_error *e)
 {
     if (j->map) {
         if (j->future)
@@ -61,18 +61,18 @@ void bfs_job_fail(struct job *j, const bfork_error *e)
     bfs_job_forget(j);
 }
 
-void bfs_session_settle_failure(struct bfork_session *s)
+void bfs_told_failure(struct bfork_session *s)
 {
     s->failing = false;
     s->stirred = true;
     for (LIST_EACH(&s->pools, pn)) {
         struct bfork_pool *p = LIST_ENTRY(pn, struct bfork_pool, node);
         for (LIST_EACH_SAFE(&p->jobs, jn, after))
-            bfs_job_fail(LIST_ENTRY(jn, struct job, node), s->error);
+            bfs_told_end(LIST_ENTRY(jn, struct job, node), s->error);
     }
 }
 
-void bfs_cancel_answered(void *user, uint64_t cancelled)
+void bfs_told_cancelled(void *user, uint64_t cancelled)
 {
     struct queued *q = user;
     q->cancelled += cancelled;

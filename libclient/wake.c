@@ -21,20 +21,20 @@ void bfs_wake_driver(struct bfork_session *s)
     (void)put;                              /* full: it is awake */
 }
 
-void bfs_drive_poke(struct bfork_session *s)
+void bfs_wake_poke(struct bfork_session *s)
 {
     atomic_store(&s->poked, true);
     bfs_wake_driver(s);
 }
 
 /* Whoever holds no token and is about to be busy elsewhere: somebody else who waits may drive. */
-void bfs_drive_hand_on(struct bfork_session *s)
+void bfs_wake_next(struct bfork_session *s)
 {
     if (!s->driven && !list_empty(&s->waiters))
         pthread_cond_signal(&LIST_ENTRY(list_first(&s->waiters), struct waiter, node)->cond);
 }
 
-void bfs_drive_look(struct bfork_session *s)
+void bfs_wake_look(struct bfork_session *s)
 {
     if (!list_empty(&s->waiters))
         bfs_wake_waiters(s, NULL);

@@ -11,27 +11,25 @@
 struct taker { struct list_node node; struct bfork_session *s; };       /* in bfork_stream_next: drives s meanwhile */
 /* Threads that drive another session than s do not see what happened there. With the stream's lock. */
 void bfs_ready_tell(struct bfork_stream *st, const struct bfork_session *s);
-void bfs_stream_ready(struct bfork_future *f);                      /* f, in a stream, is done */
+void bfs_ready_future(struct bfork_future *f);                      /* f, in a stream, is done */
 
 /* elements.c */
 #define NOT_YET BFORK_END           /* status of an element without an outcome: no outcome is this one */
 struct each_input { const void *in; size_t size; const char *const *strings; const bfork_bytes *bytes; };
-bfork_arg bfs_each_arg(const struct each_input *in, size_t i);
-bool bfs_each_keep(struct map_state *m, uint64_t index, struct slice result);   /* false: out of memory */
-void bfs_map_keep_error(struct map_state *m, uint64_t index, uint32_t count, const struct wire_outcome *o);
-void bfs_map_fail_elements(struct map_state *m, uint64_t first, uint32_t count, const struct wire_outcome *o);
-void bfs_map_status_rest(struct map_state *m, int kind);            /* of the elements without an outcome */
-void bfs_each_results(struct map_state *m, const struct wire_item *item);
-void bfs_each_free(struct map_state *m);
-void bfs_map_state_free(struct map_state *m);
-void bfs_map_read_progress(const struct map_state *m, bfork_progress *p); /* with the lock */
+bfork_arg bfs_elements_arg(const struct each_input *in, size_t i);
+bool bfs_elements_keep(struct map_state *m, uint64_t index, struct slice result); /* false: out of memory */
+void bfs_elements_fail(struct map_state *m, uint64_t first, uint32_t count, const struct wire_outcome *o);
+void bfs_elements_rest(struct map_state *m, int kind);              /* of the elements without an outcome */
+void bfs_elements_results(struct map_state *m, const struct wire_item *item);
+void bfs_elements_free(struct map_state *m);
+void bfs_elements_progress(const struct map_state *m, bfork_progress *p); /* with the lock */
 
 /* future.c */
 struct string { struct string *next; char text[]; };                /* a copy that is lent */
 bool bfs_future_is_static(const struct bfork_future *f);
 struct bfork_future *bfs_future_new(struct bfork_session *s);       /* with the lock; NULL: out of memory. refs 1 */
 struct bfork_future *bfs_future_failed(int kind); /* made from this thread's last error; never NULL */
-void bfs_futures_free(struct bfork_session *s);                     /* the slabs, at the session's end */
+void bfs_future_slabs_free(struct bfork_session *s);                     /* the slabs, at the session's end */
 /* One reference less; true: it was the last, its session's reference is the caller's now. */
 bool bfs_future_drop(struct bfork_future *f);
 void bfs_future_mark_done(struct bfork_future *f);                  /* state, stream, waiting threads */
@@ -74,16 +72,16 @@ void bfs_map_adopt(struct job *j, struct bfork_future *f);          /* with the 
 
 /* told.c: with the lock */
 struct queued { const struct bfork_session *s; uint64_t cancelled; uint32_t open; };    /* who waits for answers to cancels */
-void bfs_job_outcomes(void *ctx, void *user, const struct wire_item *item);
-void bfs_job_fail(struct job *j, const bfork_error *e);             /* its futures end so, and j is gone */
-void bfs_session_settle_failure(struct bfork_session *s);           /* it has failed: now, not from inside a core's call */
-void bfs_cancel_answered(void *user, uint64_t cancelled);           /* inside a core's call */
+void bfs_told_outcomes(void *ctx, void *user, const struct wire_item *item);
+void bfs_told_end(struct job *j, const bfork_error *e);             /* its futures end so, and j is gone */
+void bfs_told_failure(struct bfork_session *s);                     /* it has failed: now, not from inside a core's call */
+void bfs_told_cancelled(void *user, uint64_t cancelled);            /* inside a core's call */
 
 /* output.c */
-bool bfs_job_output(void *ctx, void *user, const struct session_print *k);
-void bfs_job_printed(void *ctx, uint32_t pid, int stream, const void *bytes, size_t size); /* outside of tasks */
+bool bfs_output_piece(void *ctx, void *user, const struct session_print *k);
+void bfs_output_outside(void *ctx, uint32_t pid, int stream, const void *bytes, size_t size); /* outside of tasks */
 /* With the lock: tells the program what tasks have printed; true: something was. It waits for the program, without the lock. */
-bool bfs_drive_outputs(struct bfork_session *s);
+bool bfs_output_tell(struct bfork_session *s);
 
 /* waiting.c */
 /* With the lock, in a wait. What there is to say about slots that do not come, or "", and when to look again. *ret_asked: the core
