@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: MPL-2.0
- * session.c - the conversation with the broker: HELLO, WELCOME, what is held, heartbeats, leases, and who handles which message.
+ * session.c - the conversation with the broker: HELLO, WELCOME, heartbeats, and who handles which message.
  *
  * A first connection, one after a cut and one to a restarted broker are the same path: HELLO, WELCOME, HOLDING for every attempt,
  * then all records again. What runs goes on meanwhile. If the broker no longer knows this instance its handles are void: lanes
- * are found again by (digest of the specification, owner), jobs by id, attempts by id.
- *
- * The lease runs from the sending of the last message that the broker has answered, so it ends here no later than there. After half
- * of it in silence a new connection is made. When it has ended, or the broker has ended the session, nothing is begun until the
- * broker has answered something that was sent behind HOLDING: by then it has said what is not ours any more.
+ * are found again by (digest of the specification, owner), jobs by id, attempts by id. After half a lease in silence a new
+ * connection is made.
  */
 #include "internal.h"
 
 #include "base/least.h"
-#include "bfork.h"
 #include "wire/times.h"
 
 #include <stdio.h>
@@ -31,17 +27,6 @@ static const char *owned_text(struct worker *w, const char *prefix, struct wire_
     return p;
 }
 
-struct wire_msg *wrk_link_send(struct worker *w, uint8_t type)
-{
-    struct worker_effect *e = wrk_effect_add(w, WORKER_SEND);
-
-    e->msg.type = type;
-    e->msg.ack = w->in_bytes;
-    w->in_told = w->in_bytes;
-    w->last_sent = w->now;
-    return &e->msg;
-}
-
 void wrk_send_state(struct worker *w)
 {
     struct worker_counters c;
@@ -49,22 +34,6 @@ void wrk_send_state(struct worker *w)
     worker_counters(w, &c);
     wrk_link_send(w, WIRE_WORKER_STATE)->u.worker_state = (struct wire_worker_state){ w->config.slots, (uint32_t)c.busy,
                                                                                       w->draining };
-}
-
-static void close_link(struct worker *w)
-{
-    w->link = LINK_DOWN;
-}
-
-void wrk_link_drop(struct worker *w, const char *why)
-{
-    if (w->link == LINK_DOWN)
-        return;
-    struct wire_str s = wrk_effect_str(w, why);
-    struct worker_effect *e = wrk_effect_add(w, WORKER_RECONNECT);
-
-    e->text = s.p;
-    close_link(w);
 }
 
 void worker_connected(struct worker *w, uint64_t now)
@@ -103,17 +72,7 @@ void worker_disconnected(struct worker *w, uint64_t now, const char *why)
     if (w->link == LINK_UP)
         wrk_effect_log(w, LOG_WARNING_, "the connection to the broker is gone: %s; %zu chunks are kept and go on",
                        why ? why : "no reason", w->attempts.count);
-    close_link(w);
-}
-
-uint64_t worker_lease_end(const struct worker *w)
-{
-    return list_empty(&w->attempts) ? 0 : w->leased_out ? 1 : w->lease_from + w->lease_ns;
-}
-
-uint64_t worker_right_until(const struct worker *w)
-{
-    return w->leased_out ? 0 : w->lease_ns ? w->lease_from + w->lease_ns : CLOCK_NEVER;
+    wrk_link_close(w);
 }
 
 static void ping(struct worker *w)
@@ -122,39 +81,10 @@ static void ping(struct worker *w)
     w->last_ping = w->now;
 }
 
-/* What processes have not begun comes back into the queue; what runs goes on, its results may still be wanted. */
-void wrk_link_lease_out(struct worker *w, const char *why)
-{
-    if (w->leased_out)
-        return;
-    w->leased_out = true;
-    w->confirm = w->now + 1;
-    if (!list_empty(&w->attempts))
-        wrk_effect_log(w, LOG_WARNING_, "%s: nothing of %zu chunks is begun until the broker answers", why, w->attempts.count);
-    for (LIST_EACH(&w->lanes, n)) {
-        struct lane *l = LIST_ENTRY(n, struct lane, all);
-
-        for (LIST_EACH(&l->procs, m)) {
-            struct proc *p = LIST_ENTRY(m, struct proc, in_lane);
-
-            if (p->pending)
-                wrk_proc_retract(w, p, p->pending);
-        }
-    }
-}
-
-static void lease_in(struct worker *w)
-{
-    w->leased_out = false;
-    w->again = true;
-    for (LIST_EACH(&w->lanes, n))
-        wrk_lane_dirty(w, LIST_ENTRY(n, struct lane, all));
-}
-
 void worker_denied(struct worker *w, uint64_t now)
 {
     w->now = now;
-    wrk_link_lease_out(w, "the broker does not allow the key of this worker");
+    wrk_lease_out(w, "the broker does not allow the key of this worker");
 }
 
 void worker_stalled(struct worker *w, uint64_t from, uint64_t to)
@@ -173,46 +103,6 @@ uint64_t worker_ack(const struct worker *w)
     return w->in_bytes;
 }
 
-static void hold_item(struct wire_item *i, const struct attempt *a)
-{
-    memset(i, 0, sizeof(*i));
-    i->id = a->id;
-    i->job = a->job->bound ? a->job->handle : 0;
-    i->first = a->first;
-    i->count = (uint32_t)(a->end - a->first);
-    i->end = a->given_end;
-    i->tries = a->tries;
-    i->crashes = a->crashes;
-    memcpy(i->ticket, a->ticket, WIRE_TICKET);
-    memcpy(i->job_id, a->job->id, WIRE_ID);
-    memcpy(i->owner, a->job->lane->owner, WIRE_KEY);
-}
-
-/* Every attempt that holds something; last is set in the last message, which may be the only and an empty one. */
-static void send_holding(struct worker *w)
-{
-    size_t left = w->attempts.count;
-    struct list_node *n = w->attempts.head.next;
-
-    do {
-        uint32_t k = left < RESULTS_ITEMS ? (uint32_t)left : RESULTS_ITEMS;
-        struct wire_item *items = k ? wrk_effect_alloc(w, k * sizeof(*items)) : NULL;
-
-        if (k && !items) {
-            wrk_link_drop(w, "out of memory");
-            return;
-        }
-        left -= k;
-        for (uint32_t i = 0; i < k; i++, n = n->next)
-            hold_item(&items[i], LIST_ENTRY(n, struct attempt, all));
-        struct wire_msg *m = wrk_link_send(w, WIRE_HOLDING);
-
-        m->items = items;
-        m->n_items = k;
-        m->u.holding.last = left == 0;
-    } while (left);
-}
-
 static void on_welcome(struct worker *w, const struct wire_welcome *h)
 {
     if (w->link != LINK_HELLO) {
@@ -223,13 +113,13 @@ static void on_welcome(struct worker *w, const struct wire_welcome *h)
         struct worker_effect *e = wrk_effect_add(w, WORKER_REFUSED);
 
         e->text = "the broker speaks another version of the protocol: install the same version of Broadfork on both hosts";
-        close_link(w);
+        wrk_link_close(w);
         return;
     }
     bool forgotten = w->epoch && (h->epoch != w->epoch || !h->resumed);
 
     if (forgotten && h->epoch == w->epoch)
-        wrk_link_lease_out(w, "the broker has given this worker up");
+        wrk_lease_out(w, "the broker has given this worker up");
     w->link = LINK_UP;
     w->epoch = h->epoch;
     w->heartbeat_ns = (h->heartbeat_ms ? h->heartbeat_ms : TIME_HEARTBEAT_MS) * CLOCK_MS;
@@ -245,7 +135,7 @@ static void on_welcome(struct worker *w, const struct wire_welcome *h)
         if (a->end == a->first)
             wrk_attempt_free(w, a);
     }
-    send_holding(w);
+    wrk_send_holding(w);
     if (w->draining)
         wrk_send_state(w);
     for (LIST_EACH(&w->lanes, n)) {
@@ -273,7 +163,7 @@ static void on_pong(struct worker *w, const struct wire_ping *p)
         return;
     w->lease_from = p->stamp;
     if (w->leased_out)
-        lease_in(w);
+        wrk_lease_in(w);
 }
 
 static void on_chunks(struct worker *w, const struct wire_msg *m)
@@ -296,12 +186,12 @@ static void on_error(struct worker *w, const struct wire_msg *m)
         wrk_effect_log(w, LOG_ERROR_, "the broker ended the session (%d): %.*s", code, (int)m->u.error.text.n,
                        m->u.error.text.n ? m->u.error.text.p : "");
     if (m->type == WIRE_ERROR)
-        wrk_link_lease_out(w, "the session has ended");
+        wrk_lease_out(w, "the session has ended");
     e = wrk_effect_add(w, for_good ? WORKER_REFUSED : WORKER_RECONNECT);
     e->text = owned_text(w, m->type == WIRE_BYE ? "the broker leaves: " :
                          m->type == WIRE_RESET ? "the broker asks for a new session: " : "the broker ended the session: ",
                          m->u.error.text);
-    close_link(w);
+    wrk_link_close(w);
 }
 
 static void dispatch(struct worker *w, const struct wire_msg *m)
@@ -379,7 +269,7 @@ void wrk_link_tick(struct worker *w)
     if (w->link == LINK_HELLO && w->now >= w->last_recv + HELLO_LIMIT)
         wrk_link_drop(w, "the broker did not answer HELLO for 10 s");
     if (w->lease_ns && !w->leased_out && w->now >= w->lease_from + w->lease_ns)
-        wrk_link_lease_out(w, "the lease has ended without an answer of the broker");
+        wrk_lease_out(w, "the lease has ended without an answer of the broker");
     if (w->link != LINK_UP)
         return;
     if (w->now >= w->last_recv + w->lease_ns / 2) {

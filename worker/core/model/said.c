@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0
- * said.c - what tasks have printed: pieces of attempts, sent within the window of their pool before the results of their tasks, and
- * kept until the client has taken them.
+ * said.c - what tasks have printed: pieces of attempts, kept until the client has taken them, and the windows that they count in.
  *
  * A window counts what is sent and not taken: each pool has one, and each lane that has no pool, or not yet. Every piece names
  * the one it counts in, and so does the broker when it is taken, also when lane and attempt are gone. What waits (said_waits) is
@@ -20,9 +19,9 @@
 
 #define ANEW_MOST 1000u             /* rounds that are told apart: more than an attempt ever has */
 
-static uint64_t window_cost(const struct piece *p) { return p->body.size + WIRE_OUTPUT_COST; }
+uint64_t wrk_piece_cost(const struct piece *p) { return p->body.size + WIRE_OUTPUT_COST; }
 
-static int stream_of(const struct piece *p) { return p->stream == 2; }
+int wrk_piece_stream(const struct piece *p) { return p->stream == 2; }
 
 static void window_end(struct worker *w, struct window *v)
 {
@@ -54,7 +53,7 @@ static struct window *window_new(struct worker *w, uint32_t pool)
 }
 
 /* NULL: no memory. */
-static struct window *window_of(struct worker *w, struct lane *l)
+struct window *wrk_window_of(struct worker *w, struct lane *l)
 {
     if (!l->window) {
         struct window *v = l->bound ? map_get(&w->pool_windows, l->pool) : NULL;
@@ -101,21 +100,7 @@ static void forget_piece(struct piece *p)
     free(p);
 }
 
-/* The attempt and index of the task so many behind the first without a result. */
-static struct attempt *find_task(const struct proc *p, uint32_t ahead, uint64_t *ret_index)
-{
-    for (LIST_EACH(&p->attempts, n)) {
-        struct attempt *a = LIST_ENTRY(n, struct attempt, node);
-        if (ahead < a->pushed - a->next) {
-            *ret_index = a->next + ahead;
-            return a;
-        }
-        ahead -= (uint32_t)(a->pushed - a->next);
-    }
-    return NULL;
-}
-
-static struct piece *cut_piece(struct attempt *a, uint64_t index, const struct worker_print *k)
+struct piece *wrk_piece_new(struct attempt *a, uint64_t index, const struct worker_print *k)
 {
     int stream = k->stream == 2;
     struct piece *p = calloc(1, sizeof(*p));
@@ -150,21 +135,21 @@ static struct piece *cut_piece(struct attempt *a, uint64_t index, const struct w
     return p;
 }
 
-static void append_piece(struct worker *w, struct attempt *a, struct piece *p)
+void wrk_piece_append(struct worker *w, struct attempt *a, struct piece *p)
 {
     if (a->said_tail)
         a->said_tail->next = p;
     else
         a->said = p;
     a->said_tail = p;
-    if (a->said_last[stream_of(p)])
-        a->said_last[stream_of(p)]->next_same = p;
-    a->said_last[stream_of(p)] = p;
+    if (a->said_last[wrk_piece_stream(p)])
+        a->said_last[wrk_piece_stream(p)]->next_same = p;
+    a->said_last[wrk_piece_stream(p)] = p;
     if (!a->to_say)
         a->to_say = p;
-    if (!a->to_say_of[stream_of(p)])
-        a->to_say_of[stream_of(p)] = p;
-    a->job->lane->said_waits += window_cost(p);
+    if (!a->to_say_of[wrk_piece_stream(p)])
+        a->to_say_of[wrk_piece_stream(p)] = p;
+    a->job->lane->said_waits += wrk_piece_cost(p);
     if (!list_in(&a->saying))
         list_push_back(&w->saying, &a->saying);
 }
@@ -188,39 +173,12 @@ void wrk_said_anew(struct worker *w, struct attempt *a, uint64_t first, uint64_t
         p->index = i;
         p->stream = 1;
         p->again = a->anew;
-        append_piece(w, a, p);
+        wrk_piece_append(w, a, p);
     }
     a->anew_at = end;
     a->anew_end = end > a->anew_end ? end : a->anew_end;
     if (a->said_from >= first)
         a->said_from = end;             /* else one before them has printed, and may be pushed again, too */
-}
-
-bool worker_output(struct worker *w, uint64_t now, worker_proc proc, uint32_t ahead, const struct worker_print *k)
-{
-    struct proc *p = map_get(&w->by_proc, proc);
-    uint64_t index = 0;
-    struct attempt *a = p ? find_task(p, ahead, &index) : NULL;
-    struct piece *q;
-
-    w->now = now;
-    if (!a)
-        return false;
-    if (a->dead)
-        return true;                    /* nobody waits for it any more */
-    if (!(q = cut_piece(a, index, k))) {
-        wrk_attempt_lost(w, a);
-        return true;
-    }
-    append_piece(w, a, q);
-    return true;
-}
-
-bool worker_output_room(const struct worker *w, worker_proc proc)
-{
-    const struct proc *p = map_get(&w->by_proc, proc);
-
-    return !p || p->lane->said_waits + (p->lane->window ? p->lane->window->out : 0) < w->config.output_window;
 }
 
 bool wrk_said_full(const struct worker *w, const struct lane *l) { return l->said_waits >= 2 * w->config.output_window; }
@@ -240,15 +198,15 @@ static void drop(struct worker *w, struct attempt *a, uint64_t seq)
 {
     for (struct piece *p; (p = a->said) && p->seq <= seq;) {
         a->said = p->next;
-        if (a->said_last[stream_of(p)] == p)
-            a->said_last[stream_of(p)] = NULL;
-        if (a->to_say_of[stream_of(p)] == p)
-            a->to_say_of[stream_of(p)] = p->next_same;
+        if (a->said_last[wrk_piece_stream(p)] == p)
+            a->said_last[wrk_piece_stream(p)] = NULL;
+        if (a->to_say_of[wrk_piece_stream(p)] == p)
+            a->to_say_of[wrk_piece_stream(p)] = p->next_same;
         if (p == a->to_say) {
             a->to_say = p->next;
-            a->job->lane->said_waits -= window_cost(p);
+            a->job->lane->said_waits -= wrk_piece_cost(p);
         } else if (a->to_say && p->seq > a->to_say->seq) {
-            a->job->lane->said_waits -= window_cost(p);
+            a->job->lane->said_waits -= wrk_piece_cost(p);
         }
         forget_piece(p);
     }
@@ -279,95 +237,4 @@ void wrk_said_taken(struct worker *w, const struct wire_item *i)
     }
     if (a && i->seq <= a->said_seq && (!a->to_say || i->seq < a->to_say->seq))
         drop(w, a, i->seq);
-}
-
-/* A new connection: nothing is on the way, and everything not taken goes out again. */
-void wrk_said_resend(struct worker *w)
-{
-    wrk_said_end(w);
-    for (LIST_EACH(&w->attempts, n)) {
-        struct attempt *a = LIST_ENTRY(n, struct attempt, all);
-
-        for (struct piece *p = a->said; p && p != a->to_say; p = p->next)
-            a->job->lane->said_waits += window_cost(p);
-        a->to_say = a->said;
-        a->to_say_of[0] = a->to_say_of[1] = NULL;
-        for (struct piece *p = a->said; p && !(a->to_say_of[0] && a->to_say_of[1]); p = p->next)
-            if (!a->to_say_of[stream_of(p)])
-                a->to_say_of[stream_of(p)] = p;
-        if (a->to_say && !list_in(&a->saying))
-            list_push_back(&w->saying, &a->saying);
-    }
-}
-
-static void fill_output(struct worker *w, struct wire_item *i, const struct attempt *a, const struct piece *p,
-                        const struct window *v)
-{
-    memset(i, 0, sizeof(*i));
-    i->id = a->id;
-    i->seq = p->seq;
-    i->job = v->id;
-    i->first = p->index;
-    i->count = 1;
-    i->flags = WIRE_FIXED | (p->cut ? WIRE_CUT : 0);
-    i->size = (uint32_t)p->body.size;
-    i->offset = p->offset;
-    i->end = p->limit;
-    i->pid = p->pid;
-    i->tries = (uint16_t)(a->tries + a->crashes + 1u + p->again);
-    i->stream = p->stream;
-    i->body = p->body;
-    wrk_effect_keep(w, p->body);
-}
-
-/* Puts pieces of a into the message until nothing is left (true) or it or the window is full. */
-static bool put_pieces(struct worker *w, struct attempt *a, struct window *v, uint32_t *n, size_t *body)
-{
-    struct lane *l = a->job->lane;
-
-    for (struct piece *p; (p = a->to_say);) {
-        if (v->out && v->out + window_cost(p) > w->config.output_window)
-            return false;
-        if (*n == RESULTS_ITEMS || (*n && *body + p->body.size > RESULTS_BODY)) {
-            w->again = true;
-            return false;
-        }
-        fill_output(w, &w->pieces[(*n)++], a, p, v);
-        *body += p->body.size;
-        l->said_waits -= window_cost(p);
-        v->out += window_cost(p);
-        a->to_say = p->next;
-        a->to_say_of[stream_of(p)] = p->next_same;
-    }
-    return true;
-}
-
-void wrk_said_flush(struct worker *w)
-{
-    uint32_t n = 0;
-    size_t body = 0;
-
-    if (w->link != LINK_UP || w->pieces_used || list_empty(&w->saying))
-        return;
-    for (LIST_EACH_SAFE(&w->saying, o, after)) {
-        struct attempt *a = LIST_ENTRY(o, struct attempt, saying);
-        struct window *v = window_of(w, a->job->lane);
-
-        if (!v) {
-            wrk_link_drop(w, "out of memory");  /* all of it goes out again */
-            return;
-        }
-        if (put_pieces(w, a, v, &n, &body))
-            list_remove(&w->saying, &a->saying);
-        if (a->unsent && !list_in(&a->out))
-            list_push_back(&w->out, &a->out);   /* its results waited behind this */
-    }
-    if (!n)
-        return;
-    struct wire_msg *m = wrk_link_send(w, WIRE_OUTPUT);
-
-    m->items = w->pieces;
-    m->n_items = n;
-    w->pieces_used = true;
-    w->out_bytes += body;
 }

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * proc.c - task processes as objects: made, in the list of their lane where they wait for work, told to end, forgotten.
+ *
+ * A process is in one list of its lane: idle (no attempts), partial (its last attempt is not pushed to the end and there is room),
+ * hungry (busy, but with less expected work in its ring than FEED_NS), or in none (full, parked, killed, starting, stopping).
+ */
+#include "internal.h"
+
+#include <stdlib.h>
+
+struct attempt *wrk_proc_first(const struct proc *p)
+{
+    struct list_node *n = list_first(&p->attempts);
+
+    return n ? LIST_ENTRY(n, struct attempt, node) : NULL;
+}
+
+static struct attempt *last_held(const struct proc *p)
+{
+    struct list_node *n = list_last(&p->attempts);
+
+    return n ? LIST_ENTRY(n, struct attempt, node) : NULL;
+}
+
+static struct list *place_for(struct proc *p)
+{
+    struct attempt *last = last_held(p);
+
+    if (p->state != PROC_READY || p->killed)
+        return NULL;
+    if (!last)
+        return &p->lane->idle;
+    if (p->full)
+        return NULL;
+    if (p->parked)
+        return NULL;
+    if (p->pending && last->next < last->apart)
+        return NULL;
+    if (last->pushed < last->end && !last->dead)
+        return &p->lane->partial;
+    if ((p->pending && !last->job->mean_ns) || p->pending * last->job->mean_ns >= FEED_NS)
+        return NULL;
+    return &p->lane->hungry;
+}
+
+void wrk_proc_place(struct proc *p)
+{
+    struct list *to = place_for(p);
+
+    if (p->in_list)
+        list_remove(p->in_list, &p->fed);
+    p->in_list = to;
+    if (to == &p->lane->idle) {
+        p->parked = false;
+        list_push_front(to, &p->fed);      /* the one that ran last is warm */
+    } else if (to) {
+        list_push_back(to, &p->fed);
+    }
+}
+
+void wrk_proc_attach(struct proc *p, struct attempt *a)
+{
+    list_push_back(&p->attempts, &a->node);
+    a->proc = p;
+    a->place = ATTEMPT_PUSHED;
+    p->lane->busy += p->attempts.count == 1;
+    p->lane->multi += p->attempts.count == 2;
+}
+
+void wrk_proc_detach(struct proc *p, struct attempt *a)
+{
+    p->lane->busy -= p->attempts.count == 1;
+    p->lane->multi -= p->attempts.count == 2;
+    list_remove(&p->attempts, &a->node);
+    a->proc = NULL;
+    a->place = ATTEMPT_FINISHED;
+}
+
+bool wrk_proc_new(struct worker *w, struct lane *l)
+{
+    struct proc *p = calloc(1, sizeof(*p));
+
+    if (!p || map_reserve(&w->by_proc, 1) < 0) {
+        free(p);
+        return false;
+    }
+    do
+        p->id = ++w->last_proc;
+    while (p->id == 0 || map_get(&w->by_proc, p->id));
+    p->lane = l;
+    list_init(&p->attempts);
+    list_push_back(&l->procs, &p->in_lane);
+    map_put(&w->by_proc, p->id, p);
+    l->live++;
+    l->starting++;
+    w->n_procs++;
+    struct worker_effect *e = wrk_effect_add(w, WORKER_PROC_START);
+
+    e->lane = l->id;
+    e->proc = p->id;
+    return true;
+}
+
+void wrk_proc_not_live(struct proc *p)
+{
+    if (p->state == PROC_STOPPING || p->killed)
+        return;
+    p->lane->live--;
+    p->lane->starting -= p->state == PROC_STARTING;
+}
+
+void wrk_proc_forget(struct worker *w, struct proc *p)
+{
+    wrk_proc_not_live(p);
+    if (p->in_list)
+        list_remove(p->in_list, &p->fed);
+    list_remove(&p->lane->procs, &p->in_lane);
+    map_take(&w->by_proc, p->id);
+    w->n_procs--;
+    w->n_stopping -= p->state == PROC_STOPPING;
+    free(p->known);
+    free(p);
+}
+
+void wrk_proc_stop(struct worker *w, struct proc *p)
+{
+    if (p->state == PROC_STOPPING || p->killed)
+        return;
+    wrk_proc_not_live(p);
+    p->state = PROC_STOPPING;
+    w->n_stopping++;
+    wrk_proc_place(p);
+    struct worker_effect *e = wrk_effect_add(w, WORKER_PROC_STOP);
+
+    e->lane = p->lane->id;
+    e->proc = p->id;
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * lease.c - the right to begin tasks: ended with the lease, or with the session, until the broker has answered.
+ *
+ * The lease runs from the sending of the last message that the broker has answered, so it ends here no later than there. When it
+ * has ended, or the broker has ended the session, nothing is begun until the broker has answered something that was sent behind
+ * HOLDING: by then it has said what is not ours any more.
+ */
+#include "internal.h"
+
+uint64_t worker_lease_end(const struct worker *w)
+{
+    return list_empty(&w->attempts) ? 0 : w->leased_out ? 1 : w->lease_from + w->lease_ns;
+}
+
+uint64_t worker_right_until(const struct worker *w)
+{
+    return w->leased_out ? 0 : w->lease_ns ? w->lease_from + w->lease_ns : CLOCK_NEVER;
+}
+
+/* What processes have not begun comes back into the queue; what runs goes on, its results may still be wanted. */
+void wrk_lease_out(struct worker *w, const char *why)
+{
+    if (w->leased_out)
+        return;
+    w->leased_out = true;
+    w->confirm = w->now + 1;
+    if (!list_empty(&w->attempts))
+        wrk_effect_log(w, LOG_WARNING_, "%s: nothing of %zu chunks is begun until the broker answers", why, w->attempts.count);
+    for (LIST_EACH(&w->lanes, n)) {
+        struct lane *l = LIST_ENTRY(n, struct lane, all);
+
+        for (LIST_EACH(&l->procs, m)) {
+            struct proc *p = LIST_ENTRY(m, struct proc, in_lane);
+
+            if (p->pending)
+                wrk_proc_retract(w, p, p->pending);
+        }
+    }
+}
+
+void wrk_lease_in(struct worker *w)
+{
+    w->leased_out = false;
+    w->again = true;
+    for (LIST_EACH(&w->lanes, n))
+        wrk_lane_dirty(w, LIST_ENTRY(n, struct lane, all));
+}
