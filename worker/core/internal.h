@@ -249,6 +249,7 @@ void wrk_job_rests(struct job *j);                                 /* drops its 
 struct lane *wrk_lane_new(struct worker *w, const struct wire_grant *g);
 struct lane *wrk_lane_find_unbound(const struct worker *w, const struct wire_grant *g);
 void wrk_lane_dirty(struct worker *w, struct lane *l);
+uint32_t wrk_lanes_busy(const struct worker *w);                   /* processes that have something to do, of all lanes */
 bool wrk_lane_idle(const struct lane *l);
 bool wrk_lane_is_over(const struct worker *w, const struct lane *l);
 void wrk_lane_became_idle(struct worker *w, struct lane *l);

@@ -29,10 +29,7 @@ static const char *owned_text(struct worker *w, const char *prefix, struct wire_
 
 void wrk_send_state(struct worker *w)
 {
-    struct worker_counters c;
-
-    worker_counters(w, &c);
-    wrk_link_send(w, WIRE_WORKER_STATE)->u.worker_state = (struct wire_worker_state){ w->config.slots, (uint32_t)c.busy,
+    wrk_link_send(w, WIRE_WORKER_STATE)->u.worker_state = (struct wire_worker_state){ w->config.slots, wrk_lanes_busy(w),
                                                                                       w->draining };
 }
 

@@ -178,9 +178,7 @@ void worker_drain(struct worker *w, uint64_t now)
 void worker_counters(const struct worker *w, struct worker_counters *ret)
 {
     *ret = w->count;
-    ret->busy = 0;
-    for (LIST_EACH(&w->lanes, n))
-        ret->busy += LIST_ENTRY(n, struct lane, all)->busy;
+    ret->busy = wrk_lanes_busy(w);
     ret->lanes = w->lanes.count;
     ret->procs = w->n_procs;
     ret->stopping = w->n_stopping;

@@ -18,6 +18,15 @@ void wrk_lane_dirty(struct worker *w, struct lane *l)
         list_push_back(&w->dirty, &l->dirty);
 }
 
+uint32_t wrk_lanes_busy(const struct worker *w)
+{
+    uint32_t busy = 0;
+
+    for (LIST_EACH(&w->lanes, n))
+        busy += LIST_ENTRY(n, struct lane, all)->busy;
+    return busy;
+}
+
 static int spec_read(const struct wire_grant *g, struct wire_pool_spec *spec, struct err *e)
 {
     int rc;
