@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  * check.c - every invariant of the worker's core, for tests: walks everything, changes nothing.
  */
-#include "internal.h"
+#include "model/model.h"
+#include "worker.h"
 
 #include <stdio.h>
 #include <string.h>

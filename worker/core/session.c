@@ -6,7 +6,10 @@
  * are found again by (digest of the specification, owner), jobs by id, attempts by id. After half a lease in silence a new
  * connection is made.
  */
-#include "internal.h"
+#include "doors.h"
+#include "in/in.h"
+#include "out/out.h"
+#include "worker.h"
 
 #include "base/least.h"
 #include "wire/times.h"
@@ -70,6 +73,16 @@ void worker_disconnected(struct worker *w, uint64_t now, const char *why)
         wrk_effect_log(w, LOG_WARNING_, "the connection to the broker is gone: %s; %zu chunks are kept and go on",
                        why ? why : "no reason", w->attempts.count);
     wrk_link_close(w);
+}
+
+uint64_t worker_lease_end(const struct worker *w)
+{
+    return list_empty(&w->attempts) ? 0 : w->leased_out ? 1 : w->lease_from + w->lease_ns;
+}
+
+uint64_t worker_right_until(const struct worker *w)
+{
+    return w->leased_out ? 0 : w->lease_ns ? w->lease_from + w->lease_ns : CLOCK_NEVER;
 }
 
 static void ping(struct worker *w)

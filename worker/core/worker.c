@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0
  * worker.c - the whole: creation, the turn (tick, flush, deadline), drain, counters. Decides nothing about tasks.
  */
-#include "internal.h"
+#include "doors.h"
+#include "in/in.h"
+#include "out/out.h"
+#include "worker.h"
 
 #include <stdlib.h>
 

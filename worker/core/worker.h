@@ -8,74 +8,7 @@
 #ifndef WORKER_CORE_WORKER_H
 #define WORKER_CORE_WORKER_H
 
-#include "wire/wire.h"
-
-struct worker;
-
-typedef uint32_t worker_proc;       /* task process, from 1; a number is not used again while the core knows it */
-typedef uint32_t worker_lane;       /* lane = granted pool = one template, from 1 */
-
-struct worker_config {
-    uint32_t slots;                 /* task processes that may run at a time; the local engine passes a large number */
-    uint8_t instance[WIRE_ID], replaces[WIRE_ID];
-    bool has_replaces;
-    const char *name, *host, *software, *arch, *resources;      /* kept by the caller */
-    bool key_exposed;               /* tasks can read the worker's key: the broker shows it */
-    uint32_t pid;
-    uint64_t window_bytes;          /* results on the way to the broker; 0: 8 MiB */
-    uint64_t output_window;         /* output of a pool's tasks sent and not taken; 0: WIRE_OUTPUT_WINDOW, which brokers demand */
-    uint32_t idle_lanes;            /* warm templates without a grant, kept at most; 0: 8 */
-};
-
-/* Answered at once by the shell; must not call back into the core. */
-struct worker_ops {
-    /* Hands over as many tasks of item (from its first) as fit; returns how many, 0: no room now. Bytes are copied.
-     * job: the number given with push_job, not the broker's handle; numbers of forgotten jobs come again, after a new push_job. */
-    uint32_t (*push)(void *ctx, worker_proc proc, uint32_t job, const struct wire_item *item);
-    /* The job's specification must be in front of its first push to a process. 0, or < 0 (no room now). */
-    int (*push_job)(void *ctx, worker_proc proc, uint32_t job, const struct wire_bin spec);
-    /* Takes back what has not begun, from the end, at most max tasks; returns how many. */
-    uint32_t (*retract)(void *ctx, worker_proc proc, uint32_t max);
-};
-
-enum worker_effect_type {
-    WORKER_SEND,                    /* msg to the broker */
-    WORKER_RECONNECT,               /* drop the connection (text says why), make a new one with back-off, then worker_connected */
-    WORKER_LANE_START,              /* lane, spec, owner: fetch the program, start the template; then worker_lane_ready/_failed */
-    WORKER_LANE_STOP,               /* lane: kill its template and all its processes */
-    WORKER_PROC_START,              /* lane, proc: fork a task process; then worker_proc_ready */
-    WORKER_PROC_KILL,               /* proc; text: why; worker_proc_died follows */
-    WORKER_PROC_LIMIT,              /* proc, run_limit_ms: of the tasks pushed from now on; none is before effects_done */
-    WORKER_PROC_STOP,               /* proc: end in an orderly way (finalizer) when its ring is empty; worker_proc_died follows */
-    WORKER_LOG,
-    WORKER_STOPPED,                 /* drain is complete: nothing is held, the daemon may leave */
-    WORKER_REFUSED                  /* text: the broker refuses this worker for good (version …); trying again is of no use */
-};
-
-struct worker_effect {
-    enum worker_effect_type type;
-    struct wire_msg msg;
-    worker_lane lane;
-    worker_proc proc;
-    struct wire_bin spec, owner, digest;    /* valid until worker_effects_done */
-    uint64_t run_limit_ms;
-    int level;
-    unsigned whose;                 /* of LOG: a client can repeat it, so it is said once a second for each of these; 0: always */
-    const char *text;
-};
-
-/* Why a task process is no more, and what it was doing. */
-struct worker_obituary {
-    /* BFORK_CRASHED, BFORK_EXITED, BFORK_OVERTIME, BFORK_OVERMEMORY; 0: stopped as asked; BFORK_EAGAIN: it could not be started
-     * for want of descriptors, processes or memory, which is tried again after a pause */
-    int32_t kind;
-    int32_t code, signal;
-    uint32_t pid;
-    bool in_task;                   /* a task was running: the first one without a result */
-    bool violated;                  /* a task wrote over the ring: that one, or another one without a result */
-    uint64_t duration_us;           /* of that task, if known */
-    struct wire_str message, function, where, backtrace, output, stage;
-};
+#include "worker_types.h"
 
 int worker_new(const struct worker_config *config, const struct worker_ops *ops, void *ctx, struct worker **ret);
 void worker_free(struct worker **w);
@@ -110,7 +43,6 @@ void worker_proc_results(struct worker *w, uint64_t now, worker_proc proc, const
 void worker_proc_room(struct worker *w, uint64_t now, worker_proc proc);        /* the ring has drained: push may work again */
 void worker_proc_died(struct worker *w, uint64_t now, worker_proc proc, const struct worker_obituary *o);
 
-struct worker_print { int stream; const void *bytes; size_t size; uint32_t pid; bool cut; uint64_t limit; };
 /* What the task has printed that is so many behind the process's first without a result; before that task's result. Copied.
  * false: there is no such task. */
 bool worker_output(struct worker *w, uint64_t now, worker_proc proc, uint32_t ahead, const struct worker_print *k);
@@ -123,7 +55,6 @@ const struct worker_effect *worker_effects(const struct worker *w, size_t *n);
 void worker_effects_done(struct worker *w);
 uint64_t worker_deadline(const struct worker *w);
 
-struct worker_counters { uint64_t lanes, procs, stopping, busy, chunks, tasks_ok, tasks_failed, held_bytes, reconnects; };
 void worker_counters(const struct worker *w, struct worker_counters *ret);
 const char *worker_check(struct worker *w);
 

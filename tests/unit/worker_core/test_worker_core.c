@@ -3,7 +3,7 @@
  * ring.
  */
 #include "world.h"
-#include "internal.h"
+#include "model/model.h"
 #include "wire/times.h"
 
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * chunks.c - attempts as the broker speaks of them: chunks come, are recalled, are closed.
  */
-#include "internal.h"
+#include "in/in.h"
 
 #include "bfork.h"
 

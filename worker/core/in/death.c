@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  * death.c - the end of a task process: what its tasks come to, and whether its pool can go on here.
  */
-#include "internal.h"
+#include "in/in.h"
+#include "worker.h"
 
 #include "bfork.h"
 

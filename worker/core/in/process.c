@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  * process.c - what task processes report while they live: ready, room in the ring, results, output.
  */
-#include "internal.h"
+#include "in/in.h"
+#include "worker.h"
 
 #include "base/pace.h"
 #include "bfork.h"

@@ -6,7 +6,8 @@
  * one. If it has slots it goes as a lane does for whose program there is no room: the broker hears "not now" (POOL_FAILED with
  * EAGAIN), takes the slots back, and grants others, here or elsewhere, when there is work. No death of its template is counted.
  */
-#include "internal.h"
+#include "in/in.h"
+#include "worker.h"
 
 #include "bfork.h"
 

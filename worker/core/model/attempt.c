@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * attempt.c - attempts as objects: made, finished, freed; which of their tasks are to be killed. Who may run them is decided above.
  */
-#include "internal.h"
+#include "model/model.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * effect.c - what the core answers with: effects, and the memory and bytes that they point to until worker_effects_done.
  */
-#include "internal.h"
+#include "model/model.h"
 
 #include <stdarg.h>
 #include <stdio.h>

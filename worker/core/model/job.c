@@ -2,7 +2,7 @@
  * job.c - jobs of a lane: opened by JOB_SPEC, forgotten by JOB_FORGET and with each connection, kept while an attempt needs them.
  * The specification of one that is forgotten goes when nothing of it is to be run any more.
  */
-#include "internal.h"
+#include "model/model.h"
 
 #include "bfork.h"
 

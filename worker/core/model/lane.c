@@ -4,7 +4,7 @@
  * A lane without slots and attempts is idle. A lane whose pool the broker forgot is unbound and is found again by (digest of the
  * specification, owner). Which lanes start and end is decided above.
  */
-#include "internal.h"
+#include "model/model.h"
 
 #include "bfork.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * link.c - the connection to the broker: whether there is one, messages into it, its end. session.c knows what is said on it.
  */
-#include "internal.h"
+#include "model/model.h"
 
 struct wire_msg *wrk_link_send(struct worker *w, uint8_t type)
 {

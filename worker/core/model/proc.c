@@ -4,7 +4,7 @@
  * A process is in one list of its lane: idle (no attempts), partial (its last attempt is not pushed to the end and there is room),
  * hungry (busy, but with less expected work in its ring than FEED_NS), or in none (full, parked, killed, starting, stopping).
  */
-#include "internal.h"
+#include "model/model.h"
 
 #include <stdlib.h>
 

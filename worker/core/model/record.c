@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * record.c - results as records of attempts, which are kept until the broker closes the attempt.
  */
-#include "internal.h"
+#include "model/model.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -12,7 +12,7 @@
  * A task that has printed may be pushed again in the same attempt: its template has ended, or its process for no fault of this
  * task. Then a piece without bytes, whose try is one more, says so: what the task prints behind that begins anew.
  */
-#include "internal.h"
+#include "model/model.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
  * slab.c - small pieces of bytes end to end in common buffers, so that a task costs no allocation. Never moves or changes bytes
  * that have been handed out; a buffer that nobody refers to any more is used again.
  */
-#include "internal.h"
+#include "model/model.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * holding.c - what a new connection begins with: every attempt that is held here.
  */
-#include "internal.h"
+#include "out/out.h"
 
 #include <string.h>
 

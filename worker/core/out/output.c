@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * output.c - what tasks have printed becomes OUTPUT within the window of its pool, at most one message a turn, before results.
  */
-#include "internal.h"
+#include "out/out.h"
 
 #include <string.h>
 

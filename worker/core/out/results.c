@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * results.c - records become RESULTS within the broker's window, at most one message a turn.
  */
-#include "internal.h"
+#include "out/out.h"
 
 #include <string.h>
 

@@ -5,7 +5,7 @@
  * was recalled goes to the broker; if there is no memory to say so the attempt is lost, its process is killed, and what that has
  * comes back.
  */
-#include "internal.h"
+#include "rules/rules.h"
 
 /* It ends before `from`: the broker hears, or has been told, what is given back. */
 static void give_back_rest(struct worker *w, struct attempt *a, uint64_t from)

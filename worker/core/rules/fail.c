@@ -5,7 +5,7 @@
  * (BACKOFF -> STARTING); its tasks wait, and those that it was running are run again, LOST_STARTS times in all. Only when that was
  * of no use TEMPLATE_STARTS times without a result, or the program itself cannot run, the pool fails here (FAILED).
  */
-#include "internal.h"
+#include "rules/rules.h"
 
 #include "bfork.h"
 #include "wire/times.h"

@@ -5,7 +5,7 @@
  * gets more only if the mean duration is known and its ring holds less than FEED_NS of work, so that two long or unknown
  * tasks are never behind each other while somebody is idle. If that happens all the same, what has not begun moves to the idle one.
  */
-#include "internal.h"
+#include "rules/rules.h"
 
 #include <stdlib.h>
 #include <string.h>

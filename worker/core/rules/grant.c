@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * grant.c - what the broker grants of slots: lanes get them, lose them, are bound to a pool's handle and forgotten with it.
  */
-#include "internal.h"
+#include "rules/rules.h"
 
 #include <string.h>
 

@@ -5,17 +5,7 @@
  * has ended, or the broker has ended the session, nothing is begun until the broker has answered something that was sent behind
  * HOLDING: by then it has said what is not ours any more.
  */
-#include "internal.h"
-
-uint64_t worker_lease_end(const struct worker *w)
-{
-    return list_empty(&w->attempts) ? 0 : w->leased_out ? 1 : w->lease_from + w->lease_ns;
-}
-
-uint64_t worker_right_until(const struct worker *w)
-{
-    return w->leased_out ? 0 : w->lease_ns ? w->lease_from + w->lease_ns : CLOCK_NEVER;
-}
+#include "rules/rules.h"
 
 /* What processes have not begun comes back into the queue; what runs goes on, its results may still be wanted. */
 void wrk_lease_out(struct worker *w, const char *why)

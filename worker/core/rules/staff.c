@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * staff.c - how many task processes a lane has: started as grants allow and queues need, stopped where others need them.
  */
-#include "internal.h"
+#include "rules/rules.h"
 
 /* Attempts for which no process is free or on its way. */
 static bool understaffed(const struct lane *l)

@@ -3,7 +3,7 @@
  *
  * An idle lane's template stays until more than idle_lanes of them are there, the longest idle goes first.
  */
-#include "internal.h"
+#include "rules/rules.h"
 
 #include <stdlib.h>
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * internal.h - what the files of worker/core share: the objects, and the functions that change them.
+ * model.h - the objects of the worker's core, and what changes them without deciding anything. The floor of all others: it
+ * includes none of their headers, so a call upward does not compile.
  *
  *   lane     a granted pool, one template; has processes, jobs, and a queue of attempts that no process holds
  *   process  holds attempts in the order in which they were pushed; only the last may be partly pushed
@@ -9,15 +10,15 @@
  * Invariants are in check.c. An attempt is in exactly one place: queue of its lane, list of one process, or nowhere (finished).
  * Work for worker_flush is found through lists (lanes that changed, attempts with unsent records), never by walking everything.
  */
-#ifndef WORKER_CORE_INTERNAL_H
-#define WORKER_CORE_INTERNAL_H
+#ifndef WORKER_CORE_MODEL_H
+#define WORKER_CORE_MODEL_H
 
 #include "base/clock.h"
 #include "base/interval.h"
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
-#include "worker.h"
+#include "worker_types.h"
 
 #define LOOK_MOST 16                    /* processes compared before one is fed */
 #define FEED_NS (4 * CLOCK_MS)          /* so much expected work is put into the ring of a busy process */
@@ -220,9 +221,7 @@ struct worker {
     uint64_t check_waits;
 };
 
-/* ---- model: objects, tables, sums; decides nothing ----------------------------------------------- */
-
-/* model/effect.c */
+/* effect.c */
 struct worker_effect *wrk_effect_add(struct worker *w, enum worker_effect_type type);
 void wrk_effect_keep(struct worker *w, struct slice s); /* the slice lives until effects_done */
 void *wrk_effect_alloc(struct worker *w, size_t size);  /* the same for memory, zeroed; NULL: out of memory */
@@ -231,21 +230,21 @@ void wrk_effect_log(struct worker *w, int level, const char *format, ...) __attr
 /* What the clients of an owner can bring about as often as they want. */
 void wrk_effect_log_of(struct worker *w, const uint8_t *owner, int level, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
-/* model/slab.c */
+/* slab.c */
 bool wrk_slab_copy(struct slab *s, struct slice from, struct slice *ret);  /* keeps or copies; false: out of memory */
 bool wrk_slab_follows(const struct slab *s, struct slice last, size_t more); /* would `more` bytes be put right behind last? */
 void wrk_slab_done(struct slab *s);
-/* model/link.c */
+/* link.c */
 struct wire_msg *wrk_link_send(struct worker *w, uint8_t type);    /* only while LINK_UP (or for HELLO) */
 void wrk_link_close(struct worker *w);
 void wrk_link_drop(struct worker *w, const char *why);             /* WORKER_RECONNECT */
-/* model/job.c */
+/* job.c */
 void wrk_job_open(struct worker *w, const struct wire_job_to_worker *j);
 void wrk_job_forget(struct worker *w, uint32_t handle);
 void wrk_job_unref(struct worker *w, struct job *j);
 void wrk_job_unbind(struct worker *w, struct job *j);
 void wrk_job_rests(struct job *j);                                 /* drops its specification, if nothing needs it */
-/* model/lane.c */
+/* lane.c */
 struct lane *wrk_lane_new(struct worker *w, const struct wire_grant *g);
 struct lane *wrk_lane_find_unbound(const struct worker *w, const struct wire_grant *g);
 void wrk_lane_dirty(struct worker *w, struct lane *l);
@@ -256,7 +255,7 @@ void wrk_lane_became_idle(struct worker *w, struct lane *l);
 void wrk_lane_released(struct worker *w, struct lane *l);          /* its last attempt has gone */
 void wrk_lane_unbind(struct worker *w, struct lane *l);
 void wrk_lane_unbind_jobs(struct worker *w, struct lane *l);
-/* model/proc.c */
+/* proc.c */
 bool wrk_proc_new(struct worker *w, struct lane *l);               /* false: no memory */
 struct attempt *wrk_proc_first(const struct proc *p);
 void wrk_proc_place(struct proc *p);                               /* into the list of its lane where it belongs now */
@@ -265,12 +264,12 @@ void wrk_proc_detach(struct proc *p, struct attempt *a);
 void wrk_proc_stop(struct worker *w, struct proc *p);
 void wrk_proc_not_live(struct proc *p);                            /* it counts no more as one that runs tasks */
 void wrk_proc_forget(struct worker *w, struct proc *p);
-/* model/record.c */
+/* record.c */
 bool wrk_record_add(struct worker *w, struct attempt *a, const struct wire_item *item); /* false: out of memory */
 bool wrk_record_outcome(struct worker *w, struct attempt *a, const struct wire_outcome *o); /* of the task `next` */
 bool wrk_record_outcomes(struct worker *w, struct attempt *a, const struct wire_outcome *o, uint32_t count); /* of that and more */
 void wrk_records_free(struct worker *w, struct attempt *a);
-/* model/said.c */
+/* said.c */
 struct window *wrk_window_of(struct worker *w, struct lane *l);
 struct piece *wrk_piece_new(struct attempt *a, uint64_t index, const struct worker_print *k);
 void wrk_piece_append(struct worker *w, struct attempt *a, struct piece *p);
@@ -283,74 +282,12 @@ void wrk_said_taken(struct worker *w, const struct wire_item *item);
 void wrk_said_anew(struct worker *w, struct attempt *a, uint64_t first, uint64_t count); /* pushed: who has printed says so */
 bool wrk_said_blocks(const struct attempt *a, const struct record *r); /* output of its tasks has not been sent yet */
 bool wrk_said_full(const struct worker *w, const struct lane *l);   /* nothing more is started there */
-/* model/attempt.c */
+/* attempt.c */
 struct attempt *wrk_attempt_new(struct worker *w, struct job *j, const struct wire_item *i);   /* NULL: no memory */
 void wrk_attempt_unpush(struct attempt *a, uint64_t to);
 bool wrk_attempt_kill_add(struct attempt *a, uint64_t first, uint64_t end);
 bool wrk_attempt_is_killed(const struct attempt *a, uint64_t index); /* it is cancelled: what runs of it is ended */
 void wrk_attempt_finish(struct worker *w, struct attempt *a);      /* next == end: no process, no arguments any more */
 void wrk_attempt_free(struct worker *w, struct attempt *a);
-
-/* ---- rules: what follows from what ----------------------------------------------- */
-
-/* rules/staff.c */
-void wrk_proc_staff(struct worker *w); /* starts processes as grants allow and queues need, stops those that are too many */
-void wrk_proc_need(struct worker *w, const struct lane *l);        /* its queue has grown: are processes missing? */
-/* rules/back.c */
-void wrk_attempt_return(struct worker *w, struct attempt *a, uint64_t from); /* not below pushed; finishes it if nothing is left */
-void wrk_attempt_queue_front(struct worker *w, struct attempt *a);
-void wrk_attempt_recall(struct worker *w, struct attempt *a, const struct wire_item *i);
-void wrk_attempt_hand_back(struct worker *w, struct attempt *a);   /* what of it has not begun; what runs goes on */
-void wrk_attempt_kill(struct worker *w, struct attempt *a);        /* makes it dead */
-void wrk_attempt_lost(struct worker *w, struct attempt *a);        /* no memory to keep its results: the broker will miss it */
-void wrk_proc_retract(struct worker *w, struct proc *p, uint32_t max); /* wholly untouched attempts go back to the queue */
-void wrk_proc_kill(struct worker *w, struct proc *p, const char *why);
-void wrk_proc_check_head(struct worker *w, struct proc *p);        /* kills it if what it runs now is not wanted */
-/* rules/start.c */
-void wrk_lane_start(struct worker *w, struct lane *l);
-void wrk_lane_stop(struct worker *w, struct lane *l);
-void wrk_lane_free(struct worker *w, struct lane *l);
-void wrk_lane_evict(struct worker *w);
-void wrk_lane_tick(struct worker *w);
-/* rules/fail.c */
-void wrk_lane_tell(struct worker *w, struct lane *l);
-void wrk_lane_leave(struct worker *w, struct lane *l, int32_t code, const char *stage, const char *text);
-void wrk_lane_fail(struct worker *w, struct lane *l, int32_t code, const char *stage, const char *text);
-void wrk_lane_back_off(struct worker *w, struct lane *l, const char *stage, const char *text);
-/* rules/grant.c */
-void wrk_lane_grant(struct worker *w, const struct wire_grant *g);
-void wrk_lane_stale_all(struct worker *w);                         /* a new connection: pools and jobs are told anew */
-void wrk_lane_unbind_idle(struct worker *w);                       /* those that are stale and of which nothing is here */
-void wrk_lane_unbind_all(struct worker *w);                        /* the broker forgot every handle */
-void wrk_lane_expire(struct worker *w, struct lane *l);
-/* rules/feed.c */
-void wrk_lane_feed(struct worker *w, struct lane *l);
-/* rules/lease.c */
-void wrk_lease_out(struct worker *w, const char *why);
-void wrk_lease_in(struct worker *w);
-
-/* ---- in: what the broker says of chunks (what the shell says of processes is in worker.h) --- */
-
-/* in/chunks.c */
-void wrk_attempt_take(struct worker *w, const struct wire_item *item);
-void wrk_attempts_recall(struct worker *w, const struct wire_msg *m);
-void wrk_attempt_close(struct worker *w, const struct wire_item *item);
-
-/* ---- out: what the broker hears ----------------------------------------------- */
-
-/* out/results.c */
-void wrk_results_resend(struct worker *w);
-void wrk_results_flush(struct worker *w);
-/* out/output.c */
-void wrk_said_resend(struct worker *w);
-void wrk_said_flush(struct worker *w);
-/* out/holding.c */
-void wrk_send_holding(struct worker *w);
-
-/* ---- session.c ----------------------------------------------- */
-
-void wrk_send_state(struct worker *w);
-void wrk_link_tick(struct worker *w);
-uint64_t wrk_link_deadline(const struct worker *w);
 
 #endif
