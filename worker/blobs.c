@@ -45,35 +45,6 @@ int wsh_blobs_new(const char *dir, uint64_t bound, uint64_t memory, const struct
     return 0;
 }
 
-/* Back to WAITING: nothing of it is there. */
-static void reset_blob(struct blobs *b, struct blob *x)
-{
-    if (x->fd >= 0) {
-        close(x->fd);
-        if (x->state == FETCHING)
-            wsh_cache_drop_part(&b->cache, x->hex);
-    }
-    x->fd = -1;
-    if (x->moving)
-        blob_share_give(&b->fetches, x->payer);
-    if (x->state == FETCHING)
-        blob_share_give(&b->asked, x->payer);
-    x->moving = false;
-    blob_image_free(&x->image);
-    b->memory -= x->reserved;
-    x->reserved = 0;
-    x->state = WAITING;
-}
-
-void wsh_blobs_drop(struct blobs *b, struct blob *x)
-{
-    reset_blob(b, x);
-    for (struct list_node *n; (n = list_pop(&x->users));)
-        free(LIST_ENTRY(n, struct user, node));
-    list_remove(&b->all, &x->node);
-    free(x);
-}
-
 void wsh_blobs_free(struct blobs **pb)
 {
     struct blobs *b = *pb;
@@ -82,7 +53,7 @@ void wsh_blobs_free(struct blobs **pb)
         return;
     *pb = NULL;
     for (struct list_node *n; (n = list_first(&b->all));)
-        wsh_blobs_drop(b, LIST_ENTRY(n, struct blob, node));
+        wsh_blob_drop(b, LIST_ENTRY(n, struct blob, node));
     wsh_room_done(b);
     blob_share_done(&b->fetches);
     blob_share_done(&b->asked);
@@ -100,7 +71,7 @@ static void fail_blob(struct blobs *b, struct blob *x, int code, const char *tex
 {
     for (struct list_node *n; (n = list_first(&x->users));)
         fail_user(b, x, LIST_ENTRY(n, struct user, node), code, text);
-    wsh_blobs_drop(b, x);
+    wsh_blob_drop(b, x);
 }
 
 /* What somebody said about the size counts for nobody else. */
@@ -115,45 +86,6 @@ static void tell_user(struct blobs *b, struct blob *x, struct user *u)
     snprintf(text, sizeof(text), "%s is announced with %llu bytes, but the program of this SHA-256 has %llu", x->name,
              (unsigned long long)u->size, (unsigned long long)blob_image_size(x->image));
     fail_user(b, x, u, BFORK_REFUSED, text);
-}
-
-static struct blob *find_blob(const struct blobs *b, const uint8_t *digest)
-{
-    for (LIST_EACH(&b->all, n)) {
-        struct blob *x = LIST_ENTRY(n, struct blob, node);
-
-        if (memcmp(x->digest, digest, WIRE_DIGEST) == 0)
-            return x;
-    }
-    return NULL;
-}
-
-static struct blob *add_blob(struct blobs *b, const uint8_t digest[WIRE_DIGEST], const char *name)
-{
-    struct blob *x = calloc(1, sizeof(*x));
-
-    if (!x)
-        return NULL;
-    memcpy(x->digest, digest, WIRE_DIGEST);
-    for (size_t k = 0; k < WIRE_DIGEST; k++)
-        snprintf(x->hex + 2 * k, 3, "%02x", digest[k]);
-    snprintf(x->name, sizeof(x->name), "%s", name);
-    x->fd = -1;
-    list_init(&x->users);
-    list_push_back(&b->all, &x->node);
-    return x;
-}
-
-static struct user *user_of_lane(struct blob *x, uint32_t lane)
-{
-    struct user *u;
-
-    for (LIST_EACH(&x->users, n))
-        if ((u = LIST_ENTRY(n, struct user, node))->lane == lane)
-            return u;
-    if ((u = calloc(1, sizeof(*u))))
-        list_push_back(&x->users, &u->node);
-    return u;
 }
 
 /* Lanes that are gone use nothing any more. */
@@ -171,7 +103,7 @@ static void forget_users(struct blobs *b)
             free(u);
         }
         if (list_empty(&x->users) && x->state != READY)
-            wsh_blobs_drop(b, x);
+            wsh_blob_drop(b, x);
     }
 }
 
@@ -201,7 +133,7 @@ static bool begin_reading(struct blobs *b, struct blob *x)
 
 void wsh_blobs_want(struct blobs *b, uint32_t lane, const struct blobs_wish *w)
 {
-    struct blob *x = find_blob(b, w->digest);
+    struct blob *x = wsh_blob_find(b, w->digest);
     struct user *u;
     char text[700];
 
@@ -211,7 +143,7 @@ void wsh_blobs_want(struct blobs *b, uint32_t lane, const struct blobs_wish *w)
         b->ops.failed(b->ops.ctx, lane, BFORK_REFUSED, "fetch", text);
         return;
     }
-    if ((!x && !(x = add_blob(b, w->digest, w->name))) || !(u = user_of_lane(x, lane))) {
+    if ((!x && !(x = wsh_blob_add(b, w->digest, w->name))) || !(u = wsh_blob_user(x, lane))) {
         b->ops.failed(b->ops.ctx, lane, BFORK_ENOMEM, "fetch", "out of memory");
         return;                 /* a blob without users goes by itself */
     }
@@ -253,7 +185,7 @@ static void read_on(struct blobs *b, struct blob *x)
         return;
     }
     wsh_cache_remove(&b->cache, x->hex);
-    reset_blob(b, x);
+    wsh_blob_reset(b, x);
 }
 
 /* ---- fetching -------------------------------------------------------------------------------- */
@@ -380,7 +312,7 @@ static void piece(struct blobs *b, struct blob *x, uint64_t now, const struct wi
 
 void wsh_blobs_message(struct blobs *b, uint64_t now, const struct wire_msg *m)
 {
-    struct blob *x = m->u.blob.digest.n == WIRE_DIGEST ? find_blob(b, m->u.blob.digest.p) : NULL;
+    struct blob *x = m->u.blob.digest.n == WIRE_DIGEST ? wsh_blob_find(b, m->u.blob.digest.p) : NULL;
 
     b->now = now;
     if (!x || x->state != FETCHING || !x->pieces.in_flight)

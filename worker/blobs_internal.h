@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * blobs_internal.h - between blobs.c and room.c: programs on their way and in memory, and who waits for room.
+ * blobs_internal.h - between blob.c, room.c and blobs.c, each of which calls those before it: programs on their way and in memory,
+ * and who waits for room.
  */
 #ifndef WORKER_BLOBS_INTERNAL_H
 #define WORKER_BLOBS_INTERNAL_H
@@ -44,7 +45,12 @@ struct blobs {
     bool online, reading, uncached;     /* uncached: the last one could not be, which was told */
 };
 
-void wsh_blobs_drop(struct blobs *b, struct blob *x);
+/* blob.c */
+struct blob *wsh_blob_find(const struct blobs *b, const uint8_t *digest);
+struct blob *wsh_blob_add(struct blobs *b, const uint8_t digest[WIRE_DIGEST], const char *name);    /* NULL: out of memory */
+struct user *wsh_blob_user(struct blob *x, uint32_t lane);  /* the lane as one that uses it; NULL: out of memory */
+void wsh_blob_reset(struct blobs *b, struct blob *x);      /* back to WAITING: nothing of it is there */
+void wsh_blob_drop(struct blobs *b, struct blob *x);       /* with its users */
 
 /* room.c: size bytes of memory for x. EAGAIN: not now; REFUSED: never. Others may be dropped for it. */
 int wsh_room_make(struct blobs *b, struct blob *x, uint64_t size, struct err *e);

@@ -155,7 +155,7 @@ static void yield(struct blobs *b, struct blob *y, const struct blob *to)
         b->ops.yield(b->ops.ctx, LIST_ENTRY(n, struct user, node)->lane, text);
         free(LIST_ENTRY(n, struct user, node));
     }
-    wsh_blobs_drop(b, y);
+    wsh_blob_drop(b, y);
 }
 
 /* Is there room, or can it be made without ending what works? Nothing is stopped in vain. */
