@@ -103,8 +103,8 @@ static bool check_proc(struct worker *w, const struct proc *p)
     }
     MUST(pending == p->pending);
     MUST(!p->lane->max_tasks || p->given <= p->lane->max_tasks);
-    MUST(!p->in_list || (p->state == PROC_READY && !p->killed));
-    MUST((p->in_list == &p->lane->idle) == (p->state == PROC_READY && !p->killed && list_empty(&p->attempts)));
+    MUST(!p->in_list || p->state == PROC_READY);
+    MUST((p->in_list == &p->lane->idle) == (p->state == PROC_READY && list_empty(&p->attempts)));
     MUST(p->state != PROC_STARTING || list_empty(&p->attempts));
     return true;
 }
@@ -121,8 +121,8 @@ static bool check_lane(struct worker *w, const struct lane *l, uint32_t *procs)
     for (LIST_EACH(&l->procs, n)) {
         const struct proc *p = LIST_ENTRY(n, struct proc, in_lane);
 
-        live += p->state != PROC_STOPPING && !p->killed;
-        starting += p->state == PROC_STARTING && !p->killed;
+        live += wrk_proc_is_live(p);
+        starting += p->state == PROC_STARTING;
         busy += p->attempts.count > 0;
         multi += p->attempts.count > 1;
         ++*procs;

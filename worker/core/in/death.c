@@ -16,9 +16,9 @@ static void settle_running(struct worker *w, struct proc *p, struct attempt *a, 
         .duration_us = o->duration_us, .message = o->message, .function = o->function, .where = o->where, .backtrace = o->backtrace,
         .output = o->output, .stage = o->stage };
 
-    if (p->killed && wanted_dead) {
+    if (wrk_proc_is_killed(p) && wanted_dead) {
         out.kind = BFORK_CANCELLED;
-    } else if (p->killed) {
+    } else if (wrk_proc_is_killed(p)) {
         if (!a->job->at_most_once)
             return;     /* it shared the claim of a task that had to be killed: run it again */
         out.kind = BFORK_UNKNOWN;
@@ -85,7 +85,7 @@ static void fail_unborn(struct worker *w, struct lane *l, const struct worker_ob
  * chance, as what dies between two tasks is not the next one's fault; again and again before the same task is that task. */
 static bool was_running_unsaid(const struct proc *p, struct attempt *a)
 {
-    if (p->killed || p->state != PROC_READY)
+    if (p->state != PROC_READY)
         return false;
     a->unsaid = a->unsaid && a->unsaid_at == a->next ? a->unsaid + 1 : 1;
     a->unsaid_at = a->next;
@@ -95,7 +95,7 @@ static bool was_running_unsaid(const struct proc *p, struct attempt *a)
 /* Which of its tasks wrote over the ring is not known: what had not been read may have been done or not. */
 static bool is_unclear(const struct proc *p, const struct attempt *a, const struct worker_obituary *o)
 {
-    return o->violated && !p->killed && p->pending > 1 && a->next >= a->apart;
+    return o->violated && !wrk_proc_is_killed(p) && p->pending > 1 && a->next >= a->apart;
 }
 
 /* To charge the first task without a result would fail an innocent one with each process that ends so, for minutes if there are
@@ -134,7 +134,7 @@ void worker_proc_died(struct worker *w, uint64_t now, worker_proc proc, const st
     struct attempt *a = wrk_proc_first(p);
     bool in_task = a && p->pending && (o->in_task || was_running_unsaid(p, a));
     bool for_now = o->kind == BFORK_EAGAIN && !in_task && p->state == PROC_STARTING;
-    bool bad = !for_now && !p->worked && !in_task && !p->killed && p->state != PROC_STOPPING;
+    bool bad = !for_now && !p->worked && !in_task && wrk_proc_is_live(p);
 
     if (in_task && !a->dead && is_unclear(p, a, o))
         set_apart(w, p, o);

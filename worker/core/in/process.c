@@ -14,14 +14,10 @@ void worker_proc_ready(struct worker *w, uint64_t now, worker_proc proc)
     struct proc *p = map_get(&w->by_proc, proc);
 
     w->now = now;
-    if (!p || p->state != PROC_STARTING)
+    if (!p || !wrk_proc_move(w, p, PROC_CAME_UP))
         return;
-    p->state = PROC_READY;
-    if (!p->killed) {
-        p->lane->starting--;
-        p->lane->scarce = 0;
-        w->staff = true;
-    }
+    p->lane->scarce = 0;
+    w->staff = true;
     p->since = now;
     wrk_proc_place(p);
     wrk_lane_dirty(w, p->lane);
@@ -86,7 +82,7 @@ static void head_done(struct worker *w, struct proc *p, struct attempt *a)
             wrk_attempt_free(w, a);
         else
             wrk_attempt_finish(w, a);
-    } else if ((p->state == PROC_STOPPING || p->parked) && a->next == a->pushed) {
+    } else if ((wrk_proc_is_stopping(p) || p->parked) && a->next == a->pushed) {
         wrk_proc_detach(p, a);          /* the process takes no more: somebody else goes on with it */
         wrk_attempt_queue_front(w, a);
     }
@@ -120,7 +116,7 @@ void worker_proc_results(struct worker *w, uint64_t now, worker_proc proc, const
     p->lane->bad_starts = p->lane->deaths = 0;
     p->full = false;
     p->since = now;
-    if (!p->killed) {
+    if (!wrk_proc_is_killed(p)) {
         wrk_proc_check_head(w, p);
         wrk_proc_place(p);
     }

@@ -129,7 +129,7 @@ bool wrk_lane_is_over(const struct worker *w, const struct lane *l)
     bool stopping = false;
 
     for (LIST_EACH(&l->procs, n))
-        stopping |= LIST_ENTRY(n, struct proc, in_lane)->state == PROC_STOPPING;
+        stopping |= wrk_proc_is_stopping(LIST_ENTRY(n, struct proc, in_lane));
     return stopping && w->now - l->idle_since < STOP_NS;
 }
 

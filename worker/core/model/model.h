@@ -43,7 +43,9 @@
 
 enum attempt_place { ATTEMPT_FINISHED, ATTEMPT_QUEUED, ATTEMPT_PUSHED };
 enum lane_state { LANE_COLD, LANE_STARTING, LANE_READY, LANE_BACKOFF, LANE_FAILED };
-enum proc_state { PROC_STARTING, PROC_READY, PROC_STOPPING };
+/* STOP_KILLED: told to end, and then killed. Its lane takes it for one that is ending until it is gone. */
+enum proc_state { PROC_STARTING, PROC_READY, PROC_STOPPING, PROC_KILLED, PROC_STOP_KILLED, PROC_GONE, PROC_STATES };
+enum proc_event { PROC_CAME_UP, PROC_STOP, PROC_KILL, PROC_END, PROC_EVENTS };
 enum link_state { LINK_DOWN, LINK_HELLO, LINK_UP };
 
 struct record {
@@ -126,7 +128,7 @@ struct proc {
     uint32_t given;                     /* pushed in its life: max_tasks */
     uint64_t limit_ms, limit_turn;
     uint64_t since;                     /* last result, or first push after idling */
-    bool full, parked, killed, worked;
+    bool full, parked, worked;
     uint64_t *known;                    /* serial of the job it knows under each number */
     uint32_t n_known;
 };
@@ -150,7 +152,7 @@ struct lane {
     uint8_t digest[WIRE_DIGEST], owner[WIRE_KEY];
     struct buf *spec;
     struct list procs, idle, hungry, partial, queue;
-    uint32_t live;                      /* processes not stopping, not killed */
+    uint32_t live;                      /* processes that start or are ready: kept by wrk_proc_move */
     uint32_t starting;                  /* of them: not ready yet */
     uint32_t scarce;                    /* starts that failed one after the other for want of something; 0: it is not scarce */
     uint32_t scarce_most;               /* so many processes are there room for, as far as is known */
@@ -256,13 +258,16 @@ void wrk_lane_released(struct worker *w, struct lane *l);          /* its last a
 void wrk_lane_unbind(struct worker *w, struct lane *l);
 void wrk_lane_unbind_jobs(struct worker *w, struct lane *l);
 /* proc.c */
+static inline bool wrk_proc_is_live(const struct proc *p) { return p->state == PROC_STARTING || p->state == PROC_READY; }
+static inline bool wrk_proc_is_stopping(const struct proc *p) { return p->state == PROC_STOPPING || p->state == PROC_STOP_KILLED; }
+static inline bool wrk_proc_is_killed(const struct proc *p) { return p->state == PROC_KILLED || p->state == PROC_STOP_KILLED; }
+bool wrk_proc_move(struct worker *w, struct proc *p, enum proc_event event);   /* sole writer of its state; false: too late */
 bool wrk_proc_new(struct worker *w, struct lane *l);               /* false: no memory */
 struct attempt *wrk_proc_first(const struct proc *p);
 void wrk_proc_place(struct proc *p);                               /* into the list of its lane where it belongs now */
 void wrk_proc_attach(struct proc *p, struct attempt *a);
 void wrk_proc_detach(struct proc *p, struct attempt *a);
 void wrk_proc_stop(struct worker *w, struct proc *p);
-void wrk_proc_not_live(struct proc *p);                            /* it counts no more as one that runs tasks */
 void wrk_proc_forget(struct worker *w, struct proc *p);
 /* record.c */
 bool wrk_record_add(struct worker *w, struct attempt *a, const struct wire_item *item); /* false: out of memory */

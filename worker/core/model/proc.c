@@ -6,7 +6,45 @@
  */
 #include "model/model.h"
 
+#include "base/moves.h"
+
 #include <stdlib.h>
+
+static const char *const proc_states[] = { "STARTING", "READY", "STOPPING", "KILLED", "STOP_KILLED", "GONE" };
+static const char *const proc_events[] = { "CAME_UP", "STOP", "KILL", "END" };
+
+/* What its template says of a process comes when it comes: it may have been told to end or killed meanwhile. */
+static const uint8_t proc_cells[PROC_STATES][PROC_EVENTS] = {
+    [PROC_STARTING] = { [PROC_CAME_UP] = TO(PROC_READY), [PROC_STOP] = TO(PROC_STOPPING), [PROC_KILL] = TO(PROC_KILLED),
+                        [PROC_END] = TO(PROC_GONE) },
+    [PROC_READY] = { [PROC_CAME_UP] = MOVES_LATE, [PROC_STOP] = TO(PROC_STOPPING), [PROC_KILL] = TO(PROC_KILLED),
+                     [PROC_END] = TO(PROC_GONE) },
+    [PROC_STOPPING] = { [PROC_CAME_UP] = MOVES_LATE, [PROC_STOP] = MOVES_LATE, [PROC_KILL] = TO(PROC_STOP_KILLED),
+                        [PROC_END] = TO(PROC_GONE) },
+    [PROC_KILLED] = { [PROC_CAME_UP] = MOVES_LATE, [PROC_STOP] = MOVES_LATE, [PROC_KILL] = MOVES_LATE, [PROC_END] = TO(PROC_GONE) },
+    [PROC_STOP_KILLED] = { [PROC_CAME_UP] = MOVES_LATE, [PROC_STOP] = MOVES_LATE, [PROC_KILL] = MOVES_LATE,
+                           [PROC_END] = TO(PROC_GONE) },
+};
+static const struct moves proc_moves = MOVES("a task process", proc_states, proc_events, proc_cells);
+
+static void count_proc(struct worker *w, const struct proc *p, int n)
+{
+    p->lane->live += (uint32_t)(wrk_proc_is_live(p) ? n : 0);
+    p->lane->starting += (uint32_t)(p->state == PROC_STARTING ? n : 0);
+    w->n_stopping += (uint32_t)(wrk_proc_is_stopping(p) ? n : 0);
+}
+
+bool wrk_proc_move(struct worker *w, struct proc *p, enum proc_event event)
+{
+    unsigned to;
+
+    if (!moves_next(&proc_moves, p->state, event, &to))
+        return false;
+    count_proc(w, p, -1);
+    p->state = to;
+    count_proc(w, p, 1);
+    return true;
+}
 
 struct attempt *wrk_proc_first(const struct proc *p)
 {
@@ -26,7 +64,7 @@ static struct list *place_for(struct proc *p)
 {
     struct attempt *last = last_held(p);
 
-    if (p->state != PROC_READY || p->killed)
+    if (p->state != PROC_READY)
         return NULL;
     if (!last)
         return &p->lane->idle;
@@ -91,8 +129,7 @@ bool wrk_proc_new(struct worker *w, struct lane *l)
     list_init(&p->attempts);
     list_push_back(&l->procs, &p->in_lane);
     map_put(&w->by_proc, p->id, p);
-    l->live++;
-    l->starting++;
+    count_proc(w, p, 1);
     w->n_procs++;
     struct worker_effect *e = wrk_effect_add(w, WORKER_PROC_START);
 
@@ -101,34 +138,22 @@ bool wrk_proc_new(struct worker *w, struct lane *l)
     return true;
 }
 
-void wrk_proc_not_live(struct proc *p)
-{
-    if (p->state == PROC_STOPPING || p->killed)
-        return;
-    p->lane->live--;
-    p->lane->starting -= p->state == PROC_STARTING;
-}
-
 void wrk_proc_forget(struct worker *w, struct proc *p)
 {
-    wrk_proc_not_live(p);
+    wrk_proc_move(w, p, PROC_END);
     if (p->in_list)
         list_remove(p->in_list, &p->fed);
     list_remove(&p->lane->procs, &p->in_lane);
     map_take(&w->by_proc, p->id);
     w->n_procs--;
-    w->n_stopping -= p->state == PROC_STOPPING;
     free(p->known);
     free(p);
 }
 
 void wrk_proc_stop(struct worker *w, struct proc *p)
 {
-    if (p->state == PROC_STOPPING || p->killed)
+    if (!wrk_proc_move(w, p, PROC_STOP))
         return;
-    wrk_proc_not_live(p);
-    p->state = PROC_STOPPING;
-    w->n_stopping++;
     wrk_proc_place(p);
     struct worker_effect *e = wrk_effect_add(w, WORKER_PROC_STOP);
 

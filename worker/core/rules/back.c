@@ -15,7 +15,7 @@ static void give_back_rest(struct worker *w, struct attempt *a, uint64_t from)
     a->end = from;
     if (a->next == a->end)
         wrk_attempt_finish(w, a);
-    if (p && !p->killed)
+    if (p && !wrk_proc_is_killed(p))
         wrk_proc_place(p);
 }
 
@@ -74,19 +74,18 @@ void wrk_proc_retract(struct worker *w, struct proc *p, uint32_t max)
         if (!k)
             break;
     }
-    if (!p->killed)
+    if (!wrk_proc_is_killed(p))
         wrk_proc_place(p);
     wrk_lane_dirty(w, p->lane);
 }
 
 void wrk_proc_kill(struct worker *w, struct proc *p, const char *why)
 {
-    if (p->killed)
+    if (wrk_proc_is_killed(p))
         return;
     if (p->pending)
         wrk_proc_retract(w, p, p->pending);
-    wrk_proc_not_live(p);
-    p->killed = true;
+    wrk_proc_move(w, p, PROC_KILL);
     wrk_proc_place(p);
     w->staff = true;
     struct worker_effect *e = wrk_effect_add(w, WORKER_PROC_KILL);

@@ -172,7 +172,7 @@ static bool take_from_busiest(struct worker *w, struct lane *l)
     for (LIST_EACH(&l->procs, n)) {
         struct proc *p = LIST_ENTRY(n, struct proc, in_lane);
 
-        if (p->attempts.count >= 2 && !p->killed && (!from || p->attempts.count > from->attempts.count))
+        if (p->attempts.count >= 2 && !wrk_proc_is_killed(p) && (!from || p->attempts.count > from->attempts.count))
             from = p;
     }
     if (!from)

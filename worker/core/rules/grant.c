@@ -14,7 +14,7 @@ static void park_processes(struct worker *w, struct lane *l)
         struct proc *p = LIST_ENTRY(n, struct proc, in_lane);
         bool was = p->parked;
 
-        if (p->state != PROC_READY || list_empty(&p->attempts))
+        if ((p->state != PROC_READY && p->state != PROC_KILLED) || list_empty(&p->attempts))
             continue;
         p->parked = over > 0;
         over -= over > 0;
