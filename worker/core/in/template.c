@@ -16,10 +16,8 @@ void worker_lane_ready(struct worker *w, uint64_t now, worker_lane lane)
     struct lane *l = map_get(&w->by_lane, lane);
 
     w->now = now;
-    if (!l || l->state != LANE_STARTING)
-        return;
-    l->state = LANE_READY;
-    w->staff = true;
+    if (l && wrk_lane_move(l, LANE_CAME_UP))
+        w->staff = true;
 }
 
 void worker_lane_failed(struct worker *w, uint64_t now, worker_lane lane, int32_t code, const char *stage, const char *text)
@@ -66,7 +64,7 @@ void worker_lane_yield(struct worker *w, uint64_t now, worker_lane lane, const c
     if (l->slots)
         wrk_lane_leave(w, l, BFORK_EAGAIN, "fetch", text);
     else if (l->bound || l->n_attempts)
-        wrk_lane_stop(w, l);
+        wrk_lane_stop(w, l, LANE_STOP);
     else
         wrk_lane_free(w, l);
 }

@@ -6,11 +6,41 @@
  */
 #include "model/model.h"
 
+#include "base/moves.h"
 #include "bfork.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const char *const lane_states[] = { "COLD", "STARTING", "READY", "BACKOFF", "FAILED", "GONE" };
+static const char *const lane_events[] = { "START", "CAME_UP", "PAUSE", "REST", "FAIL", "STOP", "END" };
+
+/* What a template says may come when it has been told to stop. COLD and FAILED fail with a specification that cannot be run here:
+ * that is known without a template. */
+static const uint8_t lane_cells[LANE_STATES][LANE_EVENTS] = {
+    [LANE_COLD] = { [LANE_START] = TO(LANE_STARTING), [LANE_CAME_UP] = MOVES_LATE, [LANE_FAIL] = TO(LANE_FAILED),
+                    [LANE_END] = TO(LANE_GONE) },
+    [LANE_STARTING] = { [LANE_CAME_UP] = TO(LANE_READY), [LANE_PAUSE] = TO(LANE_BACKOFF), [LANE_FAIL] = TO(LANE_FAILED),
+                        [LANE_STOP] = TO(LANE_COLD), [LANE_END] = TO(LANE_GONE) },
+    [LANE_READY] = { [LANE_CAME_UP] = MOVES_LATE, [LANE_PAUSE] = TO(LANE_BACKOFF), [LANE_FAIL] = TO(LANE_FAILED),
+                     [LANE_STOP] = TO(LANE_COLD), [LANE_END] = TO(LANE_GONE) },
+    [LANE_BACKOFF] = { [LANE_START] = TO(LANE_STARTING), [LANE_CAME_UP] = MOVES_LATE, [LANE_REST] = TO(LANE_COLD),
+                       [LANE_END] = TO(LANE_GONE) },
+    [LANE_FAILED] = { [LANE_START] = TO(LANE_STARTING), [LANE_CAME_UP] = MOVES_LATE, [LANE_FAIL] = TO(LANE_FAILED),
+                      [LANE_END] = TO(LANE_GONE) },
+};
+static const struct moves lane_moves = MOVES("a lane", lane_states, lane_events, lane_cells);
+
+bool wrk_lane_move(struct lane *l, enum lane_event event)
+{
+    unsigned to;
+
+    if (!moves_next(&lane_moves, l->state, event, &to))
+        return false;
+    l->state = to;
+    return true;
+}
 
 void wrk_lane_dirty(struct worker *w, struct lane *l)
 {

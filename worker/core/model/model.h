@@ -42,7 +42,10 @@
     struct list_node *n = (l)->head.prev, *before = n->prev; n != &(l)->head; n = before, before = n->prev
 
 enum attempt_place { ATTEMPT_FINISHED, ATTEMPT_QUEUED, ATTEMPT_PUSHED };
-enum lane_state { LANE_COLD, LANE_STARTING, LANE_READY, LANE_BACKOFF, LANE_FAILED };
+/* Of a lane's template. BACKOFF: it is started again after a pause. FAILED: the pool cannot run here, and the broker hears so. */
+enum lane_state { LANE_COLD, LANE_STARTING, LANE_READY, LANE_BACKOFF, LANE_FAILED, LANE_GONE, LANE_STATES };
+/* START: there is work for it, or its pause is over. REST: its pause is over, and nobody wants it. STOP: evicted, or it yields. */
+enum lane_event { LANE_START, LANE_CAME_UP, LANE_PAUSE, LANE_REST, LANE_FAIL, LANE_STOP, LANE_END, LANE_EVENTS };
 /* STOP_KILLED: told to end, and then killed. Its lane takes it for one that is ending until it is gone. */
 enum proc_state { PROC_STARTING, PROC_READY, PROC_STOPPING, PROC_KILLED, PROC_STOP_KILLED, PROC_GONE, PROC_STATES };
 enum proc_event { PROC_CAME_UP, PROC_STOP, PROC_KILL, PROC_END, PROC_EVENTS };
@@ -247,6 +250,7 @@ void wrk_job_unref(struct worker *w, struct job *j);
 void wrk_job_unbind(struct worker *w, struct job *j);
 void wrk_job_rests(struct job *j);                                 /* drops its specification, if nothing needs it */
 /* lane.c */
+bool wrk_lane_move(struct lane *l, enum lane_event event);         /* sole writer of its state; false: too late */
 struct lane *wrk_lane_new(struct worker *w, const struct wire_grant *g);
 struct lane *wrk_lane_find_unbound(const struct worker *w, const struct wire_grant *g);
 void wrk_lane_dirty(struct worker *w, struct lane *l);

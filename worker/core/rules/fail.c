@@ -68,8 +68,7 @@ void wrk_lane_leave(struct worker *w, struct lane *l, int32_t code, const char *
     snprintf(l->fail_stage, sizeof(l->fail_stage), "%s", stage);
     snprintf(l->fail_text, sizeof(l->fail_text), "%s", text);
     lose_running(w, l);
-    wrk_lane_stop(w, l);
-    l->state = LANE_FAILED;
+    wrk_lane_stop(w, l, LANE_FAIL);
     l->tell_failed = true;
     w->staff = true;
     for (LIST_EACH_SAFE(&l->queue, n, after)) {
@@ -114,11 +113,10 @@ void wrk_lane_back_off(struct worker *w, struct lane *l, const char *stage, cons
     }
     snprintf(l->fail_stage, sizeof(l->fail_stage), "%s", stage);
     lose_running(w, l);
-    wrk_lane_stop(w, l);
+    wrk_lane_stop(w, l, LANE_PAUSE);
     for (LIST_EACH_SAFE(&l->queue, n, after))           /* the lost task was the attempt's last */
         if (LIST_ENTRY(n, struct attempt, node)->next == LIST_ENTRY(n, struct attempt, node)->end)
             wrk_attempt_finish(w, LIST_ENTRY(n, struct attempt, node));
-    l->state = LANE_BACKOFF;
     back_off_until(w, l);
     wrk_effect_log(w, LOG_WARNING_, "%s: its pool is started again here in %u ms", text,
                    (unsigned)((l->again_at - w->now) / CLOCK_MS));

@@ -22,7 +22,7 @@ void wrk_proc_kill(struct worker *w, struct proc *p, const char *why);
 void wrk_proc_check_head(struct worker *w, struct proc *p);        /* kills it if what it runs now is not wanted */
 /* start.c */
 void wrk_lane_start(struct worker *w, struct lane *l);
-void wrk_lane_stop(struct worker *w, struct lane *l);
+void wrk_lane_stop(struct worker *w, struct lane *l, enum lane_event event);  /* its template and processes go, as of event */
 void wrk_lane_free(struct worker *w, struct lane *l);
 void wrk_lane_evict(struct worker *w);
 void wrk_lane_tick(struct worker *w);

@@ -11,7 +11,7 @@ void wrk_lane_start(struct worker *w, struct lane *l)
 {
     struct worker_effect *e = wrk_effect_add(w, WORKER_LANE_START);
 
-    l->state = LANE_STARTING;
+    wrk_lane_move(l, LANE_START);
     l->bad_starts = 0;
     l->scarce = 0;
     l->tell_failed = false;
@@ -42,17 +42,17 @@ static void forget_procs(struct worker *w, struct lane *l)
 }
 
 /* The template and its processes go; attempts stay in the queue, which is the caller's business. */
-void wrk_lane_stop(struct worker *w, struct lane *l)
+void wrk_lane_stop(struct worker *w, struct lane *l, enum lane_event event)
 {
     if (l->state == LANE_STARTING || l->state == LANE_READY)
         wrk_effect_add(w, WORKER_LANE_STOP)->lane = l->id;
-    l->state = LANE_COLD;
+    wrk_lane_move(l, event);
     forget_procs(w, l);
 }
 
 void wrk_lane_free(struct worker *w, struct lane *l)
 {
-    wrk_lane_stop(w, l);
+    wrk_lane_stop(w, l, LANE_END);
     for (LIST_EACH_SAFE(&w->attempts, n, after)) {
         struct attempt *a = LIST_ENTRY(n, struct attempt, all);
 
@@ -96,7 +96,7 @@ void wrk_lane_evict(struct worker *w)
         if (warm <= w->config.idle_lanes || !oldest)    /* the end of a process calls here again */
             return;
         if (oldest->bound)
-            wrk_lane_stop(w, oldest);
+            wrk_lane_stop(w, oldest, LANE_STOP);
         else
             wrk_lane_free(w, oldest);
     }
@@ -114,7 +114,7 @@ void wrk_lane_tick(struct worker *w)
         if (l->again_at > w->now)
             w->backoff_at = l->again_at < w->backoff_at ? l->again_at : w->backoff_at;
         else if (wrk_lane_idle(l))
-            l->state = LANE_COLD;
+            wrk_lane_move(l, LANE_REST);
         else
             wrk_lane_start(w, l);
     }
