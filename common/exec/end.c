@@ -24,6 +24,7 @@ void exec_proc_free(struct exec_proc *p)
     map_free(&p->jobs);
     free(p->pushed);
     free(p->pull);
+    buf_unref(&p->own);
     free(p->lens);
     free(p);
 }

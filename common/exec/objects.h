@@ -19,6 +19,8 @@
 #define TAIL_SIZE 4096u                 /* of stderr, for death reports */
 #define PULL_MERGE 262144u              /* bytes of results merged into one item */
 #define PULL_TASKS 8192u
+#define PULL_OWN 65536u                 /* results of one record from which on they have a buffer of their own */
+#define PULL_ROOM (PULL_MERGE + PULL_OWN)
 #define CHECK_NS (200 * CLOCK_MS)       /* between two looks at the control words of processes that have tasks: watch.c */
 
 enum source_kind { SOURCE_EVENT, SOURCE_SOCKET, SOURCE_LEASH, SOURCE_OUT, SOURCE_ERR };
@@ -128,7 +130,7 @@ struct exec_proc {
     struct err violation;
     bool harvested;                     /* the unfinished record has been read */
     uint8_t *pull;                      /* private copy of what exec_pull returned */
-    size_t pull_cap;
+    struct buf *own;                    /* the last results that were large */
     uint8_t *lens;                      /* PULL_TASKS * 4 */
     uint32_t armed_low;
 };

@@ -5,8 +5,8 @@
 #include "exec/output.h"
 #include "exec/pending.h"
 #include "bfork.h"
+#include "wire/cursor.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 struct checked {                        /* a record's header, copied and found possible */
@@ -61,19 +61,6 @@ static bool check(struct exec_proc *p, uint64_t available, bool unfinished, stru
     return k->kind == WIRE_OK && job && job->map == k->fixed && (k->fixed ? k->size == job->out_size : k->done == 1);
 }
 
-static bool room_for(struct exec_proc *p, size_t used, size_t more)
-{
-    uint8_t *bigger;
-
-    if (used + more <= p->pull_cap)
-        return true;
-    if (used || !(bigger = realloc(p->pull, more)))
-        return false;
-    p->pull = bigger;
-    p->pull_cap = more;
-    return true;
-}
-
 /* What the process had finished of the block it was in when it died. */
 static uint64_t unfinished_bytes(const struct exec_proc *p)
 {
@@ -83,39 +70,47 @@ static uint64_t unfinished_bytes(const struct exec_proc *p)
     return r->first == p->expected && bytes <= RING_RESULTS ? bytes : 0;
 }
 
-/* Takes one record into the private copy, behind `used`. */
-static bool take_record(struct exec_proc *p, const struct checked *k, size_t used)
+/* Room for a private copy: what is large has a buffer of its own, which whoever keeps the results keeps, instead of copying it once
+ * more. NULL: no memory. */
+static uint8_t *place_for(struct exec_proc *p, uint64_t body)
 {
-    if (!room_for(p, used, k->body))
-        return false;
-    if (k->body)
-        memcpy(p->pull + used, p->ring.results + p->result.off + sizeof(struct ring_result), k->body);
-    ring_advance(&p->result, k->bytes);
-    account(p, k->done);
-    return true;
+    if (body < PULL_OWN)
+        return p->pull;
+    buf_unref(&p->own);
+    if (!(p->own = buf_new(body)))
+        return NULL;
+    p->own->size = body;
+    return p->own->data;
 }
 
-static void put_len(struct exec_proc *p, uint32_t i, uint32_t len)
+static void take_record(struct exec_proc *p, const struct checked *k, uint8_t *to)
 {
-    uint8_t b[4] = { (uint8_t)len, (uint8_t)(len >> 8), (uint8_t)(len >> 16), (uint8_t)(len >> 24) };
-    memcpy(p->lens + 4 * (size_t)i, b, 4);
+    if (k->body)
+        memcpy(to, p->ring.results + p->result.off + sizeof(struct ring_result), k->body);
+    ring_advance(&p->result, k->bytes);
+    account(p, k->done);
 }
 
 /* Results with a length each: as many as are there, well and of the same job. */
-static void merge_results(struct exec_proc *p, struct wire_item *item, size_t used, uint64_t available, uint32_t job)
+static void merge_results(struct exec_proc *p, struct wire_item *item, uint64_t available, uint32_t job)
 {
+    size_t used = item->body.size;
     struct checked k;
 
-    put_len(p, 0, (uint32_t)used);
+    le32_put(p->lens, (uint32_t)used);
+    item->lens = slice_borrow(p->lens, 4);
+    if (item->body.buf)
+        return;
     while (item->count < PULL_TASKS && used < PULL_MERGE && available && p->pushed_n && pushed_at(p, 0)->job == job) {
         if (!check(p, available, false, &k)) {
             exec_proc_violates(p, "it wrote a result into its task ring that cannot be");
             break;
         }
-        if (k.kind != WIRE_OK || used + k.body > p->pull_cap || !take_record(p, &k, used))
+        if (k.kind != WIRE_OK || used + k.body > PULL_ROOM)
             break;
+        take_record(p, &k, p->pull + used);
         available -= k.bytes;
-        put_len(p, item->count++, k.size);
+        le32_put(p->lens + 4 * (size_t)item->count++, k.size);
         item->sum_ns += k.ns;
         used += k.body;
     }
@@ -138,6 +133,7 @@ bool exec_pull(struct exec_proc *p, struct wire_item *item)
     uint64_t available;
     bool unfinished = false;
     struct checked k;
+    uint8_t *to;
 
     if (p->violated || !p->asked)
         return false;
@@ -160,8 +156,9 @@ bool exec_pull(struct exec_proc *p, struct wire_item *item)
         return false;
     uint32_t job = pushed_at(p, 0)->job;
     exec_output_settle(p);
-    if (!take_record(p, &k, 0))
+    if (!(to = place_for(p, k.body)))
         return false;
+    take_record(p, &k, to);
     memset(item, 0, sizeof(*item));
     item->job = job;
     item->count = k.done;
@@ -169,11 +166,11 @@ bool exec_pull(struct exec_proc *p, struct wire_item *item)
     item->pid = (uint32_t)p->pid;
     item->sum_ns = k.ns;
     item->size = k.size;
-    item->body = slice_borrow(p->pull, k.body);
+    item->body = k.body < PULL_OWN ? slice_borrow(to, k.body) : slice_of(p->own, 0, k.body);
     if (k.fixed || k.kind == WIRE_OUTCOME)
         item->flags = WIRE_FIXED;
     else
-        merge_results(p, item, k.body, available - k.bytes, job);
+        merge_results(p, item, available - k.bytes, job);
     release_results(p);
     return true;
 }

@@ -323,8 +323,7 @@ int exec_proc_start(struct exec_template *t, void *user, struct exec_proc **ret,
     exec_output_init(&p->output, NULL, p);
     p->pushed_cap = 64;
     p->pushed = malloc(p->pushed_cap * sizeof(*p->pushed));
-    p->pull_cap = PULL_MERGE + 65536;
-    p->pull = malloc(p->pull_cap);
+    p->pull = malloc(PULL_ROOM);
     p->lens = malloc(PULL_TASKS * 4);
     if (!p->pushed || !p->pull || !p->lens) {
         rc = err_set(e, BFORK_ENOMEM, "out of memory");

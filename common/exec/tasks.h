@@ -17,6 +17,7 @@ uint32_t exec_pending(const struct exec_proc *p);               /* pushed, witho
 
 /* Results in order of the pushes, as far as they were there at the last exec_step: what their tasks printed has been told by it.
  * Fills kind, count, flags, size, sum_ns, pid, lens, body; slices point into private memory of p, checked, valid until the next
- * exec_pull or exec_step of p. false: nothing there. Tasks in one item: consecutive and alike. */
+ * exec_pull or exec_step of p; a body that is large has a buffer, of which a reference can be taken. false: nothing there. Tasks in
+ * one item: consecutive and alike. */
 bool exec_pull(struct exec_proc *p, struct wire_item *item);
 #endif
