@@ -138,7 +138,7 @@ static int adopt(struct broker *b, struct worker *w, const struct wire_item *it)
     return 0;
 }
 
-static int take_held(struct broker *b, struct worker *w, const struct wire_item *it)
+int brk_recover_held(struct broker *b, struct worker *w, const struct wire_item *it)
 {
     struct attempt *a = map_get(&b->attempts, it->id);
     uint64_t end = it->first + it->count;
@@ -160,7 +160,7 @@ static int take_held(struct broker *b, struct worker *w, const struct wire_item 
 }
 
 /* HOLDING is complete: what was not reported has never arrived. */
-static void see_attempt(struct broker *b, struct worker *w, struct attempt *a)
+void brk_recover_seen(struct broker *b, struct worker *w, struct attempt *a)
 {
     b->steps++;
     if (a->round != w->round) {
@@ -172,7 +172,7 @@ static void see_attempt(struct broker *b, struct worker *w, struct attempt *a)
     brk_attempt_recall_again(b, a);
 }
 
-static void worker_is_ready(struct broker *b, struct worker *w)
+void brk_worker_ready(struct broker *b, struct worker *w)
 {
     w->state = WORKER_READY;
     w->joined = true;
@@ -182,11 +182,11 @@ static void worker_is_ready(struct broker *b, struct worker *w)
 }
 
 /* Takes from the budget what it cost; false: the session has failed, and the worker may be gone. */
-static bool join_some(struct broker *b, struct worker *w, struct holding *h, uint32_t *budget)
+bool brk_holding_look(struct broker *b, struct worker *w, struct holding *h, uint32_t *budget)
 {
     for (; h->at < h->n && *budget; h->at++) {
         uint64_t before = b->steps, cost;
-        int rc = take_held(b, w, &h->items[h->at]);
+        int rc = brk_recover_held(b, w, &h->items[h->at]);
         if (rc < 0) {
             if (rc == BFORK_ENOMEM)
                 brk_session_break(b, w->peer);
@@ -200,7 +200,7 @@ static bool join_some(struct broker *b, struct worker *w, struct holding *h, uin
     return true;
 }
 
-static void behind_free(struct broker *b, struct account *a, struct behind *m)
+void brk_behind_free(struct broker *b, struct account *a, struct behind *m)
 {
     for (uint32_t i = 0; i < m->m.n_items; i++) {
         slice_unref(&m->items[i].lens);
@@ -210,7 +210,7 @@ static void behind_free(struct broker *b, struct account *a, struct behind *m)
 }
 
 /* 0, BFORK_EQUOTA or BFORK_ENOMEM. */
-static int behind_new(struct broker *b, struct worker *w, const struct wire_msg *m, struct behind **ret)
+int brk_behind_new(struct broker *b, struct worker *w, const struct wire_msg *m, struct behind **ret)
 {
     size_t size = sizeof(struct behind) + m->n_items * sizeof(m->items[0]), bytes = 0;
     struct behind *k;
@@ -234,7 +234,7 @@ static int behind_new(struct broker *b, struct worker *w, const struct wire_msg 
         if ((rc = brk_bytes_keep(b, w->account, m->items[i].lens, &k->items[i].lens)) == 0)
             rc = brk_bytes_keep(b, w->account, m->items[i].body, &k->items[i].body);
     if (rc < 0)
-        behind_free(b, w->account, k);
+        brk_behind_free(b, w->account, k);
     else
         *ret = k;
     return rc;
@@ -244,7 +244,7 @@ static int behind_new(struct broker *b, struct worker *w, const struct wire_msg 
 void brk_worker_wait_behind(struct broker *b, struct worker *w, const struct wire_msg *m)
 {
     struct behind *k;
-    int rc = behind_new(b, w, m, &k);
+    int rc = brk_behind_new(b, w, m, &k);
 
     if (rc == BFORK_EQUOTA)
         brk_session_drop(b, w->peer, "it sends more, before all that it holds is looked at, than is kept for its key");
@@ -271,7 +271,7 @@ static bool behind_some(struct broker *b, struct worker *w, uint32_t *budget)
         a = brk_account_ref(w->account);
         brk_worker_said(b, w, &m->m);
         brk_loan_forget(b);
-        behind_free(b, a, m);
+        brk_behind_free(b, a, m);
         brk_account_unref(a);
         if (!(p = map_get(&b->peers, id)) || p->worker != w || p->state == PEER_CUT)
             return true;
@@ -285,7 +285,7 @@ void brk_worker_behind_forget(struct broker *b, struct worker *w)
     struct list_node *n;
 
     while ((n = list_pop(&w->behind)))
-        behind_free(b, w->account, LIST_ENTRY(n, struct behind, node));
+        brk_behind_free(b, w->account, LIST_ENTRY(n, struct behind, node));
 }
 
 bool brk_worker_join(struct broker *b, struct worker *w, uint32_t *budget)
@@ -294,7 +294,7 @@ bool brk_worker_join(struct broker *b, struct worker *w, uint32_t *budget)
 
     while ((n = list_first(&w->told))) {
         struct holding *h = LIST_ENTRY(n, struct holding, node);
-        if (!join_some(b, w, h, budget))
+        if (!brk_holding_look(b, w, h, budget))
             return true;
         if (h->at < h->n)
             return false;
@@ -308,10 +308,10 @@ bool brk_worker_join(struct broker *b, struct worker *w, uint32_t *budget)
         if (!*budget)
             return false;
         budget_take(budget, attempt_places(LIST_ENTRY(n, struct attempt, in_worker)));
-        see_attempt(b, w, LIST_ENTRY(n, struct attempt, in_worker));
+        brk_recover_seen(b, w, LIST_ENTRY(n, struct attempt, in_worker));
     }
     if (w->state == WORKER_JOINING)
-        worker_is_ready(b, w);
+        brk_worker_ready(b, w);
     return behind_some(b, w, budget);
 }
 

@@ -83,7 +83,7 @@ static void drop_piece(struct broker *b, struct attempt *a, struct range *r)
     b->steps++;
 }
 
-static void drop_pieces(struct broker *b, struct attempt *a, uint64_t below)
+void brk_attempt_drop_pieces(struct broker *b, struct attempt *a, uint64_t below)
 {
     struct list_node *n;
 
@@ -95,7 +95,7 @@ static void drop_pieces(struct broker *b, struct attempt *a, uint64_t below)
     }
 }
 
-static void cancelled_free(struct broker *b, struct attempt *a, struct cancelled *k)
+void brk_cancelled_free(struct broker *b, struct attempt *a, struct cancelled *k)
 {
     interval_take(&a->cancels, &k->at);
     if (list_in(&k->untold))
@@ -111,7 +111,7 @@ bool brk_attempt_strip(struct broker *b, struct attempt *a)
     struct list_node *n = list_first(&a->pieces);
 
     if (v) {
-        cancelled_free(b, a, INTERVAL_ENTRY(v, struct cancelled, at));
+        brk_cancelled_free(b, a, INTERVAL_ENTRY(v, struct cancelled, at));
         b->steps++;
     } else if (n) {
         drop_piece(b, a, LIST_ENTRY(n, struct range, node));
@@ -128,7 +128,7 @@ bool brk_attempt_is_cancelled(const struct attempt *a, uint64_t index, uint64_t 
 }
 
 /* A live attempt answers for [next, end) only: the rest is about to be settled or given back. */
-static void narrow(struct broker *b, struct attempt *a, uint64_t next, uint64_t end)
+void brk_attempt_narrow(struct broker *b, struct attempt *a, uint64_t next, uint64_t end)
 {
     uint64_t left = a->end - a->next, n = left - (end - next), bytes = n == left ? a->bytes_left : a->bytes_left * n / left;
 
@@ -144,7 +144,7 @@ static void narrow(struct broker *b, struct attempt *a, uint64_t next, uint64_t 
 }
 
 /* The list of its client where an attempt waits to be confirmed. */
-static struct list *asked(const struct attempt *a)
+struct list *brk_attempt_offers(const struct attempt *a)
 {
     struct client *c = a->job->client;
 
@@ -175,7 +175,7 @@ static void leave_live(struct broker *b, struct attempt *a)
     a->recalled = false;
     if (list_in(&a->out)) {
         if (a->state == ATTEMPT_ASSIGNING)
-            list_remove(asked(a), &a->out);
+            list_remove(brk_attempt_offers(a), &a->out);
         else if (a->crowded)
             brk_shelf_uncrowd(b, a);
         else
@@ -187,7 +187,7 @@ static void leave_live(struct broker *b, struct attempt *a)
 }
 
 /* Takes a live attempt with nothing left out of the lists of live ones, until all that came of it is acknowledged. */
-static void park_attempt(struct broker *b, struct attempt *a)
+void brk_attempt_park(struct broker *b, struct attempt *a)
 {
     struct lane *l = a->lane;
 
@@ -200,9 +200,9 @@ static void park_attempt(struct broker *b, struct attempt *a)
     list_push_back(&a->worker->finished, &a->in_worker);
 }
 
-static void finish_attempt(struct broker *b, struct attempt *a)
+void brk_attempt_finish(struct broker *b, struct attempt *a)
 {
-    park_attempt(b, a);
+    brk_attempt_park(b, a);
     if (!a->unacked)
         brk_attempt_close(b, a, WIRE_WHY_DONE);
 }
@@ -214,7 +214,7 @@ void brk_attempt_close(struct broker *b, struct attempt *a, uint8_t why)
 
     if (a->state == ATTEMPT_LIVE || a->state == ATTEMPT_ASSIGNING) {
         if (a->end > a->next)
-            narrow(b, a, a->next, a->next);
+            brk_attempt_narrow(b, a, a->next, a->next);
         if (!a->sent)
             why = 0;
         leave_live(b, a);
@@ -345,7 +345,7 @@ static void take_pieces(struct broker *b, struct attempt *a, uint64_t from, uint
 }
 
 /* Queues [from, to) of the attempt in front again, with its counters raised. The attempt does not answer for it any more. */
-static void back(struct broker *b, struct attempt *a, uint64_t from, uint64_t to, int tries, int crashes, int fails)
+void brk_attempt_back(struct broker *b, struct attempt *a, uint64_t from, uint64_t to, int tries, int crashes, int fails)
 {
     struct list parts;
     struct list_node *n;
@@ -407,7 +407,7 @@ int brk_attempt_cancel(struct broker *b, struct attempt *a, uint64_t first, uint
     for (INTERVAL_EACH(&a->cancels, first ? first - 1 : 0, end + 1, v)) {
         k->at.first = v->first < k->at.first ? v->first : k->at.first;
         k->at.end = v->end > k->at.end ? v->end : k->at.end;
-        cancelled_free(b, a, INTERVAL_ENTRY(v, struct cancelled, at));
+        brk_cancelled_free(b, a, INTERVAL_ENTRY(v, struct cancelled, at));
     }
     interval_put(&a->cancels, &k->at);
     list_push_back(&a->untold, &k->untold);
@@ -429,13 +429,13 @@ void brk_attempt_shrink(struct broker *b, struct attempt *a, uint64_t end)
 {
     uint64_t was = a->end;
 
-    narrow(b, a, a->next, end);
+    brk_attempt_narrow(b, a, a->next, end);
     brk_attempt_recalled(a);
-    back(b, a, end, was, 0, 0, 0);
+    brk_attempt_back(b, a, end, was, 0, 0, 0);
     if (a->ask_first >= a->end)
         brk_asks_end(b, a);
     if (a->next == a->end) {
-        finish_attempt(b, a);
+        brk_attempt_finish(b, a);
     } else if (a->lane) {
         brk_lane_open(b, a->lane);
         b->grants_dirty |= !a->lane->slots;     /* what is left of it is asked back */
@@ -449,15 +449,15 @@ void brk_attempt_requeue(struct broker *b, struct attempt *a, bool lost, const c
     uint32_t tries = a->s.tries + 1u, before = tries + a->s.crashes + a->s.fails;
 
     lost = lost && a->sent;
-    narrow(b, a, from, from);
+    brk_attempt_narrow(b, a, from, from);
     if (lost && job_once(j))
         brk_outcome_text(b, j, from, to - from, before, BFORK_UNKNOWN, text);
     else if (lost && tries >= b->c.lost_limit)
         brk_outcome_text(b, j, from, to - from, before, BFORK_LOST, text);
     else
-        back(b, a, from, to, lost, 0, 0);
+        brk_attempt_back(b, a, from, to, lost, 0, 0);
     if (a->unacked && !close) {
-        park_attempt(b, a);
+        brk_attempt_park(b, a);
         return;
     }
     brk_attempt_close(b, a, close);
@@ -584,7 +584,7 @@ static int settle_item(struct broker *b, struct attempt *a, struct wire_item *it
         if (d.kind >= 0 || d.kind < BFORK_MISMATCH)
             return misfit(r, it, BFORK_EPROTOCOL, "outcome: field kind (key 1) is none of the codes -1 to -10");
         if (retry(b, a, it, &d, &crashes, &fails)) {
-            back(b, a, it->first, it->first + it->count, 0, crashes, fails);
+            brk_attempt_back(b, a, it->first, it->first + it->count, 0, crashes, fails);
             return 1;
         }
         d.attempt = a->s.tries + a->s.crashes + a->s.fails + 1u;
@@ -622,11 +622,11 @@ static int advance(struct broker *b, struct worker *w, struct attempt *a, struct
         brk_attempt_place(a, a->next, a->end);
         return rc;
     }
-    narrow(b, a, a->next + it->count, a->end);
-    drop_pieces(b, a, a->next);
+    brk_attempt_narrow(b, a, a->next + it->count, a->end);
+    brk_attempt_drop_pieces(b, a, a->next);
     w->tasks_done += it->count;
     if (a->next == a->end)
-        finish_attempt(b, a);
+        brk_attempt_finish(b, a);
     else if (a->lane)
         brk_lane_open(b, a->lane);
     return 0;
@@ -699,7 +699,8 @@ void brk_attempt_assigned(struct broker *b, struct client *c, const struct wire_
 {
     for (uint32_t i = 0; i < m->n_items; i++) {
         struct attempt *a = map_get(&b->attempts, m->items[i].id);
-        if (!a || a->job->client != c || a->state != ATTEMPT_ASSIGNING || asked(a) != &c->told || job_is_ending(a->job))
+        if (!a || a->job->client != c || a->state != ATTEMPT_ASSIGNING || brk_attempt_offers(a) != &c->told ||
+            job_is_ending(a->job))
             continue;
         list_remove(&c->told, &a->out);
         a->state = ATTEMPT_LIVE;

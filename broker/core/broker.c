@@ -207,7 +207,7 @@ static void envelope(struct broker *b, struct peer *p, const struct wire_msg *m)
 }
 
 /* A handle that was open and is not any more may cross with our news of that. */
-static int close_pool(struct broker *b, struct client *c, uint32_t handle, struct refusal *r)
+int brk_pool_take_close(struct broker *b, struct client *c, uint32_t handle, struct refusal *r)
 {
     struct pool *p = map_get(&c->pools, handle);
 
@@ -218,7 +218,7 @@ static int close_pool(struct broker *b, struct client *c, uint32_t handle, struc
     return 0;
 }
 
-static int take_job_close(struct broker *b, struct client *c, uint32_t handle, struct refusal *r)
+int brk_job_take_close(struct broker *b, struct client *c, uint32_t handle, struct refusal *r)
 {
     struct job *j = brk_job_of(c, handle);
 
@@ -235,7 +235,7 @@ static int take_job_close(struct broker *b, struct client *c, uint32_t handle, s
     return 0;
 }
 
-static void from_client(struct broker *b, struct peer *p, const struct wire_msg *m)
+void brk_client_recv(struct broker *b, struct peer *p, const struct wire_msg *m)
 {
     struct client *c = p->client;
     struct refusal r;
@@ -246,7 +246,7 @@ static void from_client(struct broker *b, struct peer *p, const struct wire_msg 
             brk_pool_refused(b, c, m->request, m->u.pool_open.pool, &r);
         break;
     case WIRE_POOL_CLOSE:
-        if (close_pool(b, c, m->u.pool_ref.pool, &r) < 0)
+        if (brk_pool_take_close(b, c, m->u.pool_ref.pool, &r) < 0)
             brk_pool_refused(b, c, m->request, m->u.pool_ref.pool, &r);
         break;
     case WIRE_JOB_OPEN:
@@ -254,7 +254,7 @@ static void from_client(struct broker *b, struct peer *p, const struct wire_msg 
             brk_job_refused(b, c, m->request, m->u.job_open.job, &r);
         break;
     case WIRE_JOB_CLOSE:
-        if (take_job_close(b, c, m->u.job_ref.job, &r) < 0)
+        if (brk_job_take_close(b, c, m->u.job_ref.job, &r) < 0)
             brk_job_refused(b, c, m->request, m->u.job_ref.job, &r);
         break;
     case WIRE_TASKS: brk_tasks_take(b, c, m); break;
@@ -267,7 +267,7 @@ static void from_client(struct broker *b, struct peer *p, const struct wire_msg 
     }
 }
 
-static void worker_stands(struct broker *b, struct worker *w, const struct wire_worker_state *s)
+void brk_worker_stands(struct broker *b, struct worker *w, const struct wire_worker_state *s)
 {
     w->busy = s->busy;
     if (s->draining && w->state == WORKER_READY) {
@@ -297,12 +297,12 @@ void brk_worker_said(struct broker *b, struct worker *w, const struct wire_msg *
     case WIRE_RESULTS: brk_attempt_results(b, w, m); break;
     case WIRE_RECALLED: brk_asks_told(b, w, m); break;
     case WIRE_OUTPUT: brk_said_take(b, w, m); break;
-    case WIRE_WORKER_STATE: worker_stands(b, w, &m->u.worker_state); break;
+    case WIRE_WORKER_STATE: brk_worker_stands(b, w, &m->u.worker_state); break;
     default: break;
     }
 }
 
-static void recv_from_worker(struct broker *b, struct peer *p, const struct wire_msg *m)
+void brk_worker_recv(struct broker *b, struct peer *p, const struct wire_msg *m)
 {
     struct worker *w = p->worker;
 
@@ -389,9 +389,9 @@ static void take_message(struct broker *b, struct peer *p, const struct wire_msg
     } else if (m->type == WIRE_STATUS_GET) {
         brk_status_get(b, p, m);
     } else if (p->client) {
-        from_client(b, p, m);
+        brk_client_recv(b, p, m);
     } else if (p->worker) {
-        recv_from_worker(b, p, m);
+        brk_worker_recv(b, p, m);
     }
 }
 

@@ -17,11 +17,9 @@
  */
 #include "state.h"
 
-#define NOTHING UINT64_MAX
-
 static bool merges(const struct cancel *k) { return !k->only_queued && !k->request; }
 
-static void answer_cancel(struct broker *b, const struct cancel *k)
+void brk_cancel_answer(struct broker *b, const struct cancel *k)
 {
     struct peer *p = k->request ? map_get(&b->peers, k->peer) : NULL;
     struct wire_msg *m;
@@ -42,7 +40,7 @@ void brk_cancel_free(struct broker *b, struct cancel *k)
     struct job *j = k->job;
 
     assert(list_empty(&k->asks));
-    answer_cancel(b, k);
+    brk_cancel_answer(b, k);
     if (interval_in(&k->range))
         interval_take(&j->cancelling, &k->range);
     list_remove(k->awaits ? &j->awaiting : &j->cancels, &k->in_job);
@@ -50,7 +48,7 @@ void brk_cancel_free(struct broker *b, struct cancel *k)
 }
 
 /* n tasks that will not run: some of them may have been counted when it passed first. */
-static void count_cancelled(struct cancel *k, uint64_t n)
+void brk_cancel_count(struct cancel *k, uint64_t n)
 {
     uint64_t held = n < k->held ? n : k->held, running = k->again && n - held < k->running ? n - held : k->again ? k->running : 0;
 
@@ -81,7 +79,7 @@ static void waiting(struct broker *b, struct cancel *k, struct range *r, uint64_
     brk_range_out(b, j, r);
     brk_outcome_text(b, j, lo, hi - lo, r->s.tries, BFORK_CANCELLED, NULL);
     brk_range_free(b, j, r);
-    count_cancelled(k, hi - lo);
+    brk_cancel_count(k, hi - lo);
 }
 
 void brk_cancel_told(struct broker *b, struct ask *q, uint64_t running)
@@ -89,14 +87,14 @@ void brk_cancel_told(struct broker *b, struct ask *q, uint64_t running)
     struct cancel *k = q->cancel;
 
     if (q->again) {
-        count_cancelled(k, q->cancelled);
+        brk_cancel_count(k, q->cancelled);
     } else {
         k->cancelled += q->cancelled;
         k->running += running;
         k->done += q->end - q->first - q->cancelled - running;
     }
     brk_ask_free(b, q);
-    if (k->awaits && k->held_from == NOTHING && list_empty(&k->asks))
+    if (k->awaits && k->held_from == CANCEL_NOTHING && list_empty(&k->asks))
         brk_cancel_free(b, k);
 }
 
@@ -191,7 +189,7 @@ static bool pass(struct broker *b, struct cancel *k, uint32_t *budget)
     for (; k->at < k->range.end; --*budget)
         if (!*budget || !step_cancel(b, k))
             return false;
-    if (k->held_from == NOTHING && list_empty(&k->asks)) {
+    if (k->held_from == CANCEL_NOTHING && list_empty(&k->asks)) {
         brk_cancel_free(b, k);
         return true;
     }
@@ -208,7 +206,7 @@ static void go_on(struct cancel *k)
     list_push_back(&k->job->cancels, &k->in_job);
     k->awaits = false;
     k->again = true;
-    k->held_from = NOTHING;
+    k->held_from = CANCEL_NOTHING;
 }
 
 static void resume_cancels(struct broker *b, struct job *j)
@@ -268,7 +266,7 @@ static void merge_cancels(struct broker *b, struct cancel *k)
 }
 
 /* 0, BFORK_ENOMEM or _EQUOTA with nothing begun. At least one place is touched at once: a single task needs no chore. */
-static int cancel(struct broker *b, struct job *j, struct cancel now)
+int brk_cancel_begin(struct broker *b, struct job *j, struct cancel now)
 {
     assert(j);
     uint32_t *budget = brk_chore_budget(b, j->owner), one = 1;
@@ -283,7 +281,7 @@ static int cancel(struct broker *b, struct job *j, struct cancel now)
     k->job = j;
     list_init(&k->asks);
     k->at = k->range.first;
-    k->held_from = NOTHING;
+    k->held_from = CANCEL_NOTHING;
     list_push_back(&j->cancels, &k->in_job);
     if (merges(k) && k->at < k->range.end)
         merge_cancels(b, k);
@@ -320,7 +318,7 @@ void brk_cancel_tasks(struct broker *b, struct client *c, const struct wire_msg 
         struct refusal r;
         int rc = 0;
         if (!j && handle_may_be_gone(c, false, it->job)) {      /* it has crossed with the job's end */
-            answer_cancel(b, &k);
+            brk_cancel_answer(b, &k);
             continue;
         }
         if (!j)
@@ -339,7 +337,7 @@ void brk_cancel_tasks(struct broker *b, struct client *c, const struct wire_msg 
             brk_refuse(&r, BFORK_EINVAL, "first", "CANCEL for job %u: indexes from %llu beyond 2^63", it->job,
                        (unsigned long long)it->first);
             brk_job_refused(b, c, m->request, it->job, &r);
-        } else if (cancel(b, j, k) < 0) {
+        } else if (brk_cancel_begin(b, j, k) < 0) {
             brk_session_break(b, c->peer);      /* what is not answered or settled is said again on the next connection */
             return;
         }

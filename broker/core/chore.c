@@ -59,7 +59,7 @@ uint32_t *brk_chore_budget(struct broker *b, struct owner *o)
     return &o->budget;
 }
 
-static bool pool_end(struct broker *b, struct pool *p, uint32_t *budget)
+bool brk_pool_end_some(struct broker *b, struct pool *p, uint32_t *budget)
 {
     struct list_node *n;
 
@@ -70,7 +70,7 @@ static bool pool_end(struct broker *b, struct pool *p, uint32_t *budget)
     return true;
 }
 
-static bool client_end_some(struct broker *b, struct client *c, uint32_t *budget)
+bool brk_client_end_some(struct broker *b, struct client *c, uint32_t *budget)
 {
     struct list_node *n;
 
@@ -96,12 +96,12 @@ static bool run_chore(struct broker *b, struct chore *c, uint32_t *budget)
     bool done = true;
 
     switch (c->kind) {
-    case CHORE_CLIENT_END: done = client_end_some(b, LIST_ENTRY(c, struct client, end), budget); break;
+    case CHORE_CLIENT_END: done = brk_client_end_some(b, LIST_ENTRY(c, struct client, end), budget); break;
     case CHORE_OWNER_WAKE: done = brk_owner_wake_some(b, LIST_ENTRY(c, struct owner, wake), budget); break;
     case CHORE_LANE_RECALL: done = brk_lane_recall_some(b, LIST_ENTRY(c, struct lane, recall), budget); break;
     case CHORE_CLIENT_AWAY: done = brk_client_away(b, LIST_ENTRY(c, struct client, away), budget); break;
     case CHORE_SAID_ACK: done = brk_said_ack_some(b, LIST_ENTRY(c, struct client, said_ack), budget); break;
-    case CHORE_POOL_END: done = pool_end(b, LIST_ENTRY(c, struct pool, end), budget); break;
+    case CHORE_POOL_END: done = brk_pool_end_some(b, LIST_ENTRY(c, struct pool, end), budget); break;
     case CHORE_JOB_END: done = brk_job_reap(b, LIST_ENTRY(c, struct job, end), budget); break;
     case CHORE_JOB_BIND: done = brk_job_bind_some(b, LIST_ENTRY(c, struct job, bind), budget); break;
     case CHORE_WORKER_JOIN: done = brk_worker_join(b, LIST_ENTRY(c, struct worker, join), budget); break;

@@ -10,7 +10,7 @@
 #define SPECS_MAX (4u << 20)            /* bytes of specifications on the way to a worker */
 #define SPECS_STAMP 0x59ec000000000001ull
 
-static struct wire_item *items_of(struct broker *b, size_t n)
+struct wire_item *brk_out_items(struct broker *b, size_t n)
 {
     struct wire_item *items = NULL;
 
@@ -21,7 +21,7 @@ static struct wire_item *items_of(struct broker *b, size_t n)
     return items;
 }
 
-static struct wire_msg *add_message(struct broker *b, struct peer *p, enum wire_type type, struct wire_item *items, size_t n)
+struct wire_msg *brk_out_message(struct broker *b, struct peer *p, enum wire_type type, struct wire_item *items, size_t n)
 {
     struct wire_msg *m = brk_effect_send(b, p, type);
 
@@ -32,20 +32,20 @@ static struct wire_msg *add_message(struct broker *b, struct peer *p, enum wire_
     return m;
 }
 
-static void hold_slices(struct broker *b, const struct wire_item *it)
+void brk_out_hold(struct broker *b, const struct wire_item *it)
 {
     brk_effect_hold(b, it->lens.buf);
     brk_effect_hold(b, it->body.buf);
 }
 
-static size_t items_at_most(size_t n) { return n < WIRE_ITEMS_MAX ? n : WIRE_ITEMS_MAX; }
+size_t brk_out_most(size_t n) { return n < WIRE_ITEMS_MAX ? n : WIRE_ITEMS_MAX; }
 
 /* ---- workers ----------------------------------------------------------------------------------------------------------------- */
 
 static void closes(struct broker *b, struct worker *w)
 {
-    size_t n = items_at_most(w->closing.count), i;
-    struct wire_item *items = n ? items_of(b, n) : NULL;
+    size_t n = brk_out_most(w->closing.count), i;
+    struct wire_item *items = n ? brk_out_items(b, n) : NULL;
 
     if (!items)
         return;
@@ -55,7 +55,7 @@ static void closes(struct broker *b, struct worker *w)
         items[i].why = a->why;
         brk_attempt_told(b, a);
     }
-    add_message(b, w->peer, WIRE_ATTEMPTS_CLOSE, items, n);
+    brk_out_message(b, w->peer, WIRE_ATTEMPTS_CLOSE, items, n);
 }
 
 /* A record for each part of an attempt that is cancelled, and one for what is asked back besides: what the one ends the other
@@ -71,8 +71,8 @@ static void recalls(struct broker *b, struct worker *w)
         if (n >= WIRE_ITEMS_MAX)
             break;
     }
-    n = items_at_most(n);
-    if (!n || !(items = items_of(b, n)))
+    n = brk_out_most(n);
+    if (!n || !(items = brk_out_items(b, n)))
         return;
     while (i < n && (k = list_first(&w->recalls))) {
         struct attempt *a = LIST_ENTRY(k, struct attempt, out);
@@ -81,7 +81,7 @@ static void recalls(struct broker *b, struct worker *w)
             list_remove(&w->recalls, k);
     }
     if (i)
-        add_message(b, w->peer, WIRE_RECALL, items, i);
+        brk_out_message(b, w->peer, WIRE_RECALL, items, i);
 }
 
 void brk_known_free(struct broker *b, struct known *k)
@@ -111,7 +111,7 @@ static void forgets(struct broker *b, struct worker *w)
 }
 
 /* Specifications are in no window of the envelope: so many bytes of them may be on the way, as PING and PONG tell. */
-static bool spec_fits(struct worker *w, const struct buf *spec)
+bool brk_specs_fit(struct worker *w, const struct buf *spec)
 {
     if (!w->specs || w->specs + spec->size <= SPECS_MAX)
         return true;
@@ -119,7 +119,7 @@ static bool spec_fits(struct worker *w, const struct buf *spec)
     return false;
 }
 
-static void specs_mark(struct broker *b, struct worker *w)
+void brk_specs_mark(struct broker *b, struct worker *w)
 {
     struct wire_msg *m;
 
@@ -160,7 +160,7 @@ static void grants(struct broker *b, struct worker *w)
             continue;
         }
         struct buf *spec = l->pool && first ? l->pool->spec : NULL;
-        if (spec && !spec_fits(w, spec))
+        if (spec && !brk_specs_fit(w, spec))
             return;
         if (spec && (rc = brk_shelf_pool(b, l)) == BFORK_EQUOTA) {
             list_remove(&w->grants, n);
@@ -198,11 +198,11 @@ static void grants(struct broker *b, struct worker *w)
 
 static void compose_taken(struct broker *b, struct worker *w)
 {
-    size_t n = items_at_most(w->taken.count);
-    struct wire_item *items = n ? items_of(b, n) : NULL;
+    size_t n = brk_out_most(w->taken.count);
+    struct wire_item *items = n ? brk_out_items(b, n) : NULL;
 
     if (items)
-        add_message(b, w->peer, WIRE_OUTPUT_TAKEN, items, brk_said_taken_items(b, w, items, n));
+        brk_out_message(b, w->peer, WIRE_OUTPUT_TAKEN, items, brk_said_taken_items(b, w, items, n));
 }
 
 /* The job's specification goes ahead of its first chunk on this connection. */
@@ -217,7 +217,7 @@ static int know(struct broker *b, struct worker *w, struct attempt *a)
         brk_shelf_use(k, a);
         return 0;
     }
-    if (!spec_fits(w, j->spec_bytes))
+    if (!brk_specs_fit(w, j->spec_bytes))
         return BFORK_EAGAIN;
     if (!k) {
         if (map_reserve(&w->known_map, 1) < 0 || !(k = brk_mem_new_for(b, j->owner->account, sizeof(*k))))
@@ -263,7 +263,7 @@ static void chunk(struct broker *b, struct worker *w, struct attempt *a, struct 
     it->lens = a->s.lens;
     it->body = a->s.body;
     brk_attempt_ticket(b, a->job->id, a->job->owner->key, w, it->first, it->end, a->id, it->ticket);
-    hold_slices(b, it);
+    brk_out_hold(b, it);
     a->sent = true;
     w->n_sent += a->end - a->next;
     a->sent_at = b->now;
@@ -272,7 +272,7 @@ static void chunk(struct broker *b, struct worker *w, struct attempt *a, struct 
 
 static void chunks(struct broker *b, struct worker *w)
 {
-    size_t most = items_at_most(w->to_send.count), n = 0, i;
+    size_t most = brk_out_most(w->to_send.count), n = 0, i;
     uint64_t bytes = 0;
     struct wire_item *items;
 
@@ -284,7 +284,7 @@ static void chunks(struct broker *b, struct worker *w)
         int rc = n == most ? BFORK_EAGAIN : know(b, w, a);
         if (rc == BFORK_EQUOTA) {
             brk_shelf_crowded(a);       /* others need not wait for it */
-            most = items_at_most(w->to_send.count);
+            most = brk_out_most(w->to_send.count);
         } else if (rc < 0) {
             break;
         } else {
@@ -293,7 +293,7 @@ static void chunks(struct broker *b, struct worker *w)
     }
     if (n < most && !w->specs_full)
         b->again = true;
-    if (!n || !(items = items_of(b, n)))
+    if (!n || !(items = brk_out_items(b, n)))
         return;
     for (i = 0; i < n; i++) {
         struct attempt *a = LIST_ENTRY(list_first(&w->to_send), struct attempt, out);
@@ -310,11 +310,11 @@ static void chunks(struct broker *b, struct worker *w)
         list_remove(&w->to_send, &a->out);
         chunk(b, w, a, &items[i]);
     }
-    add_message(b, w->peer, WIRE_CHUNKS, items, i);
+    brk_out_message(b, w->peer, WIRE_CHUNKS, items, i);
     w->peer->sent += bytes;
 }
 
-static void compose_worker(struct broker *b, struct worker *w)
+void brk_compose_worker(struct broker *b, struct worker *w)
 {
     w->specs_full = false;
     compose_taken(b, w);
@@ -323,7 +323,7 @@ static void compose_worker(struct broker *b, struct worker *w)
     forgets(b, w);
     grants(b, w);
     chunks(b, w);
-    specs_mark(b, w);
+    brk_specs_mark(b, w);
     w->message_bytes = 0;
     if (!list_empty(&w->closing) || !list_empty(&w->recalls) || !list_empty(&w->taken) ||
         (!w->specs_full && (!list_empty(&w->to_send) || !list_empty(&w->grants)))) {
@@ -381,8 +381,8 @@ static void pool_states(struct broker *b, struct client *c)
 
 static void assigned(struct broker *b, struct client *c)
 {
-    size_t n = items_at_most(c->assigning.count), i;
-    struct wire_item *items = n ? items_of(b, n) : NULL;
+    size_t n = brk_out_most(c->assigning.count), i;
+    struct wire_item *items = n ? brk_out_items(b, n) : NULL;
 
     if (!items)
         return;
@@ -397,7 +397,7 @@ static void assigned(struct broker *b, struct client *c)
         items[i].tries = a->s.tries;
         items[i].crashes = a->s.crashes;
     }
-    add_message(b, c->peer, WIRE_ASSIGNED, items, n);
+    brk_out_message(b, c->peer, WIRE_ASSIGNED, items, n);
 }
 
 static void outcome_item(const struct job *j, const struct outcome *o, struct wire_item *it)
@@ -467,7 +467,7 @@ static void outcomes(struct broker *b, struct client *c)
     gather_all(b, c, &g);
     if (!g.n)
         return;
-    if (!(items = items_of(b, g.n))) {
+    if (!(items = brk_out_items(b, g.n))) {
         brk_client_dirty(b, c);
         return;
     }
@@ -475,14 +475,14 @@ static void outcomes(struct broker *b, struct client *c)
         struct outcome *o = g.found[i];
         struct job *j = g.jobs[i];
         outcome_item(j, o, &items[i]);
-        hold_slices(b, &items[i]);
+        brk_out_hold(b, &items[i]);
         j->sent_seq = o->seq > j->sent_seq ? o->seq : j->sent_seq;
         brk_outcome_costs(b, j, 0, (int64_t)outcome_cost(o));
         j->unsent = o->node.next == &j->outcomes.head ? NULL : LIST_ENTRY(o->node.next, struct outcome, node);
         if (!j->unsent)
             list_remove(&c->sending, &j->sending);
     }
-    m = add_message(b, c->peer, WIRE_OUTCOMES, items, g.n);
+    m = brk_out_message(b, c->peer, WIRE_OUTCOMES, items, g.n);
     if (!(c->features & WIRE_FEATURE_GROWTH))
         m->u.records.stride = WIRE_OUTCOMES_V1;
     c->peer->sent += g.bytes;
@@ -515,25 +515,25 @@ static bool said_message(struct broker *b, struct client *c, uint32_t *budget)
         bytes += end->size;
         end = end->node.next == &c->said.head ? NULL : LIST_ENTRY(end->node.next, struct piece, node);
     }
-    if (!(items = items_of(b, n)) || !(host = brk_effect_bytes(b, sizeof(p->host)))) {
+    if (!(items = brk_out_items(b, n)) || !(host = brk_effect_bytes(b, sizeof(p->host)))) {
         b->again = true;
         return false;
     }
     memcpy(host, p->host, sizeof(p->host));
     for (size_t i = 0; i < n; i++, p = LIST_ENTRY(p->node.next, struct piece, node)) {
         brk_said_item(p, &items[i]);
-        hold_slices(b, &items[i]);
+        brk_out_hold(b, &items[i]);
         c->said_sent = p->seq > c->said_sent ? p->seq : c->said_sent;
     }
     c->unsaid = end;
     *budget -= (uint32_t)n;
     b->steps += n;
-    add_message(b, c->peer, WIRE_OUTPUT, items, n)->u.output = (struct wire_output){ .host = WIRE_STR(host) };
+    brk_out_message(b, c->peer, WIRE_OUTPUT, items, n)->u.output = (struct wire_output){ .host = WIRE_STR(host) };
     c->peer->sent += bytes;
     return true;
 }
 
-static void compose_client(struct broker *b, struct client *c)
+void brk_compose_client(struct broker *b, struct client *c)
 {
     uint32_t budget = b->c.turn_steps;
 
@@ -586,9 +586,9 @@ void brk_compose_run(struct broker *b)
     size_t turns = b->dirty_workers.count;
 
     while (turns-- && (n = list_pop(&b->dirty_workers)))
-        compose_worker(b, LIST_ENTRY(n, struct worker, dirty));
+        brk_compose_worker(b, LIST_ENTRY(n, struct worker, dirty));
     turns = b->dirty_clients.count;
     while (turns-- && (n = list_pop(&b->dirty_clients)))
-        compose_client(b, LIST_ENTRY(n, struct client, dirty));
+        brk_compose_client(b, LIST_ENTRY(n, struct client, dirty));
     compose_acks(b);
 }

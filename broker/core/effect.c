@@ -70,7 +70,7 @@ int brk_effect_hold(struct broker *b, struct buf *buf)
     return 0;
 }
 
-static struct broker_effect *effect_new(struct broker *b, enum broker_effect_type type)
+struct broker_effect *brk_effect_new(struct broker *b, enum broker_effect_type type)
 {
     struct batch *t = b->building;
     struct broker_effect *e;
@@ -90,7 +90,7 @@ static struct broker_effect *effect_new(struct broker *b, enum broker_effect_typ
 
 struct wire_msg *brk_effect_send(struct broker *b, struct peer *p, enum wire_type type)
 {
-    struct broker_effect *e = effect_new(b, BROKER_SEND);
+    struct broker_effect *e = brk_effect_new(b, BROKER_SEND);
 
     if (!e)
         return NULL;
@@ -119,7 +119,7 @@ struct wire_str brk_effect_text(struct broker *b, const char *format, va_list ap
 
 static struct broker_effect *effect_log(struct broker *b, uint32_t whose, int level, const char *format, va_list ap)
 {
-    struct broker_effect *e = effect_new(b, BROKER_LOG);
+    struct broker_effect *e = brk_effect_new(b, BROKER_LOG);
 
     if (!e)
         return NULL;
@@ -176,7 +176,7 @@ static void cut_peer(struct broker *b, struct peer *p, int32_t code, const char 
         if (list_in(&p->dirty))
             list_remove(&b->dirty_peers, &p->dirty);
     }
-    if (!(e = effect_new(b, BROKER_CUT))) {
+    if (!(e = brk_effect_new(b, BROKER_CUT))) {
         if (!list_in(&p->cut))
             list_push_back(&b->cuts, &p->cut);
         return;

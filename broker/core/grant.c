@@ -19,10 +19,10 @@
 #define RETRY_NS (10 * CLOCK_MS)
 #define LOOK 256u                   /* pools without slots that are looked at in a run, of all owners; … */
 #define LOOK_LEAST 16u              /* … of each */
-#define ACTIVE_EACH(b, p) struct pool *p = active_next((b), NULL); p; p = active_next((b), p)
+#define ACTIVE_EACH(b, p) struct pool *p = brk_active_next((b), NULL); p; p = brk_active_next((b), p)
 
 /* The one behind p in the owners' lists of active pools; NULL: the first. */
-static struct pool *active_next(const struct broker *b, const struct pool *p)
+struct pool *brk_active_next(const struct broker *b, const struct pool *p)
 {
     const struct list_node *o = p ? &p->owner->node : b->owners.head.next, *n = p ? p->active.next : NULL;
 
@@ -57,7 +57,7 @@ void brk_lane_open(struct broker *b, struct lane *l)
     brk_pool_work(b, p);
 }
 
-static void lane_yields(struct lane *l, uint32_t yields)
+void brk_lane_yields(struct lane *l, uint32_t yields)
 {
     l->pool->yields += yields - l->yields;
     l->yields = yields;
@@ -75,7 +75,7 @@ void brk_lane_slots(struct broker *b, struct lane *l, uint32_t slots)
     l->pool->slots += slots - l->slots;
     l->slots = slots;
     brk_lane_grant_due(b, l);
-    lane_yields(l, l->yields < slots ? l->yields : slots);
+    brk_lane_yields(l, l->yields < slots ? l->yields : slots);
     brk_lane_open(b, l);
 }
 
@@ -196,7 +196,7 @@ uint32_t brk_slots_total(const struct broker *b)
 }
 
 /* It cannot run there: for good, or for a while. */
-static bool barred(const struct broker *b, const struct lane *l) { return l->failed || l->not_before > b->now; }
+bool brk_lane_barred(const struct broker *b, const struct lane *l) { return l->failed || l->not_before > b->now; }
 
 void brk_grant_workers_changed(struct broker *b)
 {
@@ -206,7 +206,7 @@ void brk_grant_workers_changed(struct broker *b)
         LIST_ENTRY(n, struct owner, node)->n_fresh = LIST_ENTRY(n, struct owner, node)->later.count;
 }
 
-static uint64_t pool_wanted(struct broker *b, const struct pool *p, uint32_t total)
+uint64_t brk_pool_wanted(struct broker *b, const struct pool *p, uint32_t total)
 {
     bool picky = brk_pool_is_picky(p);
 
@@ -222,7 +222,7 @@ static uint64_t pool_wanted(struct broker *b, const struct pool *p, uint32_t tot
     for (LIST_EACH(&p->lanes, n)) {
         const struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
         b->steps++;
-        if (barred(b, l) && l->worker->state == WORKER_READY && brk_pool_runs_at(p, l->worker))
+        if (brk_lane_barred(b, l) && l->worker->state == WORKER_READY && brk_pool_runs_at(p, l->worker))
             total -= l->worker->slots;
     }
     if (p->wanted > 0)
@@ -238,7 +238,7 @@ bool brk_pool_claims(const struct pool *p)
 }
 
 /* Slot time since the last run goes to the accounts of those that had work. */
-static void charge(struct broker *b)
+void brk_share_charge(struct broker *b)
 {
     uint64_t passed = b->now - b->granted_at;
 
@@ -253,7 +253,7 @@ static void charge(struct broker *b)
 }
 
 /* Who was idle has not saved up: at most a few quanta ahead of the busy ones. */
-static void level(struct broker *b)
+void brk_share_level(struct broker *b)
 {
     uint64_t least = UINT64_MAX;
 
@@ -269,7 +269,7 @@ static void level(struct broker *b)
     }
 }
 
-static uint64_t demands(struct broker *b, uint32_t total, bool by_tasks)
+uint64_t brk_share_demands(struct broker *b, uint32_t total, bool by_tasks)
 {
     uint64_t sum = 0;
 
@@ -277,7 +277,7 @@ static uint64_t demands(struct broker *b, uint32_t total, bool by_tasks)
         LIST_ENTRY(n, struct owner, node)->demand = 0;
     for (ACTIVE_EACH(b, p)) {
         b->steps++;
-        p->demand = brk_pool_claims(p) && !p->failed ? pool_wanted(b, p, total) : 0;
+        p->demand = brk_pool_claims(p) && !p->failed ? brk_pool_wanted(b, p, total) : 0;
         if (by_tasks && p->demand) {
             uint64_t lacks, tasks = brk_pool_tasks_somewhere(b, p, &lacks);
             p->demand = p->demand < tasks ? p->demand : tasks;
@@ -290,7 +290,7 @@ static uint64_t demands(struct broker *b, uint32_t total, bool by_tasks)
 }
 
 /* Shares `slots` among owners: even parts, no more than asked; the indivisible rest to those with the least slot time. */
-static void share_owners(struct broker *b, uint64_t slots)
+void brk_share_owners(struct broker *b, uint64_t slots)
 {
     bool again = true;
 
@@ -327,7 +327,7 @@ static void share_owners(struct broker *b, uint64_t slots)
     }
 }
 
-static void share_pools(struct owner *o)
+void brk_share_pools(struct owner *o)
 {
     uint64_t slots = o->target;
     bool again = true;
@@ -365,7 +365,7 @@ static void share_pools(struct owner *o)
     }
 }
 
-static uint32_t slots_at_most(uint64_t a, uint64_t b) { return (uint32_t)(a < b ? a : b); }
+uint32_t brk_slots_at_most(uint64_t a, uint64_t b) { return (uint32_t)(a < b ? a : b); }
 
 /* Slots that run no long task. */
 static uint32_t lane_spare(const struct lane *l) { return l->slots > l->n_long ? l->slots - l->n_long : 0; }
@@ -373,7 +373,7 @@ static uint32_t lane_spare(const struct lane *l) { return l->slots > l->n_long ?
 /* Gives so many of its usable slots away: those to spare now, the others when what they run has ended. How many went. */
 static uint32_t lane_give(struct broker *b, struct lane *l, uint32_t n)
 {
-    uint32_t late = n - slots_at_most(n, lane_spare(l)), now;
+    uint32_t late = n - brk_slots_at_most(n, lane_spare(l)), now;
     bool all = n == lane_usable(l);
 
     for (struct list_node *m = l->live.head.prev, *before = m->prev; m != &l->live.head; m = before, before = m->prev) {
@@ -384,9 +384,9 @@ static uint32_t lane_give(struct broker *b, struct lane *l, uint32_t n)
         if (!a->recalled)
             brk_attempt_recall(b, a, a->next, WIRE_WHY_BALANCE);
     }
-    now = slots_at_most(n, lane_spare(l));
+    now = brk_slots_at_most(n, lane_spare(l));
     brk_lane_slots(b, l, l->slots - now);
-    lane_yields(l, l->yields + n - now);
+    brk_lane_yields(l, l->yields + n - now);
     return now;
 }
 
@@ -395,7 +395,7 @@ static void shrink(struct broker *b, struct pool *p, uint64_t n)
     for (int late = 0; late < 2; late++)
         for (LIST_EACH(&p->lanes, k)) {
             struct lane *l = LIST_ENTRY(k, struct lane, in_pool);
-            uint32_t less = slots_at_most(n, late ? lane_usable(l) : slots_at_most(lane_usable(l), lane_spare(l)));
+            uint32_t less = brk_slots_at_most(n, late ? lane_usable(l) : brk_slots_at_most(lane_usable(l), lane_spare(l)));
             if (!n)
                 return;
             if (less)
@@ -412,7 +412,7 @@ static void pool_yields(struct broker *b, struct pool *p, uint64_t n)
     if (!before && !n)
         return;
     for (LIST_EACH(&p->lanes, k))
-        lane_yields(LIST_ENTRY(k, struct lane, in_pool), 0);
+        brk_lane_yields(LIST_ENTRY(k, struct lane, in_pool), 0);
     shrink(b, p, n);
     for (LIST_EACH(&p->lanes, k))
         if (before)
@@ -427,7 +427,7 @@ static bool suits(struct broker *b, struct worker *w, struct pool *p)
     if (w->state != WORKER_READY || !brk_pool_runs_at(p, w))
         return false;
     l = brk_lane_get(b, w, p, false);
-    return !l || !barred(b, l);
+    return !l || !brk_lane_barred(b, l);
 }
 
 /* Usable slots of pools that claim none. */
@@ -456,12 +456,12 @@ static bool free_slots_for(struct broker *b, struct pool *p, uint64_t need, uint
             continue;
         for (LIST_EACH(&from->lanes, n)) {
             struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
-            uint32_t give = slots_at_most(need, lane_usable(l));
+            uint32_t give = brk_slots_at_most(need, lane_usable(l));
             b->steps++;
-            left -= slots_at_most(left, lane_usable(l));
+            left -= brk_slots_at_most(left, lane_usable(l));
             if (!give || !suits(b, l->worker, p))
                 continue;
-            *idle -= slots_at_most(*idle, give);
+            *idle -= brk_slots_at_most(*idle, give);
             if (lane_give(b, l, give))
                 return true;
         }
@@ -482,7 +482,7 @@ static struct worker *best_worker(struct broker *b, struct pool *p, uint64_t fea
         if (w->state != WORKER_READY || w->granted >= w->slots || !worker_has(w, features))
             continue;
         l = brk_lane_get(b, w, p, false);
-        if (l && barred(b, l))
+        if (l && brk_lane_barred(b, l))
             continue;
         warm = l && l->spec_conn == w->conn_no;
         if (!best || warm > best_warm || (warm == best_warm && w->slots - w->granted > best->slots - best->granted)) {
@@ -573,7 +573,7 @@ static void call_back(struct broker *b, struct pool *p)
 }
 
 /* False: for want of memory not all was placed. *ret_waits: a pool has no slot where it can run, and is looked at again. */
-static bool place(struct broker *b, uint32_t total, bool *ret_waits)
+bool brk_place_run(struct broker *b, uint32_t total, bool *ret_waits)
 {
     uint64_t used = 0, need = 0;
     bool alone = b->workers.count == 1, no_memory = false;
@@ -584,7 +584,7 @@ static bool place(struct broker *b, uint32_t total, bool *ret_waits)
         if (!p->n_tasks)
             most = p->slots;
         else if (!brk_pool_claims(p) && !p->failed)
-            most = pool_wanted(b, p, total);
+            most = brk_pool_wanted(b, p, total);
         leave_unfit(b, p);
         pool_yields(b, p, p->slots > most ? p->slots - most : 0);
         move_slots(b, p);
@@ -620,12 +620,12 @@ static bool place(struct broker *b, uint32_t total, bool *ret_waits)
 /* What a pool is told that it has: its slots, or without work those it would be given alone. */
 static void offer(struct broker *b, struct pool *p, uint32_t total)
 {
-    uint64_t wanted = brk_pool_claims(p) || p->failed ? 0 : pool_wanted(b, p, total);
+    uint64_t wanted = brk_pool_claims(p) || p->failed ? 0 : brk_pool_wanted(b, p, total);
     uint32_t slots = wanted > p->slots ? (uint32_t)wanted : p->slots;
     uint64_t lacks = 0;
 
     if (p->wanted > 0)
-        slots = slots_at_most(slots, (uint64_t)p->wanted); /* it wants fewer than before, and the others still run something */
+        slots = brk_slots_at_most(slots, (uint64_t)p->wanted); /* it wants fewer than before, and the others still run something */
     if (p->owner->full)
         slots = 0;
     if (total && brk_pool_is_picky(p))
@@ -733,15 +733,15 @@ void brk_grant_run(struct broker *b)
 
     admit(b, total);
     b->grants_dirty = b->regrant = false;
-    charge(b);
-    b->contended = demands(b, total, false) > total;
-    if (b->contended && demands(b, total, true) > total) {
-        level(b);
-        share_owners(b, total);
+    brk_share_charge(b);
+    b->contended = brk_share_demands(b, total, false) > total;
+    if (b->contended && brk_share_demands(b, total, true) > total) {
+        brk_share_level(b);
+        brk_share_owners(b, total);
         for (LIST_EACH(&b->owners, n))
-            share_pools(LIST_ENTRY(n, struct owner, node));
+            brk_share_pools(LIST_ENTRY(n, struct owner, node));
     }
-    bool waits = false, placed = place(b, total, &waits);
+    bool waits = false, placed = brk_place_run(b, total, &waits);
     offer_active(b, total);
     for (LIST_EACH(&b->owners, n))
         waits = waits || !all_in_vain(LIST_ENTRY(n, struct owner, node));

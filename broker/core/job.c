@@ -70,7 +70,7 @@ void brk_job_park(struct broker *b, struct job *j, uint64_t until)
         b->tick_at = until;
 }
 
-static void unhash(struct broker *b, struct job *j)
+void brk_job_unhash(struct broker *b, struct job *j)
 {
     struct job *at = map_get(&b->jobs, job_hash(b, j->id));
 
@@ -87,7 +87,7 @@ static void unhash(struct broker *b, struct job *j)
 }
 
 /* The sums of whoever has the job: what is ending has left those above it already, and counts as leaving. */
-static void pending_above(struct broker *b, struct job *j, int64_t all, int64_t bytes)
+void brk_job_pending_above(struct broker *b, struct job *j, int64_t all, int64_t bytes)
 {
     struct pool *p = j->pool;
     struct client *c = j->client;
@@ -122,7 +122,7 @@ void brk_job_pending(struct broker *b, struct job *j, int64_t queued, int64_t he
     b->n.running += (uint64_t)live;
     j->owner->queued += (uint64_t)(queued + held);
     j->owner->running += (uint64_t)live;
-    pending_above(b, j, queued + held + live, bytes);
+    brk_job_pending_above(b, j, queued + held + live, bytes);
     if (j->pool)
         brk_pool_tasks(b, j, queued + live);
     if (queued > 0)
@@ -217,7 +217,7 @@ bool brk_job_reap(struct broker *b, struct job *j, uint32_t *budget)
     brk_ended_add(b, j);
     brk_job_forget(b, j);
     unbind(j);
-    unhash(b, j);
+    brk_job_unhash(b, j);
     brk_number_free(b, j->number);
     list_remove(&b->all_jobs, &j->in_all);
     list_remove(&o->jobs, &j->in_owner);
@@ -249,9 +249,9 @@ void brk_job_end(struct broker *b, struct job *j)
 
     if (j->ending)
         return;
-    pending_above(b, j, -tasks, -bytes);
+    brk_job_pending_above(b, j, -tasks, -bytes);
     j->ending = true;
-    pending_above(b, j, tasks, bytes);
+    brk_job_pending_above(b, j, tasks, bytes);
     if (!brk_job_reap(b, j, brk_chore_budget(b, j->owner)))
         brk_chore_add(b, j->owner, &j->end, CHORE_JOB_END);
 }
@@ -286,7 +286,7 @@ bool brk_job_bind_some(struct broker *b, struct job *j, uint32_t *budget)
     return true;
 }
 
-static void job_bind(struct broker *b, struct job *j)
+void brk_job_bind(struct broker *b, struct job *j)
 {
     if (!brk_job_bind_some(b, j, brk_chore_budget(b, j->owner)))
         brk_chore_add(b, j->owner, &j->bind, CHORE_JOB_BIND);
@@ -312,7 +312,7 @@ static void bind(struct broker *b, struct job *j, struct client *c, struct pool 
     c->unacked += j->cost;
     brk_pool_tasks(b, j, (int64_t)(j->n_queued + j->n_live));
     c->adopted |= !list_empty(&j->live);
-    job_bind(b, j);
+    brk_job_bind(b, j);
     brk_job_ready(b, j);
 }
 
@@ -389,7 +389,7 @@ static void reopen(struct broker *b, struct client *c, struct job *j, const stru
     tell_state(b, c, j, m->request);
     if (!again) {
         j->to_tell = j->live.count;
-        job_bind(b, j);
+        brk_job_bind(b, j);
     }
     brk_job_ready(b, j);
     if (j->pool)

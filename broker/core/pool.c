@@ -111,7 +111,7 @@ void brk_pool_paused(struct broker *b, struct pool *p)
     brk_pool_wake(b, p);
 }
 
-static int pool_new(struct broker *b, struct client *c, const struct wire_pool_open *o, struct pool **ret, struct refusal *r)
+int brk_pool_new(struct broker *b, struct client *c, const struct wire_pool_open *o, struct pool **ret, struct refusal *r)
 {
     struct account *a = c->owner->account;
     struct pool *p = brk_mem_new_for(b, a, sizeof(*p));
@@ -187,7 +187,7 @@ int brk_pool_open(struct broker *b, struct client *c, const struct wire_msg *m, 
     if (was && memcmp(was, o->digest.p, WIRE_ID))
         return brk_refuse(r, BFORK_ESTATE, "pool", "POOL_OPEN %u: the handle was another pool's; take a new one", o->pool);
     if (!p && ((rc = check_digest(b, o, r)) < 0 || (rc = brk_account_takes_pool(b, c, o->pool, o->spec.n, r)) < 0 ||
-               (rc = pool_new(b, c, o, &p, r)) < 0))
+               (rc = brk_pool_new(b, c, o, &p, r)) < 0))
         return rc;
     assert(p);
     if (p->wanted != o->processes)

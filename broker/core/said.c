@@ -12,11 +12,11 @@
  */
 #include "state.h"
 
-static uint64_t piece_cost(const struct piece *p) { return p->size + WIRE_OUTPUT_COST; }
+uint64_t brk_piece_cost(const struct piece *p) { return p->size + WIRE_OUTPUT_COST; }
 
 static uint64_t used(const struct peer *p, uint32_t window) { return (uint64_t)(uintptr_t)map_get(&p->said, window); }
 
-static void use(struct peer *p, uint32_t window, int64_t bytes)
+void brk_said_use(struct peer *p, uint32_t window, int64_t bytes)
 {
     void **at = map_at(&p->said, window);
     uint64_t now = at ? (uint64_t)(uintptr_t)*at : 0;
@@ -31,7 +31,7 @@ static void use(struct peer *p, uint32_t window, int64_t bytes)
 }
 
 /* Has it room for so much in this window, or for one window more? */
-static bool window_fits(const struct broker *b, const struct peer *p, uint32_t window, uint64_t more)
+bool brk_said_fits(const struct broker *b, const struct peer *p, uint32_t window, uint64_t more)
 {
     uint64_t before = used(p, window);
 
@@ -59,7 +59,7 @@ static void note_taken(struct broker *b, struct piece *p)
         free_piece(b, p);
         return;
     }
-    use(from, p->window, -(int64_t)piece_cost(p));
+    brk_said_use(from, p->window, -(int64_t)brk_piece_cost(p));
     brk_account_release(p->account, sizeof(*p));
     p->account = from->worker->account;
     brk_account_charge(p->account, sizeof(*p));
@@ -67,7 +67,7 @@ static void note_taken(struct broker *b, struct piece *p)
     brk_worker_dirty(b, from->worker);
 }
 
-static void queue_piece(struct broker *b, struct client *c, struct job *j, struct piece *p)
+void brk_said_queue(struct broker *b, struct client *c, struct job *j, struct piece *p)
 {
     p->job = j->handle;
     p->seq = ++c->said_seq;
@@ -112,13 +112,13 @@ static int take_again(struct broker *b, struct worker *w, struct attempt *a, con
         p = a->said_hint;
     }
     if (p && p->attempt_seq == i->seq && p->peer != w->peer->id) {
-        if (!window_fits(b, w->peer, i->job, piece_cost(p)))
+        if (!brk_said_fits(b, w->peer, i->job, brk_piece_cost(p)))
             return BFORK_EQUOTA;
         if (map_reserve(&w->peer->said, 1) < 0)
             return BFORK_ENOMEM;        /* uncounted it would open the window too far when it is taken */
         p->peer = w->peer->id;
         p->window = i->job;
-        use(w->peer, p->window, (int64_t)piece_cost(p));
+        brk_said_use(w->peer, p->window, (int64_t)brk_piece_cost(p));
         return 0;
     }
     return give_back_piece(b, w, i, i->seq);        /* the client has it */
@@ -166,14 +166,14 @@ static int take_piece(struct broker *b, struct worker *w, const struct wire_item
     if (i->first < a->s.first || i->first >= a->s.first + a->s.count)
         return BFORK_EPROTOCOL;
     uint64_t more = i->body.size + WIRE_OUTPUT_COST;
-    if (!window_fits(b, w->peer, i->job, more))
+    if (!brk_said_fits(b, w->peer, i->job, more))
         return BFORK_EQUOTA;
     if (map_reserve(&w->peer->said, 1) < 0 || !(p = new_piece(b, w, a, i)))
         return BFORK_ENOMEM;
     a->said_seq = i->seq;
-    use(w->peer, i->job, (int64_t)more);
+    brk_said_use(w->peer, i->job, (int64_t)more);
     if (a->job->client && list_empty(&a->job->said))
-        queue_piece(b, a->job->client, a->job, p);
+        brk_said_queue(b, a->job->client, a->job, p);
     else
         list_push_back(&a->job->said, &p->node);
     return 0;
@@ -210,7 +210,7 @@ bool brk_said_bind(struct broker *b, struct job *j, uint32_t *budget)
         return true;
     for (; *budget && (n = list_pop(&j->said)); --*budget) {
         b->steps++;
-        queue_piece(b, j->client, j, LIST_ENTRY(n, struct piece, node));
+        brk_said_queue(b, j->client, j, LIST_ENTRY(n, struct piece, node));
     }
     brk_job_sending(b, j);
     return list_empty(&j->said);
@@ -321,7 +321,7 @@ size_t brk_said_taken_items(struct broker *b, struct worker *w, struct wire_item
     for (struct list_node *m; (m = list_first(&w->taken));) {
         struct piece *p = LIST_ENTRY(m, struct piece, node);
         struct wire_item *last = k ? &items[k - 1] : NULL;
-        if (!last || last->id != p->attempt || last->job != p->window || last->size > UINT32_MAX - piece_cost(p)) {
+        if (!last || last->id != p->attempt || last->job != p->window || last->size > UINT32_MAX - brk_piece_cost(p)) {
             if (k == n)
                 break;
             last = &items[k++];
@@ -329,7 +329,7 @@ size_t brk_said_taken_items(struct broker *b, struct worker *w, struct wire_item
             last->job = p->window;
         }
         last->seq = p->attempt_seq > last->seq ? p->attempt_seq : last->seq;
-        last->size += (uint32_t)piece_cost(p);
+        last->size += (uint32_t)brk_piece_cost(p);
         list_remove(&w->taken, m);
         free_piece(b, p);
     }

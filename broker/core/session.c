@@ -107,7 +107,7 @@ void brk_peer_free(struct broker *b, struct peer *p)
 /* ---- clients ----------------------------------------------------------------------------------------------------------------- */
 
 /* When a tick looks at it next; 0: not. */
-static void client_timer(struct broker *b, struct client *c, uint64_t at)
+void brk_client_timer(struct broker *b, struct client *c, uint64_t at)
 {
     if (interval_in(&c->timer))
         interval_take(&b->timers, &c->timer);
@@ -119,7 +119,7 @@ static void client_timer(struct broker *b, struct client *c, uint64_t at)
         b->tick_at = at;
 }
 
-static void client_attached(struct client *c)
+void brk_client_attached(struct client *c)
 {
     c->owner->n_detached -= c->detached;
     c->detached = false;
@@ -131,8 +131,8 @@ void brk_client_end(struct broker *b, struct client *c)
 
     if (c->ending)
         return;
-    client_attached(c);
-    client_timer(b, c, 0);
+    brk_client_attached(c);
+    brk_client_timer(b, c, 0);
     if (c->peer)
         c->peer->client = NULL;
     c->peer = NULL;
@@ -170,20 +170,20 @@ static uint64_t soonest(const struct broker *b)
     return (b->c.detach_ms < TIME_CLOSED_MS ? b->c.detach_ms : TIME_CLOSED_MS) * CLOCK_MS;
 }
 
-static void session_is_away(struct broker *b, struct client *c)
+void brk_session_away(struct broker *b, struct client *c)
 {
     if (!brk_client_away(b, c, brk_chore_budget(b, c->owner)))
         brk_chore_add(b, c->owner, &c->away, CHORE_CLIENT_AWAY);
 }
 
-static void client_detach(struct broker *b, struct client *c)
+void brk_client_detach(struct broker *b, struct client *c)
 {
     c->peer->client = NULL;
     c->peer = NULL;
     c->detached_at = b->now;
     c->detached = true;
     c->owner->n_detached++;
-    client_timer(b, c, b->now + soonest(b));
+    brk_client_timer(b, c, b->now + soonest(b));
     if (list_in(&c->dirty))
         list_remove(&b->dirty_clients, &c->dirty);
     c->attached++;
@@ -191,7 +191,7 @@ static void client_detach(struct broker *b, struct client *c)
     list_append(&c->unsure, &c->assigning);
     list_append(&c->unsure, &c->told);
     brk_client_pause(b, c);
-    session_is_away(b, c);
+    brk_session_away(b, c);
 }
 
 /* What its pool had there has gone back: nothing that is on its way is for a lane that is gone. What a worker has brought since is
@@ -301,7 +301,7 @@ bool brk_client_away(struct broker *b, struct client *c, uint32_t *budget)
 
 /* Its connection was closed and it has not come back: its processes end, what they ran goes back to its jobs. Session and outcomes
  * wait for it as before. */
-static void client_dormant(struct broker *b, struct client *c)
+void brk_client_dormant(struct broker *b, struct client *c)
 {
     c->dormant = true;
     c->away_jobs = c->job_list.count;
@@ -309,11 +309,11 @@ static void client_dormant(struct broker *b, struct client *c)
     brk_effect_log_session(b, c->owner->key, LOG_INFO_, "client %s has not come back: its processes end, its work waits for it",
                            c->name);
     b->grants_dirty = true;
-    session_is_away(b, c);
+    brk_session_away(b, c);
 }
 
 /* Whoever connects again and again without resuming does not pile up sessions. */
-static void detached_limit(struct broker *b, struct owner *o)
+void brk_detached_limit(struct broker *b, struct owner *o)
 {
     struct client *oldest = NULL;
 
@@ -330,7 +330,7 @@ static void detached_limit(struct broker *b, struct owner *o)
     brk_client_end(b, oldest);
 }
 
-static struct client *client_find(struct broker *b, const uint8_t *key, struct wire_bin instance)
+struct client *brk_client_find(struct broker *b, const uint8_t *key, struct wire_bin instance)
 {
     for (KEYED_EACH(&b->client_map, brk_keyed_hash(b, key, instance.p), k)) {
         struct client *c = LIST_ENTRY(k, struct client, by_name);
@@ -340,7 +340,7 @@ static struct client *client_find(struct broker *b, const uint8_t *key, struct w
     return NULL;
 }
 
-static struct client *client_new(struct broker *b, struct peer *p, const struct wire_hello *h, struct refusal *r)
+struct client *brk_client_new(struct broker *b, struct peer *p, const struct wire_hello *h, struct refusal *r)
 {
     struct owner *o = brk_owner_get(b, p->key);
     struct client *c = NULL;
@@ -406,7 +406,7 @@ static void worker_silent(struct broker *b, struct worker *w)
         b->tick_at = w->lease_end;
 }
 
-static struct worker *worker_find(struct broker *b, const uint8_t *key, struct wire_bin instance)
+struct worker *brk_worker_find(struct broker *b, const uint8_t *key, struct wire_bin instance)
 {
     for (KEYED_EACH(&b->worker_map, brk_keyed_hash(b, key, instance.p), k)) {
         struct worker *w = LIST_ENTRY(k, struct worker, by_name);
@@ -427,7 +427,7 @@ static struct account *worker_account(struct broker *b, const uint8_t *key)
     return brk_account_new(b->account);
 }
 
-static struct worker *new_worker(struct broker *b, struct peer *p, const struct wire_hello *h)
+struct worker *brk_worker_new(struct broker *b, struct peer *p, const struct wire_hello *h)
 {
     struct worker *w = brk_mem_new(b, sizeof(*w));
 
@@ -509,10 +509,10 @@ static void send_welcome(struct broker *b, struct peer *p, const struct wire_hel
     }
 }
 
-static void session_cut(struct broker *b, struct peer *p)
+void brk_session_cut(struct broker *b, struct peer *p)
 {
     if (p->client)
-        client_detach(b, p->client);
+        brk_client_detach(b, p->client);
     if (p->worker)
         worker_silent(b, p->worker);
 }
@@ -528,13 +528,13 @@ static bool fence(struct broker *b, struct peer *p, uint64_t *conn_no, struct pe
     *conn_no = h->conn_no;
     if (old) {
         b->n.fenced++;
-        session_cut(b, old);
+        brk_session_cut(b, old);
         brk_peer_cut(b, old, "a newer connection of the same session");
     }
     return true;
 }
 
-static void peer_ready(struct peer *p, struct account *a)
+void brk_peer_ready(struct peer *p, struct account *a)
 {
     p->state = PEER_READY;
     p->account = brk_account_ref(a);
@@ -543,11 +543,11 @@ static void peer_ready(struct peer *p, struct account *a)
 
 static void hello_client(struct broker *b, struct peer *p, const struct wire_hello *h)
 {
-    struct client *c = client_find(b, p->key, h->instance);
+    struct client *c = brk_client_find(b, p->key, h->instance);
     bool resumed = c != NULL;
     struct refusal r;
 
-    if (!c && !(c = client_new(b, p, h, &r))) {
+    if (!c && !(c = brk_client_new(b, p, h, &r))) {
         if (r.code == BFORK_ENOMEM)
             brk_peer_no_memory(b, p);
         else
@@ -559,15 +559,15 @@ static void hello_client(struct broker *b, struct peer *p, const struct wire_hel
             brk_client_end(b, c);
         return;
     }
-    client_attached(c);
+    brk_client_attached(c);
     b->grants_dirty |= c->dormant;
     c->dormant = c->dormant && (c->away_jobs || c->away_pools);     /* until what its processes had has gone back */
     c->peer = p;
     c->window = p->window;
     c->features = h->features;
     p->client = c;
-    client_timer(b, c, resumed ? b->now + b->c.detach_ms * CLOCK_MS : 0);
-    peer_ready(p, c->owner->account);
+    brk_client_timer(b, c, resumed ? b->now + b->c.detach_ms * CLOCK_MS : 0);
+    brk_peer_ready(p, c->owner->account);
     brk_client_pause(b, c);
     send_welcome(b, p, h, resumed);
     brk_said_resend(b, c);
@@ -581,7 +581,7 @@ static void worker_replaces(struct broker *b, struct peer *p, const struct wire_
 
     if (h->replaces.n != WIRE_ID || !memcmp(h->replaces.p, h->instance.p, WIRE_ID))
         return;
-    if (!(before = worker_find(b, p->key, h->replaces)))
+    if (!(before = brk_worker_find(b, p->key, h->replaces)))
         return;
     old = before->peer;
     brk_worker_end(b, before, "it was started again");
@@ -591,10 +591,10 @@ static void worker_replaces(struct broker *b, struct peer *p, const struct wire_
 
 static void hello_worker(struct broker *b, struct peer *p, const struct wire_hello *h)
 {
-    struct worker *w = worker_find(b, p->key, h->instance);
+    struct worker *w = brk_worker_find(b, p->key, h->instance);
     bool resumed = w != NULL;
 
-    if (!w && !(w = new_worker(b, p, h))) {
+    if (!w && !(w = brk_worker_new(b, p, h))) {
         brk_peer_no_memory(b, p);
         return;
     }
@@ -619,7 +619,7 @@ static void hello_worker(struct broker *b, struct peer *p, const struct wire_hel
     brk_copy_text(w->software, sizeof(w->software), h->software);
     brk_copy_text(w->resources, sizeof(w->resources), h->resources);
     p->worker = w;
-    peer_ready(p, w->account);
+    brk_peer_ready(p, w->account);
     send_welcome(b, p, h, resumed);
     brk_worker_dirty(b, w);
 }
@@ -647,7 +647,7 @@ void brk_session_hello(struct broker *b, struct peer *p, const struct wire_msg *
     if (p->window > b->c.peer_window_bytes)
         p->window = b->c.peer_window_bytes;
     if (p->role == WIRE_ADMINISTRATOR) {
-        peer_ready(p, b->account);
+        brk_peer_ready(p, b->account);
         send_welcome(b, p, h, false);
     } else if (h->instance.n != WIRE_ID || (p->role == WIRE_WORKER && !h->slots)) {
         brk_session_fail(b, p, BFORK_EPROTOCOL, "HELLO without an instance of 16 bytes, or without slots");
@@ -664,9 +664,9 @@ void brk_session_lost(struct broker *b, struct peer *p)
 {
     struct owner *o = p->client ? p->client->owner : NULL;
 
-    session_cut(b, p);
+    brk_session_cut(b, p);
     if (o)
-        detached_limit(b, o);
+        brk_detached_limit(b, o);
 }
 
 void brk_session_drop(struct broker *b, struct peer *p, const char *why)
@@ -743,13 +743,13 @@ static void tick_client(struct broker *b, struct client *c)
     if (c->peer) {
         c->mute_pools = c->pool_list.count;
         c->mute_jobs = c->job_list.count;
-        session_is_away(b, c);
+        brk_session_away(b, c);
         brk_client_dirty(b, c);
     } else if (end <= b->now) {
         brk_client_end(b, c);
     } else {
-        client_dormant(b, c);
-        client_timer(b, c, end);
+        brk_client_dormant(b, c);
+        brk_client_timer(b, c, end);
     }
 }
 

@@ -15,7 +15,7 @@
 
 #define LOOK 64u                    /* at so many pools, each time at the next ones */
 
-static struct shelf *shelf_get(struct broker *b, struct worker *w, struct account *a)
+struct shelf *brk_shelf_get(struct broker *b, struct worker *w, struct account *a)
 {
     struct shelf *s = map_get(&w->shelf_map, (uintptr_t)a);
 
@@ -151,7 +151,7 @@ static int forget_job(struct broker *b, struct shelf *s)
 
 int brk_shelf_job(struct broker *b, struct known *k)
 {
-    struct shelf *s = k->shelf ? k->shelf : shelf_get(b, k->worker, k->account);
+    struct shelf *s = k->shelf ? k->shelf : brk_shelf_get(b, k->worker, k->account);
     uint64_t size = k->job->spec_bytes->size;
     int rc = 1;
 
@@ -220,7 +220,7 @@ static int forget_pool(struct broker *b, struct shelf *s)
 
 int brk_shelf_pool(struct broker *b, struct lane *l)
 {
-    struct shelf *s = l->shelf ? l->shelf : shelf_get(b, l->worker, l->account);
+    struct shelf *s = l->shelf ? l->shelf : brk_shelf_get(b, l->worker, l->account);
     uint64_t size = l->pool->spec->size;
     int rc = 1;
 

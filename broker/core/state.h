@@ -550,13 +550,15 @@ struct replay {
     bool begun;
 };
 
+#define CANCEL_NOTHING UINT64_MAX
+
 /* A CANCEL that is being carried out, from index `at` on. */
 struct cancel {
     struct list_node in_job;
     struct job *job;
     struct interval range;          /* in job.cancelling, if others can be taken into it */
     uint64_t at;
-    uint64_t held_from;             /* where the first task is that it has passed over; UINT64_MAX: none */
+    uint64_t held_from;             /* where the first task is that it has passed over; CANCEL_NOTHING: none */
     bool only_queued;
     bool awaits;                    /* in job.awaiting, else in job.cancels */
     bool again;                     /* it is over its range not for the first time: only what was held is news */
@@ -690,6 +692,7 @@ void brk_effect_log_key(struct broker *b, const uint8_t *key, int level, const c
 struct wire_str brk_effect_text(struct broker *b, const char *format, va_list ap);
 void brk_effects_clear(struct broker *b, struct batch *t);
 void brk_effects_free(struct broker *b, struct batch *t);
+struct broker_effect *brk_effect_new(struct broker *b, enum broker_effect_type type);
 
 /* counts.c */
 void brk_counts_tell(struct broker *b, struct job *j, const struct span *s, uint64_t first, uint64_t end);
@@ -727,6 +730,18 @@ void brk_copy_text(char *to, size_t size, struct wire_str s);
 struct owner *brk_owner_get(struct broker *b, const uint8_t *key);
 struct owner *brk_owner_find(const struct broker *b, const uint8_t *key);   /* NULL: nothing of it is here */
 void brk_owner_unref(struct broker *b, struct owner *o);
+void brk_peer_ready(struct peer *p, struct account *a);
+void brk_client_timer(struct broker *b, struct client *c, uint64_t at);
+void brk_client_attached(struct client *c);
+struct client *brk_client_find(struct broker *b, const uint8_t *key, struct wire_bin instance);
+struct client *brk_client_new(struct broker *b, struct peer *p, const struct wire_hello *h, struct refusal *r);
+struct worker *brk_worker_find(struct broker *b, const uint8_t *key, struct wire_bin instance);
+struct worker *brk_worker_new(struct broker *b, struct peer *p, const struct wire_hello *h);
+void brk_session_away(struct broker *b, struct client *c);
+void brk_client_detach(struct broker *b, struct client *c);
+void brk_client_dormant(struct broker *b, struct client *c);
+void brk_detached_limit(struct broker *b, struct owner *o);
+void brk_session_cut(struct broker *b, struct peer *p);
 
 /* refuse.c */
 int brk_refuse(struct refusal *r, int code, const char *field, const char *format, ...) __attribute__((format(printf, 4, 5)));
@@ -768,6 +783,7 @@ void brk_pool_idle(struct pool *p);                                 /* neither: 
 void brk_pool_changed(struct broker *b, struct pool *p);            /* it wants other slots than before: grants are made anew */
 void brk_pool_tell(struct broker *b, struct pool *p);
 bool brk_pool_refuse(struct broker *b, struct pool *p, struct job *j, uint32_t *budget); /* what it has queued; true: all */
+int brk_pool_new(struct broker *b, struct client *c, const struct wire_pool_open *o, struct pool **ret, struct refusal *r);
 
 #define HELD_EACH(j, v) struct interval *v = interval_first(&(j)->held); v; v = interval_next(v)
 #define HELD_RANGE(v) INTERVAL_ENTRY(v, struct range, time)
@@ -778,6 +794,9 @@ bool brk_ended_has(const struct broker *b, const uint8_t *key, const uint8_t *id
 void brk_ended_free(struct broker *b);
 
 /* job.c */
+void brk_job_unhash(struct broker *b, struct job *j);
+void brk_job_bind(struct broker *b, struct job *j);
+void brk_job_pending_above(struct broker *b, struct job *j, int64_t all, int64_t bytes);
 struct job *brk_job_find(struct broker *b, struct owner *o, const uint8_t *id);
 struct job *brk_job_new(struct broker *b, struct owner *o, const uint8_t *id);
 int brk_job_open(struct broker *b, struct client *c, const struct wire_msg *m, struct refusal *r);
@@ -859,6 +878,13 @@ void brk_attempt_assigned(struct broker *b, struct client *c, const struct wire_
 void brk_attempt_bind(struct broker *b, struct attempt *a);                 /* adopted: its job has got a pool */
 void brk_attempt_ticket(struct broker *b, const uint8_t *job_id, const uint8_t *owner, const struct worker *w, uint64_t first,
                         uint64_t end, uint64_t id, uint8_t out[WIRE_TICKET]);
+void brk_attempt_drop_pieces(struct broker *b, struct attempt *a, uint64_t below);
+void brk_cancelled_free(struct broker *b, struct attempt *a, struct cancelled *k);
+void brk_attempt_narrow(struct broker *b, struct attempt *a, uint64_t next, uint64_t end);
+struct list *brk_attempt_offers(const struct attempt *a);
+void brk_attempt_park(struct broker *b, struct attempt *a);
+void brk_attempt_finish(struct broker *b, struct attempt *a);
+void brk_attempt_back(struct broker *b, struct attempt *a, uint64_t from, uint64_t to, int tries, int crashes, int fails);
 
 /* need.c */
 static inline bool worker_has(const struct worker *w, uint64_t features) { return !(features & ~w->features); }
@@ -896,6 +922,17 @@ void brk_lane_grant_due(struct broker *b, struct lane *l);
 void brk_lane_recall(struct broker *b, struct lane *l, uint8_t why); /* all that it was given, while it has no slots */
 bool brk_lane_recall_some(struct broker *b, struct lane *l, uint32_t *budget); /* true: done */
 uint32_t brk_slots_total(const struct broker *b);
+struct pool *brk_active_next(const struct broker *b, const struct pool *p);
+void brk_lane_yields(struct lane *l, uint32_t yields);
+bool brk_lane_barred(const struct broker *b, const struct lane *l);
+uint64_t brk_pool_wanted(struct broker *b, const struct pool *p, uint32_t total);
+void brk_share_charge(struct broker *b);
+void brk_share_level(struct broker *b);
+uint64_t brk_share_demands(struct broker *b, uint32_t total, bool by_tasks);
+void brk_share_owners(struct broker *b, uint64_t slots);
+void brk_share_pools(struct owner *o);
+uint32_t brk_slots_at_most(uint64_t a, uint64_t b);
+bool brk_place_run(struct broker *b, uint32_t total, bool *ret_waits);
 
 /* dispatch.c */
 void brk_dispatch_run(struct broker *b);
@@ -911,12 +948,21 @@ void brk_shelf_crowded(struct attempt *a);                          /* it leaves
 void brk_shelf_uncrowd(struct broker *b, struct attempt *a);        /* it leaves shelf.crowded, and is in no list then */
 void brk_shelves_wake(struct broker *b, struct worker *w);          /* all that wait are in to_send again */
 bool brk_shelves_check(struct broker *b, const struct worker *w);   /* false: b->check_text says what differs */
+struct shelf *brk_shelf_get(struct broker *b, struct worker *w, struct account *a);
 
 /* compose.c */
 void brk_compose_run(struct broker *b);
 void brk_known_free(struct broker *b, struct known *k);
 void brk_compose_pong(struct broker *b, struct worker *w, uint64_t stamp);
 bool brk_compose_pool_state(struct broker *b, struct pool *p, uint32_t request);   /* false: no memory */
+struct wire_item *brk_out_items(struct broker *b, size_t n);
+struct wire_msg *brk_out_message(struct broker *b, struct peer *p, enum wire_type type, struct wire_item *items, size_t n);
+void brk_out_hold(struct broker *b, const struct wire_item *it);
+size_t brk_out_most(size_t n);
+bool brk_specs_fit(struct worker *w, const struct buf *spec);
+void brk_specs_mark(struct broker *b, struct worker *w);
+void brk_compose_worker(struct broker *b, struct worker *w);
+void brk_compose_client(struct broker *b, struct client *c);
 
 /* outcome.c */
 void brk_outcome_costs(struct broker *b, struct job *j, int64_t cost, int64_t sent); /* they change by so much */
@@ -951,6 +997,10 @@ void brk_said_orphan(struct attempt *a);
 void brk_said_forget(struct broker *b, struct worker *w);
 void brk_said_item(const struct piece *p, struct wire_item *i);
 size_t brk_said_taken_items(struct broker *b, struct worker *w, struct wire_item *items, size_t n);
+uint64_t brk_piece_cost(const struct piece *p);
+void brk_said_use(struct peer *p, uint32_t window, int64_t bytes);
+bool brk_said_fits(const struct broker *b, const struct peer *p, uint32_t window, uint64_t more);
+void brk_said_queue(struct broker *b, struct client *c, struct job *j, struct piece *p);
 
 /* status.c */
 void brk_status_get(struct broker *b, struct peer *p, const struct wire_msg *m);
@@ -962,6 +1012,12 @@ static inline bool worker_is_behind(const struct worker *w) { return w->state ==
 void brk_worker_behind_forget(struct broker *b, struct worker *w);
 void brk_worker_wait_behind(struct broker *b, struct worker *w, const struct wire_msg *m); /* while worker_is_behind */
 void brk_worker_said(struct broker *b, struct worker *w, const struct wire_msg *m);     /* takes in one that need not wait */
+void brk_behind_free(struct broker *b, struct account *a, struct behind *m);
+int brk_behind_new(struct broker *b, struct worker *w, const struct wire_msg *m, struct behind **ret);
+int brk_recover_held(struct broker *b, struct worker *w, const struct wire_item *it);
+void brk_recover_seen(struct broker *b, struct worker *w, struct attempt *a);
+void brk_worker_ready(struct broker *b, struct worker *w);
+bool brk_holding_look(struct broker *b, struct worker *w, struct holding *h, uint32_t *budget);
 
 /* leave.c */
 bool brk_worker_end_some(struct broker *b, struct worker *w, uint32_t *budget); /* true: it is gone */
@@ -973,6 +1029,10 @@ void brk_tasks_take(struct broker *b, struct client *c, const struct wire_msg *m
 bool brk_tasks_take_some(struct broker *b, struct job *j, uint32_t *budget); /* of those that wait; true: all, and j may be gone */
 bool brk_tasks_room(struct broker *b, struct job *j);                       /* for what was put off; true: its client was told */
 void brk_tasks_drop(struct broker *b, struct job *j, struct list_node *n);  /* one that waits */
+void brk_replay_stays(struct job *j, const struct wire_item *it);
+void brk_replay_put_off(struct broker *b, struct job *j, const struct wire_item *it);
+bool brk_replay_lenient(const struct job *j, const struct wire_item *it);
+int brk_replay_step(struct broker *b, struct job *j, struct wire_item *it);
 
 /* ask.c */
 enum asked { ASK_MADE, ASK_LATER, ASK_NOT, ASK_NO_MEMORY };     /* later: there are too many; not: this worker cannot be asked */
@@ -992,6 +1052,9 @@ void brk_cancel_wake(struct broker *b, struct job *j);                  /* somet
 void brk_cancels_unstop(struct broker *b, struct owner *o);             /* its account takes outcomes again */
 void brk_cancel_free(struct broker *b, struct cancel *k);
 static inline bool job_cancels(const struct job *j) { return !list_empty(&j->cancels) || j->awake; }
+void brk_cancel_answer(struct broker *b, const struct cancel *k);
+void brk_cancel_count(struct cancel *k, uint64_t n);
+int brk_cancel_begin(struct broker *b, struct job *j, struct cancel now);
 
 /* chore.c */
 void brk_chore_add(struct broker *b, struct owner *o, struct chore *c, enum chore_kind kind);
@@ -1002,8 +1065,17 @@ void brk_chores_room(struct broker *b, struct owner *o);                    /* s
 uint32_t *brk_chore_budget(struct broker *b, struct owner *o);              /* of its messages in this turn */
 static inline void budget_take(uint32_t *budget, uint64_t n) { *budget -= n < *budget ? (uint32_t)n : *budget; }
 void brk_chores_run(struct broker *b, bool all);                            /* all: to their ends */
+bool brk_pool_end_some(struct broker *b, struct pool *p, uint32_t *budget);
+bool brk_client_end_some(struct broker *b, struct client *c, uint32_t *budget);
 
 /* look.c */
 void brk_look_tasks(struct broker *b, struct client *c, const struct wire_msg *m);
+
+/* broker.c */
+int brk_pool_take_close(struct broker *b, struct client *c, uint32_t handle, struct refusal *r);
+int brk_job_take_close(struct broker *b, struct client *c, uint32_t handle, struct refusal *r);
+void brk_worker_stands(struct broker *b, struct worker *w, const struct wire_worker_state *s);
+void brk_worker_recv(struct broker *b, struct peer *p, const struct wire_msg *m);
+void brk_client_recv(struct broker *b, struct peer *p, const struct wire_msg *m);
 
 #endif

@@ -59,7 +59,7 @@ static bool replay_has_room(const struct broker *b, const struct job *j, uint64_
 }
 
 /* It is left to its client, which sends it again. */
-static void stays(struct job *j, const struct wire_item *it)
+void brk_replay_stays(struct job *j, const struct wire_item *it)
 {
     uint64_t end = it->first + it->count;
 
@@ -67,9 +67,9 @@ static void stays(struct job *j, const struct wire_item *it)
         j->put_off_to = end;
 }
 
-static void wait_for_replay(struct broker *b, struct job *j, const struct wire_item *it)
+void brk_replay_put_off(struct broker *b, struct job *j, const struct wire_item *it)
 {
-    stays(j, it);
+    brk_replay_stays(j, it);
     brk_effect_log_of(b, j->owner->key, WIRE_KEY, LOG_INFO_, "tasks that %s sends again wait with it until there is room",
                       j->client->name);
     j->put_off = true;
@@ -168,13 +168,13 @@ static int check_order(const struct job *j, const struct wire_item *it, struct r
     return 0;
 }
 
-static bool may_be_put_off(const struct job *j, const struct wire_item *it)
+bool brk_replay_lenient(const struct job *j, const struct wire_item *it)
 {
     return it->flags & WIRE_REPLAY || j->client->adopted;
 }
 
 /* The front of an item, as far as one place reaches. 0, 1: it has no room; < 0: no memory. */
-static int step_replay(struct broker *b, struct job *j, struct wire_item *it)
+int brk_replay_step(struct broker *b, struct job *j, struct wire_item *it)
 {
     struct interval *v = interval_at(&j->index, it->first);
     bool here = v && v->first <= it->first, again = it->first < j->next;
@@ -196,7 +196,7 @@ static int step_replay(struct broker *b, struct job *j, struct wire_item *it)
     if (skip) {
         b->n.duplicates += head.count;
     } else {
-        if (may_be_put_off(j, it) && (!here || wants(j, v, &head)) &&
+        if (brk_replay_lenient(j, it) && (!here || wants(j, v, &head)) &&
             !replay_has_room(b, j, here ? 0 : head.count, wire_item_bytes(&head)))
             return 1;
         if (brk_reserve(b, 8, 8) < 0 || (rc = here ? take_known(b, j, v, &head) : unknown(b, j, &head)) < 0)
@@ -216,17 +216,17 @@ static int step_replay(struct broker *b, struct job *j, struct wire_item *it)
  * memory. */
 static int take_item(struct broker *b, struct job *j, struct wire_item *it, uint32_t request, uint32_t *budget)
 {
-    bool lenient = may_be_put_off(j, it);
+    bool lenient = brk_replay_lenient(j, it);
     struct client *c = j->client;
     struct refusal r;
     int rc;
 
-    while ((rc = step_replay(b, j, it)) == 0 && it->count && *budget)
+    while ((rc = brk_replay_step(b, j, it)) == 0 && it->count && *budget)
         --*budget;
     if (rc < 0)
         return rc;
     if (rc) {
-        wait_for_replay(b, j, it);
+        brk_replay_put_off(b, j, it);
         j->opening++;               /* what waits behind it is for its client to send again, too */
         it->count = 0;
     }
@@ -263,7 +263,7 @@ static int wait_behind(struct broker *b, struct job *j, const struct wire_item *
     struct replay *w;
 
     if (j->replays.count >= REPLAYS_MAX || !may_wait(b, j, it)) {
-        wait_for_replay(b, j, it);
+        brk_replay_put_off(b, j, it);
         return 0;
     }
     if (!(w = brk_mem_new_for(b, a, sizeof(*w))))
@@ -288,7 +288,7 @@ static int resume_replay(struct broker *b, struct job *j, struct replay *w, uint
     int rc;
 
     if (w->opening != j->opening || job_mute(j)) {
-        stays(j, &w->it);
+        brk_replay_stays(j, &w->it);
         brk_tasks_drop(b, j, &w->in_job);
         return 0;
     }
@@ -336,7 +336,7 @@ static int take_new(struct broker *b, struct client *c, struct job *j, const str
     int rc;
 
     if (j->put_off) {
-        stays(j, &it);
+        brk_replay_stays(j, &it);
         return 0;
     }
     if (!list_empty(&j->replays))
