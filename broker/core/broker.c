@@ -10,8 +10,11 @@
 #include <stdio.h>
 
 static uint32_t or32(uint32_t v, uint32_t fallback) { return v ? v : fallback; }
+
 static uint64_t or64(uint64_t v, uint64_t fallback) { return v ? v : fallback; }
+
 static uint64_t times4(uint64_t v) { return v > UINT64_MAX / 4 ? UINT64_MAX : 4 * v; }
+
 int broker_new(const struct broker_config *config, struct broker **ret)
 {
     struct broker *b = calloc(1, sizeof(*b));
@@ -175,12 +178,6 @@ static struct peer *peer_of(struct broker *b, broker_peer id, enum wire_role rol
     return p;
 }
 
-void brk_peer_dirty(struct broker *b, struct peer *p)
-{
-    if (!list_in(&p->dirty))
-        list_push_back(&b->dirty_peers, &p->dirty);
-}
-
 /* The envelope's window in both directions, and the lease. */
 static void envelope(struct broker *b, struct peer *p, const struct wire_msg *m)
 {
@@ -203,123 +200,6 @@ static void envelope(struct broker *b, struct peer *p, const struct wire_msg *m)
         w->window_full = false;
         for (LIST_EACH(&w->lanes, n))
             brk_lane_open(b, LIST_ENTRY(n, struct lane, in_worker));
-    }
-}
-
-/* A handle that was open and is not any more may cross with our news of that. */
-int brk_pool_take_close(struct broker *b, struct client *c, uint32_t handle, struct refusal *r)
-{
-    struct pool *p = map_get(&c->pools, handle);
-
-    if (p)
-        brk_pool_close(b, p);
-    else if (!handle_may_be_gone(c, true, handle))
-        return brk_refuse(r, BFORK_ESTATE, "pool", "POOL_CLOSE of pool %u, which is not open", handle);
-    return 0;
-}
-
-int brk_job_take_close(struct broker *b, struct client *c, uint32_t handle, struct refusal *r)
-{
-    struct job *j = brk_job_of(c, handle);
-
-    if (j && job_mute(j))
-        return brk_refuse(r, BFORK_ESTATE, "job", "JOB_CLOSE of job %u, which was not opened again in this connection", handle);
-    if (!j && !handle_may_be_gone(c, false, handle))
-        return brk_refuse(r, BFORK_ESTATE, "job", "JOB_CLOSE of job %u, which is not open", handle);
-    if (!j)
-        return 0;
-    if (j->put_off && j->room_told && j->closed)
-        j->put_off = false;         /* nothing is left to be sent */
-    j->closed = true;
-    brk_job_maybe_end(b, j);
-    return 0;
-}
-
-void brk_client_recv(struct broker *b, struct peer *p, const struct wire_msg *m)
-{
-    struct client *c = p->client;
-    struct refusal r;
-
-    switch (m->type) {
-    case WIRE_POOL_OPEN:
-        if (brk_pool_open(b, c, m, &r) < 0)
-            brk_pool_refused(b, c, m->request, m->u.pool_open.pool, &r);
-        break;
-    case WIRE_POOL_CLOSE:
-        if (brk_pool_take_close(b, c, m->u.pool_ref.pool, &r) < 0)
-            brk_pool_refused(b, c, m->request, m->u.pool_ref.pool, &r);
-        break;
-    case WIRE_JOB_OPEN:
-        if (brk_job_open(b, c, m, &r) < 0)
-            brk_job_refused(b, c, m->request, m->u.job_open.job, &r);
-        break;
-    case WIRE_JOB_CLOSE:
-        if (brk_job_take_close(b, c, m->u.job_ref.job, &r) < 0)
-            brk_job_refused(b, c, m->request, m->u.job_ref.job, &r);
-        break;
-    case WIRE_TASKS: brk_tasks_take(b, c, m); break;
-    case WIRE_CANCEL: brk_cancel_tasks(b, c, m); break;
-    case WIRE_TASKS_LOOK: brk_look_tasks(b, c, m); break;
-    case WIRE_OUTCOMES_ACK: brk_outcome_acks(b, c, m); break;
-    case WIRE_ASSIGNED_OK: brk_attempt_assigned(b, c, m); break;
-    case WIRE_OUTPUT_ACK: brk_said_ack(b, c, m->u.output_ack.seq); break;
-    default: break;     /* blobs are the shell's */
-    }
-}
-
-void brk_worker_stands(struct broker *b, struct worker *w, const struct wire_worker_state *s)
-{
-    w->busy = s->busy;
-    if (s->draining && w->state == WORKER_READY) {
-        w->state = WORKER_DRAINING;
-        for (LIST_EACH(&w->lanes, n))
-            if (LIST_ENTRY(n, struct lane, in_worker)->pool)
-                brk_lane_slots(b, LIST_ENTRY(n, struct lane, in_worker), 0);
-        for (LIST_EACH_SAFE(&w->attempts, n, after)) {
-            struct attempt *a = LIST_ENTRY(n, struct attempt, in_worker);
-            brk_attempt_recall(b, a, a->next, WIRE_WHY_DRAIN);
-        }
-        brk_grant_workers_changed(b);
-    } else if (w->state == WORKER_READY && s->slots && s->slots != w->slots) {
-        for (LIST_EACH(&w->lanes, n)) {
-            struct lane *l = LIST_ENTRY(n, struct lane, in_worker);
-            if (w->granted > s->slots && l->pool)
-                brk_lane_slots(b, l, l->slots > w->granted - s->slots ? l->slots - (w->granted - s->slots) : 0);
-        }
-        w->slots = s->slots;
-        brk_grant_workers_changed(b);
-    }
-}
-
-void brk_worker_said(struct broker *b, struct worker *w, const struct wire_msg *m)
-{
-    switch (m->type) {
-    case WIRE_RESULTS: brk_attempt_results(b, w, m); break;
-    case WIRE_RECALLED: brk_asks_told(b, w, m); break;
-    case WIRE_OUTPUT: brk_said_take(b, w, m); break;
-    case WIRE_WORKER_STATE: brk_worker_stands(b, w, &m->u.worker_state); break;
-    default: break;
-    }
-}
-
-void brk_worker_recv(struct broker *b, struct peer *p, const struct wire_msg *m)
-{
-    struct worker *w = p->worker;
-
-    switch (m->type) {
-    case WIRE_HOLDING: brk_adopt_holding(b, w, m); break;
-    case WIRE_RESULTS:
-    case WIRE_RECALLED:
-    case WIRE_OUTPUT:
-    case WIRE_WORKER_STATE:
-        if (worker_is_behind(w))
-            brk_worker_wait_behind(b, w, m);
-        else
-            brk_worker_said(b, w, m);
-        break;
-    case WIRE_POOL_FAILED: brk_pool_failed(b, w, &m->u.pool_failed); break;
-    case WIRE_PONG: brk_compose_pong(b, w, m->u.ping.stamp); break;
-    default: break;
     }
 }
 

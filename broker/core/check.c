@@ -418,3 +418,24 @@ static bool check_whole_broker(struct broker *b)
 }
 
 const char *broker_check(struct broker *b) { return check_whole_broker(b) ? NULL : b->check_text; }
+
+bool brk_shelves_check(struct broker *b, const struct worker *w)
+{
+    for (LIST_EACH(&w->shelves, n)) {
+        const struct shelf *s = LIST_ENTRY(n, struct shelf, in_worker);
+        uint64_t pools = 0, jobs = 0;
+        for (LIST_EACH(&s->lanes, k))
+            pools += LIST_ENTRY(k, struct lane, shelved)->size;
+        for (LIST_EACH(&s->used, k))
+            jobs += LIST_ENTRY(k, struct known, shelved)->live ? LIST_ENTRY(k, struct known, shelved)->size : 0;
+        for (LIST_EACH(&s->idle, k))
+            jobs += LIST_ENTRY(k, struct known, shelved)->live ? 0 : LIST_ENTRY(k, struct known, shelved)->size;
+        if (pools == s->pool_bytes && jobs == s->job_bytes && (!s->full || s->used.count + s->idle.count))
+            continue;
+        snprintf(b->check_text, sizeof(b->check_text), "specifications at worker %s: pools %llu/%llu jobs %llu/%llu", w->name,
+                 (unsigned long long)pools, (unsigned long long)s->pool_bytes, (unsigned long long)jobs,
+                 (unsigned long long)s->job_bytes);
+        return false;
+    }
+    return true;
+}

@@ -908,6 +908,7 @@ struct job *brk_job_of_turn(struct pool *p, const struct worker *w); /* the firs
 uint32_t brk_needs_at(const struct pool *p, const struct worker *w); /* a bit for each that the worker meets */
 
 /* grant.c */
+#define ACTIVE_EACH(b, p) struct pool *p = brk_active_next((b), NULL); p; p = brk_active_next((b), p)
 bool brk_pool_claims(const struct pool *p);                         /* it has work that may be handed out */
 void brk_grant_run(struct broker *b);
 void brk_grant_workers_changed(struct broker *b);                   /* who there is, or how many slots they have */

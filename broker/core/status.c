@@ -5,28 +5,8 @@
 
 #include <stdio.h>
 
-#define STATUS_MAX 4u               /* questions of one peer that wait */
 #define ANSWERS_MAX 2u              /* in one turn: an answer may be a megabyte */
 #define ROWS_MAX 16384u             /* jobs looked at for one answer */
-
-void brk_status_get(struct broker *b, struct peer *p, const struct wire_msg *m)
-{
-    bool room = b->status.count < 1024 && p->n_status < STATUS_MAX;
-    struct status_request *s = room ? brk_mem_new_for(b, p->account, sizeof(*s)) : NULL;
-
-    if (!s) {
-        struct refusal r;
-        brk_refuse(&r, BFORK_EAGAIN, NULL, "too many questions for the status wait already; ask again");
-        brk_request_refused(b, p, m->request, &r);
-        return;
-    }
-    p->n_status++;
-    s->account = brk_account_ref(p->account);
-    s->peer = p->id;
-    s->request = m->request;
-    brk_copy_text(s->what, sizeof(s->what), m->u.status_get.what);
-    list_push_back(&b->status, &s->node);
-}
 
 bool broker_status_wanted(struct broker *b, broker_peer *ret_peer, uint32_t *ret_request, char what[16])
 {
@@ -249,6 +229,20 @@ broker_peer broker_blob_source(const struct broker *b, const uint8_t digest[WIRE
                 return c->peer->id;
             }
         }
+    }
+    return 0;
+}
+
+uint64_t broker_held(const struct broker *b, const uint8_t key[WIRE_KEY])
+{
+    const struct owner *o = brk_owner_find(b, key);
+
+    if (o)
+        return brk_account_held(o->account);
+    for (LIST_EACH(&b->workers, n)) {
+        const struct worker *w = LIST_ENTRY(n, struct worker, node);
+        if (!memcmp(w->key, key, WIRE_KEY))
+            return brk_account_held(w->account);
     }
     return 0;
 }

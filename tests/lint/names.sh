@@ -34,6 +34,8 @@ look() {
     awk '{
         part = $1
         sub("/[^/]*$", "", part)
+        if (part ~ /^(broker|worker|libclient)\/core\//)
+            sub("/core/.*", "/core", part)              # its floors: model, rules, in, out
         p["broker/core"] = "^(brk|broker)_"; p["worker/core"] = "^(wrk|worker)_"; p["libclient/core"] = "^(ses|session)_"
         p["broker"] = "^bsh_"; p["worker"] = "^(wsh|slots)_"; p["libclient"] = "^(bfs|bfork)_"; p["libclient/local"] = p["libclient/remote"] = "^bfs_"
         p["libclient/task"] = "^(task|bfork)_"; p["cli"] = p["cli/core"] = "^cli_"

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * recalled.c - RECALLED: what a worker says of tasks that it was asked for because they have not begun.
+ */
+#include "state.h"
+
+/* 0, or BFORK_EPROTOCOL. What the worker says for an attempt that has ended meanwhile is no news. */
+static int told(struct broker *b, struct worker *w, const struct wire_item *it)
+{
+    struct attempt *a = map_get(&b->attempts, it->id);
+
+    b->steps++;
+    if (!a || a->worker != w || !a->sent || a->state != ATTEMPT_LIVE || job_is_ending(a->job))
+        return 0;
+    if (it->first < a->next)
+        return BFORK_EPROTOCOL;
+    a->ask_open -= a->ask_open > 0;
+    if (it->first < a->end)
+        brk_attempt_shrink(b, a, it->first);
+    else
+        brk_attempt_recalled(a);
+    if (a->state == ATTEMPT_LIVE && !a->ask_open && !a->ask_due)
+        brk_asks_end(b, a);
+    return 0;
+}
+
+void brk_asks_told(struct broker *b, struct worker *w, const struct wire_msg *m)
+{
+    int rc = brk_reserve(b, 2 * (size_t)m->n_items + 8, 2 * (size_t)m->n_items + 8);
+
+    for (uint32_t i = 0; i < m->n_items && rc == 0; i++)
+        rc = told(b, w, &m->items[i]);
+    if (rc == BFORK_ENOMEM)
+        brk_session_break(b, w->peer);
+    else if (rc < 0)
+        brk_session_fail(b, w->peer, rc, "RECALLED that does not fit its attempt");
+}

@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MPL-2.0
+ * counts.c - how often tasks were lost or have crashed is told to their client before they go out again, so that the limits hold
+ * over a restart of the broker: the client returns the counts with its replay. No answer is awaited: what was sent in front of the
+ * CHUNKS that it is about arrives unless both the client's connection and the broker end at that moment. Failures that were
+ * repeated are told among the crashes, as they are to the worker: `retries` limits both together.
+ *
+ * A worker may bring tasks after a restart and be lost before their client has sent them again: then there is nothing to queue, and
+ * their counts are kept (job.lost) until they come. An attempt that answers for them meanwhile takes them over.
+ */
+#include "state.h"
+
+static void raise(struct range *r, uint16_t tries, uint16_t crashes)
+{
+    r->s.tries = tries > r->s.tries ? tries : r->s.tries;
+    r->s.crashes = crashes > r->s.crashes ? crashes : r->s.crashes;
+}
+
+static void forget_kept(struct broker *b, struct job *j, struct interval *v)
+{
+    interval_take(&j->lost, v);
+    brk_range_free(b, j, INTERVAL_ENTRY(v, struct range, at));
+}
+
+/* Uses the reserve. */
+static void keep_counts(struct broker *b, struct job *j, uint64_t first, uint64_t end, uint16_t tries, uint16_t crashes)
+{
+    struct span none = { .first = first };
+    struct range *r = brk_range_of(b, j, &none);
+
+    raise(r, tries, crashes);
+    r->at.first = first;
+    r->at.end = end;
+    interval_put(&j->lost, &r->at);
+}
+
+/* [from, to) of an adopted attempt is given back, or lost (tries: 1): its counts, as far as its client has yet to send it. Nothing
+ * of these tasks is kept yet (brk_counts_take). Uses the reserve, unless it joins what came back before. */
+void brk_counts_keep(struct broker *b, struct attempt *a, uint64_t from, uint64_t to, int tries)
+{
+    struct job *j = a->job;
+    uint16_t lost = (uint16_t)(a->s.tries + tries);
+    struct interval *behind;
+
+    from = from > j->next ? from : j->next;
+    if (from >= to || (!lost && !a->s.crashes))
+        return;
+    if ((behind = interval_at(&j->lost, to)) && behind->first == to) {
+        const struct span *s = &INTERVAL_ENTRY(behind, struct range, at)->s;
+        if (s->tries == lost && s->crashes == a->s.crashes) {
+            behind->first = from;
+            return;
+        }
+    }
+    keep_counts(b, j, from, to, lost, a->s.crashes);
+}
+
+/* Uses the reserve: one range. */
+void brk_counts_take(struct broker *b, struct attempt *a)
+{
+    struct job *j = a->job;
+
+    for (INTERVAL_EACH(&j->lost, a->next, a->end, v)) {
+        struct range *r = INTERVAL_ENTRY(v, struct range, at);
+        b->steps++;
+        a->s.tries = r->s.tries > a->s.tries ? r->s.tries : a->s.tries;
+        a->s.crashes = r->s.crashes > a->s.crashes ? r->s.crashes : a->s.crashes;
+        if (v->first < a->next && v->end > a->end) {
+            uint64_t end = v->end;
+            v->end = a->next;
+            keep_counts(b, j, a->end, end, r->s.tries, r->s.crashes);
+        } else if (v->first < a->next) {
+            v->end = a->next;
+        } else if (v->end > a->end) {
+            v->first = a->end;
+        } else {
+            forget_kept(b, j, v);
+        }
+    }
+}
+
+/* Raises the counts of task `first` to those that are kept; returns up to where, at most end, that holds. */
+uint64_t brk_counts_kept(const struct job *j, uint64_t first, uint64_t end, uint16_t *tries, uint16_t *crashes)
+{
+    const struct interval *v = j->lost.count ? interval_at(&j->lost, first) : NULL;
+    const struct span *s = v && v->first <= first ? &INTERVAL_ENTRY(v, const struct range, at)->s : NULL;
+    uint64_t until = s ? v->end : v ? v->first : end;
+
+    if (s && s->tries > *tries)
+        *tries = s->tries;
+    if (s && s->crashes > *crashes)
+        *crashes = s->crashes;
+    return until < end ? until : end;
+}
+
+void brk_counts_sent(struct broker *b, struct job *j)
+{
+    for (INTERVAL_EACH(&j->lost, 0, j->next, v)) {
+        if (v->end > j->next)
+            v->first = j->next;
+        else
+            forget_kept(b, j, v);
+    }
+}
+
+bool brk_counts_drop(struct broker *b, struct job *j)
+{
+    if (!j->lost.root)
+        return false;
+    forget_kept(b, j, j->lost.root);
+    return true;
+}
