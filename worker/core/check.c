@@ -173,6 +173,7 @@ static bool check_whole_worker(struct worker *w)
     MUST(procs == w->n_procs && procs == w->by_proc.count);
     MUST(w->n_procs <= w->config.slots);
     MUST(w->out_acked <= w->out_bytes);
+    MUST(w->link != LINK_UP || w->lease != LEASE_NONE);
     return true;
 }
 

@@ -39,7 +39,7 @@ void wrk_send_state(struct worker *w)
 void worker_connected(struct worker *w, uint64_t now)
 {
     w->now = now;
-    w->link = LINK_HELLO;
+    wrk_link_move(w, LINK_CONNECTED);
     w->conn_no++;
     w->in_bytes = w->in_told = w->out_bytes = w->out_acked = 0;
     w->last_recv = w->hello_at = w->last_ping = now;
@@ -72,17 +72,17 @@ void worker_disconnected(struct worker *w, uint64_t now, const char *why)
     if (w->link == LINK_UP)
         wrk_effect_log(w, LOG_WARNING_, "the connection to the broker is gone: %s; %zu chunks are kept and go on",
                        why ? why : "no reason", w->attempts.count);
-    wrk_link_close(w);
+    wrk_link_move(w, LINK_CUT);
 }
 
 uint64_t worker_lease_end(const struct worker *w)
 {
-    return list_empty(&w->attempts) ? 0 : w->leased_out ? 1 : w->lease_from + w->lease_ns;
+    return list_empty(&w->attempts) ? 0 : w->lease == LEASE_OUT ? 1 : w->lease_from + w->lease_ns;
 }
 
 uint64_t worker_right_until(const struct worker *w)
 {
-    return w->leased_out ? 0 : w->lease_ns ? w->lease_from + w->lease_ns : CLOCK_NEVER;
+    return w->lease == LEASE_OUT ? 0 : w->lease == LEASE_HELD ? w->lease_from + w->lease_ns : CLOCK_NEVER;
 }
 
 static void ping(struct worker *w)
@@ -123,14 +123,16 @@ static void on_welcome(struct worker *w, const struct wire_welcome *h)
         struct worker_effect *e = wrk_effect_add(w, WORKER_REFUSED);
 
         e->text = "the broker speaks another version of the protocol: install the same version of Broadfork on both hosts";
-        wrk_link_close(w);
+        wrk_link_move(w, LINK_CUT);
         return;
     }
     bool forgotten = w->epoch && (h->epoch != w->epoch || !h->resumed);
 
     if (forgotten && h->epoch == w->epoch)
         wrk_lease_out(w, "the broker has given this worker up");
-    w->link = LINK_UP;
+    if (!wrk_link_move(w, LINK_WELCOME))
+        return;                 /* there was no memory for what came back: the connection is given up */
+    wrk_lease_move(w, LEASE_WELCOME);
     w->epoch = h->epoch;
     w->heartbeat_ns = (h->heartbeat_ms ? h->heartbeat_ms : TIME_HEARTBEAT_MS) * CLOCK_MS;
     w->lease_ns = (h->lease_ms ? h->lease_ms : TIME_LEASE_MS) * CLOCK_MS;
@@ -157,7 +159,7 @@ static void on_welcome(struct worker *w, const struct wire_welcome *h)
     wrk_lane_unbind_idle(w);
     wrk_said_resend(w);
     wrk_results_resend(w);
-    if (w->leased_out) {
+    if (w->lease == LEASE_OUT) {
         w->confirm = w->now;
         ping(w);
     } else {
@@ -169,11 +171,10 @@ static void on_pong(struct worker *w, const struct wire_ping *p)
 {
     if (p->stamp > w->now || p->stamp <= w->lease_from)
         return;
-    if (w->leased_out && p->stamp < w->confirm)
+    if (w->lease == LEASE_OUT && p->stamp < w->confirm)
         return;
     w->lease_from = p->stamp;
-    if (w->leased_out)
-        wrk_lease_in(w);
+    wrk_lease_in(w);
 }
 
 static void on_chunks(struct worker *w, const struct wire_msg *m)
@@ -201,7 +202,7 @@ static void on_error(struct worker *w, const struct wire_msg *m)
     e->text = owned_text(w, m->type == WIRE_BYE ? "the broker leaves: " :
                          m->type == WIRE_RESET ? "the broker asks for a new session: " : "the broker ended the session: ",
                          m->u.error.text);
-    wrk_link_close(w);
+    wrk_link_move(w, LINK_CUT);
 }
 
 static void dispatch(struct worker *w, const struct wire_msg *m)
@@ -278,7 +279,7 @@ void wrk_link_tick(struct worker *w)
 {
     if (w->link == LINK_HELLO && w->now >= w->last_recv + HELLO_LIMIT)
         wrk_link_drop(w, "the broker did not answer HELLO for 10 s");
-    if (w->lease_ns && !w->leased_out && w->now >= w->lease_from + w->lease_ns)
+    if (w->lease == LEASE_HELD && w->now >= w->lease_from + w->lease_ns)
         wrk_lease_out(w, "the lease has ended without an answer of the broker");
     if (w->link != LINK_UP)
         return;
@@ -294,7 +295,7 @@ void wrk_link_tick(struct worker *w)
 
 uint64_t wrk_link_deadline(const struct worker *w)
 {
-    uint64_t lease = w->lease_ns && !w->leased_out ? w->lease_from + w->lease_ns : CLOCK_NEVER;
+    uint64_t lease = w->lease == LEASE_HELD ? w->lease_from + w->lease_ns : CLOCK_NEVER;
 
     if (w->link == LINK_HELLO)
         return least(lease, w->last_recv + HELLO_LIMIT);

@@ -49,7 +49,13 @@ enum lane_event { LANE_START, LANE_CAME_UP, LANE_PAUSE, LANE_REST, LANE_FAIL, LA
 /* STOP_KILLED: told to end, and then killed. Its lane takes it for one that is ending until it is gone. */
 enum proc_state { PROC_STARTING, PROC_READY, PROC_STOPPING, PROC_KILLED, PROC_STOP_KILLED, PROC_GONE, PROC_STATES };
 enum proc_event { PROC_CAME_UP, PROC_STOP, PROC_KILL, PROC_END, PROC_EVENTS };
-enum link_state { LINK_DOWN, LINK_HELLO, LINK_UP };
+/* Of the connection to the broker. HELLO: it is there, and WELCOME has not come. */
+enum link_state { LINK_DOWN, LINK_HELLO, LINK_UP, LINK_STATES };
+enum link_event { LINK_CONNECTED, LINK_WELCOME, LINK_CUT, LINK_EVENTS };
+/* Of the right to begin tasks, which outlives connections. NONE: no broker has said how long it lasts. OUT: the lease has passed
+ * unanswered, or the session was ended: nothing is begun. */
+enum lease_state { LEASE_NONE, LEASE_HELD, LEASE_OUT, LEASE_STATES };
+enum lease_event { LEASE_WELCOME, LEASE_PASS, LEASE_ANSWER, LEASE_EVENTS };
 
 struct record {
     struct record *next;
@@ -190,8 +196,8 @@ struct worker {
     uint64_t last_sent, last_recv, last_ping;
     uint64_t hello_at;                  /* of this connection */
     uint64_t lease_from;                /* what we sent then, the broker has heard */
-    bool leased_out;                    /* the lease has passed unanswered, or the session was ended: nothing is begun */
-    uint64_t confirm;                   /* leased out: what is sent from then on must be answered before anything is begun */
+    enum lease_state lease;
+    uint64_t confirm;                   /* LEASE_OUT: what is sent from then on must be answered before anything is begun */
     uint64_t in_bytes, in_told;         /* payload received; as far as the broker has been told */
     uint64_t out_bytes, out_acked;
     bool draining, stopped;
@@ -241,7 +247,8 @@ bool wrk_slab_follows(const struct slab *s, struct slice last, size_t more); /* 
 void wrk_slab_done(struct slab *s);
 /* link.c */
 struct wire_msg *wrk_link_send(struct worker *w, uint8_t type);    /* only while LINK_UP (or for HELLO) */
-void wrk_link_close(struct worker *w);
+bool wrk_link_move(struct worker *w, enum link_event event);       /* sole writer of link; false: too late */
+bool wrk_lease_move(struct worker *w, enum lease_event event);     /* … of lease */
 void wrk_link_drop(struct worker *w, const char *why);             /* WORKER_RECONNECT */
 /* job.c */
 void wrk_job_open(struct worker *w, const struct wire_job_to_worker *j);

@@ -63,7 +63,7 @@ static void push(struct worker *w, struct proc *p, struct attempt *a)
     struct wire_item i = { .id = a->id, .first = a->pushed, .flags = a->flags, .tries = a->tries, .crashes = a->crashes };
     uint32_t done;
 
-    if (w->leased_out || (p->pending && a->pushed < a->apart) || !limit_set(w, p, a->job))
+    if (w->lease == LEASE_OUT || (p->pending && a->pushed < a->apart) || !limit_set(w, p, a->job))
         return;
     if (!introduce(w, p, a->job)) {
         p->full = p->pending > 0;       /* an empty ring that takes no job is tried again next turn */
@@ -201,7 +201,7 @@ static void rebalance(struct worker *w, struct lane *l)
 
 void wrk_lane_feed(struct worker *w, struct lane *l)
 {
-    if (w->leased_out)          /* fed again when the broker has answered */
+    if (w->lease == LEASE_OUT)          /* fed again when the broker has answered */
         return;
     if (w->rebalance_at <= w->now && !l->multi)
         w->rebalance_at = CLOCK_NEVER;

@@ -10,9 +10,8 @@
 /* What processes have not begun comes back into the queue; what runs goes on, its results may still be wanted. */
 void wrk_lease_out(struct worker *w, const char *why)
 {
-    if (w->leased_out)
+    if (!wrk_lease_move(w, LEASE_PASS))
         return;
-    w->leased_out = true;
     w->confirm = w->now + 1;
     if (!list_empty(&w->attempts))
         wrk_effect_log(w, LOG_WARNING_, "%s: nothing of %zu chunks is begun until the broker answers", why, w->attempts.count);
@@ -30,7 +29,11 @@ void wrk_lease_out(struct worker *w, const char *why)
 
 void wrk_lease_in(struct worker *w)
 {
-    w->leased_out = false;
+    bool was_out = w->lease == LEASE_OUT;
+
+    wrk_lease_move(w, LEASE_ANSWER);
+    if (!was_out)
+        return;
     w->again = true;
     for (LIST_EACH(&w->lanes, n))
         wrk_lane_dirty(w, LIST_ENTRY(n, struct lane, all));

@@ -40,7 +40,7 @@ void wrk_lane_expire(struct worker *w, struct lane *l);
 /* feed.c */
 void wrk_lane_feed(struct worker *w, struct lane *l);
 /* lease.c */
-void wrk_lease_out(struct worker *w, const char *why);
-void wrk_lease_in(struct worker *w);
+void wrk_lease_out(struct worker *w, const char *why);              /* it has passed, or the session has ended */
+void wrk_lease_in(struct worker *w);                               /* the broker has answered */
 
 #endif
