@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0
- * run.c - job specifications as functions, one call of one, and what its return means. Where results go is the caller's business
- * (bfork_task.room). A task has failed if it returned non-zero, raised, or a call of the library said so.
+ * run.c - one call of a task's function, and tasks in the calling process. Where results go is the caller's business
+ * (bfork_task.room).
  */
 #include "task/task_i.h"
-#include "exec/object.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,102 +12,7 @@ static _Thread_local unsigned running;      /* in serial mode: tasks of this thr
 
 bool task_is_inside(void) { return task_process || running; }
 
-/* ---- jobs ---- */
-
-static void copy_str(char *to, size_t size, struct wire_str s)
-{
-    snprintf(to, size, "%.*s", (int)s.n, s.p ? s.p : "");
-}
-
-static void find_function(struct task_job *j)
-{
-    struct err *e = &j->unusable;
-
-    if (wire_fn_decode(j->spec.fn.p, j->spec.fn.n, &j->fn, e) < 0)
-        return;
-    copy_str(j->name, sizeof(j->name), j->fn.symbol);
-    if (j->fn.kind == WIRE_FN_COMMAND) {
-        j->command = true;
-        j->call.task = task_command_run;
-        if (j->spec.kind != WIRE_JOB_TASKS)
-            err_set(e, BFORK_REFUSED, "a command cannot be mapped over an array of elements");
-    } else if (j->spec.streamed) {
-        err_set(e, BFORK_REFUSED, "job_spec.streamed is for commands: what functions print is never in their results");
-    } else {
-        exec_object_resolve(&j->fn, &j->call.any, e);
-    }
-}
-
-int task_job_new(const void *spec, size_t size, struct task_job **ret, struct err *e)
-{
-    struct task_job *j = calloc(1, sizeof(*j));
-    int rc;
-
-    if (!j || !(j->doc = buf_new(size ? size : 1))) {
-        free(j);
-        return err_set(e, BFORK_ENOMEM, "out of memory");
-    }
-    memcpy(j->doc->data, spec, size);
-    j->doc->size = size;
-    if ((rc = wire_job_spec_decode(j->doc->data, size, &j->spec, e)) < 0) {
-        task_job_free(&j);
-        return rc;
-    }
-    if (j->spec.context.n && !(j->context = malloc(j->spec.context.n))) {
-        task_job_free(&j);
-        return err_set(e, BFORK_ENOMEM, "out of memory");
-    }
-    if (j->context)
-        j->spec.context.p = memcpy(j->context, j->spec.context.p, j->spec.context.n);
-    copy_str(j->job_name, sizeof(j->job_name), j->spec.name);
-    copy_str(j->client_host, sizeof(j->client_host), j->spec.client_host);
-    find_function(j);
-    *ret = j;
-    return 0;
-}
-
-void task_job_free(struct task_job **j)
-{
-    if (!*j)
-        return;
-    buf_unref(&(*j)->doc);
-    free((*j)->context);
-    free(*j);
-    *j = NULL;
-}
-
-/* As submitted, or from the symbol table of this very file; only asked for when somebody wants to read it. */
-const char *task_job_name(struct task_job *j)
-{
-    if (!j->name[0]) {
-        if (j->command)
-            snprintf(j->name, sizeof(j->name), "command");
-        else if (!j->call.any || !exec_object_symbol((void *)(uintptr_t)j->call.any, j->name, sizeof(j->name)))
-            snprintf(j->name, sizeof(j->name), "the function at offset %#llx", (unsigned long long)j->fn.offset);
-    }
-    return j->name;
-}
-
 /* ---- one task ---- */
-
-void *task_arena(void *task, size_t size)
-{
-    struct bfork_task *t = task;
-    struct arena_block *b = t->arena;
-
-    if (size > SIZE_MAX / 2)
-        return NULL;
-    size = (size + 15) & ~(size_t)15;
-    if (!b || b->size - b->used < size) {
-        size_t room = size > 65536 ? size : 65536;
-        if (!(b = malloc(sizeof(*b) + room)))
-            return NULL;
-        *b = (struct arena_block){ t->arena, 0, room };
-        t->arena = b;
-    }
-    b->used += size;
-    return b->data + b->used - size;
-}
 
 void task_begin(struct bfork_task *t, struct task_job *j)
 {
@@ -165,49 +67,6 @@ int task_call(struct bfork_task *t)
     default:
         return j->call.task(t);
     }
-}
-
-int task_fail(struct bfork_task *t, int kind, int code, const char *format, ...)
-{
-    va_list va;
-
-    t->fail_kind = kind;
-    t->fail_code = code;
-    va_start(va, format);
-    vsnprintf(t->fail_text, sizeof(t->fail_text), format, va);
-    va_end(va);
-    return kind;
-}
-
-bool task_failed(struct bfork_task *t, int rc, struct wire_outcome *o, char *message, size_t size)
-{
-    const char *name;
-
-    if (rc == 0 && !t->fail_kind)
-        return false;
-    memset(o, 0, sizeof(*o));
-    name = task_job_name(t->job);
-    o->kind = BFORK_FAILED;
-    o->code = rc;
-    if (t->fail_kind) {
-        bool outcome = t->fail_kind <= BFORK_FAILED && t->fail_kind >= BFORK_MISMATCH;      /* or a failure of a call: no outcome */
-        o->kind = outcome ? t->fail_kind : BFORK_FAILED;
-        o->code = outcome ? t->fail_code : t->fail_kind;
-        snprintf(message, size, "%s", t->fail_text);
-    } else {
-        const bfork_error *last = rc < 0 ? bfork_last_error() : NULL;
-        if (last && last->kind == rc && rc != BFORK_FAILED) {
-            o->code = last->code ? last->code : rc;
-            snprintf(message, size, "%s: %s", name, last->message);
-        } else {
-            snprintf(message, size, "%s returned %d", name, rc);
-        }
-    }
-    o->index = t->index;
-    o->attempt = t->tries + 1;
-    o->message = WIRE_STR(message);
-    o->function = WIRE_STR(name);
-    return true;
 }
 
 /* ---- in the calling process ---- */
@@ -319,6 +178,6 @@ bool task_run_once(struct task_runner *r, struct wire_bin fn, struct wire_bin ar
     r->once = j;                        /* its name may be in the outcome */
     j->spec.kind = WIRE_JOB_TASKS;
     j->spec.fn = fn;
-    find_function(j);
+    task_find(j);
     return task_run(r, j, 0, 0, 0, args.n ? args.p : nothing, args.n ? args.n : 1, NULL, &result, ret_outcome);
 }

@@ -65,16 +65,21 @@ struct task_runner {
     struct task_job *once;              /* of task_run_once */
 };
 
+/* fail.c */
+void *task_arena(void *task, size_t size);
+const char *task_job_name(struct task_job *j);
+int task_fail(struct bfork_task *t, int kind, int code, const char *format, ...) __attribute__((format(printf, 4, 5)));
+/* After a function returned rc: has it failed? Then *o is filled; its strings live in message and the job. */
+bool task_failed(struct bfork_task *t, int rc, struct wire_outcome *o, char *message, size_t size);
+
+/* find.c */
+void task_find(struct task_job *j);                         /* the function of its specification; or why it cannot be called */
+
 /* run.c */
 extern bool task_process;                                   /* this process is a template or task process, or forked from one */
 int task_call(struct bfork_task *t);                        /* of every kind but a map: runs its function, in the form it has */
 void task_begin(struct bfork_task *t, struct task_job *j);
 void task_end(struct bfork_task *t);                        /* frees what it has allocated */
-void *task_arena(void *task, size_t size);
-const char *task_job_name(struct task_job *j);
-/* After a function returned rc: has it failed? Then *o is filled; its strings live in message and the job. */
-bool task_failed(struct bfork_task *t, int rc, struct wire_outcome *o, char *message, size_t size);
-int task_fail(struct bfork_task *t, int kind, int code, const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* command.c */
 int task_command_run(bfork_task *t);
