@@ -58,7 +58,7 @@ static void open_pools(struct session *s)
 /* JOB_OPEN, once on each connection. False: no room in this flush, or the pool is not open yet. */
 static bool open_job(struct session *s, struct session_job *j)
 {
-    if (j->opened)
+    if (j->state != JOB_NEW)
         return true;
     if (!j->pool->opened)
         return false;
@@ -73,26 +73,26 @@ static bool open_job(struct session *s, struct session_job *j)
         j->epoch = s->epoch;
         j->seq = j->seq_acked = 0;
         j->sent = 0;
+        ses_job_move(j, JOB_OPENED);
     } else {
-        j->waiting = true;                  /* for how far the broker got before the cut */
+        ses_job_move(j, JOB_REOPENED);      /* and hear how far the broker got before the cut */
     }
     e->msg.u.job_open = (struct wire_job_open){ .job = j->handle, .pool = j->pool->handle, .id = wire_bin_of(j->id, WIRE_ID),
                                                 .acked = j->seq, .spec = wire_bin_of(j->spec->data, j->spec->size) };
     j->seq_acked = j->seq;
     keep_buffer(s, j->spec);
-    j->opened = true;
     return true;
 }
 
 static void send_job_close(struct session *s, struct session_job *j)
 {
-    if (!j->closed || j->done_sent || j->sent < j->next)
+    if (!j->closed || j->state == JOB_ENDING || j->sent < j->next)
         return;
     struct session_effect *e = ses_effect_send(s, WIRE_JOB_CLOSE);
     if (!e)
         return;
     e->msg.u.job_ref.job = j->handle;
-    j->done_sent = true;
+    ses_job_move(j, JOB_CLOSED);
 }
 
 static void send_questions(struct session *s)
@@ -139,7 +139,7 @@ static void send_acks(struct session *s, uint64_t now, bool finished)
     }
     for (LIST_EACH(&s->jobs, node)) {
         struct session_job *j = LIST_ENTRY(node, struct session_job, node);
-        if (j->seq == j->seq_acked || !j->opened || ses_job_is_refused(j))
+        if (j->seq == j->seq_acked || j->state == JOB_NEW || ses_job_is_refused(j))
             continue;
         if (n == SESSION_ITEMS)
             break;
@@ -307,11 +307,11 @@ bool session_flush(struct session *s, uint64_t now)
         }
         if (j->abandoned && j->epoch != s->epoch)
             ses_settle_untold(j, 0);
-        if (ses_job_finished(j) && !j->opened && j->epoch != s->epoch) {
+        if (ses_job_finished(j) && j->state == JOB_NEW && j->epoch != s->epoch) {
             ses_job_free(j);                /* the broker does not know it and has nothing to learn */
             continue;
         }
-        if (open_job(s, j) && !j->waiting)
+        if (open_job(s, j) && j->state != JOB_ASKED)
             send_job_close(s, j);
         finished |= ses_job_finished(j);
     }
@@ -327,13 +327,13 @@ bool session_flush(struct session *s, uint64_t now)
         struct session_job *j = LIST_ENTRY(list_first(&s->dirty), struct session_job, dirty);
         bool refused = ses_job_is_refused(j);
         uint64_t before = j->sent;
-        full = !refused && j->opened && !j->waiting && !put_tasks(s, j, &n, &body);
+        full = !refused && j->state >= JOB_OPEN && !put_tasks(s, j, &n, &body);
         if (j->sent != before)
             j->moved_at = now;
         list_remove(&s->dirty, &j->dirty);
         if (refused && !j->unsettled)
             continue;
-        if (!j->opened || j->waiting || j->sent < j->next || (j->closed && !j->done_sent))
+        if (j->state < JOB_OPEN || j->sent < j->next || (j->closed && j->state != JOB_ENDING))
             list_push_back(&s->dirty, &j->dirty);
         else if (ses_job_finished(j) && j->seq == j->seq_acked)
             ses_job_free(j);

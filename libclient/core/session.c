@@ -71,9 +71,8 @@ void session_free(struct session **sp)
 
 void session_connected(struct session *s, uint64_t now)
 {
-    if (s->state == SESSION_FAILED)
+    if (!ses_connection_move(s, SESSION_CONNECTED))
         return;
-    s->state = SESSION_GREETING;
     s->out_bytes = s->out_acked = s->in_bytes = s->in_acked = 0;
     s->last_received = s->quiet_since = s->last_tick = now;
     s->pinged = 0;
@@ -90,9 +89,8 @@ void session_connected(struct session *s, uint64_t now)
 void session_disconnected(struct session *s, uint64_t now)
 {
     (void)now;
-    if (s->state == SESSION_FAILED)
+    if (!ses_connection_move(s, SESSION_CUT))
         return;
-    s->state = SESSION_DOWN;
     for (LIST_EACH_SAFE(&s->pools, n, after)) {
         struct session_pool *p = LIST_ENTRY(n, struct session_pool, node);
         p->opened = false;
@@ -103,7 +101,7 @@ void session_disconnected(struct session *s, uint64_t now)
         LIST_ENTRY(n, struct session_pool, node)->closing = true;
     for (LIST_EACH(&s->jobs, n)) {
         struct session_job *j = LIST_ENTRY(n, struct session_job, node);
-        j->opened = j->waiting = j->done_sent = false;
+        ses_job_move(j, JOB_CUT);
         j->seq_acked = 0;                   /* say it again */
         ses_deferred_drop(j);          /* comes again */
         ses_cancel_untold(j);
@@ -120,15 +118,14 @@ void session_disconnected(struct session *s, uint64_t now)
 
 static void fail_session(struct session *s, int32_t code, struct wire_str text)
 {
-    s->state = SESSION_FAILED;
+    ses_connection_move(s, SESSION_REFUSED);
     s->ops->failed(s->ctx, code ? code : BFORK_EPROTOCOL, text);
 }
 
 static void take_welcome(struct session *s, const struct wire_welcome *w)
 {
-    if (s->state != SESSION_GREETING)
+    if (!ses_connection_move(s, SESSION_WELCOMED))
         return;
-    s->state = SESSION_UP;
     s->limits = *w;
     s->limits.software = (struct wire_str){ 0 };
     s->limits.owner = (struct wire_bin){ 0 };
@@ -350,7 +347,7 @@ uint64_t session_unsent(const struct session *s)
     uint64_t n = 0;
     for (LIST_EACH(&s->jobs, node)) {
         const struct session_job *j = LIST_ENTRY(node, const struct session_job, node);
-        n += j->epoch == s->epoch && j->opened && !j->waiting ? j->next - j->sent : j->unsettled;
+        n += j->epoch == s->epoch && j->state >= JOB_OPEN ? j->next - j->sent : j->unsettled;
     }
     return n;
 }

@@ -1,14 +1,42 @@
 /* SPDX-License-Identifier: MPL-2.0
- * job.c - jobs of a session: made, settled in part, freed with all they hold.
+ * job.c - jobs of a session: their state on a connection, made, settled in part, freed with all they hold.
  *
  * Invariants: batches are in index order and do not overlap; job.unsettled = sum of batch.left + elements of a map not yet cut; the
  * sum of batch.bytes over all jobs = session.bytes_held.
  */
 #include "model.h"
+#include "base/moves.h"
 
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
+
+static const char *const job_states[] = { "new", "asked", "open", "ending" };
+static const char *const job_events[] = { "opened", "reopened", "closed", "answered", "refused", "put off", "cut" };
+static const uint8_t job_cells[JOB_STATES][JOB_EVENTS] = {
+    [JOB_NEW] = { [JOB_OPENED] = TO(JOB_OPEN),
+                  [JOB_REOPENED] = TO(JOB_ASKED),
+                  [JOB_REFUSED] = TO(JOB_NEW),
+                  [JOB_PUT_OFF] = MOVES_LATE,
+                  [JOB_CUT] = TO(JOB_NEW) },
+    [JOB_ASKED] = { [JOB_ANSWERED] = TO(JOB_OPEN), [JOB_REFUSED] = TO(JOB_OPEN), [JOB_CUT] = TO(JOB_NEW) },
+    [JOB_OPEN] = { [JOB_CLOSED] = TO(JOB_ENDING),
+                   [JOB_REFUSED] = TO(JOB_OPEN),
+                   [JOB_PUT_OFF] = TO(JOB_NEW),
+                   [JOB_CUT] = TO(JOB_NEW) },
+    [JOB_ENDING] = { [JOB_REFUSED] = TO(JOB_ENDING), [JOB_PUT_OFF] = TO(JOB_NEW), [JOB_CUT] = TO(JOB_NEW) },
+};
+static const struct moves job_moves = MOVES("a job of a session", job_states, job_events, job_cells);
+
+bool ses_job_move(struct session_job *j, enum job_event event)
+{
+    unsigned to;
+
+    if (!moves_next(&job_moves, j->state, event, &to))
+        return false;
+    j->state = (enum job_state)to;
+    return true;
+}
 
 static uint64_t random_next(uint64_t *state)        /* splitmix64, Steele, Lea, Flood 2014 */
 {

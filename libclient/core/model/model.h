@@ -34,6 +34,13 @@ struct batch {
     uint64_t bytes;                 /* as the session counts them; of a map whose array is gone, they are counted still */
 };
 
+/* What was said of a job on this connection: nothing; JOB_OPEN, and the broker is to say how far it got before; JOB_OPEN, and its
+ * tasks may go; JOB_CLOSE as well. */
+enum job_state { JOB_NEW, JOB_ASKED, JOB_OPEN, JOB_ENDING, JOB_STATES };
+/* We have OPENED it, REOPENED it (this epoch has seen it before), CLOSED it; the broker has ANSWERED how far it got, REFUSED it, or
+ * PUT_OFF what it had no room for: it is to be opened again. */
+enum job_event { JOB_OPENED, JOB_REOPENED, JOB_CLOSED, JOB_ANSWERED, JOB_REFUSED, JOB_PUT_OFF, JOB_CUT, JOB_EVENTS };
+
 struct session_job {
     struct session *s;
     struct session_pool *pool;
@@ -43,7 +50,8 @@ struct session_job {
     uint32_t handle;
     uint8_t id[WIRE_ID];
     struct buf *spec;
-    bool at_most_once, closed, opened, waiting, done_sent;  /* opened: JOB_OPEN sent on this connection; waiting: for JOB_STATE */
+    enum job_state state;           /* on this connection */
+    bool at_most_once, closed;      /* closed: the program adds no more */
     char *refused;                  /* the broker's reason; NULL: it was not refused */
     bool abandoned;                 /* a map whose array is gone: nothing of it can be sent any more */
     uint64_t next;                  /* index of the next task added */
@@ -109,7 +117,9 @@ struct question {
     uint64_t promised;              /* … so many of its tasks, that will not run, have yet to be told so */
 };
 
-enum session_state { SESSION_DOWN, SESSION_GREETING, SESSION_UP, SESSION_FAILED };
+enum session_state { SESSION_DOWN, SESSION_GREETING, SESSION_UP, SESSION_FAILED, SESSION_STATES };
+/* CONNECTED, CUT: its link says so; WELCOMED, REFUSED (for good): the broker. */
+enum session_event { SESSION_CONNECTED, SESSION_WELCOMED, SESSION_CUT, SESSION_REFUSED, SESSION_EVENTS };
 
 struct session {
     struct session_config config;
@@ -164,6 +174,9 @@ struct session {
 struct session_effect *ses_effect_send(struct session *s, uint8_t type);
 void ses_effect_reconnect(struct session *s, const char *why);      /* once a turn; text: static or s->text */
 
+/* connection.c */
+bool ses_connection_move(struct session *s, enum session_event event);  /* false: too late, nothing has changed */
+
 /* bits.c */
 int ses_bits_reserve(struct bits *b, uint64_t end);         /* room for indexes below end */
 bool ses_bits_get(const struct bits *b, uint64_t i);
@@ -202,6 +215,7 @@ struct batch *ses_batch_cut(struct session_job *j);         /* the next one of a
 struct batch *ses_batch_find(struct session_job *j, uint64_t index);
 
 /* job.c */
+bool ses_job_move(struct session_job *j, enum job_event event); /* false: too late, nothing has changed */
 void ses_job_dirty(struct session_job *j);                  /* the next flush looks at it */
 bool ses_job_finished(const struct session_job *j);
 bool ses_job_is_refused(const struct session_job *j);       /* it, or its pool */

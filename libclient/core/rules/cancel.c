@@ -259,7 +259,7 @@ void ses_cancel_send(struct session *s)
         struct session_job *j = LIST_ENTRY(node, struct session_job, cancels);
         if (ses_job_is_refused(j))
             list_remove(&s->cancels, node);     /* the broker has nothing of it */
-        else if (j->opened && !j->waiting && !add_cancels(s, j, &n)) {
+        else if (j->state >= JOB_OPEN && !add_cancels(s, j, &n)) {
             s->more = true;
             break;
         }
@@ -305,7 +305,7 @@ int session_cancel_queued(struct session_job *j, uint64_t first, uint64_t count,
 
 bool ses_cancel_can_ask(const struct session_job *j, const struct question *q)
 {
-    return j->opened && !j->waiting && j->sent >= q->first + q->count;
+    return j->state >= JOB_OPEN && j->sent >= q->first + q->count;
 }
 
 void session_job_abandon(struct session_job *j)

@@ -15,7 +15,7 @@
 static bool is_still(const struct session *s, const struct session_job *j, uint64_t now)
 {
     uint64_t wait = j->look_wait ? j->look_wait : LOOK_NS, since = j->moved_at > j->looked_at ? j->moved_at : j->looked_at;
-    return j->opened && !j->waiting && j->epoch == s->epoch && !ses_job_is_refused(j) && j->unsettled &&
+    return j->state >= JOB_OPEN && j->epoch == s->epoch && !ses_job_is_refused(j) && j->unsettled &&
            (j->look_from || now >= since + wait) && ses_bits_next(&j->settled, j->look_from, j->sent, false) < j->sent;
 }
 

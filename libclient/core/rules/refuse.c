@@ -61,7 +61,7 @@ void ses_refuse_job(struct session *s, uint32_t handle, struct wire_str text)
         ses_effect_reconnect(s, "out of memory for a refusal");            /* and hear it again */
         return;
     }
-    j->waiting = false;
+    ses_job_move(j, JOB_REFUSED);
     j->seq_acked = j->seq;
     ses_job_dirty(j);
 }
@@ -78,7 +78,7 @@ void ses_refuse_pool(struct session *s, struct session_pool *p, struct wire_str 
         struct session_job *j = LIST_ENTRY(n, struct session_job, node);
         if (j->pool != p)
             continue;
-        j->waiting = false;
+        ses_job_move(j, JOB_REFUSED);
         j->seq_acked = j->seq;
         ses_job_dirty(j);
     }

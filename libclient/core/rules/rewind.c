@@ -30,8 +30,7 @@ void ses_rewind_job(struct session_job *j, uint64_t next)
 static void wait_with_job(struct session *s, struct session_job *j, uint32_t handle)
 {
     struct session_effect *e;
-    if (j && j->opened && !ses_job_is_refused(j)) {
-        j->opened = j->done_sent = false;
+    if (j && !ses_job_is_refused(j) && ses_job_move(j, JOB_PUT_OFF)) {
         ses_job_dirty(j);
     } else if (!j && (e = ses_effect_send(s, WIRE_JOB_CLOSE))) {
         e->msg.u.job_ref.job = handle;
@@ -42,10 +41,10 @@ static void wait_with_job(struct session *s, struct session_job *j, uint32_t han
 void ses_rewind_state(struct session *s, const struct wire_job_state *w)
 {
     struct session_job *j = map_get(&s->handles, w->job);
-    if (!j || !j->waiting) {
+    if (!j || j->state != JOB_ASKED) {
         wait_with_job(s, j, w->job);
         return;
     }
-    j->waiting = false;
+    ses_job_move(j, JOB_ANSWERED);
     ses_rewind_job(j, w->next);
 }
