@@ -168,7 +168,7 @@ static int make_profile(struct keygen *k, struct err *e)
 /* None of the files may be there, in neither form. */
 static int nothing_exists(const struct keygen *k, struct err *e)
 {
-    static const char *const endings[] = { ".key", ".cert", ".cert" SECRET };
+    static const char *const endings[] = { ".key", ".cert", ".cert_secret" };
     const size_t n = N_NAMES * (sizeof(endings) / sizeof(endings[0]));
     char path[PATH_MAX], name[NAME_MAX + 1];
     int rc = 0;
