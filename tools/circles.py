@@ -1,10 +1,9 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MPL-2.0
-"""circles.py SOURCE COMMANDS WORK ALLOWED - files of the product that call each other in circles are told, and it ends with 1.
+"""circles.py SOURCE COMMANDS WORK - files of the product that call each other in circles are told, and it ends with 1.
 
 COMMANDS is a compile_commands.json of the tree SOURCE: each file is compiled as it says, as far as what is included and defined goes,
-without optimisation, into the folder WORK. ALLOWED has a line for each folder that still has a circle of files of its own; a line whose
-circle is gone ends with 1 as well. Blank lines and those that begin with # are none. tools/house counts with the same code."""
+without optimisation, into the folder WORK. tools/house counts with the same code."""
 import collections
 import concurrent.futures
 import json
@@ -159,33 +158,21 @@ def compile_all(source, commands, work):
 
 
 def main():
-    if len(sys.argv) != 5:
-        sys.exit("usage: circles.py SOURCE COMMANDS WORK ALLOWED")
+    if len(sys.argv) != 4:
+        sys.exit("usage: circles.py SOURCE COMMANDS WORK")
     source, commands, work = (os.path.abspath(a) for a in sys.argv[1:4])
-    with open(sys.argv[4], encoding="utf-8") as f:
-        allowed = [line.strip() for line in f if line.strip() and not line.startswith("#")]
     compile_all(source, commands, work)
     graph = Graph(source, work)
     found = circles(graph.edges())
-    needed, broken = set(), False
     for circle in found:
-        folders = {os.path.dirname(name) for name in circle}
-        if len(folders) == 1 and folders <= set(allowed):
-            needed |= folders
-            continue
-        broken = True
         print("circles: these files call each other in a circle: %s" % " ".join(circle), file=sys.stderr)
         inside = set(circle)
         for caller, called in sorted(graph.edges()):
             if caller in inside and called in inside:
                 names = sorted(n for u, n in graph.calls if u == caller and called in graph.external.get(n, ()))
                 print("    %s calls %s: %s" % (caller, called, ", ".join(names)), file=sys.stderr)
-    for line in allowed:
-        if line not in needed:
-            broken = True
-            print("circles: no circle is left in %s: delete its line in %s" % (line, sys.argv[4]), file=sys.stderr)
     print("circles: %d files, %d of them in %d circles" % (graph.files, sum(map(len, found)), len(found)))
-    sys.exit(1 if broken else 0)
+    sys.exit(1 if found else 0)
 
 
 if __name__ == "__main__":

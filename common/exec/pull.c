@@ -72,7 +72,7 @@ static uint64_t unfinished_bytes(const struct exec_proc *p)
 
 /* Room for a private copy: what is large has a buffer of its own, which whoever keeps the results keeps, instead of copying it once
  * more. NULL: no memory. */
-static uint8_t *place_for(struct exec_proc *p, uint64_t body)
+static uint8_t *room_for_copy(struct exec_proc *p, uint64_t body)
 {
     if (body < PULL_OWN)
         return p->pull;
@@ -156,7 +156,7 @@ bool exec_pull(struct exec_proc *p, struct wire_item *item)
         return false;
     uint32_t job = pushed_at(p, 0)->job;
     exec_output_settle(p);
-    if (!(to = place_for(p, k.body)))
+    if (!(to = room_for_copy(p, k.body)))
         return false;
     take_record(p, &k, to);
     memset(item, 0, sizeof(*item));
