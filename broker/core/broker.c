@@ -3,7 +3,7 @@
  *
  * Keeps no state of its own.
  */
-#include "state.h"
+#include "core.h"
 #include "base/least.h"
 #include "wire/times.h"
 

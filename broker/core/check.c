@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * check.c - every invariant of state.h, checked by walking over everything. For tests; changes nothing.
  */
-#include "state.h"
+#include "core.h"
 
 #include <stdio.h>
 

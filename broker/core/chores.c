@@ -6,7 +6,7 @@
  * limit is not asked again before something of its owner has ended. Invariant: an owner is in b->busy if and only if it has chores
  * that do not wait.
  */
-#include "state.h"
+#include "core.h"
 
 #define STEPS_LEAST 64u
 

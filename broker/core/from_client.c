@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * from_client.c - the door for messages of clients: each is handed to its file in in/, and what that refuses is told.
  */
-#include "state.h"
+#include "core.h"
 
 void brk_client_recv(struct broker *b, struct peer *p, const struct wire_msg *m)
 {

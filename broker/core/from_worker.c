@@ -5,7 +5,7 @@
  * A result may be of an attempt that is adopted only by HOLDING, so what comes behind it waits (worker.behind) and is taken in
  * afterwards, in order.
  */
-#include "state.h"
+#include "core.h"
 
 void brk_worker_said(struct broker *b, struct worker *w, const struct wire_msg *m)
 {

@@ -4,7 +4,7 @@
  * Objects must agree to the byte. Bufs that nothing refers to any more but an effect are not seen from here: the account may have
  * more of those, never less.
  */
-#include "state.h"
+#include "core.h"
 
 #include <stdio.h>
 

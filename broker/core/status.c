@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * status.c - what the core tells about itself: counters, rows, questions of peers, and who may have which blob. Changes nothing.
  */
-#include "state.h"
+#include "core.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * acks.c - what clients confirm: OUTCOMES_ACK, ASSIGNED_OK, OUTPUT_ACK.
  */
-#include "state.h"
+#include "in.h"
 
 static int check_ack(const struct client *c, const struct job *j, const struct wire_item *it, struct refusal *r)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * cancel.c - CANCEL: which tasks of which job are not wanted any more (rules/cancel.c).
  */
-#include "state.h"
+#include "in.h"
 
 /* Up to where there is anything of the job. */
 static uint64_t job_last(const struct job *j)

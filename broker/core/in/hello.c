@@ -2,7 +2,7 @@
  * hello.c - HELLO: a connection becomes a session's, which is new or resumed. A session is named by (key, instance) and has at
  * most one connection; conn_no only rises.
  */
-#include "state.h"
+#include "in.h"
 
 static void send_welcome(struct broker *b, struct peer *p, const struct wire_hello *h, bool resumed)
 {

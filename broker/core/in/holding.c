@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * holding.c - HOLDING, and what a worker says behind it: looked at record by record, a little in each turn (rules/recover.c).
  */
-#include "state.h"
+#include "in.h"
 
 #define STEPS_A_PLACE 24u           /* of a search, a removal and an insertion, about */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * job.c - JOB_OPEN, JOB_CLOSE: a job is new, opened again, or one that a worker has brought after a restart.
  */
-#include "state.h"
+#include "in.h"
 
 /* A parked or new job becomes the client's. The maps have room. */
 static void bind(struct broker *b, struct job *j, struct client *c, struct pool *p, uint32_t handle)

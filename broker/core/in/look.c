@@ -6,7 +6,7 @@
  * there. Of a job that is not open nothing is here. Of one whose TASKS wait for their turn, or with the client for room, nothing is
  * said: what is here is not known yet.
  */
-#include "state.h"
+#include "in.h"
 
 #define LOOK_PLACES 32u
 #define LOOK_ITEMS 256u             /* of an answer */

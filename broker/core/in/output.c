@@ -2,7 +2,7 @@
  * output.c - OUTPUT: what tasks have printed becomes pieces on their way to the client, within the windows of its worker
  * (model/said.c).
  */
-#include "state.h"
+#include "in.h"
 
 /* Nobody waits for it: it counts no more. up_to: the pieces of its attempt that need not be kept; 0: this tells of none. */
 static int give_back_piece(struct broker *b, struct worker *w, const struct wire_item *i, uint64_t up_to)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * pool.c - POOL_OPEN, POOL_CLOSE. What returns int: 0, or < 0 and r says why it is refused; nothing else has changed.
  */
-#include "state.h"
+#include "in.h"
 
 /* Does the digest say what it should? It is what workers tell programs apart by. */
 static int check_digest(const struct broker *b, const struct wire_pool_open *o, struct refusal *r)

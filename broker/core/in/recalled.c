@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * recalled.c - RECALLED: what a worker says of tasks that it was asked for because they have not begun.
  */
-#include "state.h"
+#include "in.h"
 
 /* 0, or BFORK_EPROTOCOL. What the worker says for an attempt that has ended meanwhile is no news. */
 static int told(struct broker *b, struct worker *w, const struct wire_item *it)

@@ -3,7 +3,7 @@
  *
  * What does not fit its attempt ends the session of the worker; what is late or another's is counted and closed at its sender.
  */
-#include "state.h"
+#include "in.h"
 
 #include "base/pace.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * status.c - STATUS_GET: a question for the shell, which waits until that answers (status.c of the core).
  */
-#include "state.h"
+#include "in.h"
 
 #define STATUS_MAX 4u               /* questions of one peer that wait */
 

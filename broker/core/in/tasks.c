@@ -12,7 +12,7 @@
  * would wait for its turn and has no room in the owner's account meanwhile. What passes a limit while nothing else is pending is
  * let in: nobody would ever make room for it.
  */
-#include "state.h"
+#include "in.h"
 
 #define REPLAYS_MAX (2 * WIRE_ITEMS_MAX)    /* of a job, that wait for their turn */
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * worker.c - WORKER_STATE: how many slots a worker has, whether it drains.
  */
-#include "state.h"
+#include "in.h"
 
 void brk_worker_stands(struct broker *b, struct worker *w, const struct wire_worker_state *s)
 {

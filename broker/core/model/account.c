@@ -5,7 +5,7 @@
  * Requests (pools, jobs, tasks) have three quarters of an owner's account; the last is for what comes of them: outcomes, of which
  * no more are fetched when they fill it. Whoever has a session may always resume it.
  */
-#include "state.h"
+#include "model.h"
 
 static unsigned long long llu(uint64_t v) { return v; }
 

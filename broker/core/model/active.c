@@ -4,7 +4,7 @@
  * Only lists; what the pools get is decided in rules/grant.c. Invariant: a pool is in one of the two lists of its owner, or in
  * none; those in front of `later` that have just changed are counted in owner.n_fresh.
  */
-#include "state.h"
+#include "model.h"
 
 void brk_pool_idle(struct pool *p)
 {

@@ -5,7 +5,7 @@
  * Results of an attempt come in the order of the indexes; what lies before `next` is a repetition. Nothing here decides where its
  * tasks go. Invariant: a live attempt has next < end; an attempt in b->attempts is assigning, live or finished.
  */
-#include "state.h"
+#include "model.h"
 
 struct attempt *brk_attempt_new(struct broker *b, struct job *j, struct worker *w, struct lane *l)
 {

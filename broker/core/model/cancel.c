@@ -10,7 +10,7 @@
  * Invariants: an attempt with asks is live, was sent, and has a RECALL due or unanswered; it has no more than ASKS_MOST of them,
  * and keeps ranges and outcomes in reserve for each, since each may cut what comes back.
  */
-#include "state.h"
+#include "model.h"
 
 #define ASKS_MOST 16u               /* further cancels wait until these are answered */
 

@@ -5,7 +5,7 @@
  * Only notes them; chores.c carries them out. One that waits for room in a limit is not asked again before something of its owner
  * has ended. Invariant: an owner is in b->busy if and only if it has chores that do not wait.
  */
-#include "state.h"
+#include "model.h"
 
 void brk_chore_add(struct broker *b, struct owner *o, struct chore *c, enum chore_kind kind)
 {

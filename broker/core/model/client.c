@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * client.c - sessions of clients: found by key and instance, made, freed; their timers; the handles that they have used.
  */
-#include "state.h"
+#include "model.h"
 
 void brk_copy_text(char *to, size_t size, struct wire_str s)
 {

@@ -7,7 +7,7 @@
  * A worker may bring tasks after a restart and be lost before their client has sent them again: then there is nothing to queue, and
  * their counts are kept (job.lost) until they come. An attempt that answers for them meanwhile takes them over.
  */
-#include "state.h"
+#include "model.h"
 
 static void raise(struct range *r, uint16_t tries, uint16_t crashes)
 {

@@ -3,7 +3,7 @@
  *
  * What an effect refers to (items, texts, bufs) lives in its batch until broker_effects_done. Never decides anything.
  */
-#include "state.h"
+#include "model.h"
 
 #include <stdarg.h>
 #include <stdio.h>

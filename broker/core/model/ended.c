@@ -6,7 +6,7 @@
  * its own, so that the jobs of one push out no others. The place not used for longest goes when there are ENDED_KEYS; without
  * memory for a new one nothing is remembered, as of jobs longer ago.
  */
-#include "state.h"
+#include "model.h"
 
 struct ended {
     struct list_node node;          /* b->ended, used last first */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * job.c - jobs: found, made, parked. A job is found by (owner, id): another owner's job does not exist.
  */
-#include "state.h"
+#include "model.h"
 
 static uint64_t job_hash(const struct broker *b, const uint8_t *id) { return map_hash_keyed(&b->hash, id, WIRE_ID); }
 

@@ -2,7 +2,7 @@
  * keyed.c - owners and sessions found by the bytes that name them: a map keyed with a secret, and a chain for what collides all the
  * same. The caller compares the bytes.
  */
-#include "state.h"
+#include "model.h"
 
 uint64_t brk_keyed_hash(const struct broker *b, const uint8_t *key, const uint8_t *instance)
 {

@@ -4,7 +4,7 @@
  * Invariants: worker.granted and pool.slots are the sums of their lanes' slots, pool.yields of what these give away when it has
  * ended.
  */
-#include "state.h"
+#include "model.h"
 
 void brk_lane_yields(struct lane *l, uint32_t yields)
 {

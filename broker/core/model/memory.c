@@ -7,7 +7,7 @@
  * socket. Charging never fails: the doors by which things come in look at the account first (account.c). Never frees a slab that a
  * slice still refers to: slabs are bufs, and the accounts they are counted in outlive the broker.
  */
-#include "state.h"
+#include "model.h"
 
 #define OVERHEAD 16u                /* of the allocator, for each allocation */
 #define SPARE 16384u                /* objects that a free list may have besides what is used and reserved */

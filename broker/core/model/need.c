@@ -6,7 +6,7 @@
  * which it came to the end of its list, and the earliest of those that a worker can run is next there. Invariant: a job of a pool
  * is counted in one need, and its need has all features that its specification names.
  */
-#include "state.h"
+#include "model.h"
 
 #define NEEDS_EACH(p, k) struct need *k = (p)->need; k < (p)->need + NEEDS_MAX; k++
 

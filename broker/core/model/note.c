@@ -3,7 +3,7 @@
  *
  * Nothing is decided or composed here, so that everybody may make a note whenever something changes.
  */
-#include "state.h"
+#include "model.h"
 
 void brk_client_dirty(struct broker *b, struct client *c)
 {

@@ -2,7 +2,7 @@
  * number.c - the numbers that workers know pools and jobs by. They are counted up, so one comes again after 2^32 of them at the
  * earliest, when pools and jobs of before may still be there: those that are in use, and 0, which stands for none, are passed over.
  */
-#include "state.h"
+#include "model.h"
 
 uint32_t brk_number_new(struct broker *b, void *whose)
 {

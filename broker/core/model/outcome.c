@@ -4,7 +4,7 @@
  * The only place where a task's fate is fixed. Invariants: seq of job.outcomes rises by one; everything before job.unsent was sent
  * on the client's present connection; client.unacked is the cost of all its jobs' outcomes.
  */
-#include "state.h"
+#include "model.h"
 
 const char OUTCOME_UNREPORTED[] = "it is not known whether the task has run: it had been handed out when the broker was started "
     "anew, or ended its client's session, no worker says that it has it, and at most one attempt was asked for";

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * owner.c - owners: whoever has a key, found by it. One is there as long as it has a session or a job.
  */
-#include "state.h"
+#include "model.h"
 
 struct owner *brk_owner_find(const struct broker *b, const uint8_t *key)
 {

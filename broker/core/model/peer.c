@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * peer.c - connections: ready, cut, gone. A cut is an effect; without memory for one it is tried again in the next flush.
  */
-#include "state.h"
+#include "model.h"
 
 static void cut_peer(struct broker *b, struct peer *p, int32_t code, const char *why)
 {

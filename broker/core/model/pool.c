@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * pool.c - pools: made from their specification, told of, freed once empty.
  */
-#include "state.h"
+#include "model.h"
 
 #include <stdio.h>
 

@@ -4,7 +4,7 @@
  * Never looks into a body. Invariants: job.queue holds no empty range; index and sums of the job follow every move; a span holds
  * references of its own to both its slices.
  */
-#include "state.h"
+#include "model.h"
 
 #define LENS_A_STEP 16u             /* lengths of a cache line */
 

@@ -3,7 +3,7 @@
  *
  * What would have to be ignored is refused here, too: fields of specifications that this release has no code for.
  */
-#include "state.h"
+#include "model.h"
 
 #include <stdarg.h>
 #include <stdio.h>

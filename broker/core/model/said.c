@@ -10,7 +10,7 @@
  * pool; it is charged to the owner's account, and to the worker's from then on until that is told. Very many workers make it very
  * much: what is taken, given back or handed over goes on over turns.
  */
-#include "state.h"
+#include "model.h"
 
 uint64_t brk_piece_cost(const struct piece *p) { return p->size + WIRE_OUTPUT_COST; }
 

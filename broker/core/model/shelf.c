@@ -9,7 +9,7 @@
  *
  * Invariants: pool_bytes and job_bytes are the sums of what is in the lists; known.live counts the attempts that carry `counted`.
  */
-#include "state.h"
+#include "model.h"
 
 #include <stdio.h>
 

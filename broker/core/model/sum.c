@@ -5,7 +5,7 @@
  * The only writer of n_queued, n_held, n_live, n_tasks, n_bytes, of what outcomes cost, and of `paused` and `full`. Whoever
  * changes what is summed says so here.
  */
-#include "state.h"
+#include "model.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * ticket.c - the ticket of a chunk: by it a worker shows after a restart of the broker that it was given these tasks.
  */
-#include "state.h"
+#include "model.h"
 
 static uint8_t *put64(uint8_t *p, uint64_t v)
 {

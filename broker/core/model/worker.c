@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * worker.c - sessions of workers: found by key and instance, made, freed; what one says before all that it holds is looked at.
  */
-#include "state.h"
+#include "model.h"
 
 void brk_worker_free(struct broker *b, struct worker *w)
 {

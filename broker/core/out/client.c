@@ -2,7 +2,7 @@
  * client.c - from what has changed to messages for a client: states of pools, what is assigned, output, outcomes. No outcome
  * overtakes output. Only what fits; the rest waits for the next flush.
  */
-#include "state.h"
+#include "out.h"
 
 struct gather { struct outcome *found[WIRE_ITEMS_MAX]; struct job *jobs[WIRE_ITEMS_MAX]; size_t n; uint64_t bytes, cost; };
 

@@ -3,7 +3,7 @@
  *
  * Only what fits is composed; the rest waits for the next flush. Never decides what is sent, only when.
  */
-#include "state.h"
+#include "out.h"
 
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * message.c - how a message of records is begun: room for it is reserved with the items, so that it cannot fail half-way.
  */
-#include "state.h"
+#include "out.h"
 
 struct wire_item *brk_out_items(struct broker *b, size_t n)
 {

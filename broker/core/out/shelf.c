@@ -3,7 +3,7 @@
  *
  * What returns int: 0, BFORK_ENOMEM, or BFORK_EQUOTA: there is no room now.
  */
-#include "state.h"
+#include "out.h"
 
 #define LOOK 64u                    /* at so many pools, each time at the next ones */
 

@@ -2,7 +2,7 @@
  * specs.c - specifications on their way to a worker: they are in no window of the envelope, so PING and PONG tell how many bytes
  * are.
  */
-#include "state.h"
+#include "out.h"
 
 #define SPECS_MAX (4u << 20)            /* bytes of specifications on the way to a worker */
 #define SPECS_STAMP 0x59ec000000000001ull

@@ -2,7 +2,7 @@
  * worker.c - from what has changed to messages for a worker, in the order in which it needs them: what was taken, closes, recalls,
  * forgets, grants, chunks. Only what fits; the rest waits for the next flush.
  */
-#include "state.h"
+#include "out.h"
 
 static void closes(struct broker *b, struct worker *w)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * ack.c - what a client has acknowledged is forgotten; on a new connection everything else is sent again.
  */
-#include "state.h"
+#include "rules.h"
 
 bool brk_outcome_ack_some(struct broker *b, struct job *j, uint32_t *budget)
 {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * away.c - clients without a connection: detached, then dormant, then gone; and what one that is back has not opened again.
  */
-#include "state.h"
+#include "rules.h"
 
 #include "wire/times.h"
 

@@ -2,7 +2,7 @@
  * bind.c - a job that has got its client, or has it again: its output from before, its counts, and the lanes of what was adopted
  * for it.
  */
-#include "state.h"
+#include "rules.h"
 
 /* Its output from before goes to its client. Attempts that were adopted before are the first. */
 bool brk_job_bind_some(struct broker *b, struct job *j, uint32_t *budget)

@@ -15,7 +15,7 @@
  * Invariant: cancels of everything that nobody asks about are disjoint and not adjacent (job.cancelling): one that touches another
  * takes it in, so there are no more of them than places, and those that stop for want of room.
  */
-#include "state.h"
+#include "rules.h"
 
 static bool merges(const struct cancel *k) { return !k->only_queued && !k->request; }
 

@@ -4,7 +4,7 @@
  * A chunk is cut when it is handed out, where duration, queue, slots and windows are known. Jobs of a pool and lanes of a pool take
  * turns. Nothing is walked but pools with both tasks and room.
  */
-#include "state.h"
+#include "rules.h"
 
 #define PROBE_TINY 32u              /* tasks of the first chunks of a map over elements this small … */
 #define TINY 64u

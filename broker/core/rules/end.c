@@ -3,7 +3,7 @@
  *
  * What is ending is found by nobody from then on, and counts as leaving in the sums of its owner until it is gone.
  */
-#include "state.h"
+#include "rules.h"
 
 /* Takes one thing of a job that ends; false: it has nothing left. */
 static bool reap_one(struct broker *b, struct job *j)

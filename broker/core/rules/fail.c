@@ -2,7 +2,7 @@
  * fail.c - pools that workers refuse: for a while, for good, or perhaps. A pool fails when no worker is left that may run it;
  * while one is on its way back it is in doubt, and its queue waits.
  */
-#include "state.h"
+#include "rules.h"
 
 #include "wire/times.h"
 

@@ -14,7 +14,7 @@
  * take turns (owner.later): more than there is room for cost no more. The others are told what they would have, which changes only
  * with them, and with workers: then all are looked at, a few in each turn (brk_offers_run).
  */
-#include "state.h"
+#include "rules.h"
 
 #define RETRY_NS (10 * CLOCK_MS)
 #define LOOK 256u                   /* pools without slots that are looked at in a run, of all owners; … */

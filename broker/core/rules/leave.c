@@ -4,7 +4,7 @@
  * A worker that is ending has no peer, no lanes, and is in no list and no map of workers. Its attempts stay what they are until
  * the chore comes to them: each of its tasks is in one place all the time.
  */
-#include "state.h"
+#include "rules.h"
 
 #include <stdio.h>
 

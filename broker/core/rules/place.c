@@ -5,7 +5,7 @@
  * back, and both pools hear nothing new. Invariant: the lanes' slots of a worker never exceed its slots. Without memory for a
  * lane its slots are not given; that is tried again after a pause.
  */
-#include "state.h"
+#include "rules.h"
 
 uint32_t brk_slots_at_most(uint64_t a, uint64_t b) { return (uint32_t)(a < b ? a : b); }
 

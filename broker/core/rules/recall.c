@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * recall.c - lanes and owners whose work is asked back as far as it has not begun, a little in each turn.
  */
-#include "state.h"
+#include "rules.h"
 
 bool brk_lane_recall_some(struct broker *b, struct lane *l, uint32_t *budget)
 {

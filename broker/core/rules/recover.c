@@ -9,7 +9,7 @@
  * Looking at what a worker holds may take several turns. What it says behind that waits (worker.behind) and is taken in afterwards,
  * in order: a result may be of an attempt that is adopted only then.
  */
-#include "state.h"
+#include "rules.h"
 
 /* Does somebody answer for a part of [first, end)? Only waiting ranges may lie there: so many, and no more than a turn can move.
  * (Ranges that were handed out as one wait as one when they are replayed, or nearly.) */

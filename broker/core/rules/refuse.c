@@ -4,7 +4,7 @@
  *
  * What would have to be ignored is refused here, too: fields of specifications that this release has no code for.
  */
-#include "state.h"
+#include "rules.h"
 
 #include <stdarg.h>
 #include <stdio.h>

@@ -7,7 +7,7 @@
  * that follow; when there is room, JOB_STATE asks it to open the job again and to send on. What passes a limit while nothing else
  * is pending is let in: nobody would ever make room for it.
  */
-#include "state.h"
+#include "rules.h"
 
 static bool fits(uint64_t used, uint64_t more, uint64_t most) { return used <= most && more <= most - used; }
 

@@ -4,7 +4,7 @@
  * A session that fails is over and ERROR says why; one that is dropped may be resumed. Never charges a peer for a connection that
  * was cut: that is decided when the lease or detach_ms has passed.
  */
-#include "state.h"
+#include "rules.h"
 
 #include <stdarg.h>
 

@@ -5,7 +5,7 @@
  * Never charges a task for a worker that it was not sent to. Needs no memory: an attempt keeps ranges and outcomes in reserve for
  * itself, for each of its pieces, its cancels and its asks.
  */
-#include "state.h"
+#include "rules.h"
 
 /* The part [from, to) of s as a range of its own; s keeps everything. Uses the reserve. */
 static struct range *part(struct broker *b, struct job *j, const struct span *s, uint64_t from, uint64_t to)

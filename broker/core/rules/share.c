@@ -5,7 +5,7 @@
  * their owner's part, and what cannot be divided goes to whoever has used least slot time. Only says how many (target):
  * rules/place.c says where.
  */
-#include "state.h"
+#include "rules.h"
 
 /* It cannot run there: for good, or for a while. */
 bool brk_lane_barred(const struct broker *b, const struct lane *l) { return l->failed || l->not_before > b->now; }

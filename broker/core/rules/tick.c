@@ -3,7 +3,7 @@
  *
  * All that is due at one moment may go over several turns: then the next tick is due at once.
  */
-#include "state.h"
+#include "rules.h"
 
 /* Held ranges of j whose time has come are queued; at most once and perhaps begun: nobody has reported them, so they are unknown.
  * False: not all that are due. */

@@ -6,7 +6,7 @@
  * broker end at that moment. Failures that were repeated are told among the crashes, as they are to the worker: `retries` limits
  * both together.
  */
-#include "state.h"
+#include "rules.h"
 
 #define COUNTS_ITEMS 64u
 
