@@ -72,18 +72,18 @@ static bool check_attempt(struct worker *w, const struct attempt *a, uint64_t *b
     uint64_t args = 0;
 
     MUST(a->first <= a->next && a->next <= a->pushed && a->pushed <= a->end && a->end <= a->given_end);
-    MUST(a->place != ATTEMPT_FINISHED || a->next == a->end);
-    MUST(a->place != ATTEMPT_QUEUED || (a->pushed == a->next && a->next < a->end));
-    MUST((a->place == ATTEMPT_PUSHED) == (a->proc != NULL));
-    MUST(a->dead || map_get(&w->by_attempt, a->id) == a);
-    if (a->place != ATTEMPT_FINISHED) {
+    MUST(a->state != ATTEMPT_FINISHED || a->next == a->end);
+    MUST(a->state != ATTEMPT_QUEUED || (a->pushed == a->next && a->next < a->end));
+    MUST((a->state == ATTEMPT_PUSHED || a->state == ATTEMPT_DOOMED) == (a->proc != NULL));
+    MUST(a->state == ATTEMPT_DOOMED || map_get(&w->by_attempt, a->id) == a);
+    if (a->state != ATTEMPT_FINISHED) {
         struct wire_item i = { .lens = a->lens };
 
         for (uint64_t k = a->first; k < a->pushed; k++)
             args += a->flags & WIRE_FIXED ? a->size : wire_len_at(&i, (uint32_t)(k - a->first));
         MUST(args == a->body_at && args <= a->body.size);
     }
-    return a->dead || (check_said(w, a) && check_records(w, a, bytes));
+    return a->state == ATTEMPT_DOOMED || (check_said(w, a) && check_records(w, a, bytes));
 }
 
 static bool check_proc(struct worker *w, const struct proc *p)
@@ -95,8 +95,8 @@ static bool check_proc(struct worker *w, const struct proc *p)
         const struct attempt *a = LIST_ENTRY(n, struct attempt, node);
         uint64_t none = 0;
 
-        MUST(a->proc == p && a->place == ATTEMPT_PUSHED && a->job->lane == p->lane);
-        MUST(!a->dead || check_attempt(w, a, &none));
+        MUST(a->proc == p && a->job->lane == p->lane);
+        MUST(a->state != ATTEMPT_DOOMED || check_attempt(w, a, &none));
         MUST(a->pushed == a->end || n == p->attempts.head.prev);
         MUST(a->pushed > a->next || n == p->attempts.head.prev);
         pending += a->pushed - a->next;
@@ -133,7 +133,7 @@ static bool check_lane(struct worker *w, const struct lane *l, uint32_t *procs)
     for (LIST_EACH(&l->queue, n)) {
         const struct attempt *a = LIST_ENTRY(n, struct attempt, node);
 
-        MUST(a->place == ATTEMPT_QUEUED && !a->dead);
+        MUST(a->state == ATTEMPT_QUEUED);
         MUST(a->job->lane == l);
     }
     for (uint32_t k = 0; k < l->n_jobs; k++) {
@@ -158,7 +158,7 @@ static bool check_whole_worker(struct worker *w)
     for (LIST_EACH(&w->attempts, n)) {
         const struct attempt *a = LIST_ENTRY(n, struct attempt, all);
 
-        MUST(!a->dead);
+        MUST(a->state != ATTEMPT_DOOMED && a->state != ATTEMPT_GONE);
         if (!check_attempt(w, a, &bytes))
             return false;
     }

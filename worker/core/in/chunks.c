@@ -52,10 +52,6 @@ void wrk_attempt_take(struct worker *w, const struct wire_item *i)
         wrk_link_drop(w, "out of memory");
         return;
     }
-    list_push_back(&j->lane->queue, &a->node);
-    a->place = ATTEMPT_QUEUED;
-    a->unfinished = true;
-    j->unfinished++;
     wrk_lane_dirty(w, j->lane);
     wrk_proc_need(w, j->lane);
     if (j->refused)
@@ -81,7 +77,7 @@ void wrk_attempts_recall(struct worker *w, const struct wire_msg *m)
         const struct wire_item *i = &m->items[k];
         struct attempt *a = map_get(&w->by_attempt, i->id);
 
-        if (a && a->place != ATTEMPT_FINISHED && i->first < a->end)
+        if (a && a->state != ATTEMPT_FINISHED && i->first < a->end)
             wrk_attempt_recall(w, a, i);
         if (i->why == WIRE_WHY_QUEUED)
             answers[n++] = (struct wire_item){ .id = i->id, .first = a ? a->end : i->first + i->count };
@@ -100,7 +96,7 @@ void wrk_attempt_close(struct worker *w, const struct wire_item *i)
 
     if (!a)
         return;
-    if (a->place == ATTEMPT_FINISHED)
+    if (a->state == ATTEMPT_FINISHED)
         wrk_attempt_free(w, a);
     else
         wrk_attempt_kill(w, a);

@@ -41,8 +41,7 @@ static void give_back_all(struct worker *w, struct proc *p)
         struct attempt *a = LIST_ENTRY(n, struct attempt, node);
 
         wrk_attempt_unpush(a, a->next);
-        wrk_proc_detach(p, a);
-        if (a->dead) {
+        if (a->state == ATTEMPT_DOOMED) {
             wrk_attempt_free(w, a);
             continue;
         }
@@ -110,7 +109,7 @@ static void set_apart(struct worker *w, struct proc *p, const struct worker_obit
         struct attempt *a = LIST_ENTRY(n, struct attempt, node);
         uint32_t out_there = (uint32_t)(a->pushed - a->next);
 
-        if (!a->job->at_most_once || a->dead) {
+        if (!a->job->at_most_once || a->state == ATTEMPT_DOOMED) {
             a->apart = a->pushed > a->apart ? a->pushed : a->apart;
             continue;
         }
@@ -136,9 +135,9 @@ void worker_proc_died(struct worker *w, uint64_t now, worker_proc proc, const st
     bool for_now = o->kind == BFORK_EAGAIN && !in_task && p->state == PROC_STARTING;
     bool bad = !for_now && !p->worked && !in_task && wrk_proc_is_live(p);
 
-    if (in_task && !a->dead && is_unclear(p, a, o))
+    if (in_task && a->state != ATTEMPT_DOOMED && is_unclear(p, a, o))
         set_apart(w, p, o);
-    else if (in_task && !a->dead)
+    else if (in_task && a->state != ATTEMPT_DOOMED)
         settle_running(w, p, a, o);
     give_back_all(w, p);
     wrk_proc_forget(w, p);

@@ -66,7 +66,7 @@ static bool take_first_results(struct worker *w, struct proc *p, struct attempt 
         wire_item_cut(item, n, &head, &rest);
     head.first = a->next;
     measure_tasks(w, p, a->job, head.sum_ns, n);
-    if (!a->dead)
+    if (a->state != ATTEMPT_DOOMED)
         ok = head.kind == WIRE_OK ? wrk_record_add(w, a, &head) : record_written(w, a, &head);
     *(head.kind == WIRE_OK ? &w->count.tasks_ok : &w->count.tasks_failed) += n;
     a->next += n;
@@ -78,13 +78,12 @@ static bool take_first_results(struct worker *w, struct proc *p, struct attempt 
 static void head_done(struct worker *w, struct proc *p, struct attempt *a)
 {
     if (a->next == a->end) {
-        if (a->dead)
+        if (a->state == ATTEMPT_DOOMED)
             wrk_attempt_free(w, a);
         else
             wrk_attempt_finish(w, a);
     } else if ((wrk_proc_is_stopping(p) || p->parked) && a->next == a->pushed) {
-        wrk_proc_detach(p, a);          /* the process takes no more: somebody else goes on with it */
-        wrk_attempt_queue_front(w, a);
+        wrk_attempt_queue_front(w, a);  /* the process takes no more: somebody else goes on with it */
     }
 }
 
@@ -147,7 +146,7 @@ bool worker_output(struct worker *w, uint64_t now, worker_proc proc, uint32_t ah
     w->now = now;
     if (!a)
         return false;
-    if (a->dead)
+    if (a->state == ATTEMPT_DOOMED)
         return true;                    /* nobody waits for it any more */
     if (!(q = wrk_piece_new(a, index, k))) {
         wrk_attempt_lost(w, a);

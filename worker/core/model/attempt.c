@@ -3,8 +3,44 @@
  */
 #include "model/model.h"
 
+#include "base/moves.h"
+
 #include <stdlib.h>
 #include <string.h>
+
+static const char *const attempt_states[] = { "QUEUED", "PUSHED", "FINISHED", "DOOMED", "GONE" };
+static const char *const attempt_events[] = { "PUSH", "BACK", "FINISH", "DOOM", "END" };
+
+static const uint8_t attempt_cells[ATTEMPT_STATES][ATTEMPT_EVENTS] = {
+    [ATTEMPT_QUEUED] = { [ATTEMPT_PUSH] = TO(ATTEMPT_PUSHED), [ATTEMPT_FINISH] = TO(ATTEMPT_FINISHED),
+                         [ATTEMPT_END] = TO(ATTEMPT_GONE) },
+    [ATTEMPT_PUSHED] = { [ATTEMPT_BACK] = TO(ATTEMPT_QUEUED), [ATTEMPT_FINISH] = TO(ATTEMPT_FINISHED),
+                         [ATTEMPT_DOOM] = TO(ATTEMPT_DOOMED), [ATTEMPT_END] = TO(ATTEMPT_GONE) },
+    [ATTEMPT_FINISHED] = { [ATTEMPT_END] = TO(ATTEMPT_GONE) },
+    [ATTEMPT_DOOMED] = { [ATTEMPT_END] = TO(ATTEMPT_GONE) },
+};
+static const struct moves attempt_moves = MOVES("an attempt", attempt_states, attempt_events, attempt_cells);
+
+static bool is_with_process(const struct attempt *a) { return a->state == ATTEMPT_PUSHED || a->state == ATTEMPT_DOOMED; }
+
+static bool is_unfinished(const struct attempt *a) { return a->state != ATTEMPT_FINISHED && a->state != ATTEMPT_GONE; }
+
+/* Sole writer of the state. No event comes too late: who brings one about has found the attempt where it is. */
+static void change_attempt(struct attempt *a, enum attempt_event event)
+{
+    bool was_queued = a->state == ATTEMPT_QUEUED, was_with = is_with_process(a), was_unfinished = is_unfinished(a);
+    unsigned to;
+
+    if (!moves_next(&attempt_moves, a->state, event, &to))
+        return;
+    a->state = to;
+    if (was_unfinished && !is_unfinished(a) && --a->job->unfinished == 0)
+        wrk_job_rests(a->job);
+    if (was_queued)
+        list_remove(&a->job->lane->queue, &a->node);
+    if (was_with && !is_with_process(a))
+        wrk_proc_detach(a->proc, a);
+}
 
 static struct attempt *attempt_alloc(struct worker *w)
 {
@@ -60,27 +96,30 @@ struct attempt *wrk_attempt_new(struct worker *w, struct job *j, const struct wi
     a->size = i->size;
     memcpy(a->ticket, i->ticket, WIRE_TICKET);
     j->refs++;
+    j->unfinished++;
     j->lane->n_attempts++;
     list_push_back(&w->attempts, &a->all);
+    list_push_back(&j->lane->queue, &a->node);
+    a->state = ATTEMPT_QUEUED;
     return a;
 }
 
-static void leave_place(struct attempt *a)
+void wrk_attempt_push(struct attempt *a, struct proc *p)
 {
-    if (a->unfinished && --a->job->unfinished == 0)
-        wrk_job_rests(a->job);
-    a->unfinished = false;
-    if (a->place == ATTEMPT_QUEUED)
-        list_remove(&a->job->lane->queue, &a->node);
-    else if (a->place == ATTEMPT_PUSHED)
-        wrk_proc_detach(a->proc, a);
-    a->place = ATTEMPT_FINISHED;
+    change_attempt(a, ATTEMPT_PUSH);
+    wrk_proc_attach(p, a);
+}
+
+void wrk_attempt_back(struct attempt *a)
+{
+    change_attempt(a, ATTEMPT_BACK);
+    list_push_front(&a->job->lane->queue, &a->node);
 }
 
 void wrk_attempt_finish(struct worker *w, struct attempt *a)
 {
     a->job->lane->idle_since = w->now;
-    leave_place(a);
+    change_attempt(a, ATTEMPT_FINISH);
     drop_args(a);
 }
 
@@ -97,7 +136,7 @@ void wrk_attempt_unpush(struct attempt *a, uint64_t to)
             a->body_at -= wire_len_at(&i, (uint32_t)k);
     }
     a->pushed = to;
-    if (a->dead)
+    if (a->state == ATTEMPT_DOOMED)
         a->end = to;
 }
 
@@ -139,19 +178,32 @@ bool wrk_attempt_is_killed(const struct attempt *a, uint64_t index)
     return v && v->first <= index;
 }
 
+/* The broker is told nothing more of it, and does not name it any more. */
+static void forget_attempt(struct worker *w, struct attempt *a)
+{
+    map_take(&w->by_attempt, a->id);
+    list_remove(&w->attempts, &a->all);
+    if (list_in(&a->out))
+        list_remove(&w->out, &a->out);
+    wrk_records_free(w, a);
+    wrk_said_free(w, a);
+}
+
+void wrk_attempt_doom(struct worker *w, struct attempt *a)
+{
+    change_attempt(a, ATTEMPT_DOOM);
+    forget_attempt(w, a);
+    a->end = a->pushed;
+}
+
 void wrk_attempt_free(struct worker *w, struct attempt *a)
 {
     struct lane *l = a->job->lane;
+    bool known = a->state != ATTEMPT_DOOMED;
 
-    leave_place(a);
-    if (!a->dead) {
-        map_take(&w->by_attempt, a->id);
-        list_remove(&w->attempts, &a->all);
-        if (list_in(&a->out))
-            list_remove(&w->out, &a->out);
-    }
-    wrk_records_free(w, a);
-    wrk_said_free(w, a);
+    change_attempt(a, ATTEMPT_END);
+    if (known)
+        forget_attempt(w, a);
     kills_free(a);
     drop_args(a);
     wrk_job_unref(w, a->job);

@@ -8,6 +8,7 @@
  *   record   results of consecutive tasks of an attempt, kept until ATTEMPTS_CLOSE, for a resend after a reconnect
  *
  * Invariants are in check.c. An attempt is in exactly one place: queue of its lane, list of one process, or nowhere (finished).
+ * States of lanes, processes, attempts, of the link and of the lease are changed by tables: lane.c, proc.c, attempt.c, link.c.
  * Work for worker_flush is found through lists (lanes that changed, attempts with unsent records), never by walking everything.
  */
 #ifndef WORKER_CORE_MODEL_H
@@ -41,7 +42,11 @@
 #define LIST_EACH_BACK_SAFE(l, n, before) \
     struct list_node *n = (l)->head.prev, *before = n->prev; n != &(l)->head; n = before, before = n->prev
 
-enum attempt_place { ATTEMPT_FINISHED, ATTEMPT_QUEUED, ATTEMPT_PUSHED };
+/* Where an attempt is. QUEUED: in the queue of its lane. PUSHED: with a process. FINISHED: every task has a result or was given
+ * back; it is kept until the broker closes it. DOOMED: closed by the broker, or impossible to keep, while a process has it: its id
+ * is unknown, its results are dropped, and it goes when the process is done with it. */
+enum attempt_state { ATTEMPT_QUEUED, ATTEMPT_PUSHED, ATTEMPT_FINISHED, ATTEMPT_DOOMED, ATTEMPT_GONE, ATTEMPT_STATES };
+enum attempt_event { ATTEMPT_PUSH, ATTEMPT_BACK, ATTEMPT_FINISH, ATTEMPT_DOOM, ATTEMPT_END, ATTEMPT_EVENTS };
 /* Of a lane's template. BACKOFF: it is started again after a pause. FAILED: the pool cannot run here, and the broker hears so. */
 enum lane_state { LANE_COLD, LANE_STARTING, LANE_READY, LANE_BACKOFF, LANE_FAILED, LANE_GONE, LANE_STATES };
 /* START: there is work for it, or its pause is over. REST: its pause is over, and nobody wants it. STOP: evicted, or it yields. */
@@ -89,7 +94,7 @@ struct job {
     char *refused;                      /* its specification asks for what this release does not know: its tasks are not begun */
     uint64_t mean_ns;                   /* of one task; 0: not known yet */
     uint32_t refs;                      /* attempts */
-    uint32_t unfinished;                /* of them: there is something to run */
+    uint32_t unfinished;                /* of them: not FINISHED, there may be something to run */
 };
 
 struct attempt {
@@ -97,10 +102,8 @@ struct attempt {
     uint64_t recall_from;               /* tasks from here on are not to be run again; UINT64_MAX: all are wanted */
     struct intervals kills;             /* a task in one of them is to be killed if it runs; members are owned */
     struct job *job;
-    struct proc *proc;                  /* PUSHED */
-    enum attempt_place place;
-    bool unfinished;                    /* counted in job.unfinished */
-    bool dead;                          /* closed by the broker, or impossible to keep: results are dropped, its id is unknown */
+    struct proc *proc;                  /* PUSHED and DOOMED */
+    enum attempt_state state;
     uint16_t tries, crashes;
     uint16_t lost;                      /* so often the task lost_at was lost with its template here */
     uint64_t lost_at;
@@ -121,7 +124,7 @@ struct attempt {
     uint16_t anew;                      /* so many rounds of saying so there were */
     struct list_node saying;            /* worker->saying while to_say is set */
     struct list_node node;              /* lane->queue or proc->attempts */
-    struct list_node all;               /* worker->attempts, unless dead */
+    struct list_node all;               /* worker->attempts, unless DOOMED */
     struct list_node out;               /* worker->out while there is something unsent */
 };
 
@@ -170,7 +173,7 @@ struct lane {
     uint32_t busy, multi;               /* processes with at least one, two attempts */
     uint32_t deaths;                    /* of templates, since the last result */
     uint64_t again_at;                  /* BACKOFF: then it is started again */
-    uint32_t bad_starts, n_attempts;    /* attempts of its jobs, dead ones included */
+    uint32_t bad_starts, n_attempts;    /* attempts of its jobs, doomed ones included */
     uint64_t said_waits;                /* cost of output not sent */
     struct window *window;              /* that its output counts in; NULL: it has said nothing since it was bound, or connected */
     struct list_node in_window;
@@ -276,7 +279,7 @@ bool wrk_proc_move(struct worker *w, struct proc *p, enum proc_event event);   /
 bool wrk_proc_new(struct worker *w, struct lane *l);               /* false: no memory */
 struct attempt *wrk_proc_first(const struct proc *p);
 void wrk_proc_place(struct proc *p);                               /* into the list of its lane where it belongs now */
-void wrk_proc_attach(struct proc *p, struct attempt *a);
+void wrk_proc_attach(struct proc *p, struct attempt *a);           /* for attempt.c: into its list, out of it */
 void wrk_proc_detach(struct proc *p, struct attempt *a);
 void wrk_proc_stop(struct worker *w, struct proc *p);
 void wrk_proc_forget(struct worker *w, struct proc *p);
@@ -299,7 +302,10 @@ void wrk_said_anew(struct worker *w, struct attempt *a, uint64_t first, uint64_t
 bool wrk_said_blocks(const struct attempt *a, const struct record *r); /* output of its tasks has not been sent yet */
 bool wrk_said_full(const struct worker *w, const struct lane *l);   /* nothing more is started there */
 /* attempt.c */
-struct attempt *wrk_attempt_new(struct worker *w, struct job *j, const struct wire_item *i);   /* NULL: no memory */
+struct attempt *wrk_attempt_new(struct worker *w, struct job *j, const struct wire_item *i);   /* QUEUED; NULL: no memory */
+void wrk_attempt_push(struct attempt *a, struct proc *p);          /* to a process, which has it from now on */
+void wrk_attempt_back(struct attempt *a);                          /* from its process to the front of the queue */
+void wrk_attempt_doom(struct worker *w, struct attempt *a);        /* unknown from now on, but a process has it */
 void wrk_attempt_unpush(struct attempt *a, uint64_t to);
 bool wrk_attempt_kill_add(struct attempt *a, uint64_t first, uint64_t end);
 bool wrk_attempt_is_killed(const struct attempt *a, uint64_t index); /* it is cancelled: what runs of it is ended */

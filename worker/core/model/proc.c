@@ -74,7 +74,7 @@ static struct list *place_for(struct proc *p)
         return NULL;
     if (p->pending && last->next < last->apart)
         return NULL;
-    if (last->pushed < last->end && !last->dead)
+    if (last->pushed < last->end && last->state != ATTEMPT_DOOMED)
         return &p->lane->partial;
     if ((p->pending && !last->job->mean_ns) || p->pending * last->job->mean_ns >= FEED_NS)
         return NULL;
@@ -100,7 +100,6 @@ void wrk_proc_attach(struct proc *p, struct attempt *a)
 {
     list_push_back(&p->attempts, &a->node);
     a->proc = p;
-    a->place = ATTEMPT_PUSHED;
     p->lane->busy += p->attempts.count == 1;
     p->lane->multi += p->attempts.count == 2;
 }
@@ -111,7 +110,6 @@ void wrk_proc_detach(struct proc *p, struct attempt *a)
     p->lane->multi -= p->attempts.count == 2;
     list_remove(&p->attempts, &a->node);
     a->proc = NULL;
-    a->place = ATTEMPT_FINISHED;
 }
 
 bool wrk_proc_new(struct worker *w, struct lane *l)

@@ -39,8 +39,7 @@ void wrk_attempt_queue_front(struct worker *w, struct attempt *a)
 {
     struct lane *l = a->job->lane;
 
-    a->place = ATTEMPT_QUEUED;
-    list_push_front(&l->queue, &a->node);
+    wrk_attempt_back(a);
     wrk_lane_dirty(w, l);
     wrk_proc_need(w, l);
     if (a->recall_from < a->end)        /* it had been claimed when the broker wanted it back */
@@ -64,13 +63,10 @@ void wrk_proc_retract(struct worker *w, struct proc *p, uint32_t max)
 
         k -= back;
         wrk_attempt_unpush(a, a->pushed - back);
-        if (a->pushed == a->next) {
-            wrk_proc_detach(p, a);
-            if (a->dead)
-                wrk_attempt_free(w, a);
-            else
-                wrk_attempt_queue_front(w, a);
-        }
+        if (a->pushed == a->next && a->state == ATTEMPT_DOOMED)
+            wrk_attempt_free(w, a);
+        else if (a->pushed == a->next)
+            wrk_attempt_queue_front(w, a);
         if (!k)
             break;
     }
@@ -99,8 +95,8 @@ void wrk_proc_check_head(struct worker *w, struct proc *p)
 {
     struct attempt *a = wrk_proc_first(p);
 
-    if (a && p->pending && (a->dead || wrk_attempt_is_killed(a, a->next)))
-        wrk_proc_kill(w, p, a->dead ? "its attempt is closed" : "cancelled");
+    if (a && p->pending && (a->state == ATTEMPT_DOOMED || wrk_attempt_is_killed(a, a->next)))
+        wrk_proc_kill(w, p, a->state == ATTEMPT_DOOMED ? "its attempt is closed" : "cancelled");
 }
 
 void wrk_attempt_kill(struct worker *w, struct attempt *a)
@@ -111,14 +107,7 @@ void wrk_attempt_kill(struct worker *w, struct attempt *a)
         wrk_attempt_free(w, a);
         return;
     }
-    map_take(&w->by_attempt, a->id);
-    list_remove(&w->attempts, &a->all);
-    if (list_in(&a->out))
-        list_remove(&w->out, &a->out);
-    wrk_records_free(w, a);
-    wrk_said_free(w, a);
-    a->dead = true;
-    a->end = a->pushed;
+    wrk_attempt_doom(w, a);
     wrk_proc_retract(w, p, p->pending); /* may free a */
     wrk_proc_check_head(w, p);
 }
@@ -162,6 +151,6 @@ void wrk_attempt_hand_back(struct worker *w, struct attempt *a)
 {
     const struct wire_item all = { .id = a->id, .first = a->first, .why = WIRE_WHY_DRAIN };
 
-    if (a->place != ATTEMPT_FINISHED)
+    if (a->state != ATTEMPT_FINISHED)
         wrk_attempt_recall(w, a, &all);
 }

@@ -46,7 +46,7 @@ static void lose_running(struct worker *w, struct lane *l)
         struct attempt *a = m ? LIST_ENTRY(m, struct attempt, node) : NULL;
         struct wire_outcome o = { .kind = BFORK_LOST, .message = WIRE_STR("the template of its task process ended") };
 
-        if (!p->pending || !a || a->dead || may_run_again(a))
+        if (!p->pending || !a || a->state == ATTEMPT_DOOMED || may_run_again(a))
             continue;
         if (a->job->at_most_once)
             o.kind = BFORK_UNKNOWN;

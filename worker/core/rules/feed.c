@@ -156,8 +156,7 @@ static void feed_queue(struct worker *w, struct lane *l)
     while (!list_empty(&l->queue) && (p = choose(l))) {
         struct attempt *a = LIST_ENTRY(l->queue.head.next, struct attempt, node);
 
-        list_remove(&l->queue, &a->node);
-        wrk_proc_attach(p, a);
+        wrk_attempt_push(a, p);
         push(w, p, a);
         wrk_proc_place(p);
     }

@@ -15,7 +15,7 @@ void wrk_attempt_return(struct worker *w, struct attempt *a, uint64_t from); /* 
 void wrk_attempt_queue_front(struct worker *w, struct attempt *a);
 void wrk_attempt_recall(struct worker *w, struct attempt *a, const struct wire_item *i);
 void wrk_attempt_hand_back(struct worker *w, struct attempt *a);   /* what of it has not begun; what runs goes on */
-void wrk_attempt_kill(struct worker *w, struct attempt *a);        /* makes it dead */
+void wrk_attempt_kill(struct worker *w, struct attempt *a);        /* nothing of it is wanted: what runs of it is killed */
 void wrk_attempt_lost(struct worker *w, struct attempt *a);        /* no memory to keep its results: the broker will miss it */
 void wrk_proc_retract(struct worker *w, struct proc *p, uint32_t max); /* wholly untouched attempts go back to the queue */
 void wrk_proc_kill(struct worker *w, struct proc *p, const char *why);

@@ -31,8 +31,7 @@ static void forget_procs(struct worker *w, struct lane *l)
             struct attempt *a = LIST_ENTRY(m, struct attempt, node);
 
             wrk_attempt_unpush(a, a->next);
-            wrk_proc_detach(p, a);
-            if (a->dead)
+            if (a->state == ATTEMPT_DOOMED)
                 wrk_attempt_free(w, a);
             else
                 wrk_attempt_queue_front(w, a);
