@@ -2,7 +2,7 @@
  * api.c - the functions of bfork.h that a running task calls. Each failure is also the task's failure: the first one that is not
  * repaired by a later success is what its outcome says.
  */
-#include "task/task_i.h"
+#include "task/fail.h"
 #include "wire/value.h"
 
 #include <stdarg.h>

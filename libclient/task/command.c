@@ -7,7 +7,8 @@
  * is held up there when nobody takes it, and is there also if the command is killed. Its result has the exit status alone. Where
  * no task process is between (serial), both pipes are read, and told at once.
  */
-#include "task/task_i.h"
+#include "task/command.h"
+#include "task/fail.h"
 
 #include "base/text.h"
 

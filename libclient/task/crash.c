@@ -2,7 +2,7 @@
  * crash.c - the last words of a task process: signal, address and return addresses into its ring, then the signal again. Uses only
  * what is safe in a handler; backtrace is warmed up in the template. Names are added afterwards by a child of the template.
  */
-#include "task/task_i.h"
+#include "task/crash.h"
 #include "exec/elf.h"
 #include "exec/mapped.h"
 

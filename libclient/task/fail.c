@@ -2,7 +2,7 @@
  * fail.c - how a task says that it has failed, and what its function's return means. A task has failed if it returned non-zero,
  * raised, or a call of the library said so. Also what every other file needs for its texts: memory of the task, names of functions.
  */
-#include "task/task_i.h"
+#include "task/fail.h"
 #include "exec/object.h"
 
 #include <stdarg.h>

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0
  * find.c - job specifications as functions of this program, or as commands. One that cannot be found is the outcome of each task.
  */
-#include "task/task_i.h"
+#include "task/command.h"
+#include "task/find.h"
+#include "task/task.h"
 #include "exec/object.h"
 
 #include <stdio.h>

@@ -6,7 +6,10 @@
  * caller (CLONE_PARENT), as the keepers of templates that were started are. Descriptors that are close-on-exec are closed in
  * the server, as exec would have done; the others stay open, as after any fork.
  */
-#include "task/task_i.h"
+#include "exec/packets.h"
+#include "task/run.h"
+#include "task/task.h"
+#include "task/template.h"
 
 #include "bfork.h"
 #include "exec/keep.h"

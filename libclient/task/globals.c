@@ -4,7 +4,7 @@
  * kin, nor what holds libbfork's own variables (the program itself, if libbfork is linked into it).
  */
 #include "exec/object.h"
-#include "task/task_i.h"
+#include "task/task.h"
 
 #include <dlfcn.h>
 #include <elf.h>

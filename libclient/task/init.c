@@ -2,7 +2,9 @@
  * init.c - bfork_init: the fork in the road. With BFORK_TASK_FD in the environment this process is a template and never returns
  * from here; else it is the application, and all that happens is that SIGINT is taken if nobody has it.
  */
-#include "task/task_i.h"
+#include "exec/packets.h"
+#include "task/task.h"
+#include "task/template.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -2,7 +2,13 @@
  * process.c - a task process: claims tasks from its ring, runs them, writes results, sleeps. One thread, no clock call for each
  * task, no allocation for each task. Leaves by _exit: the program's own exit handlers belong to the application.
  */
-#include "task/task_i.h"
+#include "exec/ring.h"
+#include "exec/sweep.h"
+#include "task/crash.h"
+#include "task/fail.h"
+#include "task/process.h"
+#include "task/run.h"
+#include "task/task.h"
 #include "base/clock.h"
 #include "base/map.h"
 

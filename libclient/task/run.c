@@ -2,7 +2,10 @@
  * run.c - one call of a task's function, and tasks in the calling process. Where results go is the caller's business
  * (bfork_task.room).
  */
-#include "task/task_i.h"
+#include "task/fail.h"
+#include "task/find.h"
+#include "task/run.h"
+#include "task/task.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,6 +6,7 @@
 #ifndef LIBCLIENT_TASK_TASK_H
 #define LIBCLIENT_TASK_TASK_H
 
+#include "task/print.h"
 #include "wire/wire.h"
 #include "bfork.h"
 
@@ -44,9 +45,6 @@ struct task_runner;     /* runs tasks in this process, one at a time */
 /* Fails only for memory and malformed specifications; a function that cannot be found is the outcome of each of its tasks. */
 int task_job_new(const void *spec, size_t size, struct task_job **ret, struct err *e);
 void task_job_free(struct task_job **j);
-
-/* What a streamed command of task index has written. False: nobody takes more, the command is to be ended. */
-typedef bool task_print(void *ctx, uint64_t index, int stream, const void *bytes, size_t size);
 
 int task_runner_new(struct task_runner **ret, struct err *e);
 /* Who takes it from now on; NULL, as at first: it goes to this process's stdout and stderr. */

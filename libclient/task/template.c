@@ -3,7 +3,14 @@
  * reaps, kills what tasks leave behind, and tells its owner. When the owner's end of the socket closes it kills everything and
  * leaves.
  */
-#include "task/task_i.h"
+#include "exec/packets.h"
+#include "exec/ring.h"
+#include "exec/sweep.h"
+#include "task/crash.h"
+#include "task/process.h"
+#include "task/run.h"
+#include "task/task.h"
+#include "task/template.h"
 
 #include "base/text.h"
 
