@@ -8,6 +8,7 @@
 #include "exec/orders.h"
 #include "exec/output.h"
 #include "exec/source.h"
+#include "exec/states.h"
 
 #include <stdlib.h>
 #include <unistd.h>
@@ -34,9 +35,8 @@ void exec_proc_unlink(struct exec_proc *p)
 {
     struct exec_template *solo = p->solo;
 
-    if (p->state == PROC_GONE)
+    if (!exec_proc_move(p, PROC_LEAVE))
         return;
-    p->state = PROC_GONE;
     p->x->changes++;
     exec_proc_undue(p);
     if (p->asked && !p->answered)
@@ -58,9 +58,8 @@ void exec_proc_unlink(struct exec_proc *p)
 /* Its keeper may still be killing what it had started: the struct stays until that has ended. */
 void exec_template_gone(struct exec_template *t)
 {
-    if (t->state == TEMPLATE_GONE)
+    if (!exec_template_move(t, TEMPLATE_LEAVE))
         return;
-    t->state = TEMPLATE_GONE;
     t->x->changes++;
     while (!list_empty(&t->procs))
         exec_proc_unlink(LIST_ENTRY(list_first(&t->procs), struct exec_proc, node));
@@ -86,12 +85,11 @@ void exec_proc_last_words(struct exec_proc *p)
 
 void exec_proc_dead(struct exec_proc *p, const struct packet *obituary)
 {
-
     if (p->state == PROC_DEAD || p->state == PROC_GONE)
         return;
     exec_proc_last_words(p);
-    p->state = PROC_DEAD;
+    if (!exec_proc_move(p, PROC_DIE))
+        return;                         /* who heard the last words has stopped its template */
     exec_death_report(p, obituary);
-    if (p->state != PROC_GONE)
-        exec_proc_unlink(p);
+    exec_proc_unlink(p);
 }

@@ -11,6 +11,7 @@
 #include "exec/output.h"
 #include "exec/pending.h"
 #include "exec/source.h"
+#include "exec/states.h"
 #include "exec/template.h"
 #include "exec/watch.h"
 #include "exec/watchdog.h"
@@ -186,7 +187,9 @@ static void step_proc(struct exec_proc *p)
         return;
     }
     if (p->state == PROC_STARTING && atomic_load(&c->state) == RING_READY) {
-        p->state = atomic_load(&c->stop) ? PROC_STOPPING : PROC_READY;
+        exec_proc_move(p, PROC_UP);
+        if (atomic_load(&c->stop))
+            exec_proc_move(p, PROC_STOP);
         if (cb->proc_ready)
             cb->proc_ready(p->x->config.ctx, p->user);
     }

@@ -9,8 +9,8 @@
  * the ring (ring.h) with a futex one way and the owner's eventfd the other. However one of them ends, all below it ends too: see
  * the table in keeper/keeper.c.
  *
- * States   template: starting -> ready -> stopping -> gone; starting -> failed
- *          process:  forking -> starting (initializer) -> ready <-> busy -> stopping -> gone; any -> dead (obituary)
+ * States (states.c)   template: starting -> ready; any of them -> failed (told) -> gone, or gone at once if it is stopped
+ *                     process:  forking -> starting (initializer) -> ready -> stopping; any of them -> dead (told) -> gone
  *
  * A process is asked for when its template can take it, with two descriptors here and one there while it lives. One for which there
  * are no descriptors, processes or memory dies unborn with BFORK_EAGAIN: it may be started later, and the others go on. The

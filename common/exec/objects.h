@@ -50,7 +50,8 @@ struct output {                         /* one process's stdout and stderr */
     uint32_t tail_used, tail_seq;
 };
 
-enum template_state { TEMPLATE_STARTING, TEMPLATE_READY, TEMPLATE_FAILED, TEMPLATE_GONE };
+/* See states.c. */
+enum template_state { TEMPLATE_STARTING, TEMPLATE_READY, TEMPLATE_FAILED, TEMPLATE_GONE, TEMPLATE_STATES };
 
 struct exec_template {
     struct list_node node;
@@ -84,7 +85,8 @@ struct exec_template {
     struct exec_proc *solo;             /* this template is the process of that slot; hidden from the caller */
 };
 
-enum proc_state { PROC_FORKING, PROC_STARTING, PROC_READY, PROC_STOPPING, PROC_DEAD, PROC_GONE };
+/* See states.c. DEAD: its end is being told, what it has finished may be pulled. */
+enum proc_state { PROC_FORKING, PROC_STARTING, PROC_READY, PROC_STOPPING, PROC_DEAD, PROC_GONE, PROC_STATES };
 
 struct pushed {                         /* a record in the task ring, as the owner wrote it */
     uint32_t first, count, done, job, bytes, off;

@@ -5,12 +5,13 @@
 #include "exec/orders.h"
 #include "exec/pending.h"
 #include "exec/proc.h"
+#include "exec/states.h"
 #include "base/clock.h"
 #include "bfork.h"
 
 void exec_proc_kill(struct exec_proc *p, int kind)
 {
-    if (p->state == PROC_DEAD || p->state == PROC_GONE)
+    if (!exec_proc_move(p, PROC_KILL))
         return;
     p->kill_kind = kind;
     if (p->solo)
@@ -27,10 +28,8 @@ void exec_proc_stop(struct exec_proc *p)
 {
     struct ring_control *c = p->ring.control;
 
-    if (p->state == PROC_DEAD || p->state == PROC_GONE)
+    if (!exec_proc_move(p, PROC_STOP))
         return;
-    if (p->state == PROC_READY)
-        p->state = PROC_STOPPING;
     if (!p->asked) {
         exec_proc_undue(p);
         p->stop_early = true;

@@ -8,6 +8,7 @@
 #include "exec/orders.h"
 #include "exec/output.h"
 #include "exec/source.h"
+#include "exec/states.h"
 #include "exec/template.h"
 #include "base/clock.h"
 #include "bfork.h"
@@ -51,7 +52,8 @@ static void report_failure(struct exec_template *t, const char *stage, int code,
     const struct exec_callbacks *cb = x->config.callbacks;
     struct exec_proc *solo = t->solo;
 
-    t->state = TEMPLATE_FAILED;
+    if (!exec_template_move(t, TEMPLATE_FAIL))
+        return;                         /* who heard its last words has stopped it */
     for (LIST_EACH(&t->procs, n))
         exec_proc_last_words(LIST_ENTRY(n, struct exec_proc, node));
     if (solo) {
@@ -165,7 +167,8 @@ static void became_ready(struct exec_template *t, const struct packet *p)
 {
     struct exec *x = t->x;
 
-    t->state = TEMPLATE_READY;
+    if (!exec_template_move(t, TEMPLATE_UP))
+        return;
     t->threads = p->value > 1;
     if (t->solo) {
         exec_proc_due(t->solo, false);
@@ -219,13 +222,12 @@ static void heard_forked(struct exec_template *t, const struct packet *p)
 
     if (!proc)
         return;
-    if (proc->state != PROC_FORKING || !proc->asked || p->pid <= 0) {
+    if (!proc->asked || p->pid <= 0 || !exec_proc_move(proc, PROC_FORKED)) {
         template_lies(t, "it told of a process that it had not been asked for");
         return;
     }
     answered(t, proc);
     proc->pid = p->pid;
-    proc->state = PROC_STARTING;
 }
 
 /* Of a process that there was, its pid and how it ended; of one that there was not, that it may be asked for again. */
@@ -269,8 +271,7 @@ void exec_template_packet(struct exec_template *t)
             t->hello = true;
             break;
         case PACKET_READY:
-            if (t->state == TEMPLATE_STARTING)
-                became_ready(t, &p);
+            became_ready(t, &p);
             break;
         case PACKET_FAILED:
             heard_failed(t, &p);
