@@ -62,8 +62,8 @@ bfork_future *bfork_pool_map_async(bfork_pool *p, bfork_map_fn *fn, const void *
     pthread_mutex_lock(&s->lock);
     struct bfork_future *f = bfs_map_future(p, out, out_size, n, o);
     if (f && n == 0) {
-        atomic_store(&f->state, BFORK_DONE);
         f->map->told = true;                /* there is nothing to tell */
+        bfs_future_mark_done(f);
     } else if (f && s->kind != KIND_SERIAL && map_start(p, f, &shape, in) != 0) {
         bfs_elements_rest(f->map, bfork_last_error()->kind);
         bfs_future_settle_error(f, bfs_error_clone(bfork_last_error()));

@@ -7,6 +7,8 @@
  */
 #include "work.h"
 
+#include "base/moves.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,6 +18,22 @@
 struct slab { struct slab *next; struct bfork_future futures[SLAB]; };
 
 static struct bfork_future no_memory_future = { .refs = 1, .state = BFORK_DONE, .kind = BFORK_ENOMEM };
+
+/* What tells of a future's end tells it once: a second end is a fault of ours. */
+enum future_event { FUTURE_SETTLED, FUTURE_EVENTS };
+static const char *const future_states[] = { "pending", "running", "done" };
+static const char *const future_events[] = { "settled" };
+static const uint8_t future_cells[BFORK_DONE + 1][FUTURE_EVENTS] = { [BFORK_PENDING] = { [FUTURE_SETTLED] = TO(BFORK_DONE) } };
+static const struct moves future_moves = MOVES("a future", future_states, future_events, future_cells);
+
+/* Whoever sees the new state without the lock sees all that was written before. */
+static void move_future(struct bfork_future *f, enum future_event event)
+{
+    unsigned to;
+
+    if (moves_next(&future_moves, atomic_load_explicit(&f->state, memory_order_relaxed), event, &to))
+        atomic_store_explicit(&f->state, to, memory_order_release);
+}
 
 bool bfs_future_is_static(const struct bfork_future *f)
 {
@@ -52,19 +70,26 @@ struct bfork_future *bfs_future_new(struct bfork_session *s)
     return f;
 }
 
-struct bfork_future *bfs_future_failed(int kind)
+struct bfork_future *bfs_future_lone(int kind, bfork_error *e)
 {
     struct bfork_future *f = calloc(1, sizeof(*f));
-    bfork_error *e = f ? bfs_error_clone(bfork_last_error()) : NULL;
-    if (!e) {
-        free(f);
-        return &no_memory_future;
-    }
+    if (!f)
+        return NULL;
     atomic_init(&f->refs, 1);
     f->kind = kind;
     f->error = e;
-    atomic_store(&f->state, BFORK_DONE);
+    move_future(f, FUTURE_SETTLED);
     return f;
+}
+
+struct bfork_future *bfs_future_failed(int kind)
+{
+    bfork_error *e = bfs_error_clone(bfork_last_error());
+    struct bfork_future *f = e ? bfs_future_lone(kind, e) : NULL;
+    if (f)
+        return f;
+    free(e);
+    return &no_memory_future;
 }
 
 void bfs_future_slabs_free(struct bfork_session *s)
@@ -106,7 +131,7 @@ bool bfs_future_drop(struct bfork_future *f)
 void bfs_future_mark_done(struct bfork_future *f)
 {
     f->job = NULL;
-    atomic_store_explicit(&f->state, BFORK_DONE, memory_order_release);
+    move_future(f, FUTURE_SETTLED);
     if (f->s->kind != KIND_SERIAL)
         f->s->stirred = true;
     if (f->stream)

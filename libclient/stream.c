@@ -38,12 +38,9 @@ void bfork_stream_add(bfork_stream *st, bfork_future *f, void *data)
         return;
     }
     if (bfs_future_is_static(f)) {          /* out of memory: cannot be in a list twice, so it stays a failure of its own */
-        f = calloc(1, sizeof(*f));
+        f = bfs_future_lone(BFORK_ENOMEM, NULL);
         if (!f)
             return;
-        atomic_init(&f->refs, 1);
-        f->kind = BFORK_ENOMEM;
-        atomic_store(&f->state, BFORK_DONE);
     }
     struct bfork_session *s = f->s;
     if (s)

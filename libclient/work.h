@@ -28,6 +28,7 @@ void bfs_elements_progress(const struct map_state *m, bfork_progress *p); /* wit
 struct string { struct string *next; char text[]; };                /* a copy that is lent */
 bool bfs_future_is_static(const struct bfork_future *f);
 struct bfork_future *bfs_future_new(struct bfork_session *s);       /* with the lock; NULL: out of memory. refs 1 */
+struct bfork_future *bfs_future_lone(int kind, bfork_error *e);     /* of no session, done: takes e over; NULL: out of memory */
 struct bfork_future *bfs_future_failed(int kind); /* made from this thread's last error; never NULL */
 void bfs_future_slabs_free(struct bfork_session *s);                     /* the slabs, at the session's end */
 /* One reference less; true: it was the last, its session's reference is the caller's now. */
