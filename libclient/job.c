@@ -30,14 +30,15 @@ static bool same_options(const bfork_options *a, const bfork_options *b)
            (a->context.size == 0 || memcmp(a->context.data, b->context.data, a->context.size) == 0);
 }
 
-int bfs_job_spec(struct bfork_session *s, const struct job_shape *shape, struct wire_job_spec *ret, struct buf **ret_fn)
+int bfs_job_spec(struct bfork_session *s, const struct job_shape *shape, struct wire_job_spec *ret,
+                 const struct known_function **ret_fn)
 {
     const bfork_options *o = shape->options ? shape->options : &defaults;
     const struct known_function *known;
     int rc = bfs_function_of(s, &shape->function, &known);
     if (rc != 0)
         return rc;
-    *ret_fn = known->doc;
+    *ret_fn = known;
     *ret = (struct wire_job_spec){
         .kind = shape->kind, .fn = wire_bin_of(known->doc->data, known->doc->size),
         .in_size = shape->in_size, .out_size = shape->out_size, .run_limit_ms = (uint64_t)o->run_limit_ms, .retries = o->retries,
@@ -78,13 +79,11 @@ static int job_make(struct bfork_pool *p, const struct job_shape *shape, struct 
 {
     struct bfork_session *s = p->s;
     struct wire_job_spec spec;
-    struct buf *fn, *doc;
+    struct buf *doc;
     const struct known_function *known;
     struct claim *claim = NULL;
     bool serial = s->kind == KIND_SERIAL;
-    int rc = bfs_job_spec(s, shape, &spec, &fn);
-    if (rc == 0)
-        rc = bfs_function_of(s, &shape->function, &known);
+    int rc = bfs_job_spec(s, shape, &spec, &known);
     if (rc == 0 && !serial)
         rc = bfs_claim_open(p, known->in_program ? CLAIM_PROGRAM : CLAIM_RUNNER, &claim);
     if (rc != 0)

@@ -85,7 +85,7 @@ static int start_serial(struct bfork_pool *p)
 static int begin_serial(struct bfork_pool *p, const struct job_shape *shape, struct task_job **ret, const char **ret_symbol)
 {
     struct wire_job_spec spec;
-    struct buf *fn, *doc;
+    struct buf *doc;
     const struct known_function *known;
     struct err e;
     int rc = start_serial(p);
@@ -93,9 +93,7 @@ static int begin_serial(struct bfork_pool *p, const struct job_shape *shape, str
         return rc;
     warn_of_limit(p, shape);
     pthread_mutex_lock(&p->s->lock);
-    rc = bfs_job_spec(p->s, shape, &spec, &fn);
-    if (rc == 0)
-        rc = bfs_function_of(p->s, &shape->function, &known);
+    rc = bfs_job_spec(p->s, shape, &spec, &known);
     pthread_mutex_unlock(&p->s->lock);
     if (rc != 0)
         return rc;

@@ -52,7 +52,9 @@ struct job_shape {
     bfork_internal_output_fn *told; /* see job */
     void *task;                     /* of this submit: becomes data_of_user of its future */
 };
-int bfs_job_spec(struct bfork_session *s, const struct job_shape *shape, struct wire_job_spec *ret, struct buf **ret_fn);
+/* What the wire says of it, and its function; strings are the caller's. */
+int bfs_job_spec(struct bfork_session *s, const struct job_shape *shape, struct wire_job_spec *ret,
+                 const struct known_function **ret_fn);
 int bfs_job_find(struct bfork_pool *p, const struct job_shape *shape, struct job **ret); /* sets the last error */
 int bfs_job_index(struct bfork_pool *p, const struct job_shape *shape, uint64_t *ret);  /* serial: of the next submit */
 int bfs_job_reserve(struct job *j);                                 /* room for one more future */
