@@ -6,6 +6,7 @@
 #include "link_i.h"
 
 #include "base/clock.h"
+#include "base/moves.h"
 #include "bfork.h"
 #include "frame.h"
 #include "keys.h"
@@ -23,6 +24,31 @@
 #define NET_LINK_HANDSHAKE_MS 5000
 #define NET_CONNECT_MS 5000
 
+enum link_event { LINK_DIALS, LINK_CONNECTED, LINK_ADMITTED, LINK_FAILS, LINK_EVENTS };
+
+static const char *const link_stages[] = { "looking its broker up", "dialling", "shaking hands", "up", "down" };
+static const char *const link_events[] = { "dial an address", "be connected", "be admitted", "fail" };
+/* What the monitor tells is the library's and the broker's to choose, so it has a cell everywhere but without a socket. */
+static const uint8_t link_cells[LINK_STAGES][LINK_EVENTS] = {
+    [STAGE_LOOKUP] = { [LINK_DIALS] = TO(STAGE_DIAL), [LINK_FAILS] = TO(STAGE_DOWN) },
+    [STAGE_DIAL] = { [LINK_DIALS] = TO(STAGE_DIAL), [LINK_CONNECTED] = TO(STAGE_SHAKE), [LINK_ADMITTED] = TO(STAGE_UP),
+                     [LINK_FAILS] = TO(STAGE_DOWN) },
+    [STAGE_SHAKE] = { [LINK_CONNECTED] = MOVES_LATE, [LINK_ADMITTED] = TO(STAGE_UP), [LINK_FAILS] = TO(STAGE_DOWN) },
+    [STAGE_UP] = { [LINK_CONNECTED] = MOVES_LATE, [LINK_ADMITTED] = MOVES_LATE, [LINK_FAILS] = TO(STAGE_DOWN) },
+    [STAGE_DOWN] = { [LINK_CONNECTED] = MOVES_LATE, [LINK_ADMITTED] = MOVES_LATE, [LINK_FAILS] = MOVES_LATE },
+};
+static const struct moves link_moves = MOVES("a link", link_stages, link_events, link_cells);
+
+static bool move_link(struct net_link *l, enum link_event event)
+{
+    unsigned to;
+
+    if (!moves_next(&link_moves, l->stage, event, &to))
+        return false;
+    l->stage = (enum net_link_stage)to;
+    return true;
+}
+
 static void link_shut(struct net_link *l)
 {
     net_monitor_close(l->n, l->data.socket, &l->monitor);
@@ -31,10 +57,8 @@ static void link_shut(struct net_link *l)
 
 static void fail_net_link(struct net_link *l, int code, const char *text)
 {
-    if (l->state == NET_LINK_DOWN)
-        return;
-    l->state = NET_LINK_DOWN;
-    err_set(&l->why, code, "%s", text);
+    if (move_link(l, LINK_FAILS))
+        err_set(&l->why, code, "%s", text);
 }
 
 static void link_denied(struct net_link *l)
@@ -103,6 +127,7 @@ static int link_open(struct net_link *l, struct err *e)
 
     if (!s)
         return err_set(e, BFORK_ENOMEM, "cannot make a socket: %s", zmq_strerror(errno));
+    move_link(l, LINK_DIALS);
     l->connected_at = 0;
     l->deadline = clock_now() + (NET_CONNECT_MS + 1000) * CLOCK_MS;
     net_arm(l->n, l->deadline);
@@ -159,7 +184,6 @@ static void link_resolved(struct net_link *l)
 
 static void link_up(struct net_link *l)
 {
-    l->state = NET_LINK_UP;
     for (size_t i = 0; i < l->n_pending; i++) {
         while (zmq_msg_send(&l->pending[i], l->data.socket, ZMQ_DONTWAIT) < 0)
             if (errno != EINTR) {
@@ -176,7 +200,7 @@ static void link_ended(struct net_link *l, uint64_t now)
 {
     char text[512];
 
-    if (l->state != NET_LINK_UP) {
+    if (l->stage != STAGE_UP) {
         link_broken_handshake(l, now);
         return;
     }
@@ -188,11 +212,13 @@ static void link_event(struct net_link *l, const struct net_event *ev, uint64_t 
 {
     switch (ev->id) {
     case ZMQ_EVENT_CONNECTED:
-        l->connected_at = now;
-        l->deadline = now + (NET_LINK_HANDSHAKE_MS + 1000) * CLOCK_MS;
+        if (move_link(l, LINK_CONNECTED)) {
+            l->connected_at = now;
+            l->deadline = now + (NET_LINK_HANDSHAKE_MS + 1000) * CLOCK_MS;
+        }
         break;
     case ZMQ_EVENT_HANDSHAKE_SUCCEEDED:
-        if (l->state == NET_LINK_CONNECTING)
+        if (move_link(l, LINK_ADMITTED))
             link_up(l);
         break;
     case ZMQ_EVENT_HANDSHAKE_FAILED_AUTH:
@@ -209,7 +235,7 @@ static void link_event(struct net_link *l, const struct net_event *ev, uint64_t 
         link_ended(l, now);
         break;
     case ZMQ_EVENT_CLOSED:
-        if (l->state == NET_LINK_CONNECTING && !l->connected_at)
+        if (l->stage == STAGE_DIAL)
             link_next(l, now);
         break;
     default:
@@ -221,15 +247,15 @@ void net_link_step(struct net_link *l, uint64_t now)
 {
     struct net_event ev;
 
-    if (l->resolve && l->state == NET_LINK_CONNECTING)
+    if (l->stage == STAGE_LOOKUP)
         link_resolved(l);
     while (net_monitor_next(&l->monitor, &ev))
         link_event(l, &ev, now);
-    if (l->state != NET_LINK_CONNECTING || now < l->deadline)
+    if (!link_is_connecting(l) || now < l->deadline)
         return;
-    if (l->connected_at)
+    if (l->stage == STAGE_SHAKE)
         link_broken_handshake(l, now);
-    else if (l->resolve)
+    else if (l->stage == STAGE_LOOKUP)
         fail_net_link(l, BFORK_EUNREACHABLE,
                       "the name of the broker's host could not be looked up in time: no name server answers");
     else
@@ -274,7 +300,6 @@ int net_connect(struct net *n, const char *endpoint, const uint8_t server_key[32
     if (!l)
         return err_set(e, BFORK_ENOMEM, "out of memory");
     l->n = n;
-    l->state = NET_LINK_CONNECTING;
     memcpy(l->server_key, server_key, 32);
     l->client = *client;
     list_push_back(&n->links, &l->node);
@@ -313,9 +338,9 @@ void net_link_close(struct net_link **lp)
 
 enum net_link_state net_link_state(struct net_link *l, struct err *e)
 {
-    if (l->state == NET_LINK_DOWN && e)
+    if (l->stage == STAGE_DOWN && e)
         *e = l->why;
-    return l->state;
+    return link_is_connecting(l) ? NET_LINK_CONNECTING : l->stage == STAGE_UP ? NET_LINK_UP : NET_LINK_DOWN;
 }
 
 int net_link_recv(struct net_link *l, struct buf **ret_frame)
@@ -350,14 +375,14 @@ int net_link_send(struct net_link *l, const struct wire_msg *m)
     zmq_msg_t msg;
     int rc;
 
-    if (l->state == NET_LINK_DOWN)
+    if (l->stage == STAGE_DOWN)
         return BFORK_EUNREACHABLE;
-    if (l->state == NET_LINK_CONNECTING && l->n_pending == NET_PENDING_MAX)
+    if (link_is_connecting(l) && l->n_pending == NET_PENDING_MAX)
         return BFORK_EAGAIN;
     rc = net_encode(&msg, m);
     if (rc < 0)
         return rc;
-    if (l->state == NET_LINK_CONNECTING) {
+    if (link_is_connecting(l)) {
         l->pending[l->n_pending++] = msg;
         return 0;
     }
@@ -368,5 +393,5 @@ int net_link_send(struct net_link *l, const struct wire_msg *m)
         return 0;
     zmq_msg_close(&msg);
     net_link_step(l, clock_now());
-    return l->state == NET_LINK_DOWN ? BFORK_EUNREACHABLE : BFORK_EAGAIN;
+    return l->stage == STAGE_DOWN ? BFORK_EUNREACHABLE : BFORK_EAGAIN;
 }

@@ -257,9 +257,7 @@ static void listener_bad(struct net_listener *l, uint32_t rid, bool rid_known, z
     c = map_get(&l->conns, (uint64_t)zmq_msg_get(msg, ZMQ_SRCFD));
     if (!c)
         return;
-    if (c->peer)
-        c->peer->dropped = true;
-    net_conn_shutdown(l, c);
+    net_conn_cut(l, c);
 }
 
 /* The first message of a routing id: who is it? NULL: nobody we talk to. */
@@ -288,7 +286,7 @@ static int listener_take(struct net_listener *l, uint32_t rid, zmq_msg_t *msg, s
     }
     if (!p)
         p = listener_meet(l, rid, user_id, msg);
-    if (!p || p->dropped)
+    if (!p || !peer_is_heard(p))
         return 0;
     ret->frame = net_buf_of(msg);
     if (!ret->frame)
@@ -354,7 +352,7 @@ void net_listener_each(struct net_listener *l, void (*each)(void *ctx, uint64_t 
 
     for (size_t i = 0; map_next(&l->peers, &i, &rid, &value);) {
         struct net_peer *p = value;
-        if (p->state == PEER_LIVE && !p->dropped)
+        if (p->state == PEER_LIVE)
             each(ctx, p->number, p->key);
     }
 }

@@ -119,7 +119,7 @@ int net_step(struct net *n, struct err *e)
     for (LIST_EACH(&n->links, node)) {
         struct net_link *l = LIST_ENTRY(node, struct net_link, node);
         net_link_step(l, now);
-        if (l->state == NET_LINK_CONNECTING)
+        if (link_is_connecting(l))
             net_arm(n, l->deadline);
     }
     return rc;

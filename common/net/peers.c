@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/moves.h"
 #include "bfork.h"
 #include "frame.h"
 #include "keys.h"
@@ -22,6 +23,32 @@
 
 #define LEAVING_LIMIT CLOCK_SEC     /* a socket that is never empty must not hide losses for longer */
 
+enum peer_event { PEER_IS_CUT, PEER_DISCONNECTS, PEER_IS_LATE, PEER_IS_DRAINED, PEER_EVENTS };
+
+static const char *const peer_states[] = { "live", "cut", "leaving", "leaving and cut", "told to have left", "gone" };
+static const char *const peer_events[] = { "be cut", "disconnect", "take too long to leave", "have left nothing unread" };
+static const uint8_t peer_cells[PEER_STATES][PEER_EVENTS] = {
+    [PEER_LIVE] = { [PEER_IS_CUT] = TO(PEER_CUT), [PEER_DISCONNECTS] = TO(PEER_LEAVING) },
+    [PEER_CUT] = { [PEER_IS_CUT] = MOVES_LATE, [PEER_DISCONNECTS] = TO(PEER_LEAVING_CUT) },
+    [PEER_LEAVING] = { [PEER_IS_CUT] = TO(PEER_LEAVING_CUT), [PEER_DISCONNECTS] = MOVES_LATE, [PEER_IS_LATE] = TO(PEER_TOLD),
+                       [PEER_IS_DRAINED] = TO(PEER_GONE) },
+    [PEER_LEAVING_CUT] = { [PEER_IS_CUT] = MOVES_LATE, [PEER_DISCONNECTS] = MOVES_LATE, [PEER_IS_LATE] = TO(PEER_TOLD),
+                           [PEER_IS_DRAINED] = TO(PEER_GONE) },
+    [PEER_TOLD] = { [PEER_IS_CUT] = MOVES_LATE, [PEER_DISCONNECTS] = MOVES_LATE, [PEER_IS_LATE] = MOVES_LATE,
+                    [PEER_IS_DRAINED] = TO(PEER_GONE) },
+};
+static const struct moves peer_moves = MOVES("a peer", peer_states, peer_events, peer_cells);
+
+static bool move_peer(struct net_peer *p, enum peer_event event)
+{
+    unsigned to;
+
+    if (!moves_next(&peer_moves, p->state, event, &to))
+        return false;
+    p->state = (enum net_peer_state)to;
+    return true;
+}
+
 static uint64_t conn_inode(int fd)
 {
     struct stat st;
@@ -29,7 +56,7 @@ static uint64_t conn_inode(int fd)
     return fstat(fd, &st) == 0 && S_ISSOCK(st.st_mode) ? (uint64_t)st.st_ino : 0;
 }
 
-void net_conn_shutdown(struct net_listener *l, struct net_conn *c)
+static void conn_shutdown(struct net_listener *l, struct net_conn *c)
 {
     if (c->cut)
         return;
@@ -40,6 +67,13 @@ void net_conn_shutdown(struct net_listener *l, struct net_conn *c)
         shutdown(c->fd, SHUT_RDWR);
 }
 
+void net_conn_cut(struct net_listener *l, struct net_conn *c)
+{
+    if (c->peer)
+        move_peer(c->peer, PEER_IS_CUT);
+    conn_shutdown(l, c);
+}
+
 void net_peers_left(struct net_listener *l, struct net_peer *p)
 {
     if (p->conn) {
@@ -48,9 +82,8 @@ void net_peers_left(struct net_listener *l, struct net_peer *p)
     }
     if (list_in(&p->cutting))
         list_remove(&l->cutting, &p->cutting);
-    if (p->state != PEER_LIVE)
+    if (!move_peer(p, PEER_DISCONNECTS))
         return;
-    p->state = PEER_LEAVING;
     p->left_at = clock_now();
     list_push_back(&l->leaving, &p->node);
     l->data.hot = true;
@@ -62,9 +95,10 @@ void net_peers_drained(struct net_listener *l)
 
     while ((n = list_pop(&l->leaving))) {
         struct net_peer *p = LIST_ENTRY(n, struct net_peer, node);
+        bool told = p->state == PEER_TOLD;
         map_take(&l->peers, p->rid);
-        p->state = PEER_GONE;
-        if (p->reported)
+        move_peer(p, PEER_IS_DRAINED);
+        if (told)
             free(p);
         else
             list_push_back(&l->gone, &p->node);
@@ -87,8 +121,7 @@ bool net_peers_lost(struct net_listener *l, uint64_t *ret_peer)
     now = clock_now();
     for (LIST_EACH(&l->leaving, node)) {
         struct net_peer *p = LIST_ENTRY(node, struct net_peer, node);
-        if (!p->reported && now - p->left_at > LEAVING_LIMIT) {
-            p->dropped = p->reported = true;
+        if (now - p->left_at > LEAVING_LIMIT && move_peer(p, PEER_IS_LATE)) {
             *ret_peer = p->number;
             return true;
         }
@@ -131,7 +164,7 @@ static void conn_accepted(struct net_listener *l, int fd, uint64_t now)
     l->n_over += c->over;
     if (l->refusing || (c->over && l->n_over > NET_TOLD_MOST)) {
         l->counters.over_cap++;
-        net_conn_shutdown(l, c);
+        conn_shutdown(l, c);
     }
 }
 
@@ -159,9 +192,7 @@ void net_peers_step(struct net_listener *l, uint64_t now)
         if (c->since + l->hello_ns > now)
             break;
         l->counters.silent++;
-        if (c->peer)
-            c->peer->dropped = true;
-        net_conn_shutdown(l, c);
+        net_conn_cut(l, c);
     }
     if (list_empty(&l->cutting))
         return;
@@ -171,7 +202,7 @@ void net_peers_step(struct net_listener *l, uint64_t now)
             continue;
         list_remove(&l->cutting, &p->cutting);
         if (p->conn)
-            net_conn_shutdown(l, p->conn);
+            conn_shutdown(l, p->conn);
     }
 }
 
@@ -198,7 +229,7 @@ struct net_peer *net_peers_find(struct net_listener *l, uint64_t number)
 {
     struct net_peer *p = map_get(&l->peers, number & 0xffffffffu);
 
-    return p && p->number == number && p->state == PEER_LIVE && !p->dropped ? p : NULL;
+    return p && p->number == number && p->state == PEER_LIVE ? p : NULL;
 }
 
 int net_peer_send(struct net_listener *l, struct net_peer *p, const struct wire_msg *m)
@@ -240,7 +271,7 @@ static bool peers_over_cap(const struct net_listener *l, const uint8_t key[32])
         return false;
     for (size_t i = 0; map_next(&l->peers, &i, &rid, &value);) {
         struct net_peer *p = value;
-        if (p->state == PEER_LIVE && !p->dropped && memcmp(p->key, key, 32) == 0)
+        if (p->state == PEER_LIVE && memcmp(p->key, key, 32) == 0)
             same++;
     }
     return same >= l->max_per_key;
@@ -297,9 +328,8 @@ void net_peers_cut(struct net_listener *l, struct net_peer *p)
 {
     uint64_t now = clock_now();
 
-    if (p->dropped)
+    if (!move_peer(p, PEER_IS_CUT))
         return;
-    p->dropped = true;
     l->counters.cut++;
     if (!p->conn)
         return;
@@ -308,7 +338,7 @@ void net_peers_cut(struct net_listener *l, struct net_peer *p)
         list_push_back(&l->cutting, &p->cutting);
         net_arm(l->n, p->cut_at);
     } else {
-        net_conn_shutdown(l, p->conn);
+        conn_shutdown(l, p->conn);
     }
 }
 

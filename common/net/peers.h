@@ -21,10 +21,19 @@ struct net_conn {                       /* an accepted descriptor, from ACCEPTED
     bool over;                          /* the cap: its first message is answered by that, and it ends */
 };
 
-enum net_peer_state { PEER_LIVE, PEER_LEAVING, PEER_GONE };
+/* peers.c has the table, and writes it. What a peer sends that is not heard is thrown away. */
+enum net_peer_state {
+    PEER_LIVE,                          /* connected and heard */
+    PEER_CUT,                           /* not heard any more; its connection has a moment, or is being shut down */
+    PEER_LEAVING,                       /* disconnected, but the socket was not seen empty since: it is still heard */
+    PEER_LEAVING_CUT,                   /* the same, not heard */
+    PEER_TOLD,                          /* the same, and its loss was reported before the socket was seen empty */
+    PEER_GONE,                          /* out of the map; to be reported */
+    PEER_STATES
+};
 
 struct net_peer {                       /* a routing id that sent something */
-    struct list_node node;              /* leaving, or gone (reported, or to be reported) */
+    struct list_node node;              /* in listener.leaving or listener.gone */
     struct list_node cutting;
     uint64_t number;
     uint32_t rid;                       /* the routing id is a zero byte and these four */
@@ -33,8 +42,6 @@ struct net_peer {                       /* a routing id that sent something */
     uint8_t key[32];
     char user_id[NET_KEY_TEXT];
     uint64_t sent_at, cut_at, left_at;
-    bool dropped;                       /* what it still sends is thrown away */
-    bool reported;
 };
 
 struct net_listener {
@@ -72,7 +79,9 @@ bool net_peers_lost(struct net_listener *l, uint64_t *ret_peer);                
 int net_peer_send(struct net_listener *l, struct net_peer *p, const struct wire_msg *m);    /* as net_listener_send */
 uint64_t net_peers_deadline(const struct net_listener *l);
 void net_peers_free(struct net_listener *l);
-/* Shuts a connection down that has no peer yet, or whose routing id cannot be trusted. */
-void net_conn_shutdown(struct net_listener *l, struct net_conn *c);
+static inline bool peer_is_heard(const struct net_peer *p) { return p->state == PEER_LIVE || p->state == PEER_LEAVING; }
+/* Shuts a connection down that has no peer yet, or whose routing id cannot be trusted. Its peer, if it has one, is not heard any
+ * more. */
+void net_conn_cut(struct net_listener *l, struct net_conn *c);
 
 #endif
