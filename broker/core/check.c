@@ -27,9 +27,9 @@ static uint64_t sum_ranges(const struct list *l, uint64_t *bytes)
     uint64_t sum = 0;
 
     for (LIST_EACH(l, n)) {
-        const struct span *s = &LIST_ENTRY(n, struct range, node)->s;
+        const struct run *s = &LIST_ENTRY(n, struct range, node)->run;
         sum += s->count;
-        *bytes += span_bytes(s);
+        *bytes += run_bytes(s);
     }
     return sum;
 }
@@ -39,13 +39,13 @@ static uint64_t sum_held(const struct job *j, uint64_t *bytes)
     uint64_t sum = 0;
 
     for (HELD_EACH(j, v)) {
-        sum += HELD_RANGE(v)->s.count;
-        *bytes += span_bytes(&HELD_RANGE(v)->s);
+        sum += HELD_RANGE(v)->run.count;
+        *bytes += run_bytes(&HELD_RANGE(v)->run);
     }
     return sum;
 }
 
-static bool check_span(struct broker *b, const struct span *s)
+static bool check_run(struct broker *b, const struct run *s)
 {
     uint64_t sum = 0;
 
@@ -81,11 +81,11 @@ static bool check_index(struct broker *b, const struct job *j)
     }
     for (LIST_EACH(&j->queue, m)) {
         const struct range *r = LIST_ENTRY(m, struct range, node);
-        MUST(b, stands(&r->at, j, r->s.first, r->s.first + r->s.count, PLACE_QUEUED), "a queued range is not where the index says");
+        MUST(b, stands(&r->at, j, r->run.first, run_end(&r->run), PLACE_QUEUED), "a queued range is not where the index says");
     }
     for (HELD_EACH(j, v)) {
         const struct range *r = HELD_RANGE(v);
-        MUST(b, stands(&r->at, j, r->s.first, r->s.first + r->s.count, PLACE_HELD), "a held range is not where the index says");
+        MUST(b, stands(&r->at, j, r->run.first, run_end(&r->run), PLACE_HELD), "a held range is not where the index says");
         MUST(b, v->first >= due, "held ranges are not by time");
         due = v->first;
     }
@@ -100,7 +100,7 @@ static bool check_index(struct broker *b, const struct job *j)
     }
     for (LIST_EACH(&j->outcomes, m)) {
         const struct outcome *o = LIST_ENTRY(m, struct outcome, node);
-        MUST(b, stands(&o->at, j, o->first, o->first + o->count, PLACE_OUTCOME), "an outcome is not where the index says");
+        MUST(b, stands(&o->at, j, o->run.first, run_end(&o->run), PLACE_OUTCOME), "an outcome is not where the index says");
     }
     return true;
 }
@@ -108,10 +108,10 @@ static bool check_index(struct broker *b, const struct job *j)
 /* Pieces of an adopted attempt: by index, disjoint, inside of what was handed out. */
 static bool check_pieces(struct broker *b, const struct attempt *a)
 {
-    uint64_t last = a->s.first;
+    uint64_t last = a->run.first;
 
     for (LIST_EACH(&a->pieces, n)) {
-        const struct span *s = &LIST_ENTRY(n, struct range, node)->s;
+        const struct run *s = &LIST_ENTRY(n, struct range, node)->run;
         MUST(b, a->adopted && s->first >= last && s->first + s->count <= a->end, "a piece of an attempt is out of order");
         last = s->first + s->count;
     }
@@ -140,7 +140,7 @@ static bool check_attempt_of(struct broker *b, struct attempt *a, struct job *j)
     MUST(b, a->state == ATTEMPT_LIVE || a->state == ATTEMPT_ASSIGNING, "a live attempt has state %d", a->state);
     MUST(b, !a->lane || (a->lane->worker == a->worker && a->lane->pool == j->pool && list_in(&a->in_lane)),
          "an attempt is in a foreign lane");
-    MUST(b, a->s.first <= a->next && a->end <= a->s.first + a->s.count, "an attempt is outside of what was handed out");
+    MUST(b, a->run.first <= a->next && a->end <= run_end(&a->run), "an attempt is outside of what was handed out");
     MUST(b, a->sent || a->state == ATTEMPT_ASSIGNING || list_in(&a->out), "a chunk is not on its way");
     return check_pieces(b, a) && check_asks(b, a);
 }
@@ -163,10 +163,10 @@ static bool check_job(struct broker *b, struct job *j)
          (unsigned long long)j->n_live);
     MUST(b, bytes == j->n_bytes, "bytes of a job: %llu/%llu", (unsigned long long)bytes, (unsigned long long)j->n_bytes);
     for (LIST_EACH(&j->queue, n))
-        if (!check_span(b, &LIST_ENTRY(n, struct range, node)->s))
+        if (!check_run(b, &LIST_ENTRY(n, struct range, node)->run))
             return false;
     for (HELD_EACH(j, v))
-        if (!check_span(b, &HELD_RANGE(v)->s))
+        if (!check_run(b, &HELD_RANGE(v)->run))
             return false;
     for (LIST_EACH(&j->outcomes, n)) {
         struct outcome *o = LIST_ENTRY(n, struct outcome, node);

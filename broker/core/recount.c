@@ -28,7 +28,7 @@ static void found_buf(struct recount *t, struct buf *s)
     map_put(&t->bufs, (uintptr_t)s, s);
 }
 
-static void found_span(struct recount *t, const struct span *s)
+static void found_run(struct recount *t, const struct run *s)
 {
     found_buf(t, s->lens.buf);
     found_buf(t, s->body.buf);
@@ -41,10 +41,10 @@ static void found_attempt(struct recount *t, struct attempt *a)
     a->recount = 2 * t->b->recounts + t->add;
     found(t, a->account, sizeof(*a));
     found(t, a->account, MAP_COST);
-    found_span(t, &a->s);
+    found_run(t, &a->run);
     for (LIST_EACH(&a->pieces, n)) {
         found(t, a->account, sizeof(struct range));
-        found_span(t, &LIST_ENTRY(n, struct range, node)->s);
+        found_run(t, &LIST_ENTRY(n, struct range, node)->run);
     }
     for (size_t i = 0; i < a->cancels.count; i++) {
         found(t, a->account, sizeof(struct cancelled));
@@ -71,16 +71,16 @@ static void found_job(struct recount *t, struct job *j)
 
     found(t, a, sizeof(*j));
     found(t, a, 3 * MAP_COST);
-    found_buf(t, j->slab);
-    found_buf(t, j->lens_slab);
+    found_buf(t, j->arena.body.buf);
+    found_buf(t, j->arena.lens.buf);
     found_buf(t, j->spec_bytes);
     for (LIST_EACH(&j->queue, n)) {
         found(t, a, sizeof(struct range));
-        found_span(t, &LIST_ENTRY(n, struct range, node)->s);
+        found_run(t, &LIST_ENTRY(n, struct range, node)->run);
     }
     for (HELD_EACH(j, v)) {
         found(t, a, sizeof(struct range));
-        found_span(t, &HELD_RANGE(v)->s);
+        found_run(t, &HELD_RANGE(v)->run);
     }
     for (size_t i = 0; i < j->lost.count; i++)
         found(t, a, sizeof(struct range));
@@ -91,8 +91,8 @@ static void found_job(struct recount *t, struct job *j)
     for (LIST_EACH(&j->outcomes, n)) {
         struct outcome *o = LIST_ENTRY(n, struct outcome, node);
         found(t, a, sizeof(*o));
-        found_buf(t, o->lens.buf);
-        found_buf(t, o->body.buf);
+        found_buf(t, o->run.lens.buf);
+        found_buf(t, o->run.body.buf);
         if (o->attempt)
             found_attempt(t, o->attempt);
     }

@@ -70,6 +70,7 @@
 #include "base/log.h"
 #include "base/map.h"
 #include "bfork.h"
+#include "wire/run.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -388,13 +389,6 @@ struct pool {
 };
 
 /* Consecutive tasks with their arguments. */
-struct span {
-    uint64_t first;
-    uint32_t count, flags, size;
-    uint16_t tries, crashes, fails;
-    struct slice lens, body;        /* references */
-};
-
 /* What contains an interval of job.index. */
 enum place { PLACE_QUEUED = 1, PLACE_HELD, PLACE_LIVE, PLACE_OUTCOME };
 
@@ -404,7 +398,7 @@ struct range {
         struct interval time;       /* in job.held, by when it is due */
     };
     struct interval at;             /* in job.index, while it waits */
-    struct span s;
+    struct run run;
 };
 
 /* Tasks of an attempt that do not run again when they come back. untold: among those that the worker has yet to hear of. */
@@ -468,8 +462,7 @@ struct job {
     uint64_t seq, sent_seq;
     uint64_t mean_ns;               /* of one task; 0: not known */
     uint64_t done, failed, total;
-    struct buf *slab, *lens_slab;
-    size_t slab_size, lens_slab_size;
+    struct run_arena arena;             /* of small bodies that wait */
 };
 
 enum attempt_state { ATTEMPT_ASSIGNING, ATTEMPT_LIVE, ATTEMPT_FINISHED, ATTEMPT_CLOSING, ATTEMPT_CLOSED };
@@ -499,7 +492,7 @@ struct attempt {
     uint64_t recall_first;
     uint64_t mean_ns, sent_at, bytes_left;
     struct interval at;             /* [next, end) in job.index */
-    struct span s;
+    struct run run;
     struct list said;               /* its output that was not taken */
     uint64_t said_seq;              /* of the last piece that came */
     broker_peer said_peer;          /* on this connection pieces came again up to said_again; … */
@@ -534,11 +527,11 @@ struct piece {
 struct outcome {
     struct list_node node;
     struct interval at;             /* in job.index */
-    uint64_t seq, first, sum_ns;
+    uint64_t seq, sum_ns;
     struct attempt *attempt;
-    uint32_t count, flags, size, pid;
+    struct run run;                 /* its tasks and their results; else the body is one document for all */
+    uint32_t pid;
     uint8_t kind;
-    struct slice lens, body;
 };
 
 /* An item of TASKS, or what is left of it, that waits for its turn. */
@@ -661,7 +654,6 @@ static inline bool job_once(const struct job *j) { return j->spec.retries < 0; }
 
 static inline uint64_t job_tasks_pending(const struct job *j) { return j->n_queued + j->n_held + j->n_live; }
 
-static inline uint64_t span_bytes(const struct span *s) { return s->lens.size + s->body.size; }
 
 static inline size_t attempt_recalls_due(const struct attempt *a) { return a->untold.count + a->asked + a->ask_due; }
 
@@ -672,7 +664,7 @@ static inline bool worker_has(const struct worker *w, uint64_t features) { retur
 
 static inline uint32_t lane_usable(const struct lane *l) { return l->slots - l->yields; }      /* for what is handed out now */
 
-static inline uint64_t outcome_cost(const struct outcome *o) { return OUTCOME_COST + o->lens.size + o->body.size; }
+static inline uint64_t outcome_cost(const struct outcome *o) { return OUTCOME_COST + run_bytes(&o->run); }
 
 static inline bool worker_is_behind(const struct worker *w) { return w->state == WORKER_JOINING || !list_empty(&w->behind); }
 

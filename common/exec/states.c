@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  * states.c - the states of templates and task processes, and which of them follows what happens. Nothing else writes them.
  *
- * KILL leaves the state: a process that is to be killed may still be forked, become ready and have results until its end is told. That
- * it is, and why, is kill_kind.
+ * KILL leaves the state: a process that is to be killed may still be forked, become ready and have results until its end is told.
+ * That it is, and why, is kill_kind.
  */
 #include "exec/states.h"
 

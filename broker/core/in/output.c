@@ -90,7 +90,7 @@ static int take_piece(struct broker *b, struct worker *w, const struct wire_item
     /* Else each connection of the worker would open its windows anew. */
     if (!list_empty(&a->said) && LIST_ENTRY(list_last(&a->said), struct piece, in_attempt)->peer != w->peer->id)
         return BFORK_ESTATE;
-    if (i->first < a->s.first || i->first >= a->s.first + a->s.count)
+    if (i->first < a->run.first || i->first >= run_end(&a->run))
         return BFORK_EPROTOCOL;
     uint64_t more = i->body.size + WIRE_OUTPUT_COST;
     if (!brk_said_fits(b, w->peer, i->job, more))

@@ -21,7 +21,7 @@ static bool has_arguments(const struct attempt *a, const struct wire_item *it)
     if (!a->adopted)
         return true;
     for (LIST_EACH(&a->pieces, n)) {
-        const struct span *s = &LIST_ENTRY(n, struct range, node)->s;
+        const struct run *s = &LIST_ENTRY(n, struct range, node)->run;
         if (s->first > it->first)
             break;
         if (it->first >= s->first && it->first + it->count <= s->first + s->count)
@@ -42,9 +42,9 @@ static bool retry(struct broker *b, struct attempt *a, const struct wire_item *i
     *fails = !*crashes;
     if (job_once(a->job) || brk_attempt_is_cancelled(a, it->first, &until) || !has_arguments(a, it))
         return false;
-    if (*crashes && a->s.crashes + 1u < b->c.crash_limit)
+    if (*crashes && a->run.crashes + 1u < b->c.crash_limit)
         return true;
-    return d->kind >= BFORK_OVERMEMORY && on & 1u << -d->kind && (uint32_t)a->s.crashes + a->s.fails < (uint32_t)s->retries;
+    return d->kind >= BFORK_OVERMEMORY && on & 1u << -d->kind && (uint32_t)a->run.crashes + a->run.fails < (uint32_t)s->retries;
 }
 
 /* 1: it runs again; 0: recorded; < 0: no memory, nothing has changed. */
@@ -73,7 +73,7 @@ static int settle_item(struct broker *b, struct attempt *a, struct wire_item *it
             brk_attempt_back(b, a, it->first, it->first + it->count, 0, crashes, fails);
             return 1;
         }
-        d.attempt = a->s.tries + a->s.crashes + a->s.fails + 1u;
+        d.attempt = a->run.tries + a->run.crashes + a->run.fails + 1u;
         if (it->count == 1)
             d.index = it->first;
         if (!(doc = brk_bytes_charge(account, wire_outcome_encode(&d))))
@@ -137,8 +137,8 @@ static int result(struct broker *b, struct worker *w, const struct wire_item *it
         brk_attempt_close(b, a, WIRE_WHY_GONE);
         return 0;
     }
-    handed = a->s.first + a->s.count;
-    if (!it.count || end < it.first || it.first < a->s.first || end > handed || it.kind > WIRE_RETURNED)
+    handed = run_end(&a->run);
+    if (!it.count || end < it.first || it.first < a->run.first || end > handed || it.kind > WIRE_RETURNED)
         return misfit(r, &it, BFORK_EPROTOCOL, "they are not among those that were handed out with it");
     if (it.flags & WIRE_SEALED)
         return misfit(r, &it, BFORK_EPROTOCOL, "flag 8 (SEALED) is set, which this release does not know");

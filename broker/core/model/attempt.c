@@ -38,7 +38,7 @@ void brk_attempt_free(struct broker *b, struct attempt *a)
 {
     struct account *account = a->account;
 
-    brk_span_done(&a->s);
+    run_done(&a->run);
     brk_said_orphan(a);
     assert(list_empty(&a->pieces) && !a->cancels.count && list_empty(&a->asks));
     brk_account_release(account, MAP_COST);
@@ -87,7 +87,7 @@ void brk_attempt_drop_pieces(struct broker *b, struct attempt *a, uint64_t below
 
     while ((n = list_first(&a->pieces))) {
         struct range *r = LIST_ENTRY(n, struct range, node);
-        if (r->s.first + r->s.count > below)
+        if (run_end(&r->run) > below)
             break;
         drop_piece(b, a, r);
     }
@@ -181,7 +181,7 @@ static void leave_live(struct broker *b, struct attempt *a)
     }
     while (brk_attempt_strip(b, a))
         ;
-    brk_span_done(&a->s);
+    run_done(&a->run);
 }
 
 /* Takes a live attempt with nothing left out of the lists of live ones, until all that came of it is acknowledged. */

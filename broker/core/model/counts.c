@@ -11,8 +11,8 @@
 
 static void raise(struct range *r, uint16_t tries, uint16_t crashes)
 {
-    r->s.tries = tries > r->s.tries ? tries : r->s.tries;
-    r->s.crashes = crashes > r->s.crashes ? crashes : r->s.crashes;
+    r->run.tries = tries > r->run.tries ? tries : r->run.tries;
+    r->run.crashes = crashes > r->run.crashes ? crashes : r->run.crashes;
 }
 
 static void forget_kept(struct broker *b, struct job *j, struct interval *v)
@@ -24,7 +24,7 @@ static void forget_kept(struct broker *b, struct job *j, struct interval *v)
 /* Uses the reserve. */
 static void keep_counts(struct broker *b, struct job *j, uint64_t first, uint64_t end, uint16_t tries, uint16_t crashes)
 {
-    struct span none = { .first = first };
+    struct run none = { .first = first };
     struct range *r = brk_range_of(b, j, &none);
 
     raise(r, tries, crashes);
@@ -38,20 +38,20 @@ static void keep_counts(struct broker *b, struct job *j, uint64_t first, uint64_
 void brk_counts_keep(struct broker *b, struct attempt *a, uint64_t from, uint64_t to, int tries)
 {
     struct job *j = a->job;
-    uint16_t lost = (uint16_t)(a->s.tries + tries);
+    uint16_t lost = (uint16_t)(a->run.tries + tries);
     struct interval *behind;
 
     from = from > j->next ? from : j->next;
-    if (from >= to || (!lost && !a->s.crashes))
+    if (from >= to || (!lost && !a->run.crashes))
         return;
     if ((behind = interval_at(&j->lost, to)) && behind->first == to) {
-        const struct span *s = &INTERVAL_ENTRY(behind, struct range, at)->s;
-        if (s->tries == lost && s->crashes == a->s.crashes) {
+        const struct run *s = &INTERVAL_ENTRY(behind, struct range, at)->run;
+        if (s->tries == lost && s->crashes == a->run.crashes) {
             behind->first = from;
             return;
         }
     }
-    keep_counts(b, j, from, to, lost, a->s.crashes);
+    keep_counts(b, j, from, to, lost, a->run.crashes);
 }
 
 /* Uses the reserve: one range. */
@@ -62,12 +62,12 @@ void brk_counts_take(struct broker *b, struct attempt *a)
     for (INTERVAL_EACH(&j->lost, a->next, a->end, v)) {
         struct range *r = INTERVAL_ENTRY(v, struct range, at);
         b->steps++;
-        a->s.tries = r->s.tries > a->s.tries ? r->s.tries : a->s.tries;
-        a->s.crashes = r->s.crashes > a->s.crashes ? r->s.crashes : a->s.crashes;
+        a->run.tries = r->run.tries > a->run.tries ? r->run.tries : a->run.tries;
+        a->run.crashes = r->run.crashes > a->run.crashes ? r->run.crashes : a->run.crashes;
         if (v->first < a->next && v->end > a->end) {
             uint64_t end = v->end;
             v->end = a->next;
-            keep_counts(b, j, a->end, end, r->s.tries, r->s.crashes);
+            keep_counts(b, j, a->end, end, r->run.tries, r->run.crashes);
         } else if (v->first < a->next) {
             v->end = a->next;
         } else if (v->end > a->end) {
@@ -82,7 +82,7 @@ void brk_counts_take(struct broker *b, struct attempt *a)
 uint64_t brk_counts_kept(const struct job *j, uint64_t first, uint64_t end, uint16_t *tries, uint16_t *crashes)
 {
     const struct interval *v = j->lost.count ? interval_at(&j->lost, first) : NULL;
-    const struct span *s = v && v->first <= first ? &INTERVAL_ENTRY(v, const struct range, at)->s : NULL;
+    const struct run *s = v && v->first <= first ? &INTERVAL_ENTRY(v, const struct range, at)->run : NULL;
     uint64_t until = s ? v->end : v ? v->first : end;
 
     if (s && s->tries > *tries)

@@ -166,10 +166,6 @@ void brk_peer_free(struct broker *b, struct peer *p);
 void brk_peer_ready(struct peer *p, struct account *a);             /* HELLO was taken; charged from now on */
 
 /* range.c */
-/* The first n; both hold references. Returns the steps that it cost. */
-uint32_t brk_span_cut(struct span *s, uint32_t n, struct span *ret_head);
-void brk_span_done(struct span *s);
-uint32_t brk_span_fit(const struct span *s, uint32_t n, uint64_t bytes);    /* how many of the first n fit; at least 1 */
 int brk_range_accept(struct broker *b, struct job *j, const struct wire_item *it, bool held, uint64_t due);
 int brk_range_make(struct broker *b, struct job *j, const struct wire_item *it, struct range **ret);
 void brk_range_queue(struct broker *b, struct job *j, struct range *r, bool front);
@@ -179,7 +175,7 @@ void brk_range_free(struct broker *b, struct job *j, struct range *r);
 void brk_range_out(struct broker *b, struct job *j, struct range *r);
 /* The first n tasks of a waiting range become one of their own in front of it; uses the reserve. */
 struct range *brk_range_split(struct broker *b, struct job *j, struct range *r, uint32_t n);
-struct range *brk_range_of(struct broker *b, struct job *j, struct span *s); /* consumes s; uses the reserve */
+struct range *brk_range_of(struct broker *b, struct job *j, struct run *s); /* consumes s; uses the reserve */
 
 /* counts.c */
 /* what of it was not sent again */

@@ -28,18 +28,14 @@ static void record_settled(struct broker *b, struct job *j, struct attempt *a, c
 
     assert(o && it->count);
     o->seq = ++j->seq;
-    o->first = it->first;
-    o->count = it->count;
-    o->flags = it->flags;
-    o->size = it->size;
+    o->run = (struct run){ .first = it->first, .count = it->count, .flags = (uint16_t)it->flags, .size = it->size,
+                           .lens = it->lens, .body = it->body };
     o->kind = it->kind;
     o->pid = it->pid;
     o->sum_ns = it->sum_ns;
-    o->lens = it->lens;
-    o->body = it->body;
     if ((o->attempt = a))
         a->unacked++;
-    o->at = (struct interval){ .first = o->first, .end = o->first + o->count, .kind = PLACE_OUTCOME };
+    o->at = (struct interval){ .first = it->first, .end = run_end(&o->run), .kind = PLACE_OUTCOME };
     interval_put(&j->index, &o->at);
     list_push_back(&j->outcomes, &o->node);
     if (!j->unsent)
@@ -103,10 +99,10 @@ static bool extend(struct broker *b, struct job *j, uint64_t first, uint64_t cou
     struct list_node *last = list_last(&j->outcomes);
     struct outcome *o = last ? LIST_ENTRY(last, struct outcome, node) : NULL;
 
-    if (!o || !j->unsent || o->kind != WIRE_OUTCOME || !o->body.buf || o->body.buf != *shared(b, kind, text) || o->attempt ||
-        o->first + o->count != first || o->count + count > UINT32_MAX)
+    if (!o || !j->unsent || o->kind != WIRE_OUTCOME || !o->run.body.buf ||
+        o->run.body.buf != *shared(b, kind, text) || o->attempt || run_end(&o->run) != first || o->run.count + count > UINT32_MAX)
         return false;
-    o->count += (uint32_t)count;
+    o->run.count += (uint32_t)count;
     o->at.end += count;
     return true;
 }
@@ -146,8 +142,7 @@ void brk_outcome_free(struct broker *b, struct job *j, struct outcome *o)
 {
     struct attempt *a = o->attempt;
 
-    slice_unref(&o->lens);
-    slice_unref(&o->body);
+    run_done(&o->run);
     brk_cache_put(b, &b->outcomes, o, j->owner->account);
     if (a)
         brk_attempt_acked(b, a);

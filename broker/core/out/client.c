@@ -34,8 +34,8 @@ static void assigned(struct broker *b, struct client *c)
         items[i].job = a->job->handle;
         items[i].first = a->next;
         items[i].count = (uint32_t)(a->end - a->next);
-        items[i].tries = a->s.tries;
-        items[i].crashes = a->s.crashes;
+        items[i].tries = a->run.tries;
+        items[i].crashes = a->run.crashes;
     }
     brk_out_message(b, c->peer, WIRE_ASSIGNED, items, n);
 }
@@ -44,16 +44,11 @@ static void outcome_item(const struct job *j, const struct outcome *o, struct wi
 {
     it->id = o->seq;
     it->job = j->handle;
-    it->first = o->first;
-    it->count = o->count;
-    it->flags = o->flags;
-    it->size = o->size;
+    run_to_item(&o->run, it);
     it->kind = o->kind;
     it->pid = o->pid;
     it->sum_ns = o->sum_ns;
     it->attempt = o->attempt ? o->attempt->id : 0;
-    it->lens = o->lens;
-    it->body = o->body;
 }
 
 /* Unsent outcomes of one job, as many as fit. false: full. */
@@ -61,7 +56,7 @@ static bool gather(struct client *c, struct job *j, struct gather *g)
 {
     for (struct list_node *n = &j->unsent->node; n != &j->outcomes.head; n = n->next) {
         struct outcome *o = LIST_ENTRY(n, struct outcome, node);
-        uint64_t bytes = o->lens.size + o->body.size;
+        uint64_t bytes = run_bytes(&o->run);
         if (g->n == WIRE_ITEMS_MAX || (g->n && g->bytes + bytes > WIRE_BODY_MAX) ||
             (c->sent_unacked + g->cost && c->sent_unacked + g->cost + outcome_cost(o) > c->window))
             return false;

@@ -202,15 +202,15 @@ static void chunk(struct broker *b, struct worker *w, struct attempt *a, struct 
 {
     it->id = a->id;
     it->job = a->job->number;
-    it->first = a->s.first;
-    it->count = a->s.count;
-    it->end = a->s.first + a->s.count;
-    it->flags = a->s.flags;
-    it->size = a->s.size;
-    it->tries = a->s.tries;
-    it->crashes = (uint16_t)(a->s.crashes + a->s.fails);
-    it->lens = a->s.lens;
-    it->body = a->s.body;
+    it->first = a->run.first;
+    it->count = a->run.count;
+    it->end = run_end(&a->run);
+    it->flags = a->run.flags;
+    it->size = a->run.size;
+    it->tries = a->run.tries;
+    it->crashes = (uint16_t)(a->run.crashes + a->run.fails);
+    it->lens = a->run.lens;
+    it->body = a->run.body;
     brk_attempt_ticket(b, a->job->id, a->job->owner->key, w, it->first, it->end, a->id, it->ticket);
     brk_out_hold(b, it);
     a->sent = true;
@@ -247,15 +247,15 @@ static void chunks(struct broker *b, struct worker *w)
     for (i = 0; i < n; i++) {
         struct attempt *a = LIST_ENTRY(list_first(&w->to_send), struct attempt, out);
         /* a chunk may have been shrunk by a recall before it was sent */
-        if (a->end < a->s.first + a->s.count) {
-            struct span head;
-            brk_span_cut(&a->s, (uint32_t)(a->end - a->s.first), &head);
-            brk_span_done(&a->s);
-            a->s = head;
+        if (a->end < run_end(&a->run)) {
+            struct run head;
+            run_cut(&a->run, (uint32_t)(a->end - a->run.first), &head);
+            run_done(&a->run);
+            a->run = head;
         }
-        if (bytes && bytes + span_bytes(&a->s) > WIRE_BODY_MAX)
+        if (bytes && bytes + run_bytes(&a->run) > WIRE_BODY_MAX)
             break;
-        bytes += span_bytes(&a->s);
+        bytes += run_bytes(&a->run);
         list_remove(&w->to_send, &a->out);
         chunk(b, w, a, &items[i]);
     }

@@ -30,16 +30,16 @@ static void waiting(struct broker *b, struct cancel *k, struct range *r, uint64_
 {
     struct job *j = k->job;
 
-    if (r->at.kind == PLACE_HELD && r->s.flags & WIRE_REPLAY) {
+    if (r->at.kind == PLACE_HELD && r->run.flags & WIRE_REPLAY) {
         pass_over(k, lo, hi);
         return;
     }
-    if (lo > r->s.first)
-        brk_range_split(b, j, r, (uint32_t)(lo - r->s.first));
-    if (hi < r->s.first + r->s.count)
+    if (lo > r->run.first)
+        brk_range_split(b, j, r, (uint32_t)(lo - r->run.first));
+    if (hi < run_end(&r->run))
         r = brk_range_split(b, j, r, (uint32_t)(hi - lo));
     brk_range_out(b, j, r);
-    brk_outcome_text(b, j, lo, hi - lo, r->s.tries, BFORK_CANCELLED, NULL);
+    brk_outcome_text(b, j, lo, hi - lo, r->run.tries, BFORK_CANCELLED, NULL);
     brk_range_free(b, j, r);
     brk_cancel_count(k, hi - lo);
 }

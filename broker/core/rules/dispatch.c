@@ -58,7 +58,7 @@ static bool lane_room(struct broker *b, struct lane *l, const struct job *j)
     return l->short_ns < lane_usable(l) * (is_long(j) ? AHEAD_NS : ahead_ns(b, j));
 }
 
-static uint32_t chunk_size(const struct broker *b, const struct job *j, const struct pool *p, const struct span *s)
+static uint32_t chunk_size(const struct broker *b, const struct job *j, const struct pool *p, const struct run *s)
 {
     uint64_t n, tail, least;
 
@@ -76,7 +76,7 @@ static uint32_t chunk_size(const struct broker *b, const struct job *j, const st
         n = n < tail ? n : tail;
     }
     n = n > WIRE_BATCH_TASKS ? WIRE_BATCH_TASKS : n;
-    return brk_span_fit(s, n ? (uint32_t)n : 1, WIRE_BATCH);
+    return run_fit(s, n ? (uint32_t)n : 1, WIRE_BATCH);
 }
 
 static bool dispatch_one(struct broker *b, struct pool *p, struct job *j, struct lane *l)
@@ -87,28 +87,28 @@ static bool dispatch_one(struct broker *b, struct pool *p, struct job *j, struct
 
     if (!a)
         return false;
-    brk_span_cut(&r->s, chunk_size(b, j, p, &r->s), &a->s);
+    run_cut(&r->run, chunk_size(b, j, p, &r->run), &a->run);
     do
         a->id = b->next_attempt++;
     while (!a->id || map_get(&b->attempts, a->id));
     map_put(&b->attempts, a->id, a);
-    a->next = a->s.first;
-    a->end = a->s.first + a->s.count;
-    if (r->s.count)
-        r->at.first = r->s.first;
+    a->next = a->run.first;
+    a->end = run_end(&a->run);
+    if (r->run.count)
+        r->at.first = r->run.first;
     else
         interval_take(&j->index, &r->at);
     brk_attempt_place(a, a->next, a->end);
     a->mean_ns = j->mean_ns;
     a->is_long = is_long(j);
     a->sent_at = b->now;
-    bytes = (int64_t)span_bytes(&a->s);
+    bytes = (int64_t)run_bytes(&a->run);
     brk_attempt_bytes(a, bytes);
     if (a->is_long)
         l->n_long++;
     else
-        l->short_ns += a->s.count * a->mean_ns;
-    brk_counts_tell(b, j, &a->s, a->next, a->end);
+        l->short_ns += a->run.count * a->mean_ns;
+    brk_counts_tell(b, j, &a->run, a->next, a->end);
     if (job_once(j)) {
         a->state = ATTEMPT_ASSIGNING;
         a->attached = j->client->attached;
@@ -119,11 +119,11 @@ static bool dispatch_one(struct broker *b, struct pool *p, struct job *j, struct
         l->worker->message_bytes += (uint64_t)bytes;
         brk_worker_dirty(b, l->worker);
     }
-    if (!r->s.count) {
+    if (!r->run.count) {
         list_remove(&j->queue, &r->node);
         brk_range_free(b, j, r);
     }
-    brk_job_pending(b, j, -(int64_t)a->s.count, 0, a->s.count, 0);
+    brk_job_pending(b, j, -(int64_t)a->run.count, 0, a->run.count, 0);
     return true;
 }
 

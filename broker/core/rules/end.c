@@ -107,8 +107,7 @@ bool brk_job_reap(struct broker *b, struct job *j, uint32_t *budget)
         list_remove(&o->stopped, &j->stopped);
     brk_chore_forget(b, j->owner, &j->replay);
     brk_chore_forget(b, j->owner, &j->room);
-    buf_unref(&j->slab);
-    buf_unref(&j->lens_slab);
+    run_arena_done(&j->arena);
     buf_unref(&j->spec_bytes);
     brk_account_release(o->account, 3 * MAP_COST);
     brk_mem_free_for(b, o->account, j, sizeof(*j));

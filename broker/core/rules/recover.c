@@ -46,13 +46,13 @@ static void carve(struct broker *b, struct attempt *a)
     for (INTERVAL_EACH(&j->index, a->next, a->end, v)) {
         struct range *r = INTERVAL_ENTRY(v, struct range, at);
         b->steps++;
-        if (r->s.first < a->next)
-            brk_range_split(b, j, r, (uint32_t)(a->next - r->s.first));
-        if (r->s.first + r->s.count > a->end)
-            r = brk_range_split(b, j, r, (uint32_t)(a->end - r->s.first));
+        if (r->run.first < a->next)
+            brk_range_split(b, j, r, (uint32_t)(a->next - r->run.first));
+        if (run_end(&r->run) > a->end)
+            r = brk_range_split(b, j, r, (uint32_t)(a->end - r->run.first));
         brk_range_out(b, j, r);
-        brk_job_pending(b, j, 0, 0, 0, (int64_t)span_bytes(&r->s));
-        brk_attempt_bytes(a, (int64_t)span_bytes(&r->s));
+        brk_job_pending(b, j, 0, 0, 0, (int64_t)run_bytes(&r->run));
+        brk_attempt_bytes(a, (int64_t)run_bytes(&r->run));
         brk_attempt_piece(b, a, r);
     }
 }
@@ -121,7 +121,7 @@ static int adopt(struct broker *b, struct worker *w, const struct wire_item *it)
     a->next = from;
     a->end = end;
     a->sent_at = b->now;
-    a->s = (struct span){ .first = first, .count = (uint32_t)(it->end - first), .tries = it->tries, .crashes = it->crashes };
+    a->run = (struct run){ .first = first, .count = (uint32_t)(it->end - first), .tries = it->tries, .crashes = it->crashes };
     map_put(&b->attempts, a->id, a);
     carve(b, a);
     brk_counts_take(b, a);

@@ -98,8 +98,8 @@ static int take_known(struct broker *b, struct job *j, struct interval *v, const
     if (brk_range_make(b, j, it, &r) < 0)
         return BFORK_ENOMEM;
     brk_attempt_piece(b, a, r);
-    brk_attempt_bytes(a, (int64_t)span_bytes(&r->s));
-    brk_job_pending(b, j, 0, 0, 0, (int64_t)span_bytes(&r->s));
+    brk_attempt_bytes(a, (int64_t)run_bytes(&r->run));
+    brk_job_pending(b, j, 0, 0, 0, (int64_t)run_bytes(&r->run));
     return 0;
 }
 

@@ -74,7 +74,7 @@ void brk_pool_refused(struct broker *b, struct client *c, uint32_t request, uint
 void brk_job_refused(struct broker *b, struct client *c, uint32_t request, uint32_t handle, const struct refusal *r);
 
 /* tries.c */
-void brk_counts_tell(struct broker *b, struct job *j, const struct span *s, uint64_t first, uint64_t end);
+void brk_counts_tell(struct broker *b, struct job *j, const struct run *s, uint64_t first, uint64_t end);
 bool brk_counts_tell_some(struct broker *b, struct job *j, uint32_t *budget); /* of job.to_tell; true: all */
 void brk_counts_send(struct broker *b);
 

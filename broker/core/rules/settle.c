@@ -8,25 +8,25 @@
 #include "rules.h"
 
 /* The part [from, to) of s as a range of its own; s keeps everything. Uses the reserve. */
-static struct range *part(struct broker *b, struct job *j, const struct span *s, uint64_t from, uint64_t to)
+static struct range *part(struct broker *b, struct job *j, const struct run *s, uint64_t from, uint64_t to)
 {
-    struct span rest = *s, head;
+    struct run rest = *s, head;
 
     slice_ref(rest.lens);
     slice_ref(rest.body);
     if (from > rest.first) {
-        brk_span_cut(&rest, (uint32_t)(from - rest.first), &head);
-        brk_span_done(&head);
+        run_cut(&rest, (uint32_t)(from - rest.first), &head);
+        run_done(&head);
     }
     if (to >= rest.first + rest.count)
         return brk_range_of(b, j, &rest);
-    brk_span_cut(&rest, (uint32_t)(to - from), &head);
-    brk_span_done(&rest);
+    run_cut(&rest, (uint32_t)(to - from), &head);
+    run_done(&rest);
     return brk_range_of(b, j, &head);
 }
 
 /* How long what has failed rests: twice as long each time, up to a limit that no single step passes. */
-static uint64_t backoff_ns(const struct wire_job_spec *s, const struct span *r)
+static uint64_t backoff_ns(const struct wire_job_spec *s, const struct run *r)
 {
     uint64_t ms = s->backoff_ms;
 
@@ -40,21 +40,21 @@ static void take_pieces(struct broker *b, struct attempt *a, uint64_t from, uint
 {
     for (LIST_EACH_SAFE(&a->pieces, n, after)) {
         struct range *r = LIST_ENTRY(n, struct range, node), *head;
-        uint64_t end = r->s.first + r->s.count;
-        struct span s;
+        uint64_t end = run_end(&r->run);
+        struct run s;
         b->steps++;
-        if (r->s.first >= to)
+        if (r->run.first >= to)
             break;
         if (end <= from)
             continue;
-        if (r->s.first < from) {
-            brk_span_cut(&r->s, (uint32_t)(from - r->s.first), &s);
+        if (r->run.first < from) {
+            run_cut(&r->run, (uint32_t)(from - r->run.first), &s);
             head = brk_range_of(b, a->job, &s);
             list_insert_before(&a->pieces, n, &head->node);
             b->n_pieces++;
         }
         if (end > to) {
-            brk_span_cut(&r->s, (uint32_t)(to - r->s.first), &s);
+            run_cut(&r->run, (uint32_t)(to - r->run.first), &s);
             head = brk_range_of(b, a->job, &s);
             list_push_back(ret, &head->node);
             break;
@@ -74,21 +74,21 @@ void brk_attempt_back(struct broker *b, struct attempt *a, uint64_t from, uint64
     if (from >= to)
         return;
     list_init(&parts);
-    if (a->s.count && !a->adopted)
-        list_push_back(&parts, &part(b, a->job, &a->s, from, to)->node);
+    if (a->run.count && !a->adopted)
+        list_push_back(&parts, &part(b, a->job, &a->run, from, to)->node);
     take_pieces(b, a, from, to, &parts);
     while ((n = list_last(&parts))) {
         struct range *r = LIST_ENTRY(n, struct range, node);
         list_remove(&parts, n);
-        if (a->adopted && r->s.tries < a->s.tries)      /* the worker may know more than the client was told */
-            r->s.tries = a->s.tries;
-        if (a->adopted && r->s.crashes < a->s.crashes)
-            r->s.crashes = a->s.crashes;
-        r->s.tries = (uint16_t)(r->s.tries + tries);
-        r->s.crashes = (uint16_t)(r->s.crashes + crashes);
-        r->s.fails = (uint16_t)(r->s.fails + fails);
-        b->n.requeued += r->s.count;
-        brk_range_return(b, a, r, fails + crashes && a->job->spec.backoff_ms ? b->now + backoff_ns(&a->job->spec, &r->s) : 0);
+        if (a->adopted && r->run.tries < a->run.tries)      /* the worker may know more than the client was told */
+            r->run.tries = a->run.tries;
+        if (a->adopted && r->run.crashes < a->run.crashes)
+            r->run.crashes = a->run.crashes;
+        r->run.tries = (uint16_t)(r->run.tries + tries);
+        r->run.crashes = (uint16_t)(r->run.crashes + crashes);
+        r->run.fails = (uint16_t)(r->run.fails + fails);
+        b->n.requeued += r->run.count;
+        brk_range_return(b, a, r, fails + crashes && a->job->spec.backoff_ms ? b->now + backoff_ns(&a->job->spec, &r->run) : 0);
     }
     if (a->adopted)
         brk_counts_keep(b, a, from, to, tries);
@@ -150,7 +150,7 @@ void brk_attempt_requeue(struct broker *b, struct attempt *a, bool lost, const c
 {
     struct job *j = a->job;
     uint64_t from = a->next, to = a->end;
-    uint32_t tries = a->s.tries + 1u, before = tries + a->s.crashes + a->s.fails;
+    uint32_t tries = a->run.tries + 1u, before = tries + a->run.crashes + a->run.fails;
 
     lost = lost && a->sent;
     brk_attempt_narrow(b, a, from, from);
@@ -233,24 +233,24 @@ void brk_range_return(struct broker *b, struct attempt *a, struct range *r, uint
     struct job *j = a->job;
     uint64_t until;
 
-    for (uint64_t at = r->s.first + r->s.count; r->s.count;) {
-        uint64_t first = r->s.first, n;
-        struct span head;
+    for (uint64_t at = run_end(&r->run); r->run.count;) {
+        uint64_t first = r->run.first, n;
+        struct run head;
         bool cancelled = unwanted(a, first, at, &until);
-        n = until < at ? until - first : r->s.count;
+        n = until < at ? until - first : r->run.count;
         if (cancelled)
-            brk_outcome_text(b, j, first, n, r->s.tries, BFORK_CANCELLED, NULL);
+            brk_outcome_text(b, j, first, n, r->run.tries, BFORK_CANCELLED, NULL);
         if (cancelled)
             brk_asks_cancelled(a, first, first + n);
-        if (n == r->s.count && !cancelled)
+        if (n == r->run.count && !cancelled)
             break;
-        brk_span_cut(&r->s, (uint32_t)n, &head);
+        run_cut(&r->run, (uint32_t)n, &head);
         if (cancelled)
-            brk_span_done(&head);
+            run_done(&head);
         else
             queue_again(b, j, brk_range_of(b, j, &head), due);
     }
-    if (r->s.count)
+    if (r->run.count)
         queue_again(b, j, r, due);
     else
         brk_range_free(b, j, r);
@@ -268,7 +268,7 @@ bool brk_pool_refuse(struct broker *b, struct pool *p, struct job *j, uint32_t *
         --*budget;
         b->steps++;
         brk_range_out(b, j, r);
-        brk_outcome_text(b, j, r->s.first, r->s.count, r->s.tries, kind, p->text);
+        brk_outcome_text(b, j, r->run.first, r->run.count, r->run.tries, kind, p->text);
         brk_range_free(b, j, r);
     }
     return true;

@@ -19,8 +19,8 @@ static bool release_held(struct broker *b, struct job *j, uint32_t *budget)
         b->steps++;
         brk_cancel_wake(b, j);
         brk_range_out(b, j, r);
-        if (r->s.flags & WIRE_MAYBE_STARTED && job_once(j)) {
-            brk_outcome_text(b, j, r->s.first, r->s.count, r->s.tries + 1u, BFORK_UNKNOWN, OUTCOME_UNREPORTED);
+        if (r->run.flags & WIRE_MAYBE_STARTED && job_once(j)) {
+            brk_outcome_text(b, j, r->run.first, r->run.count, r->run.tries + 1u, BFORK_UNKNOWN, OUTCOME_UNREPORTED);
             brk_range_free(b, j, r);
         } else {
             brk_range_queue(b, j, r, false);

@@ -31,7 +31,7 @@ void brk_counts_send(struct broker *b)
 }
 
 /* Tasks [first, end) of the job, which have the counts of this span, are about to run, or do. */
-void brk_counts_tell(struct broker *b, struct job *j, const struct span *s, uint64_t first, uint64_t end)
+void brk_counts_tell(struct broker *b, struct job *j, const struct run *s, uint64_t first, uint64_t end)
 {
     struct peer *p = j->client ? j->client->peer : NULL;
     uint16_t crashes = (uint16_t)(s->crashes + s->fails);
@@ -65,7 +65,7 @@ bool brk_counts_tell_some(struct broker *b, struct job *j, uint32_t *budget)
         list_remove(&j->live, n);
         list_push_back(&j->live, n);
         brk_attempt_bind(b, a);
-        brk_counts_tell(b, j, &a->s, a->next, a->end);
+        brk_counts_tell(b, j, &a->run, a->next, a->end);
     }
     brk_counts_send(b);
     if (list_empty(&j->live))
