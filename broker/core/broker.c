@@ -370,7 +370,7 @@ bool broker_idle(const struct broker *b)
 {
     for (LIST_EACH(&b->all_jobs, n)) {
         const struct job *j = LIST_ENTRY(n, struct job, in_all);
-        bool waits = b->draining && j->client && j->client->dormant;    /* for a client that cannot connect any more */
+        bool waits = b->draining && j->client && client_is_dormant(j->client);    /* for a client that cannot connect any more */
         bool pending = job_tasks_pending(j) || !list_empty(&j->replays) || j->put_off;
         if ((pending && !waits) || (!list_empty(&j->outcomes) && (!b->draining || (j->client && j->client->peer))))
             return false;

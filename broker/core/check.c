@@ -126,7 +126,7 @@ static bool check_asks(struct broker *b, const struct attempt *a)
         MUST(b, q->attempt == a && q->cancel->job == a->job && q->cancel->only_queued, "an ask at a foreign attempt");
         MUST(b, q->first >= a->ask_first && q->first < q->end, "an ask for what is not asked for");
     }
-    MUST(b, list_empty(&a->asks) || (a->sent && a->ask_first < a->end), "asks at an attempt that has nothing for them");
+    MUST(b, list_empty(&a->asks) || (attempt_is_sent(a) && a->ask_first < a->end), "asks at an attempt that has nothing for them");
     MUST(b, list_empty(&a->asks) || a->ask_due || a->ask_open, "asks that nobody answers");
     MUST(b, !a->ask_due || list_in(&a->out) || !a->worker->peer || a->worker->state == WORKER_JOINING, "a worker is not asked");
     return true;
@@ -137,11 +137,11 @@ static bool check_attempt_of(struct broker *b, struct attempt *a, struct job *j)
     MUST(b, a->job == j && a->next < a->end, "a live attempt is empty or in the wrong job");
     MUST(b, map_get(&b->attempts, a->id) == a, "a live attempt is not in the map");
     MUST(b, a->worker && list_in(&a->in_worker), "a live attempt has no worker");
-    MUST(b, a->state == ATTEMPT_LIVE || a->state == ATTEMPT_ASSIGNING, "a live attempt has state %d", a->state);
+    MUST(b, attempt_is_live(a), "a live attempt has state %d", a->state);
     MUST(b, !a->lane || (a->lane->worker == a->worker && a->lane->pool == j->pool && list_in(&a->in_lane)),
          "an attempt is in a foreign lane");
     MUST(b, a->run.first <= a->next && a->end <= run_end(&a->run), "an attempt is outside of what was handed out");
-    MUST(b, a->sent || a->state == ATTEMPT_ASSIGNING || list_in(&a->out), "a chunk is not on its way");
+    MUST(b, attempt_is_sent(a) || a->state == ATTEMPT_ASSIGNING || list_in(&a->out), "a chunk is not on its way");
     return check_pieces(b, a) && check_asks(b, a);
 }
 
@@ -214,7 +214,7 @@ static bool check_worker(struct broker *b, struct worker *w)
         MUST(b, a->worker == w, "an attempt is with another worker");
         MUST(b, a->state != ATTEMPT_FINISHED, "a finished attempt is among those of worker %s that are not", w->name);
         out += a->bytes_left;
-        sent += a->sent ? a->end - a->next : 0;
+        sent += attempt_is_sent(a) ? a->end - a->next : 0;
     }
     MUST(b, out == w->out_bytes, "bytes at worker %s: %llu/%llu", w->name, (unsigned long long)out,
          (unsigned long long)w->out_bytes);
@@ -279,8 +279,8 @@ static bool check_pool(struct broker *b, struct pool *p)
     for (LIST_EACH(&p->jobs, n)) {
         const struct job *j = LIST_ENTRY(n, struct job, in_pool);
         tasks += j->n_queued + j->n_live;
-        all += j->ending ? 0 : job_tasks_pending(j);
-        bytes += j->ending ? 0 : j->n_bytes;
+        all += j->state == JOB_ENDING ? 0 : job_tasks_pending(j);
+        bytes += j->state == JOB_ENDING ? 0 : j->n_bytes;
     }
     MUST(b, all == p->all_tasks && bytes == p->all_bytes, "pool %s: all tasks %llu/%llu", p->name, (unsigned long long)all,
          (unsigned long long)p->all_tasks);
@@ -292,7 +292,7 @@ static bool check_pool(struct broker *b, struct pool *p)
             return false;
     MUST(b, list_in(&p->active) || (!tasks && !slots), "pool %s is not among the active ones", p->name);
     MUST(b, !p->is_later || (list_in(&p->active) && !slots), "pool %s waits to be looked at, and has slots", p->name);
-    MUST(b, list_in(&p->doubtful) == (p->failed || p->doubt), "pool %s is in doubt, or not", p->name);
+    MUST(b, list_in(&p->doubtful) == (p->state != POOL_OPEN), "pool %s is in doubt, or not", p->name);
     MUST(b, b->grants_dirty || p->wanted < 0 || p->slots - p->yields <= (uint32_t)p->wanted || !p->n_tasks,
          "pool %s has %u slots, wanted %d", p->name, p->slots, p->wanted);
     return true;
@@ -305,7 +305,7 @@ static bool check_client(struct broker *b, struct client *c)
     for (LIST_EACH(&c->job_list, n)) {
         const struct job *j = LIST_ENTRY(n, struct job, in_client);
         bool before = true;
-        bool leaving = j->ending || j->pool->ending;
+        bool leaving = j->state == JOB_ENDING || j->pool->ending;
         MUST(b, leaving || map_get(&c->jobs, j->handle) == j, "a job is not in its client's map");
         tasks += leaving ? 0 : job_tasks_pending(j);
         bytes += leaving ? 0 : j->n_bytes;
@@ -321,7 +321,7 @@ static bool check_client(struct broker *b, struct client *c)
     }
     MUST(b, tasks == c->n_tasks && bytes == c->n_bytes, "client %s: tasks %llu/%llu bytes %llu/%llu", c->name,
          (unsigned long long)tasks, (unsigned long long)c->n_tasks, (unsigned long long)bytes, (unsigned long long)c->n_bytes);
-    MUST(b, c->peer || c->ending || interval_in(&c->timer), "client %s is gone, and no tick looks at it", c->name);
+    MUST(b, c->peer || c->state == CLIENT_ENDING || interval_in(&c->timer), "client %s is gone, and no tick looks at it", c->name);
     MUST(b, unacked == c->unacked && sent == c->sent_unacked, "client %s: outcomes %llu/%llu sent %llu/%llu", c->name,
          (unsigned long long)unacked, (unsigned long long)c->unacked, (unsigned long long)sent,
          (unsigned long long)c->sent_unacked);
@@ -336,7 +336,7 @@ static bool check_owner(struct broker *b, struct owner *o)
     for (LIST_EACH(&o->jobs, n)) {
         const struct job *j = LIST_ENTRY(n, struct job, in_owner);
         MUST(b, j->owner == o, "a job is another owner's");
-        MUST(b, j->client || j->ending || interval_in(&j->parked), "a job is parked, and no tick looks at it");
+        MUST(b, j->client || j->state == JOB_ENDING || interval_in(&j->parked), "a job is parked, and no tick looks at it");
         queued += j->n_queued + j->n_held;
         running += j->n_live;
     }
@@ -350,8 +350,8 @@ static bool check_owner(struct broker *b, struct owner *o)
     }
     for (LIST_EACH(&b->clients, n)) {
         const struct client *c = LIST_ENTRY(n, struct client, node);
-        MUST(b, c->ending || c->detached == !c->peer, "client %s: peer and detached differ", c->name);
-        detached += c->owner == o && c->detached;
+        MUST(b, c->state == CLIENT_ENDING || client_is_gone(c) == !c->peer, "client %s: peer and detached differ", c->name);
+        detached += c->owner == o && client_is_gone(c);
     }
     MUST(b, leaving == o->leaving_tasks && leaving_bytes == o->leaving_bytes, "an owner: leaving %llu/%llu",
          (unsigned long long)leaving, (unsigned long long)o->leaving_tasks);

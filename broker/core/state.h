@@ -1,22 +1,27 @@
 /* SPDX-License-Identifier: MPL-2.0
  * state.h - what the broker's core knows, and who changes it. Internal to broker/core.
  *
- * Objects and their states (the moves are made only in the file named behind them)
+ * Its files lie on floors, and each calls only those below it and, on its own, those before it (the order is that of the headers):
+ * model/ has the objects, their sums and notes, and decides nothing; rules/ says where a task goes, what ends and who gets slots;
+ * in/ takes messages, out/ composes them; broker.c and the files beside it are the doors.
  *
- *   peer      new -> ready -> cut                            one connection; session.c
- *   client    ready <-> detached -> gone                     key + instance; outlives connections for detach_ms; session.c
- *   worker    joining -> ready <-> draining; any <-> silent; silent -> lost (gone)       key + instance; session.c
+ * Objects and their states (the tables, and the only moves, of those in capitals are in model/moves.c)
+ *
+ *   PEER      new -> ready -> cut                            one connection
+ *   CLIENT    attached <-> detached -> dormant -> waking -> attached; any -> ending (gone)      key + instance; outlives
+ *             connections for detach_ms
+ *   WORKER    joining -> ready <-> draining; any <-> silent; any -> ending (lost, gone)         key + instance
  *                 joining  HELLO was taken, not all of HOLDING was looked at: nothing is granted or sent, and what the worker
  *                          says meanwhile waits (worker.behind), also when it is ready, until all of that was taken in
  *                 silent   the connection is cut, the lease runs: its attempts are orphaned, not lost
- *   pool      open -> gone; `doubt` while every ready worker said POOL_FAILED but another may come back, then `failed`   pool.c
- *   lane      one pool on one worker: slots granted there, attempts handed out there     grant.c
- *   job       open -> closed -> gone; parked while no client has opened it in this epoch (adopted from a worker)         job.c
- *   range     queued | held (recovery: until workers had time to report; back-off)       range.c
- *   attempt   assigning (at most once: the client has not confirmed) -> live -> finished (results not yet acknowledged) -> closing;
- *             assigning/live -> requeued (gone) | closing (fenced, job gone)              attempt.c
- *   outcome   unsent -> sent -> acknowledged (gone)                                       outcome.c
- *   piece     of output: kept (job parked) -> unsaid -> said -> taken (told to its worker) -> gone                       said.c
+ *   POOL      open <-> doubt, while every ready worker said POOL_FAILED but another may come back <-> failed; closed at any time
+ *   lane      one pool on one worker: slots granted there, attempts handed out there            model/lane.c
+ *   JOB       open <-> closed -> ending (gone); parked while no client has opened it in this epoch (adopted from a worker)
+ *   range     queued | held (recovery: until workers had time to report; back-off)              model/range.c
+ *   ATTEMPT   assigning (at most once: the client has not confirmed) -> ready -> sent -> finished (results not yet acknowledged)
+ *             -> closing (its worker is to be told) -> closed; what is given back, or whose job is gone: -> closing, closed
+ *   outcome   unsent -> sent -> acknowledged (gone)                                             model/outcome.c, rules/ack.c
+ *   piece     of output: kept (job parked) -> unsaid -> said -> taken (told to its worker) -> gone                  model/said.c
  *
  * A task of a job is in exactly one place: a range in job.queue, a range in job.held, an attempt's [next, end), an outcome, or it
  * is settled and forgotten. job.index has all these places as disjoint intervals (putting one in asserts it), so a task is found in
@@ -24,7 +29,7 @@
  *
  * A message of k records costs O(k log n) steps. What a single record may ask for that is larger (the end of a client, a pool or a
  * job, a pool that fails, an acknowledgement or a cancel of very many) begins at once and goes on as a chore of its owner, some
- * turn_steps a turn (chore.c); owners with chores take turns. What a client has is not walked at once either when it goes or
+ * turn_steps a turn (chores.c); owners with chores take turns. What a client has is not walked at once either when it goes or
  * comes back. What is ending is in no lookup and no sum of its session any more.
  *
  * How things fail
@@ -32,9 +37,9 @@
  *       silent; same instance back before the lease ends: HOLDING says what it has, the rest never arrived and is requeued without
  *       charge. Else lost: [next, end) is requeued with tries + 1, over the limit LOST; at most once: UNKNOWN.
  *   worker says BYE, is replaced, or breaks the protocol
- *       lost at once; its attempts go back over turns (leave.c).
+ *       lost at once; its attempts go back over turns (rules/leave.c).
  *   a pool or job is refused
- *       it alone ends: POOL_STATE or JOB_STATE says why, the session goes on; a question: ERROR (refuse.c).
+ *       it alone ends: POOL_STATE or JOB_STATE says why, the session goes on; a question: ERROR (rules/refuse.c).
  *   client cut
  *       detached: what was handed out goes on for TIME_CLOSED_MS, then its processes end (dormant); the rest waits for it, outcomes
  *       are kept up to its window; after detach_ms gone, or when detached_max sessions of its key were detached later.
@@ -50,9 +55,9 @@
  *       reconnecting). An attempt keeps ranges and outcomes in reserve for itself, each of its pieces, its cancels and its asks, so
  *       losing a worker needs no memory and drops nothing.
  *
- * What a peer makes us hold is charged to the account of its key (memory.c) and let in by account.c: a client's key has its
- * sessions, pools, jobs, ranges, attempts, outcomes, and frames as long as a part of them is kept; a worker's key has its sessions
- * and what it is to be told. An owner whose outcomes are not acknowledged is given no work, and what it has out and not begun is
+ * What a peer makes us hold is charged to the account of its key (model/memory.c) and let in by model/account.c: a client's key has
+ * its sessions, pools, jobs, ranges, attempts, outcomes, and frames as long as a part of them is kept; a worker's key has its
+ * sessions and what it is to be told. An owner whose outcomes are not acknowledged is given no work, and what it has out and not begun is
  * asked back.
  *
  * Nothing in a turn walks over all tasks, jobs or peers: what must be looked at in the next flush is put into a list when it
@@ -95,7 +100,7 @@
 #define ENDED_KEYS 256u             /* … and of so many keys */
 #define GONE_MAX 64u                /* handles that a session used and that are remembered */
 
-/* What is found by bytes that peers choose: see keyed.c. */
+/* What is found by bytes that peers choose: see model/keyed.c. */
 struct keyed { struct keyed *next; uint64_t hash; };
 
 struct client;
@@ -170,7 +175,9 @@ struct gone {
     uint8_t name[WIRE_ID];
 }; /* a job's id, the beginning of a pool's digest; 0: refused */
 
-enum peer_state { PEER_NEW, PEER_READY, PEER_CUT };
+/* States, and what leads from one to another: model/moves.c has the tables, and is the only file that writes a state. */
+enum peer_state { PEER_NEW, PEER_READY, PEER_CUT, PEER_STATES };
+enum peer_event { PEER_ON_HELLO, PEER_ON_CUT, PEER_EVENTS };
 
 struct peer {
     struct list_node cut;           /* b->cuts */
@@ -189,13 +196,17 @@ struct peer {
     uint32_t pong_request, hello_request;   /* returned in PONG, in WELCOME */
     struct list_node dirty;         /* b->dirty_peers: a PONG or a bare ack is due */
     struct map said;                /* worker: one of its windows -> bytes of output that are not taken */
-    uint32_t windows;               /* so many of them it may have: see said.c */
+    uint32_t windows;               /* so many of them it may have: see model/said.c */
     const char *why;                /* of the cut; static, or NULL */
     int32_t why_code;               /* BFORK_ENOMEM, or 0 */
     uint32_t n_status;              /* its questions that are waiting */
     uint64_t refused_turn;          /* in which `refused` counts */
     uint32_t refused;
 };
+
+/* waking: attached again, while what its processes had still goes back. */
+enum client_state { CLIENT_NEW, CLIENT_ATTACHED, CLIENT_WAKING, CLIENT_DETACHED, CLIENT_DORMANT, CLIENT_ENDING, CLIENT_STATES };
+enum client_event { CLIENT_ON_HELLO, CLIENT_ON_CUT, CLIENT_ON_SLEEP, CLIENT_ON_AWAKE, CLIENT_ON_END, CLIENT_EVENTS };
 
 struct client {
     struct list_node node;          /* b->clients, by arrival */
@@ -205,6 +216,8 @@ struct client {
     uint8_t instance[WIRE_ID];
     uint64_t conn_no;
     struct peer *peer;              /* NULL: detached */
+    enum client_state state;        /* dormant: disconnected for TIME_CLOSED_MS: its processes have ended, its work waits for it;
+                                     * ending: no peer, found by nobody: its chore takes it apart */
     uint64_t detached_at, since;
     struct interval timer;          /* b->timers. Disconnected: then it is dormant, or gone; resumed: jobs that were not opened
                                      * again until then are unknown to it, and dropped */
@@ -220,18 +233,14 @@ struct client {
     struct list states;             /* pools whose POOL_STATE is due */
     uint64_t n_tasks, n_bytes;      /* pending, against the quota */
     uint64_t unacked, sent_unacked; /* bytes of outcomes */
-    bool dormant;                   /* disconnected for TIME_CLOSED_MS: its processes have ended, its work waits for it; if it is
-                                     * back before `away` is done, until then */
     struct list said;               /* pieces of output, by seq; before unsaid: sent on this connection */
     bool said_held;                 /* unsaid waits until the client has acknowledged: its window is full */
     struct piece *unsaid;
     uint64_t said_seq, said_sent, said_acked;
     struct chore said_ack;
     bool said_again;                /* it is back while that goes on: what is left goes out again after it */
-    bool paused, detached;          /* paused: nothing of it is handed out, as its outcomes fill its window, or its connection has
-                                     * ended; detached: counted in owner.n_detached */
+    bool paused;                    /* nothing of it is handed out, as its outcomes fill its window, or its connection has ended */
     bool adopted;                   /* a worker has brought tasks of it, which it may not have counted against its quota */
-    bool ending;                    /* no peer, found by nobody: its chore takes it apart */
     struct chore end, away;
     size_t away_jobs, away_pools;   /* of the lists, to be looked at before it is all asleep */
     size_t mute_jobs, mute_pools;   /* and what was not opened again in time is to end */
@@ -242,7 +251,8 @@ struct client {
     uint32_t top[2];                /* greatest handle of a job, of a pool that was used: those up to it may be gone */
 };
 
-enum worker_state { WORKER_JOINING, WORKER_READY, WORKER_DRAINING, WORKER_SILENT };
+enum worker_state { WORKER_SILENT, WORKER_JOINING, WORKER_READY, WORKER_DRAINING, WORKER_ENDING, WORKER_STATES };
+enum worker_event { WORKER_ON_HELLO, WORKER_ON_SEEN, WORKER_ON_DRAIN, WORKER_ON_CUT, WORKER_ON_END, WORKER_EVENTS };
 
 struct worker {
     struct list_node node;          /* b->workers, by arrival; b->leaving once it ends */
@@ -254,7 +264,7 @@ struct worker {
     uint64_t features;              /* of its HELLO: what it understands */
     bool key_exposed;               /* and that its tasks can read its key */
     struct peer *peer;
-    enum worker_state state;
+    enum worker_state state;        /* ending: no peer, found by nobody: its chore gives back what it had */
     bool joined;                    /* it has said all that it held before this epoch */
     bool same_epoch;                /* the HOLDING that is coming speaks of attempts of this epoch */
     uint32_t slots, granted;
@@ -266,7 +276,6 @@ struct worker {
     struct list behind;             /* struct behind: what it said behind HOLDING */
     bool all_told;                  /* the last HOLDING has come */
     size_t unseen;                  /* of attempts, to be looked at before it is ready */
-    bool ending;                    /* no peer, found by nobody: its chore gives back what it had */
     struct chore join, end;
     struct list to_send, recalls, closing, known, forget, grants, taken;
     struct map known_map;           /* job number -> struct known */
@@ -303,7 +312,7 @@ struct known {
     uint64_t conn_no;
 };
 
-/* What a worker was told of one owner's specifications, and keeps: shelf.c. */
+/* What a worker was told of one owner's specifications, and keeps: model/shelf.c. */
 struct shelf {
     struct list_node in_worker;
     struct worker *worker;
@@ -340,7 +349,7 @@ struct lane {
     uint32_t n_recalled;            /* attempts asked back */
 };
 
-/* Jobs of a pool that need the same of a worker: need.c. */
+/* Jobs of a pool that need the same of a worker: model/need.c. */
 #define NEEDS_MAX 4u
 struct need {
     uint64_t features;              /* the pool's own among them */
@@ -351,6 +360,9 @@ struct need {
     uint32_t opened;                /* client.attached, when n_opened was counted */
 };
 
+enum pool_state { POOL_OPEN, POOL_DOUBT, POOL_FAILED, POOL_STATES };
+enum pool_event { POOL_ON_RUNS, POOL_ON_DOUBT, POOL_ON_REFUSED, POOL_EVENTS };
+
 struct pool {
     struct list_node node;          /* b->pools */
     struct list_node in_client, in_owner;
@@ -359,7 +371,7 @@ struct pool {
     struct list_node doubtful;      /* b->doubtful: failed or in doubt */
     struct list_node work;          /* b->work: has tasks and perhaps room */
     struct list_node thirst;        /* b->thirsty: a lane ran low and the queue is empty */
-    struct list_node state;         /* client.states */
+    struct list_node news;          /* client.states: a POOL_STATE is due */
     struct client *client;
     struct owner *owner;
     uint32_t handle, number;
@@ -381,7 +393,8 @@ struct pool {
     uint64_t all_tasks, all_bytes;  /* queued, held and live; those that end do not count */
     uint64_t balanced_at;
     uint64_t used_ns, demand, target;
-    bool failed, doubt, is_later;
+    enum pool_state state;          /* also of one that is ending */
+    bool is_later;
     bool ending;                    /* in no map: its chore takes it and its jobs apart */
     struct chore end;
     int32_t code;
@@ -413,6 +426,9 @@ struct ask {
     bool again;                     /* of the cancel, when it was made: all of it was counted before */
 };
 
+enum job_state { JOB_NEW, JOB_PARKED, JOB_OPEN, JOB_CLOSED, JOB_ENDING, JOB_STATES };
+enum job_event { JOB_ON_PARK, JOB_ON_OPEN, JOB_ON_REOPEN, JOB_ON_CLOSE, JOB_ON_END, JOB_EVENTS };
+
 struct job {
     struct list_node in_client, in_pool, in_owner, ready, sending, holder, in_all;
     struct job *same_hash;
@@ -427,8 +443,7 @@ struct job {
     struct interval parked;         /* b->parked, by when it ends; while no client has it */
     struct buf *spec_bytes;         /* owned; spec points into it */
     struct wire_job_spec spec;
-    bool closed;
-    bool ending;                    /* found by nobody: a chore takes it apart */
+    enum job_state state;           /* ending: found by nobody: a chore takes it apart; see job_is_ending and job_mute, too */
     bool resend;                    /* opened again while a chore is freeing what it has acknowledged: outcomes go out after that */
     struct chore end, ack, bind, cancel, replay, room;
     size_t to_tell;                 /* of live: their counts are told again */
@@ -465,7 +480,10 @@ struct job {
     struct run_arena arena;             /* of small bodies that wait */
 };
 
-enum attempt_state { ATTEMPT_ASSIGNING, ATTEMPT_LIVE, ATTEMPT_FINISHED, ATTEMPT_CLOSING, ATTEMPT_CLOSED };
+enum attempt_state { ATTEMPT_NEW, ATTEMPT_ASSIGNING, ATTEMPT_READY, ATTEMPT_SENT, ATTEMPT_FINISHED, ATTEMPT_CLOSING, ATTEMPT_CLOSED,
+                     ATTEMPT_STATES };
+enum attempt_event { ATTEMPT_ON_MADE, ATTEMPT_ON_FOREIGN, ATTEMPT_ON_OFFER, ATTEMPT_ON_ADOPT, ATTEMPT_ON_CONFIRM, ATTEMPT_ON_SEND,
+                     ATTEMPT_ON_EMPTY, ATTEMPT_ON_FENCE, ATTEMPT_ON_DROP, ATTEMPT_ON_TOLD, ATTEMPT_EVENTS };
 
 struct attempt {
     struct list_node in_worker;     /* worker.attempts or worker.closing */
@@ -482,7 +500,7 @@ struct attempt {
     struct lane *lane;              /* NULL: adopted and not yet bound to a pool */
     enum attempt_state state;
     uint8_t why;                    /* of the recall, of the closing */
-    bool sent, is_long, adopted;
+    bool is_long, adopted;
     bool recalled, asked;           /* asked: the worker has yet to hear why, from recall_first on */
     uint64_t recount;               /* seen by recount.c */
     bool told;                      /* assigning: the client knows */
@@ -584,7 +602,7 @@ struct broker {
     struct map peers, attempts, jobs;               /* jobs: by hash of the id */
     struct map owner_map, client_map, worker_map;   /* by key, by key and instance */
     struct map numbers;                             /* of pools and jobs, until they are gone */
-    struct map ended_map;                           /* by key: see ended.c */
+    struct map ended_map;                           /* by key: see model/ended.c */
     struct owner own;                               /* whose chores are those of workers; in no list of owners */
     struct list owners, clients, workers, pools, all_jobs, cuts, dirty_peers, dirty_clients, dirty_workers, work, thirsty, holders,
         status, busy, leaving, doubtful, ended;
@@ -605,7 +623,7 @@ struct broker {
     bool regrant;                   /* … or it is time */
     bool contended, draining, again;
     uint64_t regrant_at, granted_at, tick_at, doubt_at;
-    struct { struct peer *peer; struct wire_item *items; uint32_t n; } counts;   /* counts.c */
+    struct { struct peer *peer; struct wire_item *items; uint32_t n; } counts;   /* rules/tries.c */
     struct broker_counters n;
     struct buf *generic[BFORK_MISMATCH * -1 + 1];   /* documents that many tasks share, and that are there when memory is not */
     struct buf *unreported;                         /* another for UNKNOWN: see OUTCOME_UNREPORTED */
@@ -628,6 +646,11 @@ static inline bool handle_may_be_gone(const struct client *c, bool pool, uint32_
     return (handle && handle <= c->top[pool]) || map_get(pool ? &c->pools : &c->jobs, handle);
 }
 
+/* Counted in owner.n_detached. */
+static inline bool client_is_gone(const struct client *c) { return c->state == CLIENT_DETACHED || c->state == CLIENT_DORMANT; }
+/* Its processes have ended, or are about to: nothing of it runs. */
+static inline bool client_is_dormant(const struct client *c) { return c->state == CLIENT_DORMANT || c->state == CLIENT_WAKING; }
+
 /* Nothing of it is handed out: its outcomes are not fetched, or its client's connection has ended. */
 static inline bool pool_is_paused(const struct pool *p) { return p->client->paused || p->owner->full; }
 
@@ -636,7 +659,7 @@ static inline bool pool_is_paused(const struct pool *p) { return p->client->paus
 
 static inline bool job_is_ending(const struct job *j)
 {
-    return j->ending || (j->pool && j->pool->ending) || (j->client && j->client->ending);
+    return j->state == JOB_ENDING || (j->pool && j->pool->ending) || (j->client && j->client->state == CLIENT_ENDING);
 }
 
 /* The client has reconnected, but not opened it again: outcomes would overtake those to be sent again. */
@@ -655,6 +678,15 @@ static inline bool job_once(const struct job *j) { return j->spec.retries < 0; }
 static inline uint64_t job_tasks_pending(const struct job *j) { return j->n_queued + j->n_held + j->n_live; }
 
 
+/* Among those that are assigned, to be sent or sent, and has tasks. */
+static inline bool attempt_is_live(const struct attempt *a)
+{
+    return a->state == ATTEMPT_ASSIGNING || a->state == ATTEMPT_READY || a->state == ATTEMPT_SENT;
+}
+
+/* Its worker has it, or has had it, or it is on its way there. */
+static inline bool attempt_is_sent(const struct attempt *a) { return a->state == ATTEMPT_SENT || a->state == ATTEMPT_FINISHED; }
+
 static inline size_t attempt_recalls_due(const struct attempt *a) { return a->untold.count + a->asked + a->ask_due; }
 
 /* Places that giving it back touches. */
@@ -665,6 +697,9 @@ static inline bool worker_has(const struct worker *w, uint64_t features) { retur
 static inline uint32_t lane_usable(const struct lane *l) { return l->slots - l->yields; }      /* for what is handed out now */
 
 static inline uint64_t outcome_cost(const struct outcome *o) { return OUTCOME_COST + run_bytes(&o->run); }
+
+/* It has no connection, or has yet to say all that it holds. */
+static inline bool worker_is_away(const struct worker *w) { return w->state != WORKER_READY && w->state != WORKER_DRAINING; }
 
 static inline bool worker_is_behind(const struct worker *w) { return w->state == WORKER_JOINING || !list_empty(&w->behind); }
 

@@ -105,11 +105,9 @@ void broker_owner_counters(const struct broker *b, const uint8_t key[WIRE_KEY], 
 
 bool broker_workers(const struct broker *b, bool (*row)(void *ctx, const struct broker_worker_row *r), void *ctx)
 {
-    static const char *const states[] = { "joining", "ready", "draining", "silent" };
-
     for (LIST_EACH(&b->workers, n)) {
         const struct worker *w = LIST_ENTRY(n, struct worker, node);
-        struct broker_worker_row r = { w->name,           w->host,  states[w->state],         w->software,
+        struct broker_worker_row r = { w->name,           w->host,  brk_worker_state_name(w),         w->software,
                                        w->resources,      w->slots, (uint32_t)worker_busy(w), w->tasks_done,
                                        w->attempts.count + w->finished.count, w->since, brk_account_held(w->account),
                                        w->key_exposed };
@@ -131,7 +129,7 @@ static const char *job_state_name(const struct job *j)
         return j->pool && j->pool->slots ? "queued" : "waiting";
     if (j->n_held)
         return "held";
-    return j->closed ? "closing" : "open";
+    return j->state == JOB_CLOSED || j->state == JOB_ENDING ? "closing" : "open";
 }
 
 static bool job_show(const struct job *j, bool (*row)(void *ctx, const struct broker_job_row *r), void *ctx)

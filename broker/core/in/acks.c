@@ -35,9 +35,9 @@ void brk_attempt_assigned(struct broker *b, struct client *c, const struct wire_
             job_is_ending(a->job))
             continue;
         list_remove(&c->told, &a->out);
-        a->state = ATTEMPT_LIVE;
+        brk_attempt_move(a, ATTEMPT_ON_CONFIRM);
         b->steps++;
-        if (a->worker->state == WORKER_SILENT || a->worker->state == WORKER_JOINING) {
+        if (worker_is_away(a->worker)) {
             brk_attempt_requeue(b, a, false, NULL, 0);  /* it has not left, and its worker is not there */
             continue;
         }

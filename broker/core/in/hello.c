@@ -82,9 +82,10 @@ static void hello_client(struct broker *b, struct peer *p, const struct wire_hel
             brk_client_end(b, c);
         return;
     }
-    brk_client_attached(c);
-    b->grants_dirty |= c->dormant;
-    c->dormant = c->dormant && (c->away_jobs || c->away_pools);     /* until what its processes had has gone back */
+    b->grants_dirty |= client_is_dormant(c);
+    brk_client_move(c, CLIENT_ON_HELLO);
+    if (c->state == CLIENT_WAKING && !c->away_jobs && !c->away_pools)
+        brk_client_move(c, CLIENT_ON_AWAKE);    /* what its processes had has gone back */
     c->peer = p;
     c->window = p->window;
     c->features = h->features;
@@ -127,7 +128,7 @@ static void hello_worker(struct broker *b, struct peer *p, const struct wire_hel
         return;
     }
     w->peer = p;
-    w->state = WORKER_JOINING;
+    brk_worker_move(w, WORKER_ON_HELLO);
     worker_replaces(b, p, h);
     w->same_epoch = h->epoch == b->c.epoch && (w->joined || !resumed);  /* cut behind WELCOME: nothing of this epoch is with it */
     w->slots = h->slots;

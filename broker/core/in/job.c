@@ -10,6 +10,7 @@ static void bind(struct broker *b, struct job *j, struct client *c, struct pool 
     j->pool = p;
     j->handle = handle;
     j->attached = c->attached;
+    brk_job_move(j, JOB_ON_OPEN);
     if (interval_in(&j->parked))
         interval_take(&b->parked, &j->parked);
     brk_need_join(b, j);
@@ -96,7 +97,7 @@ static void reopen(struct broker *b, struct client *c, struct job *j, const stru
         brk_pool_opened(b, j);
         brk_outcome_resend(b, j);
     }
-    j->closed = false;
+    brk_job_move(j, JOB_ON_REOPEN);
     tell_state(b, c, j, m->request);
     if (!again) {
         j->to_tell = j->live.count;
@@ -171,9 +172,9 @@ int brk_job_take_close(struct broker *b, struct client *c, uint32_t handle, stru
         return brk_refuse(r, BFORK_ESTATE, "job", "JOB_CLOSE of job %u, which is not open", handle);
     if (!j)
         return 0;
-    if (j->put_off && j->room_told && j->closed)
+    if (j->put_off && j->room_told && j->state == JOB_CLOSED)
         j->put_off = false;         /* nothing is left to be sent */
-    j->closed = true;
+    brk_job_move(j, JOB_ON_CLOSE);
     brk_job_maybe_end(b, j);
     return 0;
 }

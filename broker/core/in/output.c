@@ -76,7 +76,7 @@ static int take_piece(struct broker *b, struct worker *w, const struct wire_item
     struct attempt *a = map_get(&b->attempts, i->id);
     struct piece *p;
 
-    if (!a || a->worker != w || !a->sent) {
+    if (!a || a->worker != w || !attempt_is_sent(a)) {
         b->n.foreign++;
         brk_attempt_foreign(b, w, i->id);
         return give_back_piece(b, w, i, i->seq);

@@ -9,7 +9,7 @@ static int told(struct broker *b, struct worker *w, const struct wire_item *it)
     struct attempt *a = map_get(&b->attempts, it->id);
 
     b->steps++;
-    if (!a || a->worker != w || !a->sent || a->state != ATTEMPT_LIVE || job_is_ending(a->job))
+    if (!a || a->worker != w || a->state != ATTEMPT_SENT || job_is_ending(a->job))
         return 0;
     if (it->first < a->next)
         return BFORK_EPROTOCOL;
@@ -18,7 +18,7 @@ static int told(struct broker *b, struct worker *w, const struct wire_item *it)
         brk_attempt_shrink(b, a, it->first);
     else
         brk_attempt_recalled(a);
-    if (a->state == ATTEMPT_LIVE && !a->ask_open && !a->ask_due)
+    if (a->state == ATTEMPT_SENT && !a->ask_open && !a->ask_due)
         brk_asks_end(b, a);
     return 0;
 }

@@ -124,7 +124,7 @@ static int result(struct broker *b, struct worker *w, const struct wire_item *it
     struct wire_item it = *item, head;
     uint64_t end = it.first + it.count, handed;
 
-    if (!a || a->worker != w || !a->sent) {
+    if (!a || a->worker != w || !attempt_is_sent(a)) {
         b->n.foreign += it.count;
         return !a || a->worker != w ? brk_attempt_foreign(b, w, it.id) : 0;
     }

@@ -47,7 +47,7 @@ static int check_tasks(const struct job *j, const struct wire_item *it, struct r
         return brk_refuse(r, BFORK_ESTATE, "job", "TASKS for job %u, which is not open", it->job);
     if (job_mute(j))
         return brk_refuse(r, BFORK_ESTATE, "job", "TASKS for job %u, which was not opened again in this connection", it->job);
-    if (j->closed && !(it->flags & WIRE_REPLAY))       /* what was lost on the way is sent once more */
+    if (j->state == JOB_CLOSED && !(it->flags & WIRE_REPLAY))       /* what was lost on the way is sent once more */
         return brk_refuse(r, BFORK_ESTATE, "job", "TASKS for job %u, which was closed", it->job);
     if (it->flags & WIRE_SEALED)
         return brk_refuse(r, BFORK_ENOTSUP, "flags", "TASKS for job %u: flag 8 (SEALED) is set, which this release does not know",

@@ -6,8 +6,7 @@
 void brk_worker_stands(struct broker *b, struct worker *w, const struct wire_worker_state *s)
 {
     w->busy = s->busy;
-    if (s->draining && w->state == WORKER_READY) {
-        w->state = WORKER_DRAINING;
+    if (s->draining && brk_worker_move(w, WORKER_ON_DRAIN)) {
         for (LIST_EACH(&w->lanes, n))
             if (LIST_ENTRY(n, struct lane, in_worker)->pool)
                 brk_lane_slots(b, LIST_ENTRY(n, struct lane, in_worker), 0);

@@ -24,7 +24,7 @@ struct attempt *brk_attempt_new(struct broker *b, struct job *j, struct worker *
     a->job = j;
     a->worker = w;
     a->lane = l;
-    a->state = ATTEMPT_LIVE;
+    brk_attempt_move(a, ATTEMPT_ON_MADE);
     list_push_back(&w->attempts, &a->in_worker);
     list_push_back(&j->live, &a->in_job);
     if (l)
@@ -134,7 +134,7 @@ void brk_attempt_narrow(struct broker *b, struct attempt *a, uint64_t next, uint
     a->next = next;
     a->end = end;
     brk_attempt_bytes(a, -(int64_t)bytes);
-    if (a->sent)
+    if (attempt_is_sent(a))
         a->worker->n_sent -= n;
     if (a->lane && !a->is_long)
         a->lane->short_ns -= n * a->mean_ns;
@@ -177,7 +177,7 @@ static void leave_live(struct broker *b, struct attempt *a)
         else if (a->crowded)
             brk_shelf_uncrowd(b, a);
         else
-            list_remove(a->sent ? &a->worker->recalls : &a->worker->to_send, &a->out);
+            list_remove(attempt_is_sent(a) ? &a->worker->recalls : &a->worker->to_send, &a->out);
     }
     while (brk_attempt_strip(b, a))
         ;
@@ -192,7 +192,7 @@ void brk_attempt_park(struct broker *b, struct attempt *a)
     leave_live(b, a);
     if ((a->kept = l))
         list_push_back(&l->kept, &a->in_lane);
-    a->state = ATTEMPT_FINISHED;
+    brk_attempt_move(a, ATTEMPT_ON_EMPTY);
     list_push_back(&a->job->finished, &a->in_job);
     list_remove(&a->worker->attempts, &a->in_worker);
     list_push_back(&a->worker->finished, &a->in_worker);
@@ -210,10 +210,10 @@ void brk_attempt_close(struct broker *b, struct attempt *a, uint8_t why)
     struct worker *w = a->worker;
     bool finished = a->state == ATTEMPT_FINISHED;
 
-    if (a->state == ATTEMPT_LIVE || a->state == ATTEMPT_ASSIGNING) {
+    if (attempt_is_live(a)) {
         if (a->end > a->next)
             brk_attempt_narrow(b, a, a->next, a->next);
-        if (!a->sent)
+        if (!attempt_is_sent(a))
             why = 0;
         leave_live(b, a);
     } else {
@@ -227,14 +227,14 @@ void brk_attempt_close(struct broker *b, struct attempt *a, uint8_t why)
     if (w)
         list_remove(finished ? &w->finished : &w->attempts, &a->in_worker);
     if (w && why) {
-        a->state = ATTEMPT_CLOSING;
+        brk_attempt_move(a, ATTEMPT_ON_FENCE);
         a->why = why;
         list_push_back(&w->closing, &a->in_worker);
         brk_worker_dirty(b, w);
         return;
     }
     a->worker = NULL;
-    a->state = ATTEMPT_CLOSED;
+    brk_attempt_move(a, ATTEMPT_ON_DROP);
     if (!a->unacked)
         brk_attempt_free(b, a);
 }
@@ -243,7 +243,7 @@ void brk_attempt_told(struct broker *b, struct attempt *a)
 {
     list_remove(&a->worker->closing, &a->in_worker);
     a->worker = NULL;
-    a->state = ATTEMPT_CLOSED;
+    brk_attempt_move(a, ATTEMPT_ON_TOLD);
     if (!a->unacked)
         brk_attempt_free(b, a);
 }
@@ -276,7 +276,7 @@ int brk_attempt_foreign(struct broker *b, struct worker *w, uint64_t id)
     list_init(&a->asks);
     a->id = id;
     a->worker = w;
-    a->state = ATTEMPT_CLOSING;
+    brk_attempt_move(a, ATTEMPT_ON_FOREIGN);
     a->why = WIRE_WHY_FENCED;
     b->n.fenced++;
     list_push_back(&w->closing, &a->in_worker);
@@ -287,7 +287,7 @@ int brk_attempt_foreign(struct broker *b, struct worker *w, uint64_t id)
 /* An adopted attempt whose job the client has opened: its tasks count in the pool's lane on that worker. */
 void brk_attempt_bind(struct broker *b, struct attempt *a)
 {
-    struct lane *l = a->lane || a->worker->ending ? NULL : brk_lane_get(b, a->worker, a->job->pool, true);
+    struct lane *l = a->lane || a->worker->state == WORKER_ENDING ? NULL : brk_lane_get(b, a->worker, a->job->pool, true);
 
     if (!l)
         return;

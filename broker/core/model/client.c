@@ -53,12 +53,6 @@ void brk_client_timer(struct broker *b, struct client *c, uint64_t at)
         b->tick_at = at;
 }
 
-void brk_client_attached(struct client *c)
-{
-    c->owner->n_detached -= c->detached;
-    c->detached = false;
-}
-
 void brk_client_free(struct broker *b, struct client *c)
 {
     struct owner *o = c->owner;

@@ -61,6 +61,7 @@ struct job *brk_job_new(struct broker *b, struct owner *o, const uint8_t *id)
 
 void brk_job_park(struct broker *b, struct job *j, uint64_t until)
 {
+    brk_job_move(j, JOB_ON_PARK);
     j->parked = (struct interval){ .first = until };
     interval_put_time(&b->parked, &j->parked);
     if (until < b->tick_at)

@@ -10,6 +10,15 @@
 
 #include "../state.h"
 
+/* moves.c: false: it comes too late, nothing has changed */
+bool brk_peer_move(struct peer *p, enum peer_event e);
+bool brk_client_move(struct client *c, enum client_event e);
+bool brk_worker_move(struct worker *w, enum worker_event e);
+const char *brk_worker_state_name(const struct worker *w);
+bool brk_pool_move(struct broker *b, struct pool *p, enum pool_event e);
+bool brk_job_move(struct job *j, enum job_event e);
+bool brk_attempt_move(struct attempt *a, enum attempt_event e);
+
 /* memory.c */
 void *brk_mem_new(struct broker *b, size_t size);                   /* zeroed */
 void brk_mem_free(struct broker *b, void *p, size_t size);
@@ -279,7 +288,6 @@ void brk_outcome_free(struct broker *b, struct job *j, struct outcome *o);
 void brk_client_free(struct broker *b, struct client *c);           /* its jobs and pools are gone */
 void brk_copy_text(char *to, size_t size, struct wire_str s);
 void brk_client_timer(struct broker *b, struct client *c, uint64_t at); /* when a tick looks at it; 0: not */
-void brk_client_attached(struct client *c);                         /* it counts no more as detached */
 struct client *brk_client_find(struct broker *b, const uint8_t *key, struct wire_bin instance);
 struct client *brk_client_new(struct broker *b, struct peer *p, const struct wire_hello *h, struct refusal *r); /* NULL: see r */
 void brk_handle_gone(struct client *c, bool pool, uint32_t handle, const uint8_t *name);

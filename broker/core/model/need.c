@@ -208,5 +208,5 @@ uint32_t brk_needs_at(const struct pool *p, const struct worker *w)
 
 bool brk_pool_claims(const struct pool *p)
 {
-    return brk_pool_tasks_due(p) && !pool_is_paused(p) && !p->client->dormant && !p->ending;
+    return brk_pool_tasks_due(p) && !pool_is_paused(p) && !client_is_dormant(p->client) && !p->ending;
 }

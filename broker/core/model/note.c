@@ -27,14 +27,14 @@ void brk_pool_tell(struct broker *b, struct pool *p)
 {
     if (p->ending)
         return;
-    if (!list_in(&p->state))
-        list_push_back(&p->client->states, &p->state);
+    if (!list_in(&p->news))
+        list_push_back(&p->client->states, &p->news);
     brk_client_dirty(b, p->client);
 }
 
 void brk_pool_work(struct broker *b, struct pool *p)
 {
-    if (!list_in(&p->work) && brk_pool_ready(p) && (p->failed || !list_empty(&p->open)))
+    if (!list_in(&p->work) && brk_pool_ready(p) && (p->state == POOL_FAILED || !list_empty(&p->open)))
         list_push_back(&b->work, &p->work);
 }
 

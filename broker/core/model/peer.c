@@ -9,8 +9,7 @@ static void cut_peer(struct broker *b, struct peer *p, int32_t code, const char 
 
     p->why = why;
     p->why_code = code;
-    if (p->state != PEER_CUT) {
-        p->state = PEER_CUT;
+    if (brk_peer_move(p, PEER_ON_CUT)) {
         p->pong = false;
         if (list_in(&p->dirty))
             list_remove(&b->dirty_peers, &p->dirty);
@@ -41,7 +40,7 @@ void brk_peers_cut_again(struct broker *b)
 
 void brk_peer_ready(struct peer *p, struct account *a)
 {
-    p->state = PEER_READY;
+    brk_peer_move(p, PEER_ON_HELLO);
     p->account = brk_account_ref(a);
     brk_account_charge(a, sizeof(*p) + MAP_COST);
 }

@@ -54,7 +54,7 @@ int brk_pool_new(struct broker *b, struct client *c, const struct wire_pool_open
 bool brk_compose_pool_state(struct broker *b, struct pool *p, uint32_t request)
 {
     struct wire_msg *m = brk_effect_send(b, p->client->peer, WIRE_POOL_STATE);
-    bool full = p->owner->full && !p->offered && !p->failed;
+    bool full = p->owner->full && !p->offered && p->state != POOL_FAILED;
     bool why = p->code < 0 && (p->code != BFORK_EAGAIN || !p->offered);
     const char *from = full ? p->owner->why : why ? p->text : "";
     char *text, lacks[160];
@@ -69,7 +69,8 @@ bool brk_compose_pool_state(struct broker *b, struct pool *p, uint32_t request)
     }
     size = strlen(from);
     m->request = request;
-    m->u.pool_state = (struct wire_pool_state){ .pool = p->handle, .slots = p->offered, .code = p->failed ? p->code : 0 };
+    m->u.pool_state = (struct wire_pool_state){ .pool = p->handle, .slots = p->offered,
+                                                .code = p->state == POOL_FAILED ? p->code : 0 };
     if (size && (text = brk_effect_bytes(b, size + 1))) {
         memcpy(text, from, size + 1);
         m->u.pool_state.text = (struct wire_str){ text, (uint32_t)size };
@@ -88,8 +89,8 @@ static void pool_gone(struct broker *b, struct pool *p)
         list_remove(&b->work, &p->work);
     if (list_in(&p->thirst))
         list_remove(&b->thirsty, &p->thirst);
-    if (list_in(&p->state))
-        list_remove(&p->client->states, &p->state);
+    if (list_in(&p->news))
+        list_remove(&p->client->states, &p->news);
     list_remove(&b->pools, &p->node);
     list_remove(&p->client->pool_list, &p->in_client);
     list_remove(&p->owner->pools, &p->in_owner);

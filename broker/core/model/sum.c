@@ -64,11 +64,11 @@ void brk_job_pending_above(struct broker *b, struct job *j, int64_t all, int64_t
     struct client *c = j->client;
     struct owner *o = j->owner;
 
-    if (!j->ending && p) {
+    if (j->state != JOB_ENDING && p) {
         p->all_tasks += (uint64_t)all;
         p->all_bytes += (uint64_t)bytes;
     }
-    if (!j->ending && !(p && p->ending) && c) {
+    if (j->state != JOB_ENDING && !(p && p->ending) && c) {
         c->n_tasks += (uint64_t)all;
         c->n_bytes += (uint64_t)bytes;
     }
@@ -169,7 +169,7 @@ void brk_client_pause(struct broker *b, struct client *c)
 {
     bool pause = c->unacked >= c->window || (!c->peer && !b->draining);     /* who drains lets nobody come back */
 
-    if (pause == c->paused || c->ending)
+    if (pause == c->paused || c->state == CLIENT_ENDING)
         return;
     c->paused = pause;
     owner_wake(b, c->owner);

@@ -213,7 +213,7 @@ static void chunk(struct broker *b, struct worker *w, struct attempt *a, struct 
     it->body = a->run.body;
     brk_attempt_ticket(b, a->job->id, a->job->owner->key, w, it->first, it->end, a->id, it->ticket);
     brk_out_hold(b, it);
-    a->sent = true;
+    brk_attempt_move(a, ATTEMPT_ON_SEND);
     w->n_sent += a->end - a->next;
     a->sent_at = b->now;
     a->round = w->round;

@@ -21,8 +21,7 @@ void brk_client_detach(struct broker *b, struct client *c)
     c->peer->client = NULL;
     c->peer = NULL;
     c->detached_at = b->now;
-    c->detached = true;
-    c->owner->n_detached++;
+    brk_client_move(c, CLIENT_ON_CUT);
     brk_client_timer(b, c, b->now + soonest(b));
     if (list_in(&c->dirty))
         list_remove(&b->dirty_clients, &c->dirty);
@@ -69,7 +68,8 @@ static bool asleep(struct broker *b, struct client *c, uint32_t *budget)
                 return false;
             budget_take(budget, attempt_places(a));
             b->steps++;
-            brk_attempt_requeue(b, a, job_once(j), "its processes were ended: the client was gone", a->sent ? WIRE_WHY_FENCED : 0);
+            brk_attempt_requeue(b, a, job_once(j), "its processes were ended: the client was gone",
+                                attempt_is_sent(a) ? WIRE_WHY_FENCED : 0);
         }
         if (!*budget)
             return false;
@@ -87,8 +87,8 @@ static bool asleep(struct broker *b, struct client *c, uint32_t *budget)
         list_push_back(&c->pool_list, n);
     }
     c->away_pools = 0;
-    if (c->peer) {
-        c->dormant = false;
+    if (c->state == CLIENT_WAKING) {
+        brk_client_move(c, CLIENT_ON_AWAKE);
         b->grants_dirty = true;
     }
     return true;
@@ -136,14 +136,14 @@ bool brk_client_away(struct broker *b, struct client *c, uint32_t *budget)
         b->steps++;
         brk_attempt_requeue(b, LIST_ENTRY(n, struct attempt, out), false, NULL, 0);
     }
-    return (!c->dormant || asleep(b, c, budget)) && drop_mute(b, c, budget);
+    return (!client_is_dormant(c) || asleep(b, c, budget)) && drop_mute(b, c, budget);
 }
 
 /* Its connection was closed and it has not come back: its processes end, what they ran goes back to its jobs. Session and outcomes
  * wait for it as before. */
 void brk_client_dormant(struct broker *b, struct client *c)
 {
-    c->dormant = true;
+    brk_client_move(c, CLIENT_ON_SLEEP);
     c->away_jobs = c->job_list.count;
     c->away_pools = c->pool_list.count;
     brk_effect_log_session(b, c->owner->key, LOG_INFO_, "client %s has not come back: its processes end, its work waits for it",
@@ -161,7 +161,7 @@ void brk_detached_limit(struct broker *b, struct owner *o)
         return;
     for (LIST_EACH(&b->clients, n)) {
         struct client *c = LIST_ENTRY(n, struct client, node);
-        if (c->owner == o && c->detached && (!oldest || c->detached_at < oldest->detached_at))
+        if (c->owner == o && client_is_gone(c) && (!oldest || c->detached_at < oldest->detached_at))
             oldest = c;
     }
     assert(oldest);

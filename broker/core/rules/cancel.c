@@ -49,7 +49,7 @@ static bool live(struct broker *b, struct cancel *k, struct attempt *a, uint64_t
 {
     enum asked rc = ASK_NOT;
 
-    if (k->only_queued && !a->sent) {
+    if (k->only_queued && !attempt_is_sent(a)) {
         brk_attempt_shrink(b, a, lo);           /* what has not left yet waits again: found there in the next step */
         return true;
     }

@@ -110,7 +110,7 @@ static bool dispatch_one(struct broker *b, struct pool *p, struct job *j, struct
         l->short_ns += a->run.count * a->mean_ns;
     brk_counts_tell(b, j, &a->run, a->next, a->end);
     if (job_once(j)) {
-        a->state = ATTEMPT_ASSIGNING;
+        brk_attempt_move(a, ATTEMPT_ON_OFFER);
         a->attached = j->client->attached;
         list_push_back(&j->client->assigning, &a->out);
         brk_client_dirty(b, j->client);
@@ -136,7 +136,7 @@ static struct job *next_job(struct broker *b, struct pool *p, struct lane *l, ui
     b->steps++;
     while (tries && *budget && (j = brk_job_of_turn(p, l->worker))) {
         list_remove(&j->need->ready, &j->ready);
-        if ((j->client->peer && job_mute(j)) || j->ending) {
+        if ((j->client->peer && job_mute(j)) || j->state == JOB_ENDING) {
             b->steps++;
             --*budget;
             continue;               /* it is ready again when it is opened again; what ends is never */
@@ -171,7 +171,7 @@ static void dispatch_pool(struct broker *b, struct pool *p)
     uint32_t budget = TURN_STEPS;       /* of jobs that are not open yet */
     struct list_node *n;
 
-    if (p->failed && !p->ending) {
+    if (p->state == POOL_FAILED && !p->ending) {
         refuse_returned(b, p);
         return;
     }
@@ -231,7 +231,7 @@ static void recall_half(struct broker *b, struct lane *l, uint32_t needs)
         uint64_t count = a->end - a->next;
         if (!moves(a, needs))
             continue;
-        if (a->recalled || !a->sent)
+        if (a->recalled || !attempt_is_sent(a))
             return;
         if (count > left)
             count = left;

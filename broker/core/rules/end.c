@@ -122,10 +122,10 @@ void brk_job_end(struct broker *b, struct job *j)
 {
     int64_t tasks = (int64_t)job_tasks_pending(j), bytes = (int64_t)j->n_bytes;
 
-    if (j->ending)
+    if (j->state == JOB_ENDING)
         return;
     brk_job_pending_above(b, j, -tasks, -bytes);
-    j->ending = true;
+    brk_job_move(j, JOB_ON_END);
     brk_job_pending_above(b, j, tasks, bytes);
     if (!brk_job_reap(b, j, brk_chore_budget(b, j->owner)))
         brk_chore_add(b, j->owner, &j->end, CHORE_JOB_END);
@@ -133,7 +133,7 @@ void brk_job_end(struct broker *b, struct job *j)
 
 void brk_job_maybe_end(struct broker *b, struct job *j)
 {
-    if (j->closed && !j->put_off && list_empty(&j->replays) && !job_tasks_pending(j) && list_empty(&j->outcomes))
+    if (j->state == JOB_CLOSED && !j->put_off && list_empty(&j->replays) && !job_tasks_pending(j) && list_empty(&j->outcomes))
         brk_job_end(b, j);
 }
 
@@ -151,8 +151,8 @@ void brk_pool_close(struct broker *b, struct pool *p)
     p->owner->n_bytes -= p->all_bytes;
     p->owner->leaving_tasks += p->all_tasks;
     p->owner->leaving_bytes += p->all_bytes;
-    if (list_in(&p->state))
-        list_remove(&c->states, &p->state);
+    if (list_in(&p->news))
+        list_remove(&c->states, &p->news);
     b->grants_dirty |= p->slots || p->n_tasks;
     brk_chore_add(b, p->owner, &p->end, CHORE_POOL_END);
 }
@@ -192,9 +192,8 @@ void brk_client_end(struct broker *b, struct client *c)
 {
     struct owner *o = c->owner;
 
-    if (c->ending)
+    if (!brk_client_move(c, CLIENT_ON_END))
         return;
-    brk_client_attached(c);
     brk_client_timer(b, c, 0);
     if (c->peer)
         c->peer->client = NULL;
@@ -205,7 +204,7 @@ void brk_client_end(struct broker *b, struct client *c)
     o->n_bytes -= c->n_bytes;
     o->leaving_tasks += c->n_tasks;
     o->leaving_bytes += c->n_bytes;
-    c->ending = c->paused = true;
+    c->paused = true;
     brk_keyed_take(&b->client_map, &c->by_name);
     brk_chore_forget(b, o, &c->away);
     brk_chore_forget(b, o, &c->said_ack);

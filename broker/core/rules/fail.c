@@ -8,47 +8,41 @@
 
 #include <stdio.h>
 
-static bool is_away(const struct worker *w) { return w->state == WORKER_SILENT || w->state == WORKER_JOINING; }
-
 /* A pool has failed when there are ready workers and none is left that has not failed it. While one that may be able to run it is
  * on its way back, or may be (the hold lasts), it is in doubt: nothing is refused, its queue waits. */
 void brk_pool_check_failed(struct broker *b, struct pool *p)
 {
     uint32_t failed = 0, failed_away = 0, ready = 0, n_away = 0;
-    bool was = p->failed, all;
+    bool was = p->state == POOL_FAILED, all, doubt;
 
     for (LIST_EACH(&p->lanes, n)) {
         struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
         b->steps++;
         failed += l->failed && l->worker->state == WORKER_READY;
-        failed_away += l->failed && is_away(l->worker);
+        failed_away += l->failed && worker_is_away(l->worker);
     }
     for (LIST_EACH(&b->workers, n)) {
         if (!failed)
             break;
         b->steps++;
         ready += LIST_ENTRY(n, struct worker, node)->state == WORKER_READY;
-        n_away += is_away(LIST_ENTRY(n, struct worker, node));
+        n_away += worker_is_away(LIST_ENTRY(n, struct worker, node));
     }
     all = failed && failed == ready;
-    p->doubt = all && (n_away > failed_away || b->now < b->hold_end);
-    p->failed = all && !p->doubt;
-    if ((p->failed || p->doubt) && !list_in(&p->doubtful))
-        list_push_back(&b->doubtful, &p->doubtful);
-    else if (!p->failed && !p->doubt && list_in(&p->doubtful))
-        list_remove(&b->doubtful, &p->doubtful);
-    if (p->doubt && b->now < b->hold_end && b->hold_end < b->doubt_at) {
+    doubt = n_away > failed_away || b->now < b->hold_end;
+    brk_pool_move(b, p, !all ? POOL_ON_RUNS : doubt ? POOL_ON_DOUBT : POOL_ON_REFUSED);
+    if (p->state == POOL_DOUBT && b->now < b->hold_end && b->hold_end < b->doubt_at) {
         b->doubt_at = b->hold_end;
         if (b->doubt_at < b->tick_at)
             b->tick_at = b->doubt_at;
     }
-    if (p->failed == was)
+    if ((p->state == POOL_FAILED) == was)
         return;
-    if (!p->failed)
+    if (was)
         p->code = 0;
     brk_pool_tell(b, p);
     brk_pool_changed(b, p);
-    if (p->failed)
+    if (!was)
         brk_pool_work(b, p);    /* what waits is refused in the next flush */
 }
 

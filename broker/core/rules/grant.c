@@ -23,7 +23,7 @@
 /* What a pool is told that it has: its slots, or without work those it would be given alone. */
 static void offer(struct broker *b, struct pool *p, uint32_t total)
 {
-    uint64_t wanted = brk_pool_claims(p) || p->failed ? 0 : brk_pool_wanted(b, p, total);
+    uint64_t wanted = brk_pool_claims(p) || p->state == POOL_FAILED ? 0 : brk_pool_wanted(b, p, total);
     uint32_t slots = wanted > p->slots ? (uint32_t)wanted : p->slots;
     uint64_t lacks = 0;
 
@@ -68,7 +68,7 @@ static bool all_in_vain(const struct owner *o) { return o->n_vain >= o->later.co
 /* It claims slots that there are, or will be when its pause at a worker is over. */
 static bool hopes(const struct broker *b, const struct pool *p)
 {
-    if (p->demand || !brk_pool_claims(p) || p->failed)
+    if (p->demand || !brk_pool_claims(p) || p->state == POOL_FAILED)
         return p->demand;
     for (LIST_EACH(&p->lanes, n))
         if (LIST_ENTRY(n, struct lane, in_pool)->not_before > b->now)

@@ -95,9 +95,8 @@ void brk_worker_end(struct broker *b, struct worker *w, const char *why)
 {
     struct list_node *n;
 
-    if (w->ending)
+    if (w->state == WORKER_ENDING)
         return;
-    w->ending = true;
     snprintf(w->lost, sizeof(w->lost), "worker %s was lost (%s) while it had this task", w->name, why);
     brk_effect_log_session(b, w->key, LOG_WARNING_, "worker %s is gone: %s", w->name, why);
     brk_worker_leaves(b, w);
@@ -106,7 +105,7 @@ void brk_worker_end(struct broker *b, struct worker *w, const char *why)
     if (w->peer)
         w->peer->worker = NULL;
     w->peer = NULL;
-    w->state = WORKER_SILENT;
+    brk_worker_move(w, WORKER_ON_END);
     list_remove(&b->workers, &w->node);
     list_push_back(&b->leaving, &w->node);
     brk_keyed_take(&b->worker_map, &w->by_name);

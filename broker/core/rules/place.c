@@ -225,7 +225,7 @@ bool brk_place_run(struct broker *b, uint32_t total, bool *ret_waits)
         uint64_t most = p->target;
         if (!p->n_tasks)
             most = p->slots;
-        else if (!brk_pool_claims(p) && !p->failed)
+        else if (!brk_pool_claims(p) && p->state != POOL_FAILED)
             most = brk_pool_wanted(b, p, total);
         leave_unfit(b, p);
         pool_yields(b, p, p->slots > most ? p->slots - most : 0);

@@ -104,7 +104,7 @@ static int adopt(struct broker *b, struct worker *w, const struct wire_item *it)
         return brk_attempt_foreign(b, w, it->id);
     if (!(j = parked(b, it)))
         return BFORK_ENOMEM;
-    if (brk_account_takes_parked(b, j->owner) < 0 || (j->client && j->client->dormant))
+    if (brk_account_takes_parked(b, j->owner) < 0 || (j->client && client_is_dormant(j->client)))
         return brk_attempt_foreign(b, w, it->id);   /* dormant: its processes are to end */
     if (first < j->next)
         from = wait_from(b, j, first, end < j->next ? end : j->next);
@@ -116,7 +116,8 @@ static int adopt(struct broker *b, struct worker *w, const struct wire_item *it)
     b->n.adopted++;
     w->peer->windows++;
     a->id = it->id;
-    a->adopted = a->sent = true;
+    a->adopted = true;
+    brk_attempt_move(a, ATTEMPT_ON_ADOPT);
     a->round = w->round;
     a->next = from;
     a->end = end;
@@ -142,7 +143,7 @@ int brk_recover_held(struct broker *b, struct worker *w, const struct wire_item 
     uint64_t end = it->first + it->count;
 
     b->steps++;
-    if (a && a->worker == w && a->sent) {
+    if (a && a->worker == w && attempt_is_sent(a)) {
         w->peer->windows += a->round != w->round;   /* once, however often it is told */
         a->round = w->round;
         if (a->state == ATTEMPT_FINISHED || !it->count || end < a->next || end >= a->end)
@@ -172,7 +173,7 @@ void brk_recover_seen(struct broker *b, struct worker *w, struct attempt *a)
 
 void brk_worker_ready(struct broker *b, struct worker *w)
 {
-    w->state = WORKER_READY;
+    brk_worker_move(w, WORKER_ON_SEEN);
     w->joined = true;
     brk_effect_log_session(b, w->key, LOG_INFO_, "worker %s is ready with %u slots", w->name, w->slots);
     brk_pool_check_doubts(b);

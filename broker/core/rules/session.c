@@ -11,7 +11,7 @@
 static void worker_silent(struct broker *b, struct worker *w)
 {
     w->peer->worker = NULL;
-    w->state = WORKER_SILENT;
+    brk_worker_move(w, WORKER_ON_CUT);
     brk_worker_leaves(b, w);
     w->peer = NULL;
     if (w->lease_end < b->tick_at)

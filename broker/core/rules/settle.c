@@ -122,7 +122,7 @@ int brk_attempt_cancel(struct broker *b, struct attempt *a, uint64_t first, uint
     }
     interval_put(&a->cancels, &k->at);
     list_push_back(&a->untold, &k->untold);
-    if (a->sent)
+    if (attempt_is_sent(a))
         brk_attempt_recall_due(b, a);
     else
         brk_attempt_shrink(b, a, first);
@@ -152,7 +152,7 @@ void brk_attempt_requeue(struct broker *b, struct attempt *a, bool lost, const c
     uint64_t from = a->next, to = a->end;
     uint32_t tries = a->run.tries + 1u, before = tries + a->run.crashes + a->run.fails;
 
-    lost = lost && a->sent;
+    lost = lost && attempt_is_sent(a);
     brk_attempt_narrow(b, a, from, from);
     if (lost && job_once(j))
         brk_outcome_text(b, j, from, to - from, before, BFORK_UNKNOWN, text);
@@ -171,7 +171,7 @@ void brk_attempt_recall(struct broker *b, struct attempt *a, uint64_t first, uin
 {
     if (first < a->next)
         first = a->next;
-    if (!a->sent) {
+    if (!attempt_is_sent(a)) {
         brk_attempt_shrink(b, a, first);
         return;
     }

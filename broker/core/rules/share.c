@@ -76,7 +76,7 @@ uint64_t brk_share_demands(struct broker *b, uint32_t total, bool by_tasks)
         LIST_ENTRY(n, struct owner, node)->demand = 0;
     for (ACTIVE_EACH(b, p)) {
         b->steps++;
-        p->demand = brk_pool_claims(p) && !p->failed ? brk_pool_wanted(b, p, total) : 0;
+        p->demand = brk_pool_claims(p) && p->state != POOL_FAILED ? brk_pool_wanted(b, p, total) : 0;
         if (by_tasks && p->demand) {
             uint64_t lacks, tasks = brk_pool_tasks_somewhere(b, p, &lacks);
             p->demand = p->demand < tasks ? p->demand : tasks;
