@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
- * slots.c - see slots.h. Never decides what runs where: that is the core's. Failures to start something are kept and told to the
- * core by the next step, so the core's effects are never changed while they are performed.
+ * slots.c - see slots.h: the lanes and task processes of a worker's slots. Never decides what runs where: that is the core's.
+ * Failures to start something are kept and told to the core by the next step, so the core's effects are never changed while they
+ * are performed.
  */
 #include "slots.h"
 
@@ -25,7 +26,9 @@ struct thing { enum thing_kind kind; };     /* first member of what exec gives b
 
 struct job_info { uint64_t digest, mean_ns; bool one; };
 
-struct slot_lane {
+/* Lanes and processes are twofold: in the core, which decides about them, and here, where they exist as a template and as a process
+ * of the system. Both sides know them by the core's numbers. */
+struct real_lane {
     struct thing thing;
     worker_lane id;
     struct buf *spec;               /* owned */
@@ -38,10 +41,10 @@ struct slot_lane {
     struct list_node failed;
 };
 
-struct slot_proc {
+struct real_proc {
     struct thing thing;
     worker_proc id;
-    struct slot_lane *lane;
+    struct real_lane *lane;
     struct exec_proc *p;            /* NULL: it could not be started */
     uint64_t mean_ns;               /* of the job pushed last */
     struct list_node busy;          /* while results are to come */
@@ -63,14 +66,14 @@ struct slots {
 
 /* ---- callbacks of exec ----------------------------------------------------------------------- */
 
-static struct slot_lane *lane_of(void *user)
+static struct real_lane *lane_of(void *user)
 {
     struct thing *t = user;
 
-    return t->kind == THING_LANE ? (struct slot_lane *)user : ((struct slot_proc *)user)->lane;
+    return t->kind == THING_LANE ? (struct real_lane *)user : ((struct real_proc *)user)->lane;
 }
 
-static void measure_proc(struct slot_proc *p, const struct wire_item *i)
+static void measure_proc(struct real_proc *p, const struct wire_item *i)
 {
     struct job_info *j = i->job < p->lane->n_jobs ? &p->lane->jobs[i->job] : NULL;
 
@@ -79,7 +82,7 @@ static void measure_proc(struct slot_proc *p, const struct wire_item *i)
     p->mean_ns = j->mean_ns = pace_add(j->mean_ns, i->sum_ns, i->count);
 }
 
-static void pull(struct slots *s, struct slot_proc *p)
+static void pull(struct slots *s, struct real_proc *p)
 {
     struct wire_item i;
 
@@ -106,13 +109,13 @@ static void on_template_ready(void *ctx, void *user)
 static void on_template_failed(void *ctx, void *user, int code, const char *stage, const char *text)
 {
     struct slots *s = ctx;
-    struct slot_lane *l = lane_of(user);
+    struct real_lane *l = lane_of(user);
 
     uint64_t key;
     void *value;
 
     for (size_t i = 0; map_next(&s->procs, &i, &key, &value);) {     /* its processes go with it, and nobody reports them */
-        struct slot_proc *p = value;
+        struct real_proc *p = value;
 
         if (p->lane != l || !p->p)
             continue;
@@ -131,10 +134,10 @@ static void on_proc_ready(void *ctx, void *user)
     struct slots *s = ctx;
 
     s->told = true;
-    worker_proc_ready(s->worker, s->now, ((struct slot_proc *)user)->id);
+    worker_proc_ready(s->worker, s->now, ((struct real_proc *)user)->id);
 }
 
-static void proc_drop(struct slots *s, struct slot_proc *p)
+static void proc_drop(struct slots *s, struct real_proc *p)
 {
     if (list_in(&p->busy))
         list_remove(&s->busy, &p->busy);
@@ -154,7 +157,7 @@ static struct wire_str str(const char *text)
 static void on_proc_died(void *ctx, void *user, const struct exec_death *d)
 {
     struct slots *s = ctx;
-    struct slot_proc *p = user;
+    struct real_proc *p = user;
     struct worker_obituary o = { .kind = d->kind,
                                  .code = d->code,
                                  .signal = d->signal,
@@ -179,7 +182,7 @@ static void pass_output(void *ctx, void *user, const struct exec_print *k)
 {
     struct slots *s = ctx;
     const struct thing *t = user;
-    const struct slot_proc *p = t->kind == THING_PROC ? user : NULL;
+    const struct real_proc *p = t->kind == THING_PROC ? user : NULL;
     struct worker_print out = { .stream = k->stream, .bytes = k->bytes, .size = k->size, .cut = k->cut, .limit = k->limit,
                                 .pid = p && p->p ? (uint32_t)exec_proc_pid(p->p) : 0 };
 
@@ -195,7 +198,7 @@ static bool on_output_room(void *ctx, void *user)
     const struct slots *s = ctx;
     const struct thing *t = user;
 
-    return t->kind != THING_PROC || worker_output_room(s->worker, ((const struct slot_proc *)user)->id);
+    return t->kind != THING_PROC || worker_output_room(s->worker, ((const struct real_proc *)user)->id);
 }
 
 /* ---- what the core asks at once -------------------------------------------------------------- */
@@ -214,7 +217,7 @@ static uint32_t claim_for(const struct job_info *j, uint32_t count)
 static uint32_t op_push(void *ctx, worker_proc proc, uint32_t job, const struct wire_item *item)
 {
     struct slots *s = ctx;
-    struct slot_proc *p = map_get(&s->procs, proc);
+    struct real_proc *p = map_get(&s->procs, proc);
     const struct job_info *j;
     uint32_t n;
 
@@ -229,7 +232,7 @@ static uint32_t op_push(void *ctx, worker_proc proc, uint32_t job, const struct 
 }
 
 /* What is known about a job is forgotten when its number goes to another one. */
-static int note_job(struct slot_lane *l, uint32_t job, struct wire_bin spec)
+static int note_job(struct real_lane *l, uint32_t job, struct wire_bin spec)
 {
     struct wire_job_spec decoded;
     uint64_t digest = map_hash_bytes(spec.p, spec.n);
@@ -255,7 +258,7 @@ static int note_job(struct slot_lane *l, uint32_t job, struct wire_bin spec)
 static int op_push_job(void *ctx, worker_proc proc, uint32_t job, struct wire_bin spec)
 {
     struct slots *s = ctx;
-    struct slot_proc *p = map_get(&s->procs, proc);
+    struct real_proc *p = map_get(&s->procs, proc);
     int rc;
 
     if (!p || !p->p)
@@ -268,7 +271,7 @@ static int op_push_job(void *ctx, worker_proc proc, uint32_t job, struct wire_bi
 static uint32_t op_retract(void *ctx, worker_proc proc, uint32_t max)
 {
     struct slots *s = ctx;
-    struct slot_proc *p = map_get(&s->procs, proc);
+    struct real_proc *p = map_get(&s->procs, proc);
 
     return p && p->p ? exec_retract(p->p, max) : 0;
 }
@@ -313,17 +316,17 @@ void slots_attach(struct slots *s, struct worker *w)
     s->worker = w;
 }
 
-static void lane_drop(struct slots *s, struct slot_lane *l)
+static void lane_drop(struct slots *s, struct real_lane *l)
 {
     if (l->t)
         exec_template_stop(l->t);
     for (;;) {                      /* processes of the lane: exec says nothing more about them */
-        struct slot_proc *found = NULL;
+        struct real_proc *found = NULL;
         uint64_t key;
         void *value;
 
         for (size_t i = 0; !found && map_next(&s->procs, &i, &key, &value);)
-            if (((struct slot_proc *)value)->lane == l)
+            if (((struct real_proc *)value)->lane == l)
                 found = value;
         if (!found)
             break;
@@ -356,7 +359,7 @@ void slots_free(struct slots **ps)
 
 /* ---- effects --------------------------------------------------------------------------------- */
 
-static void lane_failed(struct slots *s, struct slot_lane *l, const char *stage)
+static void lane_failed(struct slots *s, struct real_lane *l, const char *stage)
 {
     snprintf(l->stage, sizeof(l->stage), "%s", stage);
     if (!list_in(&l->failed))
@@ -365,7 +368,7 @@ static void lane_failed(struct slots *s, struct slot_lane *l, const char *stage)
 
 static void start_lane_exec(struct slots *s, worker_lane lane, struct exec_template_spec x)
 {
-    struct slot_lane *l = map_get(&s->lanes, lane);
+    struct real_lane *l = map_get(&s->lanes, lane);
 
     x.start_limit_ms = s->config.start_limit_ms;
     if (!l || l->t || list_in(&l->failed))
@@ -390,7 +393,7 @@ void slots_fork(struct slots *s, worker_lane lane, int server)
 
 void slots_no_program(struct slots *s, worker_lane lane, int code, const char *stage, const char *text)
 {
-    struct slot_lane *l = map_get(&s->lanes, lane);
+    struct real_lane *l = map_get(&s->lanes, lane);
 
     if (!l || l->t)
         return;
@@ -414,7 +417,7 @@ static void proc_lost(struct slots *s, worker_lane lane, worker_proc proc)
 
 static void start_lane_template(struct slots *s, const struct worker_effect *e)
 {
-    struct slot_lane *l = map_get(&s->lanes, e->lane);
+    struct real_lane *l = map_get(&s->lanes, e->lane);
     struct wire_pool_spec spec = { 0 };
 
     if (l)
@@ -443,8 +446,8 @@ static void start_lane_template(struct slots *s, const struct worker_effect *e)
 
 static void proc_start(struct slots *s, const struct worker_effect *e)
 {
-    struct slot_lane *l = map_get(&s->lanes, e->lane);
-    struct slot_proc *p = calloc(1, sizeof(*p));
+    struct real_lane *l = map_get(&s->lanes, e->lane);
+    struct real_proc *p = calloc(1, sizeof(*p));
 
     if (!p || !l || map_put(&s->procs, e->proc, p) < 0) {
         free(p);
@@ -465,8 +468,8 @@ static void proc_start(struct slots *s, const struct worker_effect *e)
 
 bool slots_perform(struct slots *s, uint64_t now, const struct worker_effect *e)
 {
-    struct slot_lane *l = map_get(&s->lanes, e->lane);
-    struct slot_proc *p = map_get(&s->procs, e->proc);
+    struct real_lane *l = map_get(&s->lanes, e->lane);
+    struct real_proc *p = map_get(&s->procs, e->proc);
 
     s->now = now;
     switch (e->type) {
@@ -518,7 +521,7 @@ static void tell_failures(struct slots *s)
             worker_lane_failed(s->worker, s->now, lane, BFORK_ENOMEM, "exec", "out of memory");
     }
     for (struct list_node *n; (n = list_pop(&s->failed_lanes));) {
-        struct slot_lane *l = LIST_ENTRY(n, struct slot_lane, failed);
+        struct real_lane *l = LIST_ENTRY(n, struct real_lane, failed);
 
         if (l->not_now)
             worker_lane_not_now(s->worker, s->now, l->id, l->stage, l->failure.text);
@@ -526,7 +529,7 @@ static void tell_failures(struct slots *s)
             worker_lane_failed(s->worker, s->now, l->id, l->failure.code, l->stage, l->failure.text);
     }
     for (struct list_node *n; (n = list_first(&s->failed_procs));) {
-        struct slot_proc *p = LIST_ENTRY(n, struct slot_proc, failed);
+        struct real_proc *p = LIST_ENTRY(n, struct real_proc, failed);
         struct worker_obituary o = { .kind = p->failure.code, .message = str(p->failure.text), .stage = str("exec") };
 
         worker_proc_died(s->worker, s->now, p->id, &o);
@@ -541,7 +544,7 @@ bool slots_step(struct slots *s, uint64_t now)
     tell_failures(s);
     exec_step(s->exec, now);
     for (LIST_EACH_SAFE(&s->busy, n, after))
-        pull(s, LIST_ENTRY(n, struct slot_proc, busy));
+        pull(s, LIST_ENTRY(n, struct real_proc, busy));
     return s->told;
 }
 
@@ -567,7 +570,7 @@ enum exec_want slots_want(const struct slots *s)
     if (list_empty(&s->busy))
         return EXEC_NOTHING;
     for (LIST_EACH(&s->busy, n)) {
-        const struct slot_proc *p = LIST_ENTRY(n, struct slot_proc, busy);
+        const struct real_proc *p = LIST_ENTRY(n, struct real_proc, busy);
 
         if (!p->mean_ns || p->mean_ns > BULK_NS / 8 || exec_pending(p->p) * p->mean_ns < BULK_NS)
             return EXEC_NEXT;

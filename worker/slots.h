@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
- * slots.h - the worker core's processes made real: performs its process effects with common/exec, and turns what templates and task
- * processes do into calls of the core. One code for bfork-worker and for the local engine; no ZeroMQ, no OpenSSL, prints nothing.
+ * slots.h - what a worker's slots are filled with: the lanes and task processes of its core, made real. Performs the core's process
+ * effects with common/exec, and turns what templates and task processes do into calls of the core. One code for bfork-worker and
+ * for the local engine; no ZeroMQ, no OpenSSL, prints nothing.
  *
  *     slots_new(&config, &s); worker_new(&wc, slots_ops(), s, &w); slots_attach(s, w);
  *     turn:   slots_step(s, now); worker_tick(w, now); worker_flush(w, now);

@@ -13,7 +13,7 @@ typedef uint32_t worker_proc;       /* task process, from 1; a number is not use
 typedef uint32_t worker_lane;       /* lane = granted pool = one template, from 1 */
 
 struct worker_config {
-    uint32_t slots;                 /* task processes that may run at a time; the local engine passes a large number */
+    uint32_t slots;                 /* so many task processes at a time; the local engine passes a large number */
     uint8_t instance[WIRE_ID], replaces[WIRE_ID];
     bool has_replaces;
     const char *name, *host, *software, *arch, *resources;      /* kept by the caller */
