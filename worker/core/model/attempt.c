@@ -23,18 +23,18 @@ static const struct moves attempt_moves = MOVES("an attempt", attempt_states, at
 
 static bool is_with_process(const struct attempt *a) { return a->state == ATTEMPT_PUSHED || a->state == ATTEMPT_DOOMED; }
 
-static bool attempt_unfinished(const struct attempt *a) { return a->state != ATTEMPT_FINISHED && a->state != ATTEMPT_GONE; }
+static bool counts_as_unfinished(const struct attempt *a) { return a->state != ATTEMPT_FINISHED && a->state != ATTEMPT_GONE; }
 
 /* Sole writer of the state. No event comes too late: who brings one about has found the attempt where it is. */
 static void change_attempt(struct attempt *a, enum attempt_event event)
 {
-    bool was_queued = a->state == ATTEMPT_QUEUED, was_with = is_with_process(a), was_unfinished = attempt_unfinished(a);
+    bool was_queued = a->state == ATTEMPT_QUEUED, was_with = is_with_process(a), was_unfinished = counts_as_unfinished(a);
     unsigned to;
 
     if (!moves_next(&attempt_moves, a->state, event, &to))
         return;
     a->state = to;
-    if (was_unfinished && !attempt_unfinished(a) && --a->job->unfinished == 0)
+    if (was_unfinished && !counts_as_unfinished(a) && --a->job->unfinished == 0)
         wrk_job_rests(a->job);
     if (was_queued)
         list_remove(&a->job->lane->queue, &a->node);
