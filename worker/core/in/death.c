@@ -8,6 +8,10 @@
 
 #include <stdio.h>
 
+#define SCARCE_FIRST_NS (100 * CLOCK_MS)    /* pause when there are not enough descriptors, processes or memory: doubled */
+#define SCARCE_STARTS 8                 /* such starts, while no process runs: then the pool fails */
+#define UNSAID_MOST 3                   /* a task at whose place so many processes died one after the other was running */
+
 /* The outcome of the task that was running, or nothing if it is to run again. */
 static void settle_running(struct worker *w, struct proc *p, struct attempt *a, const struct worker_obituary *o)
 {

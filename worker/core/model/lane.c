@@ -13,6 +13,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STOP_NS (2 * CLOCK_SEC)         /* lanes whose processes are told to end are left alone so long */
+
 static const char *const lane_states[] = { "COLD", "STARTING", "READY", "BACKOFF", "FAILED", "GONE" };
 static const char *const lane_events[] = { "START", "CAME_UP", "PAUSE", "REST", "FAIL", "STOP", "END" };
 

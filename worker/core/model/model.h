@@ -21,26 +21,11 @@
 #include "base/map.h"
 #include "worker_types.h"
 
-#define LOOK_MOST 16                    /* processes compared before one is fed */
 #define FEED_NS (4 * CLOCK_MS)          /* so much expected work is put into the ring of a busy process */
-#define STAFF_RETRY_NS (10 * CLOCK_MS)
-#define STOP_NS (2 * CLOCK_SEC)     /* lanes whose processes are told to end are left alone so long */
-#define REBALANCE_NS (CLOCK_MS / 5)     /* a process may be idle so long before work is taken from another one's ring */
-#define SCARCE_FIRST_NS (100 * CLOCK_MS)    /* after a start that failed for want of descriptors, processes or memory: doubled, */
-#define SCARCE_MOST_NS (2 * CLOCK_SEC)
-#define SCARCE_STARTS 8                 /* so often, while none runs, until the pool fails */
-#define LOST_STARTS 3                   /* a task is begun so often, when its worker or template is lost */
-#define TEMPLATE_STARTS 8 /* templates that end or do not start, one after the other without a result: the pool fails here */
-#define UNSAID_MOST 3                   /* a task at whose place so many processes died one after the other was running */
+#define SCARCE_MOST_NS (2 * CLOCK_SEC)  /* what could not be started for want of something is tried again within that */
 #define BAD_STARTS 3                    /* processes that die one after the other without a result: the pool fails here */
-#define RESULTS_ITEMS 512u              /* of one RESULTS message */
-#define RESULTS_BODY 524288u
-#define RESULTS_LENS 131072u
-#define SLAB_SIZE 65536u
-
-/* From the last to the first; the node may be removed inside the body. */
-#define LIST_EACH_BACK_SAFE(l, n, before) \
-    struct list_node *n = (l)->head.prev, *before = n->prev; n != &(l)->head; n = before, before = n->prev
+#define RESULTS_ITEMS 512u              /* of one message: RESULTS, OUTPUT, HOLDING; worker->items and ->pieces have so many */
+#define RESULTS_BODY 524288u            /* bytes of RESULTS and OUTPUT, unless a single item has more */
 
 /* Where an attempt is. QUEUED: in the queue of its lane. PUSHED: with a process. FINISHED: every task has a result or was given
  * back; it is kept until the broker closes it. DOOMED: closed by the broker, or impossible to keep, while a process has it: its id

@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#define SLAB_SIZE 65536u
+
 static bool grow_slab(struct slab *s, size_t n)
 {
     if (s->buf && atomic_load_explicit(&s->buf->refs, memory_order_acquire) == 1)

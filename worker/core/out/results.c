@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define RESULTS_LENS 131072u            /* bytes of lengths, as RESULTS_BODY */
+
 void wrk_results_resend(struct worker *w)
 {
     for (LIST_EACH(&w->attempts, n)) {

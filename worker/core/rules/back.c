@@ -7,6 +7,10 @@
  */
 #include "rules/rules.h"
 
+/* From the last to the first; the node may be removed inside the body. */
+#define LIST_EACH_BACK_SAFE(l, n, before) \
+    struct list_node *n = (l)->head.prev, *before = n->prev; n != &(l)->head; n = before, before = n->prev
+
 /* It ends before `from`: the broker hears, or has been told, what is given back. */
 static void give_back_rest(struct worker *w, struct attempt *a, uint64_t from)
 {

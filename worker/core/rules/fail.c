@@ -12,6 +12,9 @@
 
 #include <stdio.h>
 
+#define LOST_STARTS 3                   /* a task is begun so often, when its worker or template is lost */
+#define TEMPLATE_STARTS 8   /* templates that end or do not start, one after the other without a result: the pool fails here */
+
 void wrk_lane_tell(struct worker *w, struct lane *l)
 {
     if (w->link != LINK_UP || !l->bound)

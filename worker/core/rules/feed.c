@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define LOOK_MOST 16                    /* processes compared before one is fed */
+#define REBALANCE_NS (CLOCK_MS / 5)     /* a process may be idle so long before work is taken from another one's ring */
+
 static bool knows_job(const struct proc *p, const struct job *j)
 {
     return j->number < p->n_known && p->known[j->number] == j->serial;

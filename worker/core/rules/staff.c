@@ -3,6 +3,8 @@
  */
 #include "rules/rules.h"
 
+#define STAFF_RETRY_NS (10 * CLOCK_MS)  /* after there was no memory for a process */
+
 /* Attempts for which no process is free or on its way. */
 static bool understaffed(const struct lane *l)
 {
