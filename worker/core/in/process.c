@@ -141,18 +141,14 @@ bool worker_output(struct worker *w, uint64_t now, worker_proc proc, uint32_t ah
     struct proc *p = map_get(&w->by_proc, proc);
     uint64_t index = 0;
     struct attempt *a = p ? find_task(p, ahead, &index) : NULL;
-    struct piece *q;
 
     w->now = now;
     if (!a)
         return false;
     if (a->state == ATTEMPT_DOOMED)
         return true;                    /* nobody waits for it any more */
-    if (!(q = wrk_piece_new(a, index, k))) {
+    if (!wrk_said_add(w, a, index, k))
         wrk_attempt_lost(w, a);
-        return true;
-    }
-    wrk_piece_append(w, a, q);
     return true;
 }
 

@@ -274,11 +274,11 @@ bool wrk_record_outcome(struct worker *w, struct attempt *a, const struct wire_o
 bool wrk_record_outcomes(struct worker *w, struct attempt *a, const struct wire_outcome *o, uint32_t count); /* of that and more */
 void wrk_records_free(struct worker *w, struct attempt *a);
 /* said.c */
-struct window *wrk_window_of(struct worker *w, struct lane *l);
-struct piece *wrk_piece_new(struct attempt *a, uint64_t index, const struct worker_print *k);
-void wrk_piece_append(struct worker *w, struct attempt *a, struct piece *p);
-uint64_t wrk_piece_cost(const struct piece *p);
-int wrk_piece_stream(const struct piece *p);
+bool wrk_said_add(struct worker *w, struct attempt *a, uint64_t index, const struct worker_print *k);  /* false: no memory */
+struct window *wrk_window_of(struct worker *w, struct lane *l);    /* that its output counts in from now on; NULL: no memory */
+bool wrk_window_has_room(const struct worker *w, const struct window *v, const struct piece *p);   /* one fits always */
+void wrk_said_sent(struct attempt *a, struct window *v);           /* its first piece that was not */
+void wrk_said_resend(struct worker *w);                            /* all of it is to be sent again */
 void wrk_said_free(struct worker *w, struct attempt *a);
 void wrk_said_leave(struct worker *w, struct lane *l);  /* it gets another pool, or is gone: its window is its own no more */
 void wrk_said_end(struct worker *w);                    /* all windows */

@@ -19,9 +19,9 @@
 
 #define ANEW_MOST 1000u             /* rounds that are told apart: more than an attempt ever has */
 
-uint64_t wrk_piece_cost(const struct piece *p) { return p->body.size + WIRE_OUTPUT_COST; }
+static uint64_t window_cost(const struct piece *p) { return p->body.size + WIRE_OUTPUT_COST; }
 
-int wrk_piece_stream(const struct piece *p) { return p->stream == 2; }
+static int stream_of(const struct piece *p) { return p->stream == 2; }
 
 static void window_end(struct worker *w, struct window *v)
 {
@@ -100,7 +100,7 @@ static void forget_piece(struct piece *p)
     free(p);
 }
 
-struct piece *wrk_piece_new(struct attempt *a, uint64_t index, const struct worker_print *k)
+static struct piece *cut_piece(struct attempt *a, uint64_t index, const struct worker_print *k)
 {
     int stream = k->stream == 2;
     struct piece *p = calloc(1, sizeof(*p));
@@ -135,23 +135,32 @@ struct piece *wrk_piece_new(struct attempt *a, uint64_t index, const struct work
     return p;
 }
 
-void wrk_piece_append(struct worker *w, struct attempt *a, struct piece *p)
+static void append_piece(struct worker *w, struct attempt *a, struct piece *p)
 {
     if (a->said_tail)
         a->said_tail->next = p;
     else
         a->said = p;
     a->said_tail = p;
-    if (a->said_last[wrk_piece_stream(p)])
-        a->said_last[wrk_piece_stream(p)]->next_same = p;
-    a->said_last[wrk_piece_stream(p)] = p;
+    if (a->said_last[stream_of(p)])
+        a->said_last[stream_of(p)]->next_same = p;
+    a->said_last[stream_of(p)] = p;
     if (!a->to_say)
         a->to_say = p;
-    if (!a->to_say_of[wrk_piece_stream(p)])
-        a->to_say_of[wrk_piece_stream(p)] = p;
-    a->job->lane->said_waits += wrk_piece_cost(p);
+    if (!a->to_say_of[stream_of(p)])
+        a->to_say_of[stream_of(p)] = p;
+    a->job->lane->said_waits += window_cost(p);
     if (!list_in(&a->saying))
         list_push_back(&w->saying, &a->saying);
+}
+
+bool wrk_said_add(struct worker *w, struct attempt *a, uint64_t index, const struct worker_print *k)
+{
+    struct piece *p = cut_piece(a, index, k);
+
+    if (p)
+        append_piece(w, a, p);
+    return p != NULL;
 }
 
 void wrk_said_anew(struct worker *w, struct attempt *a, uint64_t first, uint64_t count)
@@ -173,7 +182,7 @@ void wrk_said_anew(struct worker *w, struct attempt *a, uint64_t first, uint64_t
         p->index = i;
         p->stream = 1;
         p->again = a->anew;
-        wrk_piece_append(w, a, p);
+        append_piece(w, a, p);
     }
     a->anew_at = end;
     a->anew_end = end > a->anew_end ? end : a->anew_end;
@@ -198,15 +207,15 @@ static void drop(struct worker *w, struct attempt *a, uint64_t seq)
 {
     for (struct piece *p; (p = a->said) && p->seq <= seq;) {
         a->said = p->next;
-        if (a->said_last[wrk_piece_stream(p)] == p)
-            a->said_last[wrk_piece_stream(p)] = NULL;
-        if (a->to_say_of[wrk_piece_stream(p)] == p)
-            a->to_say_of[wrk_piece_stream(p)] = p->next_same;
+        if (a->said_last[stream_of(p)] == p)
+            a->said_last[stream_of(p)] = NULL;
+        if (a->to_say_of[stream_of(p)] == p)
+            a->to_say_of[stream_of(p)] = p->next_same;
         if (p == a->to_say) {
             a->to_say = p->next;
-            a->job->lane->said_waits -= wrk_piece_cost(p);
+            a->job->lane->said_waits -= window_cost(p);
         } else if (a->to_say && p->seq > a->to_say->seq) {
-            a->job->lane->said_waits -= wrk_piece_cost(p);
+            a->job->lane->said_waits -= window_cost(p);
         }
         forget_piece(p);
     }
@@ -237,4 +246,38 @@ void wrk_said_taken(struct worker *w, const struct wire_item *i)
     }
     if (a && i->seq <= a->said_seq && (!a->to_say || i->seq < a->to_say->seq))
         drop(w, a, i->seq);
+}
+
+bool wrk_window_has_room(const struct worker *w, const struct window *v, const struct piece *p)
+{
+    return !v->out || v->out + window_cost(p) <= w->config.output_window;
+}
+
+void wrk_said_sent(struct attempt *a, struct window *v)
+{
+    struct piece *p = a->to_say;
+
+    a->job->lane->said_waits -= window_cost(p);
+    v->out += window_cost(p);
+    a->to_say = p->next;
+    a->to_say_of[stream_of(p)] = p->next_same;
+}
+
+/* A new connection: nothing is on the way, and everything not taken goes out again. */
+void wrk_said_resend(struct worker *w)
+{
+    wrk_said_end(w);
+    for (LIST_EACH(&w->attempts, n)) {
+        struct attempt *a = LIST_ENTRY(n, struct attempt, all);
+
+        for (struct piece *p = a->said; p && p != a->to_say; p = p->next)
+            a->job->lane->said_waits += window_cost(p);
+        a->to_say = a->said;
+        a->to_say_of[0] = a->to_say_of[1] = NULL;
+        for (struct piece *p = a->said; p && !(a->to_say_of[0] && a->to_say_of[1]); p = p->next)
+            if (!a->to_say_of[stream_of(p)])
+                a->to_say_of[stream_of(p)] = p;
+        if (a->to_say && !list_in(&a->saying))
+            list_push_back(&w->saying, &a->saying);
+    }
 }

@@ -10,7 +10,6 @@
 void wrk_results_resend(struct worker *w);
 void wrk_results_flush(struct worker *w);
 /* output.c */
-void wrk_said_resend(struct worker *w);
 void wrk_said_flush(struct worker *w);
 /* holding.c */
 void wrk_send_holding(struct worker *w);

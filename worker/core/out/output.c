@@ -5,25 +5,6 @@
 
 #include <string.h>
 
-/* A new connection: nothing is on the way, and everything not taken goes out again. */
-void wrk_said_resend(struct worker *w)
-{
-    wrk_said_end(w);
-    for (LIST_EACH(&w->attempts, n)) {
-        struct attempt *a = LIST_ENTRY(n, struct attempt, all);
-
-        for (struct piece *p = a->said; p && p != a->to_say; p = p->next)
-            a->job->lane->said_waits += wrk_piece_cost(p);
-        a->to_say = a->said;
-        a->to_say_of[0] = a->to_say_of[1] = NULL;
-        for (struct piece *p = a->said; p && !(a->to_say_of[0] && a->to_say_of[1]); p = p->next)
-            if (!a->to_say_of[wrk_piece_stream(p)])
-                a->to_say_of[wrk_piece_stream(p)] = p;
-        if (a->to_say && !list_in(&a->saying))
-            list_push_back(&w->saying, &a->saying);
-    }
-}
-
 static void fill_output(struct worker *w, struct wire_item *i, const struct attempt *a, const struct piece *p,
                         const struct window *v)
 {
@@ -47,10 +28,8 @@ static void fill_output(struct worker *w, struct wire_item *i, const struct atte
 /* Puts pieces of a into the message until nothing is left (true) or it or the window is full. */
 static bool put_pieces(struct worker *w, struct attempt *a, struct window *v, uint32_t *n, size_t *body)
 {
-    struct lane *l = a->job->lane;
-
     for (struct piece *p; (p = a->to_say);) {
-        if (v->out && v->out + wrk_piece_cost(p) > w->config.output_window)
+        if (!wrk_window_has_room(w, v, p))
             return false;
         if (*n == RESULTS_ITEMS || (*n && *body + p->body.size > RESULTS_BODY)) {
             w->again = true;
@@ -58,10 +37,7 @@ static bool put_pieces(struct worker *w, struct attempt *a, struct window *v, ui
         }
         fill_output(w, &w->pieces[(*n)++], a, p, v);
         *body += p->body.size;
-        l->said_waits -= wrk_piece_cost(p);
-        v->out += wrk_piece_cost(p);
-        a->to_say = p->next;
-        a->to_say_of[wrk_piece_stream(p)] = p->next_same;
+        wrk_said_sent(a, v);
     }
     return true;
 }
