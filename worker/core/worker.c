@@ -94,8 +94,7 @@ void worker_effects_done(struct worker *w)
     if (w->feed_again) {        /* limits have been set, or a job did not fit: who waited for that can be fed */
         w->feed_again = false;
         w->again = true;
-        for (LIST_EACH(&w->lanes, n))
-            wrk_lane_dirty(w, LIST_ENTRY(n, struct lane, all));
+        wrk_lanes_dirty(w);
     }
 }
 
@@ -164,16 +163,7 @@ void worker_drain(struct worker *w, uint64_t now)
     w->draining = true;
     if (w->link == LINK_UP)
         wrk_send_state(w);
-    for (LIST_EACH(&w->lanes, n)) {
-        struct lane *l = LIST_ENTRY(n, struct lane, all);
-
-        for (LIST_EACH(&l->procs, m)) {
-            struct proc *p = LIST_ENTRY(m, struct proc, in_lane);
-
-            if (p->pending)
-                wrk_proc_retract(w, p, p->pending);
-        }
-    }
+    wrk_procs_retract(w);
     for (LIST_EACH_SAFE(&w->attempts, n, after))
         wrk_attempt_return(w, LIST_ENTRY(n, struct attempt, all), 0);
 }

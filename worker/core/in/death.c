@@ -41,9 +41,7 @@ static void settle_running(struct worker *w, struct proc *p, struct attempt *a, 
 /* What the process had goes back to the head of the queue, in its order. */
 static void give_back_all(struct worker *w, struct proc *p)
 {
-    for (struct list_node *n; (n = list_last(&p->attempts));) {
-        struct attempt *a = LIST_ENTRY(n, struct attempt, node);
-
+    for (struct attempt *a; (a = wrk_proc_last(p));) {
         wrk_attempt_unpush(a, a->next);
         if (a->state == ATTEMPT_DOOMED) {
             wrk_attempt_free(w, a);

@@ -96,8 +96,7 @@ void worker_proc_results(struct worker *w, uint64_t now, worker_proc proc, const
     if (!p)
         return;
     while (rest.count) {
-        struct list_node *n = list_first(&p->attempts);
-        struct attempt *a = n ? LIST_ENTRY(n, struct attempt, node) : NULL;
+        struct attempt *a = wrk_proc_first(p);
         uint64_t out = a ? a->pushed - a->next : 0;
 
         if (!out || (rest.kind == WIRE_OUTCOME && rest.count != 1) || rest.kind > WIRE_OUTCOME) {

@@ -50,6 +50,12 @@ void wrk_lane_dirty(struct worker *w, struct lane *l)
         list_push_back(&w->dirty, &l->dirty);
 }
 
+void wrk_lanes_dirty(struct worker *w)
+{
+    for (LIST_EACH(&w->lanes, n))
+        wrk_lane_dirty(w, LIST_ENTRY(n, struct lane, all));
+}
+
 uint32_t wrk_lanes_busy(const struct worker *w)
 {
     uint32_t busy = 0;
@@ -126,9 +132,7 @@ struct lane *wrk_lane_new(struct worker *w, const struct wire_grant *g)
     list_init(&l->hungry);
     list_init(&l->partial);
     list_init(&l->queue);
-    do
-        l->id = ++w->last_lane;
-    while (l->id == 0 || map_get(&w->by_lane, l->id));
+    l->id = wrk_number_next(&w->by_lane, &w->last_lane);
     map_put(&w->by_lane, l->id, l);
     list_push_back(&w->lanes, &l->all);
     l->idle_since = w->now;

@@ -2,6 +2,8 @@
  * model.h - the objects of the worker's core, and what changes them without deciding anything. The floor of all others: it
  * includes none of their headers, so a call upward does not compile.
  *
+ * The files, each of which calls those before it only: slab, effect, link, job, lane, proc, record, said, attempt.
+ *
  *   lane     a granted pool, one template; has processes, jobs, and a queue of attempts that no process holds
  *   process  holds attempts in the order in which they were pushed; only the last may be partly pushed
  *   attempt  first <= next <= pushed <= end: below next there is a result, below pushed a process has it, below end it is ours
@@ -220,6 +222,15 @@ struct worker {
     uint64_t check_waits;
 };
 
+/* Counted up, so one comes again after 2^32 of them at the earliest. Those in use, and 0, which stands for none, are left out. */
+static inline uint32_t wrk_number_next(const struct map *taken, uint32_t *last)
+{
+    do
+        ++*last;
+    while (!*last || map_get(taken, *last));
+    return *last;
+}
+
 /* effect.c */
 struct worker_effect *wrk_effect_add(struct worker *w, enum worker_effect_type type);
 void wrk_effect_keep(struct worker *w, struct slice s); /* the slice lives until effects_done */
@@ -248,7 +259,8 @@ void wrk_job_rests(struct job *j);                                 /* drops its 
 bool wrk_lane_move(struct lane *l, enum lane_event event);         /* sole writer of its state; false: too late */
 struct lane *wrk_lane_new(struct worker *w, const struct wire_grant *g);
 struct lane *wrk_lane_find_unbound(const struct worker *w, const struct wire_grant *g);
-void wrk_lane_dirty(struct worker *w, struct lane *l);
+void wrk_lane_dirty(struct worker *w, struct lane *l);              /* the next flush looks whether it can be fed */
+void wrk_lanes_dirty(struct worker *w);                            /* … all of them */
 uint32_t wrk_lanes_busy(const struct worker *w);                   /* processes that have something to do, of all lanes */
 bool wrk_lane_idle(const struct lane *l);
 bool wrk_lane_is_over(const struct worker *w, const struct lane *l);
@@ -262,7 +274,8 @@ static inline bool wrk_proc_is_stopping(const struct proc *p) { return p->state 
 static inline bool wrk_proc_is_killed(const struct proc *p) { return p->state == PROC_KILLED || p->state == PROC_STOP_KILLED; }
 bool wrk_proc_move(struct worker *w, struct proc *p, enum proc_event event);   /* sole writer of its state; false: too late */
 bool wrk_proc_new(struct worker *w, struct lane *l);               /* false: no memory */
-struct attempt *wrk_proc_first(const struct proc *p);
+struct attempt *wrk_proc_first(const struct proc *p);              /* the attempt that it is at; NULL: it has none */
+struct attempt *wrk_proc_last(const struct proc *p);               /* the one that may be partly pushed */
 void wrk_proc_place(struct proc *p);                               /* into the list of its lane where it belongs now */
 void wrk_proc_attach(struct proc *p, struct attempt *a);           /* for attempt.c: into its list, out of it */
 void wrk_proc_detach(struct proc *p, struct attempt *a);

@@ -53,7 +53,7 @@ struct attempt *wrk_proc_first(const struct proc *p)
     return n ? LIST_ENTRY(n, struct attempt, node) : NULL;
 }
 
-static struct attempt *last_held(const struct proc *p)
+struct attempt *wrk_proc_last(const struct proc *p)
 {
     struct list_node *n = list_last(&p->attempts);
 
@@ -62,7 +62,7 @@ static struct attempt *last_held(const struct proc *p)
 
 static struct list *place_for(struct proc *p)
 {
-    struct attempt *last = last_held(p);
+    struct attempt *last = wrk_proc_last(p);
 
     if (p->state != PROC_READY)
         return NULL;
@@ -120,9 +120,7 @@ bool wrk_proc_new(struct worker *w, struct lane *l)
         free(p);
         return false;
     }
-    do
-        p->id = ++w->last_proc;
-    while (p->id == 0 || map_get(&w->by_proc, p->id));
+    p->id = wrk_number_next(&w->by_proc, &w->last_proc);
     p->lane = l;
     list_init(&p->attempts);
     list_push_back(&l->procs, &p->in_lane);

@@ -41,9 +41,7 @@ static struct window *window_new(struct worker *w, uint32_t pool)
         free(v);
         return NULL;
     }
-    do
-        v->id = ++w->last_window;
-    while (!v->id || map_get(&w->windows, v->id));
+    v->id = wrk_number_next(&w->windows, &w->last_window);
     v->pool = pool;
     list_init(&v->lanes);
     map_put(&w->windows, v->id, v);

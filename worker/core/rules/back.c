@@ -79,6 +79,20 @@ void wrk_proc_retract(struct worker *w, struct proc *p, uint32_t max)
     wrk_lane_dirty(w, p->lane);
 }
 
+void wrk_procs_retract(struct worker *w)
+{
+    for (LIST_EACH(&w->lanes, n)) {
+        struct lane *l = LIST_ENTRY(n, struct lane, all);
+
+        for (LIST_EACH(&l->procs, m)) {
+            struct proc *p = LIST_ENTRY(m, struct proc, in_lane);
+
+            if (p->pending)
+                wrk_proc_retract(w, p, p->pending);
+        }
+    }
+}
+
 void wrk_proc_kill(struct worker *w, struct proc *p, const char *why)
 {
     if (wrk_proc_is_killed(p))

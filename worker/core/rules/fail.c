@@ -45,8 +45,7 @@ static void lose_running(struct worker *w, struct lane *l)
 {
     for (LIST_EACH(&l->procs, n)) {
         struct proc *p = LIST_ENTRY(n, struct proc, in_lane);
-        struct list_node *m = list_first(&p->attempts);
-        struct attempt *a = m ? LIST_ENTRY(m, struct attempt, node) : NULL;
+        struct attempt *a = wrk_proc_first(p);
         struct wire_outcome o = { .kind = BFORK_LOST, .message = WIRE_STR("the template of its task process ended") };
 
         if (!p->pending || !a || a->state == ATTEMPT_DOOMED || may_run_again(a))

@@ -111,17 +111,12 @@ static void push(struct worker *w, struct proc *p, struct attempt *a)
         wrk_proc_stop(w, p);
 }
 
-static struct attempt *last_attempt(const struct proc *p)
-{
-    return LIST_ENTRY(p->attempts.head.prev, struct attempt, node);     /* there is one */
-}
-
 static void feed_partial(struct worker *w, struct lane *l)
 {
     for (size_t n = l->partial.count; n && !list_empty(&l->partial); n--) {
         struct proc *p = LIST_ENTRY(l->partial.head.next, struct proc, fed);
 
-        push(w, p, last_attempt(p));
+        push(w, p, wrk_proc_last(p));
         wrk_proc_place(p);
     }
 }
@@ -169,7 +164,6 @@ static void feed_queue(struct worker *w, struct lane *l)
 static bool take_from_busiest(struct worker *w, struct lane *l)
 {
     struct proc *from = NULL;
-    uint64_t back;
 
     for (LIST_EACH(&l->procs, n)) {
         struct proc *p = LIST_ENTRY(n, struct proc, in_lane);
@@ -179,8 +173,7 @@ static bool take_from_busiest(struct worker *w, struct lane *l)
     }
     if (!from)
         return false;
-    back = last_attempt(from)->pushed - last_attempt(from)->next;
-    wrk_proc_retract(w, from, (uint32_t)back);
+    wrk_proc_retract(w, from, (uint32_t)(wrk_proc_last(from)->pushed - wrk_proc_last(from)->next));
     return !list_empty(&l->queue);
 }
 

@@ -15,16 +15,7 @@ void wrk_lease_out(struct worker *w, const char *why)
     w->confirm = w->now + 1;
     if (!list_empty(&w->attempts))
         wrk_effect_log(w, LOG_WARNING_, "%s: nothing of %zu chunks is begun until the broker answers", why, w->attempts.count);
-    for (LIST_EACH(&w->lanes, n)) {
-        struct lane *l = LIST_ENTRY(n, struct lane, all);
-
-        for (LIST_EACH(&l->procs, m)) {
-            struct proc *p = LIST_ENTRY(m, struct proc, in_lane);
-
-            if (p->pending)
-                wrk_proc_retract(w, p, p->pending);
-        }
-    }
+    wrk_procs_retract(w);
 }
 
 void wrk_lease_in(struct worker *w)
@@ -35,6 +26,5 @@ void wrk_lease_in(struct worker *w)
     if (!was_out)
         return;
     w->again = true;
-    for (LIST_EACH(&w->lanes, n))
-        wrk_lane_dirty(w, LIST_ENTRY(n, struct lane, all));
+    wrk_lanes_dirty(w);
 }

@@ -18,6 +18,7 @@ void wrk_attempt_hand_back(struct worker *w, struct attempt *a);   /* what of it
 void wrk_attempt_kill(struct worker *w, struct attempt *a);        /* nothing of it is wanted: what runs of it is killed */
 void wrk_attempt_lost(struct worker *w, struct attempt *a);        /* no memory to keep its results: the broker will miss it */
 void wrk_proc_retract(struct worker *w, struct proc *p, uint32_t max); /* wholly untouched attempts go back to the queue */
+void wrk_procs_retract(struct worker *w);                          /* all of them, whatever has not begun */
 void wrk_proc_kill(struct worker *w, struct proc *p, const char *why);
 void wrk_proc_check_head(struct worker *w, struct proc *p);        /* kills it if what it runs now is not wanted */
 /* start.c */

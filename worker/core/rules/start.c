@@ -27,9 +27,7 @@ static void forget_procs(struct worker *w, struct lane *l)
     for (struct list_node *n; (n = list_first(&l->procs));) {
         struct proc *p = LIST_ENTRY(n, struct proc, in_lane);
 
-        for (struct list_node *m; (m = list_last(&p->attempts));) {
-            struct attempt *a = LIST_ENTRY(m, struct attempt, node);
-
+        for (struct attempt *a; (a = wrk_proc_last(p));) {
             wrk_attempt_unpush(a, a->next);
             if (a->state == ATTEMPT_DOOMED)
                 wrk_attempt_free(w, a);
