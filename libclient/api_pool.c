@@ -213,6 +213,7 @@ void bfork_pool_free(bfork_pool **pp)
     }
     if (p->error != bfs_error_no_memory())
         free(p->error);
+    buf_unref(&p->job_doc);
     buf_unref(&p->spec_args);
     buf_unref(&p->spec_env);
     free(p->spec_cwd);

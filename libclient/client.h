@@ -124,6 +124,8 @@ struct bfork_pool {
     uint64_t max_queued, max_queued_bytes;
     int64_t close_limit_ms;
     bfork_pool_options options;     /* functions and limits only; strings and arguments live in spec_* */
+    struct wire_job_spec job_spec;  /* of its last job without name and context, and those bytes; job_doc NULL: there is none */
+    struct buf *job_doc;
     struct buf *spec_args, *spec_env;
     char *spec_cwd;                     /* owned; NULL: the default */
     char *name;

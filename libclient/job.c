@@ -39,6 +39,7 @@ int bfs_job_spec(struct bfork_session *s, const struct job_shape *shape, struct 
     if (rc != 0)
         return rc;
     *ret_fn = known;
+    /* What is set here, same_spec compares. */
     *ret = (struct wire_job_spec){
         .kind = shape->kind, .fn = wire_bin_of(known->doc->data, known->doc->size),
         .in_size = shape->in_size, .out_size = shape->out_size, .run_limit_ms = (uint64_t)o->run_limit_ms, .retries = o->retries,
@@ -75,6 +76,29 @@ static bool job_copy(struct job *j, const struct job_shape *shape)
            (!o->name || j->options.name) && (!o->context.size || context);
 }
 
+/* Of what bfs_job_spec sets; that of functions lives as long as the session. Names and contexts are the caller's, and not kept. */
+static bool same_spec(const struct wire_job_spec *a, const struct wire_job_spec *b)
+{
+    return a->fn.p == b->fn.p && a->kind == b->kind && a->total == b->total && a->in_size == b->in_size &&
+           a->out_size == b->out_size && a->run_limit_ms == b->run_limit_ms && a->retries == b->retries && a->chunk == b->chunk &&
+           a->seed == b->seed && a->client_pid == b->client_pid && a->needs == b->needs && a->streamed == b->streamed &&
+           !b->name.n && !b->context.n;
+}
+
+/* The specification as bytes. A program that maps in a loop has the same again: then they are those of the last job. */
+static struct buf *spec_bytes(struct bfork_pool *p, const struct wire_job_spec *spec)
+{
+    if (p->job_doc && same_spec(&p->job_spec, spec))
+        return buf_ref(p->job_doc);
+    struct buf *doc = wire_job_spec_encode(spec);
+    if (doc && !spec->name.n && !spec->context.n) {
+        buf_unref(&p->job_doc);
+        p->job_doc = buf_ref(doc);
+        p->job_spec = *spec;
+    }
+    return doc;
+}
+
 static int job_make(struct bfork_pool *p, const struct job_shape *shape, struct job **ret)
 {
     struct bfork_session *s = p->s;
@@ -88,7 +112,7 @@ static int job_make(struct bfork_pool *p, const struct job_shape *shape, struct 
         rc = bfs_claim_open(p, known->in_program ? CLAIM_PROGRAM : CLAIM_RUNNER, &claim);
     if (rc != 0)
         return rc;
-    if (!(doc = wire_job_spec_encode(&spec)))
+    if (!(doc = spec_bytes(p, &spec)))
         return bfs_error_set(BFORK_ETOOBIG, "the context has %u bytes; with the rest of the options at most %u travel",
                              spec.context.n,
                              WIRE_SPEC_MAX);

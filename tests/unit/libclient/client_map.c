@@ -377,6 +377,45 @@ static void several_maps_at_once(void **state)
     }
 }
 
+struct job_seen { uint64_t seed; int32_t context; char name[16]; };
+
+static int looks_at_its_job(const int *in, struct job_seen *out, bfork_task *t)
+{
+    const bfork_task_info *self = bfork_task_self(t);
+    size_t size;
+    const int32_t *context = bfork_task_context(t, &size);
+    (void)in;
+    out->seed = self->seed;
+    out->context = size == sizeof(*context) ? *context : 0;
+    snprintf(out->name, sizeof(out->name), "%s", self->job);
+    return 0;
+}
+
+/* A map that says the same as the one before has the same specification: any other does not. */
+static void maps_in_a_row_have_each_its_options(void **state)
+{
+    const int32_t one = 1, two = 2;
+    const bfork_options options[] = {
+        { .chunk = 0 }, { .chunk = 0 }, { .seed = 7 }, { .context = bfork_bytes_of(&one, sizeof(one)) },
+        { .context = bfork_bytes_of(&two, sizeof(two)) }, { .name = "named" }, { .seed = 7 }, { .chunk = 0 } };
+    enum { MAPS = sizeof(options) / sizeof(options[0]) };
+    struct job_seen seen[MAPS];
+    int in = 3, out = 0;
+    (void)state;
+    for (int m = 0; m < MAPS; m++) {
+        ok(bfork_map_with(pool, looks_at_its_job, &in, &seen[m], 1, &options[m]));
+        ok(bfork_map(pool, square, &in, &out, 1));
+        assert_int_equal(out, 9);
+        assert_int_equal(seen[m].context, m == 3 ? 1 : m == 4 ? 2 : 0);
+        assert_string_equal(seen[m].name, m == 5 ? "named" : "");
+        if (m == 2 || m == 6)
+            assert_true(seen[m].seed == seen[2].seed && seen[m].seed != seen[0].seed);
+        else
+            assert_true(seen[m].seed == seen[0].seed);
+        ok(bfork_map_with(pool, looks_at_its_job, &in, &seen[m], 1, &options[m]));
+    }
+}
+
 static void a_closed_pool_takes_no_map(void **state)
 {
     int one = 1, out;
@@ -402,7 +441,8 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_map_with_two_handles_goes_on), cmocka_unit_test(cancelling_a_map),
         cmocka_unit_test(progress_has_the_last_word), cmocka_unit_test(progress_of_a_map_that_was_done_before),
         cmocka_unit_test(elements_that_never_end_have_the_status_of_their_map), cmocka_unit_test(elements_without_bytes),
-        cmocka_unit_test(several_maps_at_once), cmocka_unit_test(a_closed_pool_takes_no_map),
+        cmocka_unit_test(several_maps_at_once), cmocka_unit_test(maps_in_a_row_have_each_its_options),
+        cmocka_unit_test(a_closed_pool_takes_no_map),
     };
     return cmocka_run_group_tests(tests, open_pool, free_pool);
 }
