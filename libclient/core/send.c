@@ -333,7 +333,7 @@ bool session_flush(struct session *s, uint64_t now)
         list_remove(&s->dirty, &j->dirty);
         if (refused && !j->unsettled)
             continue;
-        if (j->state < JOB_OPEN || j->sent < j->next || (j->closed && j->state != JOB_ENDING))
+        if (refused || j->state < JOB_OPEN || j->sent < j->next || (j->closed && j->state != JOB_ENDING))
             list_push_back(&s->dirty, &j->dirty);
         else if (ses_job_finished(j) && j->seq == j->seq_acked)
             ses_job_free(j);

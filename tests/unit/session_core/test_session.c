@@ -4,6 +4,11 @@
 #include "broker.h"
 #include "model/model.h"
 
+void *__real_malloc(size_t size);
+void *__wrap_malloc(size_t size);
+static bool no_memory;
+void *__wrap_malloc(size_t size) { return no_memory ? NULL : __real_malloc(size); }
+
 static struct script *b;
 static struct told told;
 
@@ -190,6 +195,26 @@ static void a_refused_job_is_only_that_job(void **state)
     cut(b);
     connect_to(b, 5, true);
     expect_sent("HELLO\nPOOL_OPEN\nJOB_OPEN\n");
+}
+
+/* All of its tasks are at the broker, and more may come: it has nothing else to send that would bring the next flush to it. */
+static void a_refusal_that_found_no_memory_is_told_by_the_next_flush(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 3, 10);
+    connect_to(b, 5, false);
+    say_job(b->job, BFORK_EQUOTA);
+    no_memory = true;
+    session_flush(b->s, b->now);
+    no_memory = false;
+    session_effects_done(b->s);
+    assert_int_equal(told.n, 0);
+    assert_true(session_deadline(b->s) <= b->now + 10 * CLOCK_MS);
+    b->now += 10 * CLOCK_MS;
+    flush(b);
+    all_are(BFORK_REFUSED, 3);
+    assert_int_equal(session_unsettled(b->s), 0);
 }
 
 static void a_refused_pool_ends_all_its_jobs(void **state)
@@ -1629,6 +1654,7 @@ int main(void)
         T(r15_what_the_broker_has_lost_is_sent_again), T(r15_a_broker_that_has_all_is_asked_on),
         T(r15_what_was_put_off_is_sent_when_there_is_room), T(r15_a_question_is_asked_again_behind_what_is_sent_again),
         T(a_refused_job_is_only_that_job),
+        T(a_refusal_that_found_no_memory_is_told_by_the_next_flush),
         T(a_refused_pool_ends_all_its_jobs),
         T(a_map_that_was_hardly_sent_is_refused_whole),
         T(r21_an_outcome_waits_for_the_output_of_its_job), T(r21_a_task_that_runs_again_in_its_attempt),
