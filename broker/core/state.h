@@ -57,8 +57,8 @@
  *
  * What a peer makes us hold is charged to the account of its key (model/memory.c) and let in by model/account.c: a client's key has
  * its sessions, pools, jobs, ranges, attempts, outcomes, and frames as long as a part of them is kept; a worker's key has its
- * sessions and what it is to be told. An owner whose outcomes are not acknowledged is given no work, and what it has out and not begun is
- * asked back.
+ * sessions and what it is to be told. An owner whose outcomes are not acknowledged is given no work, and what it has out and not
+ * begun is asked back.
  *
  * Nothing in a turn walks over all tasks, jobs or peers: what must be looked at in the next flush is put into a list when it
  * changes (dirty clients, dirty workers, active pools, pools with work and room), and what is due at some time into a tree by time.

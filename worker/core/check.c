@@ -17,20 +17,20 @@
 
 static bool check_records(struct worker *w, const struct attempt *a, uint64_t *bytes)
 {
-    uint64_t at = a->first, own = 0;
+    uint64_t at = a->run.first, own = 0;
     bool unsent = false;
 
     for (const struct record *r = a->head; r; r = r->next) {
         unsent |= r == a->unsent;
         MUST(r->next || r == a->tail);
         if (r->kind == WIRE_RETURNED) {
-            MUST(r->first >= a->end && r->first + r->count <= a->given_end);
+            MUST(r->run.first >= a->end && run_end(&r->run) <= a->given_end);
         } else {
-            MUST(r->first == at);
-            at += r->count;
+            MUST(r->run.first == at);
+            at += r->run.count;
         }
-        MUST(r->kind != WIRE_OUTCOME || r->count == 1 || r->count == a->given_end - a->first);
-        own += r->lens.size + r->body.size;
+        MUST(r->kind != WIRE_OUTCOME || r->run.count == 1 || r->run.count == a->given_end - a->run.first);
+        own += run_bytes(&r->run);
     }
     MUST(at == a->next);
     MUST(own == a->bytes);
@@ -49,7 +49,7 @@ static bool check_said(struct worker *w, const struct attempt *a)
 
     for (const struct piece *p = a->said; p; p = p->next) {
         MUST(p->seq > seq && p->seq <= a->said_seq);
-        MUST(p->index >= a->first && p->index < a->given_end);
+        MUST(p->index >= a->run.first && p->index < a->given_end);
         MUST(p->next || p == a->said_tail);
         seq = p->seq;
         unsaid |= p == a->to_say;
@@ -71,17 +71,16 @@ static bool check_attempt(struct worker *w, const struct attempt *a, uint64_t *b
 {
     uint64_t args = 0;
 
-    MUST(a->first <= a->next && a->next <= a->pushed && a->pushed <= a->end && a->end <= a->given_end);
+    MUST(a->run.first <= a->next && a->next <= a->pushed && a->pushed <= a->end && a->end <= a->given_end);
     MUST(a->state != ATTEMPT_FINISHED || a->next == a->end);
     MUST(a->state != ATTEMPT_QUEUED || (a->pushed == a->next && a->next < a->end));
     MUST((a->state == ATTEMPT_PUSHED || a->state == ATTEMPT_DOOMED) == (a->proc != NULL));
     MUST(a->state == ATTEMPT_DOOMED || map_get(&w->by_attempt, a->id) == a);
     if (a->state != ATTEMPT_FINISHED) {
-        struct wire_item i = { .lens = a->lens };
-
-        for (uint64_t k = a->first; k < a->pushed; k++)
-            args += a->flags & WIRE_FIXED ? a->size : wire_len_at(&i, (uint32_t)(k - a->first));
-        MUST(args == a->body_at && args <= a->body.size);
+        for (uint64_t k = a->run.first; k < a->pushed; k++)
+            args += run_len(&a->run, (uint32_t)(k - a->run.first));
+        MUST(a->at.k == a->pushed - a->run.first);
+        MUST(args == a->at.at && args <= a->run.body.size);
     }
     return a->state == ATTEMPT_DOOMED || (check_said(w, a) && check_records(w, a, bytes));
 }

@@ -144,7 +144,7 @@ static void on_welcome(struct worker *w, const struct wire_welcome *h)
     for (LIST_EACH_SAFE(&w->attempts, n, after)) {
         struct attempt *a = LIST_ENTRY(n, struct attempt, all);
 
-        if (a->end == a->first)
+        if (a->end == a->run.first)
             wrk_attempt_free(w, a);
     }
     wrk_send_holding(w);

@@ -58,10 +58,8 @@ void worker_free(struct worker **pw)
     for (struct record *r; (r = w->free_records); free(r))
         w->free_records = r->next;
     worker_effects_done(w);
-    wrk_slab_done(&w->args_lens);
-    wrk_slab_done(&w->args_body);
-    wrk_slab_done(&w->res_lens);
-    wrk_slab_done(&w->res_body);
+    run_arena_done(&w->args);
+    run_arena_done(&w->results);
     wrk_said_end(w);
     map_free(&w->by_lane);
     map_free(&w->by_proc);

@@ -59,7 +59,7 @@ void wrk_attempt_take(struct worker *w, const struct wire_item *i)
     else if (i->flags & WIRE_SEALED)
         attempt_refuse(w, a, "flag 8 (SEALED) is set, which this release does not know");
     else if (w->draining || j->lane->state == LANE_FAILED)
-        wrk_attempt_return(w, a, a->first);
+        wrk_attempt_return(w, a, a->run.first);
 }
 
 void wrk_attempts_recall(struct worker *w, const struct wire_msg *m)

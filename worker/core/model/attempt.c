@@ -65,35 +65,26 @@ static void attempt_recycle(struct worker *w, struct attempt *a)
     w->n_free_attempts++;
 }
 
-static void drop_args(struct attempt *a)
-{
-    slice_unref(&a->lens);
-    slice_unref(&a->body);
-}
-
 /* NULL: out of memory. */
 struct attempt *wrk_attempt_new(struct worker *w, struct job *j, const struct wire_item *i)
 {
     struct attempt *a = attempt_alloc(w);
+    struct run args = run_of_item(i);
 
     if (!a)
         return NULL;
-    if (!wrk_slab_copy(&w->args_lens, i->lens, &a->lens) || !wrk_slab_copy(&w->args_body, i->body, &a->body) ||
-        map_put(&w->by_attempt, i->id, a) < 0) {
-        drop_args(a);
+    args.flags &= WIRE_FIXED;
+    if (run_keep(&wrk_memory, NULL, &w->args, &args, &a->run) < 0 || map_put(&w->by_attempt, i->id, a) < 0) {
+        run_done(&a->run);
         attempt_recycle(w, a);
         return NULL;
     }
     a->id = i->id;
-    a->first = a->next = a->pushed = i->first;
+    a->next = a->pushed = i->first;
     a->end = a->given_end = i->first + i->count;
     a->recall_from = UINT64_MAX;
     intervals_init(&a->kills, a->id, NULL);
     a->job = j;
-    a->tries = i->tries;
-    a->crashes = i->crashes;
-    a->flags = i->flags & WIRE_FIXED;
-    a->size = i->size;
     memcpy(a->ticket, i->ticket, WIRE_TICKET);
     j->refs++;
     j->unfinished++;
@@ -120,21 +111,12 @@ void wrk_attempt_finish(struct worker *w, struct attempt *a)
 {
     a->job->lane->idle_since = w->now;
     change_attempt(a, ATTEMPT_FINISH);
-    drop_args(a);
+    run_done(&a->run);
 }
 
 void wrk_attempt_unpush(struct attempt *a, uint64_t to)
 {
-    uint64_t back = a->pushed - to;
-
-    if (a->flags & WIRE_FIXED) {
-        a->body_at -= back * a->size;
-    } else {
-        struct wire_item i = { .lens = a->lens };
-
-        for (uint64_t k = to - a->first; k < a->pushed - a->first; k++)
-            a->body_at -= wire_len_at(&i, (uint32_t)k);
-    }
+    run_seek(&a->run, &a->at, (uint32_t)(to - a->run.first));
     a->pushed = to;
     if (a->state == ATTEMPT_DOOMED)
         a->end = to;
@@ -205,7 +187,7 @@ void wrk_attempt_free(struct worker *w, struct attempt *a)
     if (known)
         forget_attempt(w, a);
     kills_free(a);
-    drop_args(a);
+    run_done(&a->run);
     wrk_job_unref(w, a->job);
     attempt_recycle(w, a);
     if (--l->n_attempts == 0 && !(l->bound && l->slots))

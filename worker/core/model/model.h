@@ -21,6 +21,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/map.h"
+#include "wire/run.h"
 #include "worker_types.h"
 
 #define FEED_NS (4 * CLOCK_MS)          /* so much expected work is put into the ring of a busy process */
@@ -49,12 +50,12 @@ enum link_event { LINK_CONNECTED, LINK_WELCOME, LINK_CUT, LINK_EVENTS };
 enum lease_state { LEASE_NONE, LEASE_HELD, LEASE_OUT, LEASE_STATES };
 enum lease_event { LEASE_WELCOME, LEASE_PASS, LEASE_ANSWER, LEASE_EVENTS };
 
-struct record {
+struct record {                         /* of results */
     struct record *next;
-    uint64_t first, sum_ns;
-    uint32_t count, flags, size, pid;
+    struct run run;                     /* owned; if not WIRE_OK, the body is one document for all, or none */
+    uint64_t sum_ns;
+    uint32_t pid;
     uint8_t kind;
-    struct slice lens, body;            /* owned references */
 };
 
 struct piece {                          /* of what a task has printed: kept until the client has taken it */
@@ -85,21 +86,20 @@ struct job {
 };
 
 struct attempt {
-    uint64_t id, first, next, pushed, end, given_end;   /* given_end: as it was handed out */
+    uint64_t id;
+    struct run run;                     /* as it was handed out; its arguments are owned until it is finished */
+    struct run_cursor at;               /* of the task `pushed` */
+    uint64_t next, pushed, end, given_end;
     uint64_t recall_from;               /* tasks from here on are not to be run again; UINT64_MAX: all are wanted */
     struct intervals kills;             /* a task in one of them is to be killed if it runs; members are owned */
     struct job *job;
     struct proc *proc;                  /* PUSHED and DOOMED */
     enum attempt_state state;
-    uint16_t tries, crashes;
     uint16_t lost;                      /* so often the task lost_at was lost with its template here */
     uint64_t lost_at;
     uint16_t unsaid;                    /* so many processes died with the task unsaid_at before them and did not say that it ran */
     uint64_t unsaid_at;
     uint64_t apart;                     /* tasks before this one are pushed when no other is there: set_apart() */
-    uint32_t flags, size;
-    size_t body_at;                     /* of the task `pushed` in body */
-    struct slice lens, body;            /* arguments; owned references until finished */
     uint8_t ticket[WIRE_TICKET];
     struct record *head, *tail, *unsent;
     uint64_t bytes;                     /* of its records */
@@ -173,7 +173,6 @@ struct lane {
     struct list_node all, dirty;
 };
 
-struct slab { struct buf *buf; };
 
 struct worker {
     struct worker_config config;
@@ -201,7 +200,7 @@ struct worker {
     uint64_t backoff_at;                /* the first lane is due; CLOCK_NEVER: none */
     uint64_t serial, turn, rebalance_at;
     bool staff, evict, again, feed_again;
-    struct slab args_lens, args_body, res_lens, res_body;
+    struct run_arena args, results;
     struct attempt *free_attempts;
     struct record *free_records;
     uint32_t n_free_attempts, n_free_records;
@@ -241,9 +240,7 @@ void wrk_effect_log(struct worker *w, int level, const char *format, ...) __attr
 void wrk_effect_log_of(struct worker *w, const uint8_t *owner, int level, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
 /* slab.c */
-bool wrk_slab_copy(struct slab *s, struct slice from, struct slice *ret);  /* keeps or copies; false: out of memory */
-bool wrk_slab_follows(const struct slab *s, struct slice last, size_t more); /* would `more` bytes be put right behind last? */
-void wrk_slab_done(struct slab *s);
+extern const struct run_memory wrk_memory;      /* how arguments and results are kept; needs no context */
 /* link.c */
 struct wire_msg *wrk_link_send(struct worker *w, uint8_t type);    /* only while LINK_UP (or for HELLO) */
 bool wrk_link_move(struct worker *w, enum link_event event);       /* sole writer of link; false: too late */

@@ -20,8 +20,7 @@ static struct record *record_alloc(struct worker *w)
 
 static void record_free(struct worker *w, struct record *r)
 {
-    slice_unref(&r->lens);
-    slice_unref(&r->body);
+    run_done(&r->run);
     if (w->n_free_records >= 4096) {
         free(r);
         return;
@@ -43,50 +42,36 @@ void wrk_records_free(struct worker *w, struct attempt *a)
 }
 
 /* Consecutive results that are not yet on their way become one record, if their bytes end up behind each other. */
-static bool joins(const struct worker *w, const struct record *t, const struct wire_item *i)
+static bool join_record(struct worker *w, struct record *t, const struct wire_item *i, const struct run *results)
 {
-    return t->kind == WIRE_OK && i->kind == WIRE_OK && t->flags == (i->flags & WIRE_FIXED) && t->pid == i->pid &&
-           t->first + t->count == i->first && (!t->flags || t->size == i->size) && t->count + i->count <= WIRE_BATCH_TASKS &&
-           t->body.size + i->body.size <= WIRE_BATCH && !i->body.buf && !i->lens.buf &&
-           (i->body.size == 0 || wrk_slab_follows(&w->res_body, t->body, i->body.size)) &&
-           (i->lens.size == 0 || wrk_slab_follows(&w->res_lens, t->lens, i->lens.size));
+    if (t->kind != WIRE_OK || i->kind != WIRE_OK || t->pid != i->pid || t->run.count + i->count > WIRE_BATCH_TASKS ||
+        t->run.body.size + i->body.size > WIRE_BATCH || !run_append(&wrk_memory, NULL, &w->results, &t->run, results))
+        return false;
+    t->sum_ns += i->sum_ns;
+    return true;
 }
 
-static bool join_record(struct worker *w, struct record *t, const struct wire_item *i)
+static struct run results_of(const struct wire_item *i)
 {
-    struct slice lens, body;
+    uint32_t fixed = i->flags & WIRE_FIXED;
 
-    if (!joins(w, t, i))
-        return false;
-    wrk_slab_copy(&w->res_lens, i->lens, &lens);    /* there is room: these cannot fail */
-    wrk_slab_copy(&w->res_body, i->body, &body);
-    t->lens.size += lens.size;
-    t->body.size += body.size;
-    if (!t->flags)
-        t->size += (uint32_t)body.size;
-    t->count += i->count;
-    t->sum_ns += i->sum_ns;
-    slice_unref(&lens);
-    slice_unref(&body);
-    return true;
+    return (struct run){ .first = i->first, .count = i->count, .flags = (uint16_t)fixed,
+                         .size = fixed ? i->size : (uint32_t)i->body.size, .lens = i->lens, .body = i->body };
 }
 
 static bool record_one(struct worker *w, struct attempt *a, const struct wire_item *i)
 {
+    struct run results = results_of(i);
     struct record *r;
 
-    if (!a->unsent || !join_record(w, a->tail, i)) {
+    if (!a->unsent || !join_record(w, a->tail, i, &results)) {
         if (!(r = record_alloc(w)))
             return false;
-        if (!wrk_slab_copy(&w->res_lens, i->lens, &r->lens) || !wrk_slab_copy(&w->res_body, i->body, &r->body)) {
+        if (run_keep(&wrk_memory, NULL, &w->results, &results, &r->run) < 0) {
             record_free(w, r);
             return false;
         }
-        r->first = i->first;
-        r->count = i->count;
         r->kind = i->kind;
-        r->flags = i->flags & WIRE_FIXED;
-        r->size = r->flags ? i->size : (uint32_t)i->body.size;
         r->pid = i->pid;
         r->sum_ns = i->sum_ns;
         *(a->tail ? &a->tail->next : &a->head) = r;
@@ -104,24 +89,9 @@ static bool record_one(struct worker *w, struct attempt *a, const struct wire_it
 /* How many of its tasks one record of a frame may hold. */
 static uint32_t portion(const struct wire_item *i)
 {
-    uint32_t n = i->count < WIRE_BATCH_TASKS ? i->count : WIRE_BATCH_TASKS, k = 0;
-    uint64_t sum = 0;
+    struct run results = results_of(i);
 
-    if (i->kind != WIRE_OK)
-        return i->count;
-    if (i->flags & WIRE_FIXED) {
-        uint32_t fit = i->size ? WIRE_BATCH / i->size : n;
-
-        return fit < 1 ? 1 : fit < n ? fit : n;
-    }
-    if (i->body.size <= WIRE_BATCH)
-        return n;
-    for (; k < n; k++) {
-        sum += wire_len_at(i, k);
-        if (k && sum > WIRE_BATCH)
-            break;
-    }
-    return k;
+    return i->kind == WIRE_OK ? run_fit(&results, WIRE_BATCH_TASKS, WIRE_BATCH) : i->count;
 }
 
 bool wrk_record_add(struct worker *w, struct attempt *a, const struct wire_item *item)
@@ -155,7 +125,7 @@ bool wrk_record_outcomes(struct worker *w, struct attempt *a, const struct wire_
     bool ok;
 
     out.index = a->next;
-    out.attempt = (uint32_t)a->tries + a->crashes + (a->lost_at == a->next ? a->lost : 0u) + 1;
+    out.attempt = (uint32_t)a->run.tries + a->run.crashes + (a->lost_at == a->next ? a->lost : 0u) + 1;
     if (w->config.host)
         out.host = WIRE_STR(w->config.host);
     if (!(doc = wire_outcome_encode(&out)))

@@ -194,7 +194,7 @@ static bool is_before(const struct piece *p, uint64_t end) { return p && p->inde
 
 bool wrk_said_blocks(const struct attempt *a, const struct record *r)
 {
-    uint64_t end = r->first + r->count;
+    uint64_t end = run_end(&r->run);
 
     /* anew: pieces are not in the order of tasks, not even of one stream */
     return a->to_say && (a->anew || is_before(a->to_say_of[0], end) || is_before(a->to_say_of[1], end));

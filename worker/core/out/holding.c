@@ -10,11 +10,11 @@ static void hold_item(struct wire_item *i, const struct attempt *a)
     memset(i, 0, sizeof(*i));
     i->id = a->id;
     i->job = a->job->bound ? a->job->handle : 0;
-    i->first = a->first;
-    i->count = (uint32_t)(a->end - a->first);
+    i->first = a->run.first;
+    i->count = (uint32_t)(a->end - a->run.first);
     i->end = a->given_end;
-    i->tries = a->tries;
-    i->crashes = a->crashes;
+    i->tries = a->run.tries;
+    i->crashes = a->run.crashes;
     memcpy(i->ticket, a->ticket, WIRE_TICKET);
     memcpy(i->job_id, a->job->id, WIRE_ID);
     memcpy(i->owner, a->job->lane->owner, WIRE_KEY);

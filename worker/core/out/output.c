@@ -19,7 +19,7 @@ static void fill_output(struct worker *w, struct wire_item *i, const struct atte
     i->offset = p->offset;
     i->end = p->limit;
     i->pid = p->pid;
-    i->tries = (uint16_t)(a->tries + a->crashes + 1u + p->again);
+    i->tries = (uint16_t)(a->run.tries + a->run.crashes + 1u + p->again);
     i->stream = p->stream;
     i->body = p->body;
     wrk_effect_keep(w, p->body);

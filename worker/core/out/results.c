@@ -23,38 +23,33 @@ static void fill_result(struct worker *w, struct wire_item *i, const struct atte
     memset(i, 0, sizeof(*i));
     i->id = a->id;
     i->job = a->job->bound ? a->job->handle : 0;
-    i->first = r->first;
-    i->count = r->count;
+    run_to_item(&r->run, i);
     i->kind = r->kind;
-    i->flags = r->flags;
-    i->size = r->size;
-    i->tries = a->tries;
-    i->crashes = a->crashes;
+    i->tries = a->run.tries;
+    i->crashes = a->run.crashes;
     i->pid = r->pid;
     i->sum_ns = r->sum_ns;
-    i->lens = r->lens;
-    i->body = r->body;
-    wrk_effect_keep(w, r->lens);
-    wrk_effect_keep(w, r->body);
+    wrk_effect_keep(w, r->run.lens);
+    wrk_effect_keep(w, r->run.body);
 }
 
 /* Puts records of a into the message until nothing is left (true) or it or the window is full. */
 static bool put_records(struct worker *w, struct attempt *a, uint32_t *n, size_t *body, size_t *lens)
 {
     for (struct record *r; (r = a->unsent);) {
-        uint64_t on_way = w->out_bytes - w->out_acked + *body + *lens, size = r->body.size + r->lens.size;
+        uint64_t on_way = w->out_bytes - w->out_acked + *body + *lens, size = run_bytes(&r->run);
 
         if (wrk_said_blocks(a, r))
             return true;            /* wrk_said_flush brings it back when the output is sent */
-        if (*n == RESULTS_ITEMS || (*n && (*body + r->body.size > RESULTS_BODY || *lens + r->lens.size > RESULTS_LENS))) {
+        if (*n == RESULTS_ITEMS || (*n && (*body + r->run.body.size > RESULTS_BODY || *lens + r->run.lens.size > RESULTS_LENS))) {
             w->again = true;
             return false;
         }
         if (on_way && on_way + size > w->window)
             return false;               /* the broker's ack brings us back */
         fill_result(w, &w->items[(*n)++], a, r);
-        *body += r->body.size;
-        *lens += r->lens.size;
+        *body += r->run.body.size;
+        *lens += r->run.lens.size;
         a->unsent = r->next;
     }
     return true;

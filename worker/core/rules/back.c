@@ -138,7 +138,7 @@ void wrk_attempt_lost(struct worker *w, struct attempt *a)
 
 void wrk_attempt_recall(struct worker *w, struct attempt *a, const struct wire_item *i)
 {
-    uint64_t from = i->first > a->first ? i->first : a->first;
+    uint64_t from = i->first > a->run.first ? i->first : a->run.first;
     struct proc *p = a->proc;
 
     if (i->why == WIRE_WHY_CANCEL && !wrk_attempt_kill_add(a, from, i->count ? i->first + i->count : UINT64_MAX)) {
@@ -167,7 +167,7 @@ void wrk_attempt_recall(struct worker *w, struct attempt *a, const struct wire_i
 
 void wrk_attempt_hand_back(struct worker *w, struct attempt *a)
 {
-    const struct wire_item all = { .id = a->id, .first = a->first, .why = WIRE_WHY_DRAIN };
+    const struct wire_item all = { .id = a->id, .first = a->run.first, .why = WIRE_WHY_DRAIN };
 
     if (a->state != ATTEMPT_FINISHED)
         wrk_attempt_recall(w, a, &all);

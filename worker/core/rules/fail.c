@@ -34,7 +34,7 @@ static bool may_run_again(struct attempt *a)
     if (a->lost && a->lost_at != a->next)
         a->lost = 0;
     a->lost_at = a->next;
-    if (a->lost + a->tries + 1 >= LOST_STARTS)
+    if (a->lost + a->run.tries + 1 >= LOST_STARTS)
         return false;
     a->lost++;
     return true;

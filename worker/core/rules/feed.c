@@ -63,8 +63,9 @@ static void push(struct worker *w, struct proc *p, struct attempt *a)
 {
     uint64_t left = a->end - a->pushed;
     uint32_t may = p->lane->max_tasks ? p->lane->max_tasks - p->given : UINT32_MAX;
-    struct wire_item i = { .id = a->id, .first = a->pushed, .flags = a->flags, .tries = a->tries, .crashes = a->crashes };
-    uint32_t done;
+    struct wire_item i = { .id = a->id, .job = a->job->handle };
+    struct run rest;
+    uint32_t n, done;
 
     if (w->lease == LEASE_OUT || (p->pending && a->pushed < a->apart) || !limit_set(w, p, a->job))
         return;
@@ -73,36 +74,20 @@ static void push(struct worker *w, struct proc *p, struct attempt *a)
         w->feed_again |= !p->pending;
         return;
     }
-    i.count = left < may ? (uint32_t)left : may;
-    if (a->lost && a->lost_at == a->pushed) {   /* alone: its number of tries is its own */
-        i.count = 1;
+    n = left < may ? (uint32_t)left : may;
+    if (a->pushed < a->apart || (a->lost && a->lost_at == a->pushed))
+        n = 1;
+    rest = run_from(&a->run, &a->at, n);
+    run_to_item(&rest, &i);
+    if (a->lost && a->lost_at == a->pushed)     /* alone: its number of tries is its own */
         i.tries = (uint16_t)(i.tries + a->lost);
-    }
-    i.size = a->flags & WIRE_FIXED ? a->size : (uint32_t)(a->body.size - a->body_at);
-    i.body = slice_part(a->body, a->body_at, a->body.size - a->body_at);
-    if (!(a->flags & WIRE_FIXED))
-        i.lens = slice_part(a->lens, 4 * (size_t)(a->pushed - a->first), 4 * (size_t)left);
-    i.job = a->job->handle;
-    if (a->pushed < a->apart)
-        i.count = 1;
-    if (i.count < left) {               /* max_tasks: lengths and body of the others are cut off */
-        struct wire_item head, rest, all = i;
-
-        all.count = (uint32_t)left;
-        wire_item_cut(&all, i.count, &head, &rest);
-        i = head;
-    }
     done = w->ops.push(w->ctx, p->id, a->job->number, &i);
     if (done > i.count)
         done = i.count;
     if (!p->pending && done)
         p->since = w->now;
     p->full = done < i.count;
-    if (a->flags & WIRE_FIXED)
-        a->body_at += (size_t)done * a->size;
-    else
-        for (uint32_t k = 0; k < done; k++)
-            a->body_at += wire_len_at(&i, k);
+    run_seek(&a->run, &a->at, a->at.k + done);
     wrk_said_anew(w, a, a->pushed, done);
     a->pushed += done;
     p->pending += done;
