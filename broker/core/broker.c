@@ -1,18 +1,17 @@
 /* SPDX-License-Identifier: MPL-2.0
- * broker.c - the doors of the core: what comes in is checked for role and session here and handed to its file; flush goes out.
+ * broker.c - the doors of the core: what comes in is checked for role and session here and handed to from_client.c or
+ * from_worker.c; flush goes out.
  *
  * Keeps no state of its own.
  */
 #include "core.h"
+
 #include "base/least.h"
 #include "wire/times.h"
 
-#include <stdio.h>
 
 static uint32_t or32(uint32_t v, uint32_t fallback) { return v ? v : fallback; }
-
 static uint64_t or64(uint64_t v, uint64_t fallback) { return v ? v : fallback; }
-
 static uint64_t times4(uint64_t v) { return v > UINT64_MAX / 4 ? UINT64_MAX : 4 * v; }
 
 int broker_new(const struct broker_config *config, struct broker **ret)

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
- * chore.c - work that one message asked for and that is too much for a turn: it goes on a little in each, for its owner.
+ * chores.c - chores (model/chore.c) are carried out, a little in each turn.
  *
  * Owners with chores share a turn's steps evenly, and an owner's chores take turns, so nobody waits for another's. A chore never
- * fails and needs no memory of its own; when memory is short it stops and goes on in the next turn. One that waits for room in a
- * limit is not asked again before something of its owner has ended. Invariant: an owner is in b->busy if and only if it has chores
- * that do not wait.
+ * fails and needs no memory of its own; when memory is short it stops and goes on in the next turn.
  */
 #include "core.h"
 

@@ -3,8 +3,6 @@
  */
 #include "core.h"
 
-#include <stdio.h>
-
 #define ANSWERS_MAX 2u              /* in one turn: an answer may be a megabyte */
 #define ROWS_MAX 16384u             /* jobs looked at for one answer */
 

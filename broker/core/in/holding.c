@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * holding.c - HOLDING, and what a worker says behind it: looked at record by record, a little in each turn (rules/recover.c).
+ *
+ * What has no room behind it is not lost: the worker keeps it until it is acknowledged, and reports it in its next connection.
  */
 #include "in.h"
 

@@ -47,7 +47,6 @@ static bool retry(struct broker *b, struct attempt *a, const struct wire_item *i
     return d->kind >= BFORK_OVERMEMORY && on & 1u << -d->kind && (uint32_t)a->run.crashes + a->run.fails < (uint32_t)s->retries;
 }
 
-/* 1: it runs again; 0: recorded; < 0: no memory, nothing has changed. */
 /* What does not fit its attempt is told with its name. */
 static int misfit(struct refusal *r, const struct wire_item *it, int code, const char *why)
 {
@@ -55,6 +54,7 @@ static int misfit(struct refusal *r, const struct wire_item *it, int code, const
                       (unsigned long long)it->first, why);
 }
 
+/* 1: it runs again; 0: recorded; < 0: no memory, or r says what does not fit, and nothing has changed. */
 static int settle_item(struct broker *b, struct attempt *a, struct wire_item *it, struct refusal *r)
 {
     struct account *account = a->job->owner->account;

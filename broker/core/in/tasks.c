@@ -1,16 +1,11 @@
 /* SPDX-License-Identifier: MPL-2.0
- * tasks.c - TASKS: what is new of them is queued or held; what may have come before is cut against what is known of the job.
+ * tasks.c - TASKS: each item is taken in place by place (rules/replay.c), within the limits of its session and its owner.
  *
  * An item costs one search and one insertion. One that touches more places (a replay over what many attempts and outcomes answer
- * for) takes them from the turn of its owner, and when that is used up it waits, a chore of its job, and all that comes for the job
- * after it waits behind it. Until it was taken no outcome of the job is forgotten: it would be queued again what has had one.
- * When the job is opened again, what still waits has not arrived: its client is told so, and sends it again.
- *
- * Replays are tasks that were accepted once, so a limit that they pass ends no job (nor do others of a session of which a worker
- * has brought some that the client does not know of yet): they are put off. They stay with their client,
- * as all TASKS of the job that follow; when there is room, JOB_STATE asks it to open the job again and to send on. So does what
- * would wait for its turn and has no room in the owner's account meanwhile. What passes a limit while nothing else is pending is
- * let in: nobody would ever make room for it.
+ * for) takes them from the turn of its owner, and when that is used up it waits, a chore of its job, and all that comes for the
+ * job after it waits behind it. What would wait and has no room in the owner's account meanwhile is put off like a replay. Until
+ * it was taken no outcome of the job is forgotten: it would be queued again what has had one. When the job is opened again, what
+ * still waits has not arrived: its client is told so, and sends it again.
  */
 #include "in.h"
 

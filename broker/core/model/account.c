@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * account.c - the doors of what the broker holds for a key: each thing that a peer asks us to keep is let in here, or refused with
- * the limit and what is held.
+ * account.c - the limits of what the broker holds for a key: says whether there is room for each thing that a peer asks us to
+ * keep, and if not, what the limit is and what is held. The files that take it in ask here first.
  *
  * Requests (pools, jobs, tasks) have three quarters of an owner's account; the last is for what comes of them: outcomes, of which
  * no more are fetched when they fill it. Whoever has a session may always resume it.

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * ask.c - cancels of what has not begun, where a worker has it: it is asked back, and what comes back is cancelled.
+ * cancel.c - cancels and their asks: a cancel of what has not begun has an ask at each attempt whose worker has such tasks; it is
+ * answered when all of them are.
  *
  * Only the worker knows what its processes have begun. It gives back the rest and says so (RECALLED); its loss or the end of the
  * attempt answers as well. Until then the cancel waits and has an ask at the attempt for the tasks it names: what of them comes
@@ -7,8 +8,9 @@
  * attempt the arguments may still be on their way from the client, and would come behind the answer: it is asked when they are
  * there.
  *
- * Invariants: an attempt with asks is live, was sent, and has a RECALL due or unanswered; it has no more than ASKS_MOST of them,
- * and keeps ranges and outcomes in reserve for each, since each may cut what comes back.
+ * Which tasks are cancelled is decided in rules/cancel.c. Invariants: an attempt with asks is sent, and has a RECALL due or
+ * unanswered; it has no more than ASKS_MOST of them, and keeps ranges and outcomes in reserve for each, since each may cut what
+ * comes back.
  */
 #include "model.h"
 

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0
- * counts.c - how often tasks were lost or have crashed is told to their client before they go out again, so that the limits hold
- * over a restart of the broker: the client returns the counts with its replay. No answer is awaited: what was sent in front of the
- * CHUNKS that it is about arrives unless both the client's connection and the broker end at that moment. Failures that were
- * repeated are told among the crashes, as they are to the worker: `retries` limits both together.
+ * counts.c - counts of tasks that are not here: how often they were lost or have crashed, as a worker knew it.
  *
- * A worker may bring tasks after a restart and be lost before their client has sent them again: then there is nothing to queue, and
- * their counts are kept (job.lost) until they come. An attempt that answers for them meanwhile takes them over.
+ * A worker may bring tasks after a restart and be lost before their client has sent them again: then there is nothing to queue,
+ * and their counts are kept (job.lost) until they come. An attempt that answers for them meanwhile takes them over. What clients
+ * are told of counts: rules/tries.c.
  */
 #include "model.h"
 

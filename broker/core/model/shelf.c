@@ -1,17 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0
- * shelf.c - what a worker keeps of the specifications of one owner, and what it is told to forget before it is told more.
- *
- * Pools and jobs have a limit each (worker_specs). When one is reached, the worker forgets what is not in use there: a job of
- * which no attempt runs or waits there, a pool that claims no slot and of which it holds no attempt, live or finished. Both are
- * told again when they are needed. If all is in use, a job waits until one of the others is not (its attempts are in `crowded`),
- * and a pool is granted elsewhere or later, like one for whose program there is no room (brk_pool_crowded). One of each kind always
- * fits, so what is in use ends, and what waits goes on.
+ * shelf.c - shelves: what a worker keeps of the specifications of one owner, which of it is in use, and which attempts wait for
+ * room. How room is made before more is told: out/shelf.c.
  *
  * Invariants: pool_bytes and job_bytes are the sums of what is in the lists; known.live counts the attempts that carry `counted`.
  */
 #include "model.h"
-
-#include <stdio.h>
 
 struct shelf *brk_shelf_get(struct broker *b, struct worker *w, struct account *a)
 {

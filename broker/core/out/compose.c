@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0
- * compose.c - from what has changed to messages: for each dirty peer one message of a type, in the order the other side needs them.
+ * compose.c - for each peer that has something due its messages (out/worker.c, out/client.c), and what is acknowledged.
  *
- * Only what fits is composed; the rest waits for the next flush. Never decides what is sent, only when.
+ * Never decides what is sent, only when.
  */
 #include "out.h"
-
-#include <stdio.h>
 
 /* A worker whose question is answered has heard before what it has lost: it goes on with what it holds. */
 static void compose_acks(struct broker *b)

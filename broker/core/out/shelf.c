@@ -1,6 +1,12 @@
 /* SPDX-License-Identifier: MPL-2.0
  * shelf.c - room on a worker's shelf for a specification that is about to be sent: what is not in use there is forgotten first.
  *
+ * Pools and jobs have a limit each (worker_specs). When one is reached, the worker forgets what is not in use there: a job of
+ * which no attempt runs or waits there, a pool that claims no slot and of which it holds no attempt, live or finished. Both are
+ * told again when they are needed. If all is in use, a job waits until one of the others is not (its attempts are in `crowded`),
+ * and a pool is granted elsewhere or later, like one for whose program there is no room (brk_pool_crowded). One of each kind
+ * always fits, so what is in use ends, and what waits goes on.
+ *
  * What returns int: 0, BFORK_ENOMEM, or BFORK_EQUOTA: there is no room now.
  */
 #include "out.h"

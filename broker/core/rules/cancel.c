@@ -6,7 +6,8 @@
  * waits for ever. Those outcomes come out of nothing, so no quota of tasks bounds them: when the owner's account takes no more, the
  * job's cancels stop until some are acknowledged.
  *
- * What a worker has it alone knows to have begun: it is asked, and the cancel of what has not begun awaits its answer (ask.c).
+ * What a worker has it alone knows to have begun: it is asked, and the cancel of what has not begun awaits its answer
+ * (model/cancel.c).
  *
  * What was replayed and is held may have begun with a worker that is not back yet. A cancel passes over it, awaits what becomes of
  * it, and goes over it once more when it is adopted or queued (brk_cancel_wake); so it does with tasks that were sent ahead of it
@@ -53,7 +54,7 @@ static bool live(struct broker *b, struct cancel *k, struct attempt *a, uint64_t
         brk_attempt_shrink(b, a, lo);           /* what has not left yet waits again: found there in the next step */
         return true;
     }
-    if (k->only_queued)                         /* arguments of it may still come: see ask.c */
+    if (k->only_queued)                         /* arguments of it may still come: see model/cancel.c */
         rc = a->adopted && (k->job->put_off || job_has_replays(k->job)) ? ASK_LATER : brk_attempt_ask(b, a, k, lo, hi);
     else if (brk_attempt_cancel(b, a, lo, hi) < 0)
         rc = ASK_NO_MEMORY;

@@ -1,18 +1,13 @@
 /* SPDX-License-Identifier: MPL-2.0
- * grant.c - how many slots of which workers each pool has.
+ * grant.c - grants are made anew: which pools are looked at, and what each is told that it has. How many slots each should have
+ * is decided in rules/share.c, where they come from and go to in rules/place.c.
  *
- * While there is enough, every pool with work gets what it wants, and keeps it when it has none. When claims exceed the slots:
- * pools without work give theirs back, then owners share evenly, pools share their owner's part, and what cannot be divided rotates
- * to whoever has used least slot time. A slot that runs a long task goes over when that has ended: until then its lane yields it,
- * what has not begun there is asked back, and both pools hear nothing new. A pool whose client is disconnected, or does not
- * fetch its outcomes, is dispatched nothing, so it claims nothing, like one without work.
+ * A pool whose client is disconnected, or does not fetch its outcomes, is dispatched nothing, so it claims nothing, like one
+ * without work.
  *
- * Invariants: the lanes' slots of a worker never exceed its slots; pool.slots is the sum of its lanes'. Without memory for a lane
- * its slots are not given; that is tried again after a pause.
- *
- * Only active pools are looked at: those that have slots, and of those that have tasks, or have changed, some of each owner, which
- * take turns (owner.later): more than there is room for cost no more. The others are told what they would have, which changes only
- * with them, and with workers: then all are looked at, a few in each turn (brk_offers_run).
+ * Only active pools are looked at: those that have slots, and of those that have tasks, or have changed, some of each owner,
+ * which take turns (owner.later): more than there is room for cost no more. The others are told what they would have, which
+ * changes only with them, and with workers: then all are looked at, a few in each turn (brk_offers_run).
  */
 #include "rules.h"
 

@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0
- * adopt.c - what workers say they hold: after a short cut it is compared with what we know; after our restart it is adopted by its
- * ticket, and the client's replay is cut against it.
+ * recover.c - what workers say they hold: after a short cut it is compared with what we know; after our restart it is adopted by
+ * its ticket, and the client's replay is cut against it.
  *
  * A range is adopted only as far as nothing else of this epoch answers for it: whoever comes late is fenced. Results come in
  * order, so what the client has got of an attempt, and does not replay, is its beginning: then the attempt starts behind it. An
  * adopted attempt has no arguments until the client has replayed them (pieces, which come in the order of the indexes).
- *
- * Looking at what a worker holds may take several turns. What it says behind that waits (worker.behind) and is taken in afterwards,
- * in order: a result may be of an attempt that is adopted only then.
  */
 #include "rules.h"
 

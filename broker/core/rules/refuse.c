@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: MPL-2.0
- * refuse.c - what is refused without ending the session: a pool, a job, a question. The refusal names field and value and answers
- * the request it belongs to; a pool or job that is refused is gone.
+ * refuse.c - what is refused without ending the session: a pool, a job, a question. The refusal (model/refusal.c) names field and
+ * value and answers the request it belongs to; a pool or job that is refused is gone.
  *
- * What would have to be ignored is refused here, too: fields of specifications that this release has no code for.
+ * Never refuses for want of memory: that is no fault of what was asked for, so the connection is cut and the session resumes.
  */
 #include "rules.h"
-
-#include <stdarg.h>
-#include <stdio.h>
 
 #define REFUSALS_MAX 256u           /* of one peer, between two flushes */
 

@@ -10,7 +10,7 @@
 
 #define COUNTS_ITEMS 64u
 
-/* Sends what has been collected. Called behind the last brk_counts_tell of a turn, in front of everything that compose.c makes. */
+/* Sends what has been collected. Called behind the last brk_counts_tell of a turn, in front of everything that is composed. */
 void brk_counts_send(struct broker *b)
 {
     struct peer *p = b->counts.peer;
