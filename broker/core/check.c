@@ -204,6 +204,27 @@ static bool check_behind(struct broker *b, const struct worker *w)
     return true;
 }
 
+static bool check_shelves(struct broker *b, const struct worker *w)
+{
+    for (LIST_EACH(&w->shelves, n)) {
+        const struct shelf *s = LIST_ENTRY(n, struct shelf, in_worker);
+        uint64_t pools = 0, jobs = 0;
+        for (LIST_EACH(&s->lanes, k))
+            pools += LIST_ENTRY(k, struct lane, shelved)->size;
+        for (LIST_EACH(&s->used, k))
+            jobs += LIST_ENTRY(k, struct known, shelved)->live ? LIST_ENTRY(k, struct known, shelved)->size : 0;
+        for (LIST_EACH(&s->idle, k))
+            jobs += LIST_ENTRY(k, struct known, shelved)->live ? 0 : LIST_ENTRY(k, struct known, shelved)->size;
+        if (pools == s->pool_bytes && jobs == s->job_bytes && (!s->full || s->used.count + s->idle.count))
+            continue;
+        snprintf(b->check_text, sizeof(b->check_text), "specifications at worker %s: pools %llu/%llu jobs %llu/%llu", w->name,
+                 (unsigned long long)pools, (unsigned long long)s->pool_bytes, (unsigned long long)jobs,
+                 (unsigned long long)s->job_bytes);
+        return false;
+    }
+    return true;
+}
+
 static bool check_worker(struct broker *b, struct worker *w)
 {
     uint64_t out = 0, sent = 0;
@@ -241,7 +262,7 @@ static bool check_worker(struct broker *b, struct worker *w)
          w->granted, w->slots);
     MUST(b, w->state == WORKER_READY || !granted, "worker %s has grants in state %d", w->name, w->state);
     MUST(b, !!w->peer == (w->state != WORKER_SILENT), "worker %s: peer and state differ", w->name);
-    return check_behind(b, w) && brk_shelves_check(b, w);
+    return check_behind(b, w) && check_shelves(b, w);
 }
 
 static bool check_need(struct broker *b, const struct pool *p, const struct need *k)
@@ -418,24 +439,3 @@ static bool check_whole_broker(struct broker *b)
 }
 
 const char *broker_check(struct broker *b) { return check_whole_broker(b) ? NULL : b->check_text; }
-
-bool brk_shelves_check(struct broker *b, const struct worker *w)
-{
-    for (LIST_EACH(&w->shelves, n)) {
-        const struct shelf *s = LIST_ENTRY(n, struct shelf, in_worker);
-        uint64_t pools = 0, jobs = 0;
-        for (LIST_EACH(&s->lanes, k))
-            pools += LIST_ENTRY(k, struct lane, shelved)->size;
-        for (LIST_EACH(&s->used, k))
-            jobs += LIST_ENTRY(k, struct known, shelved)->live ? LIST_ENTRY(k, struct known, shelved)->size : 0;
-        for (LIST_EACH(&s->idle, k))
-            jobs += LIST_ENTRY(k, struct known, shelved)->live ? 0 : LIST_ENTRY(k, struct known, shelved)->size;
-        if (pools == s->pool_bytes && jobs == s->job_bytes && (!s->full || s->used.count + s->idle.count))
-            continue;
-        snprintf(b->check_text, sizeof(b->check_text), "specifications at worker %s: pools %llu/%llu jobs %llu/%llu", w->name,
-                 (unsigned long long)pools, (unsigned long long)s->pool_bytes, (unsigned long long)jobs,
-                 (unsigned long long)s->job_bytes);
-        return false;
-    }
-    return true;
-}

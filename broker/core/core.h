@@ -11,9 +11,7 @@
 void brk_client_recv(struct broker *b, struct peer *p, const struct wire_msg *m);
 
 /* from_worker.c */
-void brk_adopt_holding(struct broker *b, struct worker *w, const struct wire_msg *m);
 bool brk_worker_join(struct broker *b, struct worker *w, uint32_t *budget); /* true: it is ready, or waits for more, or is gone */
-void brk_worker_said(struct broker *b, struct worker *w, const struct wire_msg *m);     /* takes in one that need not wait */
 void brk_worker_recv(struct broker *b, struct peer *p, const struct wire_msg *m);
 
 /* chores.c */
@@ -22,7 +20,5 @@ void brk_chores_run(struct broker *b, bool all);                            /* a
 /* recount.c */
 bool brk_recount_accounts(struct broker *b);                        /* false: b->check_text says what differs */
 
-/* check.c */
-bool brk_shelves_check(struct broker *b, const struct worker *w);   /* false: b->check_text says what differs */
 
 #endif

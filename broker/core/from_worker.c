@@ -7,7 +7,8 @@
  */
 #include "core.h"
 
-void brk_worker_said(struct broker *b, struct worker *w, const struct wire_msg *m)
+/* Takes in one that need not wait. */
+static void take_said(struct broker *b, struct worker *w, const struct wire_msg *m)
 {
     switch (m->type) {
     case WIRE_RESULTS: brk_attempt_results(b, w, m); break;
@@ -33,7 +34,7 @@ static bool behind_some(struct broker *b, struct worker *w, uint32_t *budget)
         budget_take(budget, m->m.n_items + 1);
         list_remove(&w->behind, n);
         a = brk_account_ref(w->account);
-        brk_worker_said(b, w, &m->m);
+        take_said(b, w, &m->m);
         brk_loan_forget(b);
         brk_behind_free(b, a, m);
         brk_account_unref(a);
@@ -72,7 +73,7 @@ bool brk_worker_join(struct broker *b, struct worker *w, uint32_t *budget)
 }
 
 /* The records are kept, and looked at as far as a turn allows. */
-void brk_adopt_holding(struct broker *b, struct worker *w, const struct wire_msg *m)
+static void take_holding(struct broker *b, struct worker *w, const struct wire_msg *m)
 {
     size_t size = sizeof(struct holding) + m->n_items * sizeof(m->items[0]);
     struct holding *h = NULL;
@@ -105,7 +106,7 @@ void brk_worker_recv(struct broker *b, struct peer *p, const struct wire_msg *m)
     struct worker *w = p->worker;
 
     switch (m->type) {
-    case WIRE_HOLDING: brk_adopt_holding(b, w, m); break;
+    case WIRE_HOLDING: take_holding(b, w, m); break;
     case WIRE_RESULTS:
     case WIRE_RECALLED:
     case WIRE_OUTPUT:
@@ -113,7 +114,7 @@ void brk_worker_recv(struct broker *b, struct peer *p, const struct wire_msg *m)
         if (worker_is_behind(w))
             brk_worker_wait_behind(b, w, m);
         else
-            brk_worker_said(b, w, m);
+            take_said(b, w, m);
         break;
     case WIRE_POOL_FAILED: brk_pool_failed(b, w, &m->u.pool_failed); break;
     case WIRE_PONG: brk_compose_pong(b, w, m->u.ping.stamp); break;

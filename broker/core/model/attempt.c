@@ -34,7 +34,7 @@ struct attempt *brk_attempt_new(struct broker *b, struct job *j, struct worker *
     return a;
 }
 
-void brk_attempt_free(struct broker *b, struct attempt *a)
+static void release_attempt(struct broker *b, struct attempt *a)
 {
     struct account *account = a->account;
 
@@ -236,7 +236,7 @@ void brk_attempt_close(struct broker *b, struct attempt *a, uint8_t why)
     a->worker = NULL;
     brk_attempt_move(a, ATTEMPT_ON_DROP);
     if (!a->unacked)
-        brk_attempt_free(b, a);
+        release_attempt(b, a);
 }
 
 void brk_attempt_told(struct broker *b, struct attempt *a)
@@ -245,7 +245,7 @@ void brk_attempt_told(struct broker *b, struct attempt *a)
     a->worker = NULL;
     brk_attempt_move(a, ATTEMPT_ON_TOLD);
     if (!a->unacked)
-        brk_attempt_free(b, a);
+        release_attempt(b, a);
 }
 
 void brk_attempt_acked(struct broker *b, struct attempt *a)
@@ -256,7 +256,7 @@ void brk_attempt_acked(struct broker *b, struct attempt *a)
     if (a->state == ATTEMPT_FINISHED)
         brk_attempt_close(b, a, WIRE_WHY_DONE);
     else if (a->state == ATTEMPT_CLOSED)
-        brk_attempt_free(b, a);
+        release_attempt(b, a);
 }
 
 int brk_attempt_foreign(struct broker *b, struct worker *w, uint64_t id)

@@ -96,6 +96,23 @@ void brk_asks_cancelled(struct attempt *a, uint64_t first, uint64_t end)
     }
 }
 
+/* The answer to an ask, so many of which run: the ask is gone, and the cancel may be. */
+static void cancel_told(struct broker *b, struct ask *q, uint64_t running)
+{
+    struct cancel *k = q->cancel;
+
+    if (q->again) {
+        brk_cancel_count(k, q->cancelled);
+    } else {
+        k->cancelled += q->cancelled;
+        k->running += running;
+        k->done += q->end - q->first - q->cancelled - running;
+    }
+    brk_ask_free(b, q);
+    if (k->awaits && k->held_from == CANCEL_NOTHING && list_empty(&k->asks))
+        brk_cancel_free(b, k);
+}
+
 void brk_asks_end(struct broker *b, struct attempt *a)
 {
     struct job *j = a->job;
@@ -104,7 +121,7 @@ void brk_asks_end(struct broker *b, struct attempt *a)
         return;
     for (struct list_node *n; (n = list_first(&a->asks));) {
         struct ask *q = LIST_ENTRY(n, struct ask, in_attempt);
-        brk_cancel_told(b, q, both(q->first, q->end, a->next, a->end));
+        cancel_told(b, q, both(q->first, q->end, a->next, a->end));
     }
     a->ask_due = false;
     if (a->ask_wanted)
@@ -156,20 +173,4 @@ void brk_cancel_count(struct cancel *k, uint64_t n)
     k->cancelled += n;
     k->held -= held;
     k->running -= running;
-}
-
-void brk_cancel_told(struct broker *b, struct ask *q, uint64_t running)
-{
-    struct cancel *k = q->cancel;
-
-    if (q->again) {
-        brk_cancel_count(k, q->cancelled);
-    } else {
-        k->cancelled += q->cancelled;
-        k->running += running;
-        k->done += q->end - q->first - q->cancelled - running;
-    }
-    brk_ask_free(b, q);
-    if (k->awaits && k->held_from == CANCEL_NOTHING && list_empty(&k->asks))
-        brk_cancel_free(b, k);
 }

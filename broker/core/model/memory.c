@@ -132,7 +132,7 @@ void brk_cache_put(struct broker *b, struct cache *c, void *p, struct account *a
         cache_keep(c, p);
 }
 
-int brk_cache_reserve(struct broker *b, struct cache *c, size_t n)
+static int reserve_cached(struct broker *b, struct cache *c, size_t n)
 {
     c->n_reserved = n;
     while (c->n_free < n) {
@@ -156,9 +156,9 @@ void brk_cache_free(struct broker *b, struct cache *c)
 
 int brk_reserve(struct broker *b, size_t ranges, size_t outcomes)
 {
-    if (brk_cache_reserve(b, &b->ranges, reserve_ranges(b) + ranges) < 0)
+    if (reserve_cached(b, &b->ranges, reserve_ranges(b) + ranges) < 0)
         return BFORK_ENOMEM;
-    return brk_cache_reserve(b, &b->outcomes, reserve_outcomes(b) + outcomes);
+    return reserve_cached(b, &b->outcomes, reserve_outcomes(b) + outcomes);
 }
 
 uint64_t brk_buf_cost(const struct buf *s) { return s->capacity + sizeof(*s) + 2 * OVERHEAD; }

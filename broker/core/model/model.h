@@ -26,7 +26,6 @@ void *brk_mem_new_for(struct broker *b, struct account *a, size_t size);
 void brk_mem_free_for(struct broker *b, struct account *a, void *p, size_t size);
 void *brk_cache_get(struct broker *b, struct cache *c, struct account *a);  /* zeroed; NULL: no memory */
 void brk_cache_put(struct broker *b, struct cache *c, void *p, struct account *a);
-int brk_cache_reserve(struct broker *b, struct cache *c, size_t n);
 void brk_cache_free(struct broker *b, struct cache *c);
 /* Makes room for so many, besides what attempts keep: giving an attempt back cuts its ends (two ranges), and each piece and each
  * cancel may part it once more, which makes a range and an outcome. */
@@ -126,7 +125,6 @@ void brk_need_leave(struct job *j);
 void brk_need_opened(struct pool *p, struct need *k, int64_t n);    /* so many tasks more are of jobs that are open */
 /* Those of n_tasks that may be handed out, or were; tasks of jobs that the client has yet to open again are not among them. */
 uint64_t brk_need_due(const struct pool *p, const struct need *k);
-uint64_t brk_pool_tasks_due(const struct pool *p);                  /* of all its needs */
 bool brk_pool_is_picky(const struct pool *p);                       /* it may be that not every worker can run all of it */
 bool brk_pool_runs_at(const struct pool *p, const struct worker *w); /* some of what is due; if nothing is: the pool itself */
 /* Tasks that are due and that a ready worker can run. *ret_lacks: features that the others wait for; 0: there are no others. */
@@ -228,7 +226,6 @@ void brk_asks_cancelled(struct attempt *a, uint64_t first, uint64_t end);   /* t
 void brk_asks_end(struct broker *b, struct attempt *a);             /* all are answered: what has not come back goes on */
 void brk_asks_again(struct broker *b, struct attempt *a);           /* its worker has a new connection */
 void brk_ask_free(struct broker *b, struct ask *q);
-void brk_cancel_told(struct broker *b, struct ask *q, uint64_t running);    /* its answer: it is gone, and the cancel may be */
 void brk_cancel_free(struct broker *b, struct cancel *k);
 void brk_cancel_answer(struct broker *b, const struct cancel *k);   /* CANCELLED, if somebody has asked */
 void brk_cancel_count(struct cancel *k, uint64_t n);                /* so many more will not run */
@@ -258,7 +255,6 @@ void brk_attempt_close(struct broker *b, struct attempt *a, uint8_t why);
 bool brk_attempt_strip(struct broker *b, struct attempt *a);        /* of one that ends: a piece or a cancel; false: it has none */
 void brk_attempt_acked(struct broker *b, struct attempt *a);
 int brk_attempt_foreign(struct broker *b, struct worker *w, uint64_t id);    /* 0, or BFORK_EQUOTA: too many wait to be told */
-void brk_attempt_free(struct broker *b, struct attempt *a);
 void brk_attempt_told(struct broker *b, struct attempt *a);         /* its ATTEMPTS_CLOSE is composed */
 void brk_attempt_bytes(struct attempt *a, int64_t bytes);           /* what its arguments count at lane and worker */
 void brk_attempt_place(struct attempt *a, uint64_t next, uint64_t end); /* what it answers for in the index; not yet its fields */

@@ -66,7 +66,8 @@ uint64_t brk_need_due(const struct pool *p, const struct need *k)
     return k->opened == p->client->attached ? k->n_opened : 0;
 }
 
-uint64_t brk_pool_tasks_due(const struct pool *p)
+/* Of all its needs. */
+static uint64_t tasks_due(const struct pool *p)
 {
     uint64_t sum = 0;
 
@@ -208,5 +209,5 @@ uint32_t brk_needs_at(const struct pool *p, const struct worker *w)
 
 bool brk_pool_claims(const struct pool *p)
 {
-    return brk_pool_tasks_due(p) && !pool_is_paused(p) && !client_is_dormant(p->client) && !p->ending;
+    return tasks_due(p) && !pool_is_paused(p) && !client_is_dormant(p->client) && !p->ending;
 }

@@ -129,7 +129,7 @@ static void outcomes(struct broker *b, struct client *c)
     }
 }
 
-void brk_said_item(const struct piece *p, struct wire_item *i)
+static void piece_record(const struct piece *p, struct wire_item *i)
 {
     i->id = p->attempt;
     i->seq = p->seq;
@@ -171,7 +171,7 @@ static bool said_message(struct broker *b, struct client *c, uint32_t *budget)
     }
     memcpy(host, p->host, sizeof(p->host));
     for (size_t i = 0; i < n; i++, p = LIST_ENTRY(p->node.next, struct piece, node)) {
-        brk_said_item(p, &items[i]);
+        piece_record(p, &items[i]);
         brk_out_hold(b, &items[i]);
         c->said_sent = p->seq > c->said_sent ? p->seq : c->said_sent;
     }

@@ -24,12 +24,10 @@ int brk_shelf_job(struct broker *b, struct known *k);
 int brk_shelf_pool(struct broker *b, struct lane *l);
 
 /* worker.c */
-size_t brk_attempt_recalls(struct attempt *a, struct wire_item *items, size_t room); /* records of RECALL, as many as fit */
 void brk_compose_worker(struct broker *b, struct worker *w);
 
 /* client.c */
 void brk_compose_client(struct broker *b, struct client *c);
-void brk_said_item(const struct piece *p, struct wire_item *i);
 
 /* compose.c */
 void brk_compose_run(struct broker *b);

@@ -30,7 +30,8 @@ static size_t recall_item(const struct attempt *a, uint64_t first, uint64_t end,
     return 1;
 }
 
-size_t brk_attempt_recalls(struct attempt *a, struct wire_item *items, size_t room)
+/* Records of RECALL, as many as fit. */
+static size_t recall_records(struct attempt *a, struct wire_item *items, size_t room)
 {
     size_t n = 0;
 
@@ -68,7 +69,7 @@ static void recalls(struct broker *b, struct worker *w)
         return;
     while (i < n && (k = list_first(&w->recalls))) {
         struct attempt *a = LIST_ENTRY(k, struct attempt, out);
-        i += brk_attempt_recalls(a, items + i, n - i);
+        i += recall_records(a, items + i, n - i);
         if (!attempt_recalls_due(a))
             list_remove(&w->recalls, k);
     }

@@ -8,7 +8,8 @@
 
 #include <stdio.h>
 
-void brk_worker_untold(struct broker *b, struct worker *w)
+/* What it was about to say it has. */
+static void worker_untold(struct broker *b, struct worker *w)
 {
     struct list_node *n;
 
@@ -27,7 +28,7 @@ void brk_worker_leaves(struct broker *b, struct worker *w)
 {
     struct list_node *n;
 
-    brk_worker_untold(b, w);
+    worker_untold(b, w);
     brk_shelves_wake(b, w);
     while ((n = list_first(&w->to_send)))
         brk_attempt_requeue(b, LIST_ENTRY(n, struct attempt, out), false, NULL, 0);

@@ -11,9 +11,6 @@
 
 /* settle.c */
 bool brk_pool_refuse(struct broker *b, struct pool *p, struct job *j, uint32_t *budget); /* what it has queued; true: all */
-/* The range is in no list: back in front of the queue, or held until due (0: no), but for what of the attempt was cancelled
- * meanwhile, which settles. */
-void brk_range_return(struct broker *b, struct attempt *a, struct range *r, uint64_t due);
 /* What has no outcome goes back to the queue, or is settled: lost counts a try. The attempt is gone. close: why to tell the worker,
  * 0 no */
 void brk_attempt_requeue(struct broker *b, struct attempt *a, bool lost, const char *text, uint8_t close);
@@ -49,7 +46,6 @@ bool brk_client_end_some(struct broker *b, struct client *c, uint32_t *budget); 
 void brk_worker_end(struct broker *b, struct worker *w, const char *why);   /* at once for everybody else, as a client's */
 bool brk_worker_end_some(struct broker *b, struct worker *w, uint32_t *budget); /* true: it is gone */
 void brk_worker_leaves(struct broker *b, struct worker *w);                 /* its connection has ended: what is only for that */
-void brk_worker_untold(struct broker *b, struct worker *w);                 /* what it was about to say it has */
 
 /* away.c */
 bool brk_client_away(struct broker *b, struct client *c, uint32_t *budget); /* true: all that it left is given back */

@@ -65,6 +65,69 @@ static void take_pieces(struct broker *b, struct attempt *a, uint64_t from, uint
     }
 }
 
+/* Does a cancel name this task of the attempt, one of everything or one of what has not begun? */
+static bool names_index(const struct attempt *a, uint64_t index, uint64_t *ret_until)
+{
+    uint64_t asked;
+
+    if (brk_attempt_is_cancelled(a, index, ret_until))
+        return true;
+    if (brk_asks_have(a, index, &asked)) {
+        *ret_until = asked;
+        return true;
+    }
+    *ret_until = asked < *ret_until ? asked : *ret_until;
+    return false;
+}
+
+/* And so all before `until`, which lies at the end of that or at `at`: what several name is one outcome. */
+static bool unwanted(const struct attempt *a, uint64_t index, uint64_t at, uint64_t *ret_until)
+{
+    bool is = names_index(a, index, ret_until);
+
+    for (uint64_t until; is && *ret_until < at && names_index(a, *ret_until, &until);)
+        *ret_until = until;
+    return is;
+}
+
+static void queue_again(struct broker *b, struct job *j, struct range *r, uint64_t due)
+{
+    if (due)
+        brk_range_hold(b, j, r, due);
+    else
+        brk_range_queue(b, j, r, true);
+}
+
+/* The range is in no list: back in front of the queue, or held until due (0: no), but for what of the attempt was cancelled
+ * meanwhile, which settles. */
+static void return_range(struct broker *b, struct attempt *a, struct range *r, uint64_t due)
+{
+    struct job *j = a->job;
+    uint64_t until;
+
+    for (uint64_t at = r->run.first + r->run.count; r->run.count;) {
+        uint64_t first = r->run.first, n;
+        struct run head;
+        bool cancelled = unwanted(a, first, at, &until);
+        n = until < at ? until - first : r->run.count;
+        if (cancelled)
+            brk_outcome_text(b, j, first, n, r->run.tries, BFORK_CANCELLED, NULL);
+        if (cancelled)
+            brk_asks_cancelled(a, first, first + n);
+        if (n == r->run.count && !cancelled)
+            break;
+        run_cut(&r->run, (uint32_t)n, &head);
+        if (cancelled)
+            run_done(&head);
+        else
+            queue_again(b, j, brk_range_of(b, j, &head), due);
+    }
+    if (r->run.count)
+        queue_again(b, j, r, due);
+    else
+        brk_range_free(b, j, r);
+}
+
 /* Queues [from, to) of the attempt in front again, with its counters raised. The attempt does not answer for it any more. */
 void brk_attempt_back(struct broker *b, struct attempt *a, uint64_t from, uint64_t to, int tries, int crashes, int fails)
 {
@@ -88,7 +151,7 @@ void brk_attempt_back(struct broker *b, struct attempt *a, uint64_t from, uint64
         r->run.crashes = (uint16_t)(r->run.crashes + crashes);
         r->run.fails = (uint16_t)(r->run.fails + fails);
         b->n.requeued += r->run.count;
-        brk_range_return(b, a, r, fails + crashes && a->job->spec.backoff_ms ? b->now + backoff_ns(&a->job->spec, &r->run) : 0);
+        return_range(b, a, r, fails + crashes && a->job->spec.backoff_ms ? b->now + backoff_ns(&a->job->spec, &r->run) : 0);
     }
     if (a->adopted)
         brk_counts_keep(b, a, from, to, tries);
@@ -193,67 +256,6 @@ void brk_attempt_recall_again(struct broker *b, struct attempt *a)
             list_push_back(&a->untold, &k->untold);
         brk_attempt_recall_due(b, a);
     }
-}
-
-/* Does a cancel name this task of the attempt, one of everything or one of what has not begun? */
-static bool names_index(const struct attempt *a, uint64_t index, uint64_t *ret_until)
-{
-    uint64_t asked;
-
-    if (brk_attempt_is_cancelled(a, index, ret_until))
-        return true;
-    if (brk_asks_have(a, index, &asked)) {
-        *ret_until = asked;
-        return true;
-    }
-    *ret_until = asked < *ret_until ? asked : *ret_until;
-    return false;
-}
-
-/* And so all before `until`, which lies at the end of that or at `at`: what several name is one outcome. */
-static bool unwanted(const struct attempt *a, uint64_t index, uint64_t at, uint64_t *ret_until)
-{
-    bool is = names_index(a, index, ret_until);
-
-    for (uint64_t until; is && *ret_until < at && names_index(a, *ret_until, &until);)
-        *ret_until = until;
-    return is;
-}
-
-static void queue_again(struct broker *b, struct job *j, struct range *r, uint64_t due)
-{
-    if (due)
-        brk_range_hold(b, j, r, due);
-    else
-        brk_range_queue(b, j, r, true);
-}
-
-void brk_range_return(struct broker *b, struct attempt *a, struct range *r, uint64_t due)
-{
-    struct job *j = a->job;
-    uint64_t until;
-
-    for (uint64_t at = run_end(&r->run); r->run.count;) {
-        uint64_t first = r->run.first, n;
-        struct run head;
-        bool cancelled = unwanted(a, first, at, &until);
-        n = until < at ? until - first : r->run.count;
-        if (cancelled)
-            brk_outcome_text(b, j, first, n, r->run.tries, BFORK_CANCELLED, NULL);
-        if (cancelled)
-            brk_asks_cancelled(a, first, first + n);
-        if (n == r->run.count && !cancelled)
-            break;
-        run_cut(&r->run, (uint32_t)n, &head);
-        if (cancelled)
-            run_done(&head);
-        else
-            queue_again(b, j, brk_range_of(b, j, &head), due);
-    }
-    if (r->run.count)
-        queue_again(b, j, r, due);
-    else
-        brk_range_free(b, j, r);
 }
 
 bool brk_pool_refuse(struct broker *b, struct pool *p, struct job *j, uint32_t *budget)
