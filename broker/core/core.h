@@ -20,5 +20,4 @@ void brk_chores_run(struct broker *b, bool all);                            /* a
 /* recount.c */
 bool brk_recount_accounts(struct broker *b);                        /* false: b->check_text says what differs */
 
-
 #endif

@@ -3,6 +3,9 @@
  */
 #include "in.h"
 
+/* Each record gives back a tail: as a range, or cut out of a piece (two). */
+#define RECALLED_ROOM(n) (2 * (size_t)(n) + 8)
+
 /* 0, or BFORK_EPROTOCOL. What the worker says for an attempt that has ended meanwhile is no news. */
 static int told(struct broker *b, struct worker *w, const struct wire_item *it)
 {
@@ -25,7 +28,7 @@ static int told(struct broker *b, struct worker *w, const struct wire_item *it)
 
 void brk_asks_told(struct broker *b, struct worker *w, const struct wire_msg *m)
 {
-    int rc = brk_reserve(b, 2 * (size_t)m->n_items + 8, 2 * (size_t)m->n_items + 8);
+    int rc = brk_reserve(b, RECALLED_ROOM(m->n_items), RECALLED_ROOM(m->n_items));
 
     for (uint32_t i = 0; i < m->n_items && rc == 0; i++)
         rc = told(b, w, &m->items[i]);

@@ -7,6 +7,10 @@
 
 #include "base/pace.h"
 
+/* Each record is an outcome, or what failed waits again: a range, or cut out of a piece (two). A piece that is cut is one more, for
+ * which its attempt keeps one of each: a message cuts few, as it goes from front to back. */
+#define RESULTS_ROOM(n) (2 * (size_t)(n) + 8)
+
 static void measure_attempt(struct broker *b, struct attempt *a, const struct wire_item *it)
 {
     struct job *j = a->job;
@@ -169,7 +173,7 @@ static int result(struct broker *b, struct worker *w, const struct wire_item *it
 
 void brk_attempt_results(struct broker *b, struct worker *w, const struct wire_msg *m)
 {
-    int rc = brk_reserve(b, 2 * (size_t)m->n_items + 8, 2 * (size_t)m->n_items + 8);
+    int rc = brk_reserve(b, RESULTS_ROOM(m->n_items), RESULTS_ROOM(m->n_items));
     struct refusal r;
 
     for (uint32_t i = 0; i < m->n_items && rc == 0; i++)

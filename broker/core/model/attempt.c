@@ -7,11 +7,14 @@
  */
 #include "model.h"
 
+/* What it keeps for itself from now on: two ranges and an outcome. */
+#define ATTEMPT_ROOM 10u
+
 struct attempt *brk_attempt_new(struct broker *b, struct job *j, struct worker *w, struct lane *l)
 {
     struct attempt *a;
 
-    if (brk_reserve(b, 10, 10) < 0 || map_reserve(&b->attempts, 1) < 0 ||
+    if (brk_reserve(b, ATTEMPT_ROOM, ATTEMPT_ROOM) < 0 || map_reserve(&b->attempts, 1) < 0 ||
         !(a = brk_cache_get(b, &b->attempt_cache, j->owner->account)))
         return NULL;
     a->account = brk_account_ref(j->owner->account);

@@ -14,6 +14,7 @@
  */
 #include "model.h"
 
+#define ASK_ROOM 4u              /* none is needed yet, as one is counted with n_cancels; as for a cancel (CANCEL_ROOM) */
 #define ASKS_MOST 16u               /* further cancels wait until these are answered */
 
 void brk_ask_free(struct broker *b, struct ask *q)
@@ -53,7 +54,7 @@ enum asked brk_attempt_ask(struct broker *b, struct attempt *a, struct cancel *k
     if (!(q = brk_mem_new_for(b, a->account, sizeof(*q))))
         return ASK_NO_MEMORY;
     b->n_cancels++;
-    if (brk_reserve(b, 4, 4) < 0) {
+    if (brk_reserve(b, ASK_ROOM, ASK_ROOM) < 0) {
         b->n_cancels--;
         brk_mem_free_for(b, a->account, q, sizeof(*q));
         return ASK_NO_MEMORY;

@@ -28,7 +28,8 @@ void *brk_cache_get(struct broker *b, struct cache *c, struct account *a);  /* z
 void brk_cache_put(struct broker *b, struct cache *c, void *p, struct account *a);
 void brk_cache_free(struct broker *b, struct cache *c);
 /* Makes room for so many, besides what attempts keep: giving an attempt back cuts its ends (two ranges), and each piece and each
- * cancel may part it once more, which makes a range and an outcome. */
+ * cancel may part it once more, which makes a range and an outcome. How many: constants named ..._ROOM, each beside what it is
+ * for; they are what that needs at worst, and some to spare, which costs nothing: what is not used stays in the free lists. */
 int brk_reserve(struct broker *b, size_t ranges, size_t outcomes);
 struct buf *brk_slab_new(struct account *a, size_t capacity);
 struct buf *brk_bytes_copy(struct account *a, const void *p, size_t n);

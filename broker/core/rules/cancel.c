@@ -18,6 +18,10 @@
  */
 #include "rules.h"
 
+/* One place: a range is cut at both ends (two ranges) and what lies between is an outcome. What lies with an attempt, or is to be
+ * asked back, reserves for itself. */
+#define STEP_ROOM 4u
+
 static bool merges(const struct cancel *k) { return !k->only_queued && !k->request; }
 
 static void pass_over(struct cancel *k, uint64_t lo, uint64_t hi)
@@ -114,7 +118,7 @@ static bool step_cancel(struct broker *b, struct cancel *k)
     uint64_t end = v && v->end < k->range.end ? v->end : k->range.end;
 
     b->steps++;
-    if (brk_reserve(b, 4, 4) < 0)
+    if (brk_reserve(b, STEP_ROOM, STEP_ROOM) < 0)
         return false;
     if (!v || v->first > k->at)
         return nowhere(b, k, k->at, v && v->first < k->range.end ? v->first : k->range.end);

@@ -8,6 +8,12 @@
  */
 #include "rules.h"
 
+/* Adopting cuts the first and the last of the ranges that wait there (two), splits a count that is kept (one), and makes an attempt
+ * (two ranges and an outcome); each range that waits becomes a piece, for which the attempt keeps one of each. */
+#define ADOPT_ROOM 12u
+/* Its tail comes back: as a range, or cut out of a piece (two), and a count of what has not been sent again (one). */
+#define SHRINK_ROOM 8u
+
 /* Does somebody answer for a part of [first, end)? Only waiting ranges may lie there: so many, and no more than a turn can move.
  * (Ranges that were handed out as one wait as one when they are replayed, or nearly.) */
 static bool is_taken(struct broker *b, const struct job *j, uint64_t first, uint64_t end, size_t *ret_waiting)
@@ -108,7 +114,7 @@ static int adopt(struct broker *b, struct worker *w, const struct wire_item *it)
     if (from == end || is_taken(b, j, from, end, &waiting)) {
         return brk_attempt_foreign(b, w, it->id);
     }
-    if (brk_reserve(b, 12 + waiting, 12 + waiting) < 0 || !(a = brk_attempt_new(b, j, w, NULL)))
+    if (brk_reserve(b, ADOPT_ROOM + waiting, ADOPT_ROOM + waiting) < 0 || !(a = brk_attempt_new(b, j, w, NULL)))
         return BFORK_ENOMEM;
     b->n.adopted++;
     w->peer->windows++;
@@ -145,7 +151,7 @@ int brk_recover_held(struct broker *b, struct worker *w, const struct wire_item 
         a->round = w->round;
         if (a->state == ATTEMPT_FINISHED || !it->count || end < a->next || end >= a->end)
             return 0;
-        if (brk_reserve(b, 8, 8) < 0)
+        if (brk_reserve(b, SHRINK_ROOM, SHRINK_ROOM) < 0)
             return BFORK_ENOMEM;
         brk_attempt_shrink(b, a, end);
         return 0;

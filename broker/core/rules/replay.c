@@ -9,6 +9,10 @@
  */
 #include "rules.h"
 
+/* A part of an item that one place reaches: a range or an outcome; as a piece of an adopted attempt a range, and what the attempt
+ * keeps for it: one of each. */
+#define PART_ROOM 8u
+
 static bool fits(uint64_t used, uint64_t more, uint64_t most) { return used <= most && more <= most - used; }
 
 /* Is there room for so many tasks that were sent before, or will nothing ever make any? */
@@ -134,7 +138,7 @@ int brk_replay_step(struct broker *b, struct job *j, struct wire_item *it)
         if (brk_replay_lenient(j, it) && (!here || wants(j, v, &head)) &&
             !replay_has_room(b, j, here ? 0 : head.count, wire_item_bytes(&head)))
             return 1;
-        if (brk_reserve(b, 8, 8) < 0 || (rc = here ? take_known(b, j, v, &head) : unknown(b, j, &head)) < 0)
+        if (brk_reserve(b, PART_ROOM, PART_ROOM) < 0 || (rc = here ? take_known(b, j, v, &head) : unknown(b, j, &head)) < 0)
             return BFORK_ENOMEM;
     }
     if (!again) {

@@ -7,6 +7,13 @@
  */
 #include "rules.h"
 
+/* Besides what counts with n_cancels: an attempt that was not sent is given back at once: the part as a range, cut once more where
+ * the cancel begins, and an outcome. */
+#define CANCEL_ROOM 4u
+/* A queued range becomes an outcome as it is. */
+#define REFUSED_RANGES 1u
+#define REFUSED_OUTCOMES 2u
+
 /* The part [from, to) of s as a range of its own; s keeps everything. Uses the reserve. */
 static struct range *part(struct broker *b, struct job *j, const struct run *s, uint64_t from, uint64_t to)
 {
@@ -170,7 +177,7 @@ int brk_attempt_cancel(struct broker *b, struct attempt *a, uint64_t first, uint
     if (!(k = brk_mem_new_for(b, a->account, sizeof(*k))))
         return BFORK_ENOMEM;
     b->n_cancels++;
-    if (brk_reserve(b, 4, 4) < 0) {
+    if (brk_reserve(b, CANCEL_ROOM, CANCEL_ROOM) < 0) {
         b->n_cancels--;
         brk_mem_free_for(b, a->account, k, sizeof(*k));
         return BFORK_ENOMEM;
@@ -265,7 +272,7 @@ bool brk_pool_refuse(struct broker *b, struct pool *p, struct job *j, uint32_t *
 
     while ((n = list_first(&j->queue))) {
         struct range *r = LIST_ENTRY(n, struct range, node);
-        if (!*budget || brk_reserve(b, 1, 2) < 0)
+        if (!*budget || brk_reserve(b, REFUSED_RANGES, REFUSED_OUTCOMES) < 0)
             return false;
         --*budget;
         b->steps++;

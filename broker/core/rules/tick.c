@@ -5,6 +5,8 @@
  */
 #include "rules.h"
 
+#define DUE_ROOM 4u            /* a range that is due is queued as it is, or becomes an outcome */
+
 /* Held ranges of j whose time has come are queued; at most once and perhaps begun: nobody has reported them, so they are unknown.
  * False: not all that are due. */
 static bool release_held(struct broker *b, struct job *j, uint32_t *budget)
@@ -13,7 +15,7 @@ static bool release_held(struct broker *b, struct job *j, uint32_t *budget)
 
     while ((v = interval_first(&j->held)) && v->first <= b->now) {
         struct range *r = HELD_RANGE(v);
-        if (!*budget || brk_reserve(b, 4, 4) < 0)
+        if (!*budget || brk_reserve(b, DUE_ROOM, DUE_ROOM) < 0)
             return false;
         --*budget;
         b->steps++;
