@@ -196,7 +196,7 @@ static void envelope(struct broker *b, struct peer *p, const struct wire_msg *m)
         return;
     w->lease_end = b->now + b->c.lease_ms * CLOCK_MS;
     if (w->window_full && p->sent - p->acked <= p->window) {
-        w->window_full = false;
+        w->window_full = false;         /* its lanes left pool.open while it was, see lane_room */
         for (LIST_EACH(&w->lanes, n))
             brk_lane_open(b, LIST_ENTRY(n, struct lane, in_worker));
     }
@@ -345,7 +345,7 @@ void broker_tick(struct broker *b, uint64_t now)
     begin_turn(b, now);
     if (b->now < b->tick_at)
         return;
-    b->tick_at = CLOCK_NEVER;
+    b->tick_at = CLOCK_NEVER;           /* what is looked at below may set it anew, earlier than `next` */
     brk_job_release_held(b, &next);
     brk_session_tick(b, &next);
     brk_pool_tick(b, &next);
@@ -397,6 +397,8 @@ void broker_flush(struct broker *b, uint64_t now)
     assert(!b->current->n);     /* broker_effects_done comes between two flushes */
     b->again = false;
     b->turn++;
+    /* First what gives back or settles, so that it can be handed out in this turn; then slots, as dispatch needs them; messages
+     * last, so that each peer has one of a kind. */
     brk_peers_cut_again(b);
     if (b->busy.count)
         brk_chores_run(b, false);

@@ -48,6 +48,7 @@ static void run_owner(struct broker *b, struct owner *o, uint32_t budget)
     o->refs++;
     while (budget && (n = list_pop(&o->chores))) {
         struct chore *c = LIST_ENTRY(n, struct chore, node);
+        /* At least an eighth of what is left each: of very many chores none would come far enough to be done. */
         uint32_t part = budget / (o->chores.count < 8 ? (uint32_t)o->chores.count + 1 : 8), left = part ? part : budget;
         budget -= left;
         if (!run_chore(b, c, &left) && !list_in(n))

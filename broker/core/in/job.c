@@ -91,6 +91,7 @@ static void reopen(struct broker *b, struct client *c, struct job *j, const stru
 
     j->opening++;
     j->put_off = false;
+    /* First what it has received, so that only the rest is sent again. */
     brk_outcome_ack(b, j, m->u.job_open.acked);
     j->pool->attached = c->attached;
     if (!again) {

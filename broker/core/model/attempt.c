@@ -131,6 +131,7 @@ bool brk_attempt_is_cancelled(const struct attempt *a, uint64_t index, uint64_t 
 /* A live attempt answers for [next, end) only: the rest is about to be settled or given back. */
 void brk_attempt_narrow(struct broker *b, struct attempt *a, uint64_t next, uint64_t end)
 {
+    /* Their part of the bytes is about right, and exact in the end: their lengths are not summed up for it. */
     uint64_t left = a->end - a->next, n = left - (end - next), bytes = n == left ? a->bytes_left : a->bytes_left * n / left;
 
     brk_attempt_place(a, next, end);

@@ -14,7 +14,7 @@
  */
 #include "model.h"
 
-#define ASK_ROOM 4u              /* none is needed yet, as one is counted with n_cancels; as for a cancel (CANCEL_ROOM) */
+#define ASK_ROOM 4u                 /* none is needed yet, as one is counted with n_cancels; as for a cancel (CANCEL_ROOM) */
 #define ASKS_MOST 16u               /* further cancels wait until these are answered */
 
 void brk_ask_free(struct broker *b, struct ask *q)

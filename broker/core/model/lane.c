@@ -94,7 +94,7 @@ void brk_lane_forget(struct broker *b, struct lane *l)
     l->out_bytes = l->short_ns = 0;
     l->n_long = l->n_recalled = 0;
     if (!l->worker->peer || l->spec_conn != l->worker->conn_no) {
-        brk_lane_free(b, l);
+        brk_lane_free(b, l);            /* on this connection it was not told of the pool */
         return;
     }
     lane_leaves(b, l);

@@ -134,7 +134,7 @@ void brk_cache_put(struct broker *b, struct cache *c, void *p, struct account *a
 
 static int reserve_cached(struct broker *b, struct cache *c, size_t n)
 {
-    c->n_reserved = n;
+    c->n_reserved = n;              /* so that what is freed from now on is kept up to that */
     while (c->n_free < n) {
         void *p = brk_mem_new(b, c->size);
         if (!p)

@@ -54,7 +54,7 @@ void brk_need_leave(struct job *j)
 void brk_need_opened(struct pool *p, struct need *k, int64_t n)
 {
     if (k->opened != p->client->attached)
-        k->n_opened = 0;
+        k->n_opened = 0;                /* a cut does not go over all its pools: they notice when they count next */
     k->opened = p->client->attached;
     k->n_opened += (uint64_t)n;
 }

@@ -133,6 +133,7 @@ static void owner_says(struct broker *b, struct owner *o)
 /* Outcomes that the clients of a key have not acknowledged fill their part of its account, or have left a part of that. */
 static void owner_full(struct broker *b, struct owner *o)
 {
+    /* Full until half of it is free again: else its pools would stop and go on with each outcome. */
     uint64_t most = brk_account_outcomes_max(b);
     bool full = o->full ? o->account->outcomes > most / 2 : o->account->outcomes >= most;
 

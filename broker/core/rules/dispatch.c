@@ -38,6 +38,7 @@ static bool lane_room(struct broker *b, struct lane *l, const struct job *j)
 
     if (!lane_usable(l) || l->failed || w->state != WORKER_READY || !w->peer)
         return false;
+    /* Who has nothing out takes any chunk: a single task may be larger than the windows. */
     if (l->out_bytes && (l->out_bytes >= lane_window(b, l) || w->out_bytes >= b->c.worker_window_bytes))
         return false;
     if (w->peer->sent - w->peer->acked + w->message_bytes > w->peer->window) {
@@ -53,6 +54,8 @@ static bool lane_room(struct broker *b, struct lane *l, const struct job *j)
         w->window_full = true;
         return false;
     }
+    /* A long task has its slot for itself; of short ones so much waits there that a slot has the next one before we have heard of
+     * the last. */
     if (l->n_long >= lane_usable(l))
         return false;
     return l->short_ns < lane_usable(l) * (is_long(j) ? AHEAD_NS : ahead_ns(b, j));
@@ -69,6 +72,7 @@ static uint32_t chunk_size(const struct broker *b, const struct job *j, const st
             n = b->c.target_us * 1000ull / j->mean_ns;
         else
             n = j->spec.kind == WIRE_JOB_MAP && s->flags & WIRE_FIXED && s->size <= TINY ? PROBE_TINY : 1;
+        /* The rest of a job is cut finer and finer, so that its slots end at about the same time. */
         tail = j->n_queued / (2ull * (p->slots ? p->slots : 1));
         least = j->mean_ns ? LEAST_NS / j->mean_ns : 1;
         if (tail < least)
@@ -130,6 +134,7 @@ static bool dispatch_one(struct broker *b, struct pool *p, struct job *j, struct
 /* The next job by turn that this lane has room for. Mute ones leave the list: the client has to open them again first. */
 static struct job *next_job(struct broker *b, struct pool *p, struct lane *l, uint32_t *budget)
 {
+    /* Jobs that this lane has no room for come around again; who has many of those need not ask them all for each chunk. */
     size_t most = brk_pool_ready(p), tries = most < 16 ? most : 16;
     struct job *j;
 
@@ -252,7 +257,7 @@ static void balance(struct broker *b, struct pool *p)
     for (LIST_EACH(&p->lanes, n)) {
         const struct lane *l = LIST_ENTRY(n, struct lane, in_pool);
         if (l->n_recalled)
-            return;
+            return;                 /* what was asked back before comes first: else all would be asked for it again and again */
         if (lane_usable(l) > l->live.count && !l->failed && l->worker->state == WORKER_READY && !brk_pool_ready_at(p, l->worker))
             idle |= brk_needs_at(p, l->worker);
     }

@@ -85,7 +85,7 @@ bool brk_job_reap(struct broker *b, struct job *j, uint32_t *budget)
     struct client *c = j->client;
     struct owner *o = j->owner;
 
-    do {
+    do {                                /* all that it has goes before the job, as it points to it */
         if (!*budget)
             return false;
         --*budget;
@@ -124,6 +124,7 @@ void brk_job_end(struct broker *b, struct job *j)
 
     if (j->state == JOB_ENDING)
         return;
+    /* The same sums, of whoever has it, and then of what is leaving: which of them it is in hangs on its state. */
     brk_job_pending_above(b, j, -tasks, -bytes);
     brk_job_move(j, JOB_ON_END);
     brk_job_pending_above(b, j, tasks, bytes);

@@ -95,7 +95,7 @@ void brk_share_owners(struct broker *b, uint64_t slots)
 
     for (LIST_EACH(&b->owners, n))
         LIST_ENTRY(n, struct owner, node)->target = 0;
-    while (slots && again) {
+    while (slots && again) {            /* what one does not want is shared among the others, until nobody wants more */
         uint64_t hungry = 0, part;
         again = false;
         for (LIST_EACH(&b->owners, n)) {

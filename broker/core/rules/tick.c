@@ -5,7 +5,7 @@
  */
 #include "rules.h"
 
-#define DUE_ROOM 4u            /* a range that is due is queued as it is, or becomes an outcome */
+#define DUE_ROOM 4u                 /* a range that is due is queued as it is, or becomes an outcome */
 
 /* Held ranges of j whose time has come are queued; at most once and perhaps begun: nobody has reported them, so they are unknown.
  * False: not all that are due. */
