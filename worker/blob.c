@@ -3,10 +3,32 @@
  */
 #include "blobs_internal.h"
 
+#include "base/moves.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+
+static const char *const blob_states[] = { "WAITING", "READING", "FETCHING", "READY" };
+static const char *const blob_events[] = { "READ", "FETCH", "FILLED", "RESET" };
+
+/* Whatever is dropped is reset before, in any state. */
+static const uint8_t blob_cells[BLOB_STATES][BLOB_EVENTS] = {
+    [WAITING] = { [BLOB_READ] = TO(READING), [BLOB_FETCH] = TO(FETCHING), [BLOB_RESET] = TO(WAITING) },
+    [READING] = { [BLOB_FILLED] = TO(READY), [BLOB_RESET] = TO(WAITING) },
+    [FETCHING] = { [BLOB_FILLED] = TO(READY), [BLOB_RESET] = TO(WAITING) },
+    [READY] = { [BLOB_RESET] = TO(WAITING) },
+};
+static const struct moves blob_moves = MOVES("a program", blob_states, blob_events, blob_cells);
+
+void wsh_blob_move(struct blob *x, enum blob_event event)
+{
+    unsigned to;
+
+    if (moves_next(&blob_moves, x->state, event, &to))
+        x->state = to;
+}
 
 struct blob *wsh_blob_find(const struct blobs *b, const uint8_t *digest)
 {
@@ -63,7 +85,7 @@ void wsh_blob_reset(struct blobs *b, struct blob *x)
     blob_image_free(&x->image);
     b->memory -= x->reserved;
     x->reserved = 0;
-    x->state = WAITING;
+    wsh_blob_move(x, BLOB_RESET);
 }
 
 void wsh_blob_drop(struct blobs *b, struct blob *x)

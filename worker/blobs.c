@@ -124,7 +124,7 @@ static bool begin_reading(struct blobs *b, struct blob *x)
     if (fd < 0)
         return false;
     x->fd = fd;
-    x->state = READING;
+    wsh_blob_move(x, BLOB_READ);
     if (begin_image(b, x, x->left, &e) == 0)
         return true;
     fail_blob(b, x, e.code, e.text);
@@ -159,7 +159,7 @@ void wsh_blobs_want(struct blobs *b, uint32_t lane, const struct blobs_wish *w)
 
 static void become_ready(struct blobs *b, struct blob *x)
 {
-    x->state = READY;
+    wsh_blob_move(x, BLOB_FILLED);
     for (LIST_EACH_SAFE(&x->users, m, after))
         tell_user(b, x, LIST_ENTRY(m, struct user, node));
 }
@@ -204,7 +204,7 @@ static bool begin_fetching(struct blobs *b, struct blob *x, uint64_t now)
         }
         memcpy(x->payer, u->owner, WIRE_KEY);
         x->moving = true;
-        x->state = FETCHING;
+        wsh_blob_move(x, BLOB_FETCH);
         blob_pieces_init(&x->pieces, now, WIRE_PIECE_MAX);
         return true;
     }

@@ -13,7 +13,9 @@
 #include "cache.h"
 #include "wire/times.h"
 
-enum state { WAITING, READING, FETCHING, READY };
+/* Of a program: see blobs.c. FILLED: all bytes are in its image, and are what its name says. RESET: nothing of it is there. */
+enum blob_state { WAITING, READING, FETCHING, READY, BLOB_STATES };
+enum blob_event { BLOB_READ, BLOB_FETCH, BLOB_FILLED, BLOB_RESET, BLOB_EVENTS };
 
 /* There was no room for a program of this owner: remembered while the broker lets it wait. */
 struct hunger { struct list_node node; uint8_t owner[WIRE_KEY]; uint64_t size, until; };
@@ -25,7 +27,7 @@ struct blob {                   /* wanted by at least one lane; or READY, and pe
     uint8_t digest[WIRE_DIGEST];
     char hex[2 * WIRE_DIGEST + 1], name[256];
     struct list users;
-    enum state state;
+    enum blob_state state;
     bool looked;                /* there is no good file of it */
     struct image *image;        /* while it is filled, and when it is there */
     uint64_t reserved, used;    /* bytes of the bound; when it was last wanted, by b->uses */
@@ -49,6 +51,7 @@ struct blobs {
 struct blob *wsh_blob_find(const struct blobs *b, const uint8_t *digest);
 struct blob *wsh_blob_add(struct blobs *b, const uint8_t digest[WIRE_DIGEST], const char *name);    /* NULL: out of memory */
 struct user *wsh_blob_user(struct blob *x, uint32_t lane);  /* the lane as one that uses it; NULL: out of memory */
+void wsh_blob_move(struct blob *x, enum blob_event event);  /* sole writer of its state */
 void wsh_blob_reset(struct blobs *b, struct blob *x);      /* back to WAITING: nothing of it is there */
 void wsh_blob_drop(struct blobs *b, struct blob *x);       /* with its users */
 
