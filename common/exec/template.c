@@ -209,6 +209,9 @@ static void heard_failed(struct exec_template *t, const struct packet *p)
         report_failure(t, p->stage[0] ? p->stage : "init", code, p->text);
 }
 
+/* Has this template been asked for it? One that is a template of its own is in the list of the one that it was to be like. */
+static bool is_asked(const struct exec_template *t, const struct exec_proc *p) { return p->asked && template_of_proc(p) == t; }
+
 static void answered(struct exec_template *t, struct exec_proc *p)
 {
     if (p->asked && !p->answered)
@@ -222,7 +225,7 @@ static void heard_forked(struct exec_template *t, const struct packet *p)
 
     if (!proc)
         return;
-    if (!proc->asked || p->pid <= 0 || !exec_proc_move(proc, PROC_FORKED)) {
+    if (!is_asked(t, proc) || p->pid <= 0 || !exec_proc_move(proc, PROC_FORKED)) {
         template_lies(t, "it told of a process that it had not been asked for");
         return;
     }
@@ -238,7 +241,7 @@ static void heard_died(struct exec_template *t, const struct packet *p)
 
     if (!proc || proc->state == PROC_DEAD)
         return;
-    if (!proc->asked) {
+    if (!is_asked(t, proc)) {
         template_lies(t, "it told of the end of a process that it had not been asked for");
     } else if (proc->state == PROC_FORKING && (p->pid > 0 || p->code != BFORK_EAGAIN)) {
         template_lies(t, "it told of the end of a process without its beginning");

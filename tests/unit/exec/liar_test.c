@@ -38,11 +38,12 @@ static struct exec_proc *ask(struct owner *o)
 static void r10_what_a_template_cannot_say_ends_it(void **state)
 {
     static const char *const lies[] = { "code 0", "code cancelled", "code least", "code above", "end without beginning", "pid",
-                                        "never ran", "another's end", "stopped", "twice" };
+                                        "never ran", "another's end", "stopped", "twice", "another's fork", "another's failure" };
     struct owner o;
     (void)state;
 
     for (size_t k = 0; k < sizeof(lies) / sizeof(lies[0]); k++) {
+        unlink("asked");
         open_liar(&o, lies[k]);
         ask(&o);
         while (!o.failed && !o.died)
