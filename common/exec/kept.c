@@ -108,9 +108,10 @@ static void ended(struct exec_template *t)
     t->keeper = -1;
     if (t->told)
         return;
-    for (LIST_EACH(&t->procs, n)) {         /* what is left of the groups of its task processes, in a user's program */
+    /* What is left of the groups of its task processes, in a user's program. The template may have said any number. */
+    for (LIST_EACH(&t->procs, n)) {
         struct exec_proc *p = LIST_ENTRY(n, struct exec_proc, node);
-        if (p->pid > 0 && p->state != PROC_DEAD)
+        if (p->below && p->state != PROC_DEAD)
             kill(-p->pid, SIGKILL);
     }
     do_its_work(t->x);

@@ -104,6 +104,7 @@ struct exec_proc {
     enum proc_state state;
     uint32_t id;
     pid_t pid;
+    bool below;                         /* pid was seen to be of a child of its template, or of that itself: nobody else's */
     struct list_node due;               /* of its template */
     bool asked;                         /* SPAWN is sent; before, it has neither ring nor descriptors */
     bool answered;

@@ -10,6 +10,7 @@
 #include <sys/types.h>
 
 bool exec_sweep_has_children(void);
+pid_t exec_sweep_parent(pid_t pid);     /* of any process; -1: there is none of that number (any more) */
 /* At most max of this process's children; how many. */
 size_t exec_sweep_list(pid_t *pids, size_t max);
 /* Kills and reaps all children that are not in keep, and theirs as they come; true: none is left, false: after two seconds there

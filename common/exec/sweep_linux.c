@@ -61,6 +61,14 @@ static pid_t parent_of(const char *name)
     return name_end && strlen(name_end) > 4 ? (pid_t)strtol(name_end + 4, NULL, 10) : -1;
 }
 
+pid_t exec_sweep_parent(pid_t pid)
+{
+    char name[16];
+
+    snprintf(name, sizeof(name), "%d", (int)pid);
+    return parent_of(name);
+}
+
 /* For kernels without /proc/…/children. */
 static void visit_by_parent(pid_t parent, struct visitor *v)
 {

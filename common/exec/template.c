@@ -9,6 +9,7 @@
 #include "exec/output.h"
 #include "exec/source.h"
 #include "exec/states.h"
+#include "exec/sweep.h"
 #include "exec/template.h"
 #include "base/clock.h"
 #include "bfork.h"
@@ -225,12 +226,13 @@ static void heard_forked(struct exec_template *t, const struct packet *p)
 
     if (!proc)
         return;
-    if (!is_asked(t, proc) || p->pid <= 0 || !exec_proc_move(proc, PROC_FORKED)) {
+    if (!is_asked(t, proc) || p->pid <= 1 || !exec_proc_move(proc, PROC_FORKED)) {
         template_lies(t, "it told of a process that it had not been asked for");
         return;
     }
     answered(t, proc);
     proc->pid = p->pid;
+    proc->below = t->pid > 1 && (p->pid == t->pid || exec_sweep_parent(p->pid) == t->pid);
 }
 
 /* Of a process that there was, its pid and how it ended; of one that there was not, that it may be asked for again. */

@@ -35,7 +35,7 @@ static pid_t child(uint32_t id)
     return pid;
 }
 
-static void lie(const char *how, uint32_t id)
+static void lie(const char *how, const char *of, uint32_t id)
 {
     if (strcmp(how, "code 0") == 0)
         say(PACKET_DIED, id, 0, 0, 0);
@@ -49,6 +49,10 @@ static void lie(const char *how, uint32_t id)
         say(PACKET_DIED, id, 1234567, 0, 0);
     else if (strcmp(how, "pid") == 0)
         say(PACKET_FORKED, id, -5, 0, 0);
+    else if (strcmp(how, "pid 1") == 0)
+        say(PACKET_FORKED, id, 1, 0, 0);
+    else if (strcmp(how, "bystander") == 0)
+        say(PACKET_FORKED, id, (int)strtol(of, NULL, 10), 0, 0);
     else if (strcmp(how, "never ran") == 0)
         say(PACKET_DIED, id, child(id) * 0, 0, BFORK_EAGAIN);
     else if (strcmp(how, "another's end") == 0)
@@ -108,7 +112,7 @@ int main(int argc, char **argv)
         if (p.type != PACKET_SPAWN)
             continue;
         say(PACKET_DIED, p.id + 1000, 0, 0, 99);        /* of nobody: it may have been on the way */
-        lie(how, p.id);
+        lie(how, argc > 2 ? argv[2] : "", p.id);
         if (how[0] == 0)
             say(PACKET_DIED, p.id, 0, 0, BFORK_EAGAIN);
     }
