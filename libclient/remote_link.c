@@ -12,6 +12,7 @@
 #include "link.h"
 
 #include "base/clock.h"
+#include "base/moves.h"
 #include "bfork.h"
 #include "exec/object.h"
 #include "remote/transport.h"
@@ -33,7 +34,8 @@
 
 #pragma weak bfork_remote_transport /* there in a static program, else loaded */
 
-enum remote_state { REMOTE_WAITING, REMOTE_CONNECTING, REMOTE_UP, REMOTE_FAILED };
+enum remote_state { REMOTE_WAITING, REMOTE_CONNECTING, REMOTE_UP, REMOTE_FAILED, REMOTE_STATES };
+enum remote_event { REMOTE_TRIED, REMOTE_WELCOMED, REMOTE_LOST, REMOTE_REFUSED, REMOTE_EVENTS };
 
 struct remote {
     struct link link;
@@ -54,9 +56,34 @@ struct remote {
     struct wire_item items[WIRE_ITEMS_MAX];
 };
 
+static const char *const remote_states[] = { "waiting", "connecting", "up", "failed" };
+static const char *const remote_events[] = { "tried", "welcomed", "lost", "refused" };
+static const uint8_t remote_cells[REMOTE_STATES][REMOTE_EVENTS] = {
+    /* Lost while it waits: the transport could not even begin. */
+    [REMOTE_WAITING] = { [REMOTE_TRIED] = TO(REMOTE_CONNECTING),
+                         [REMOTE_LOST] = TO(REMOTE_WAITING),
+                         [REMOTE_REFUSED] = TO(REMOTE_FAILED) },
+    [REMOTE_CONNECTING] = { [REMOTE_WELCOMED] = TO(REMOTE_UP),
+                            [REMOTE_LOST] = TO(REMOTE_WAITING),
+                            [REMOTE_REFUSED] = TO(REMOTE_FAILED) },
+    [REMOTE_UP] = { [REMOTE_LOST] = TO(REMOTE_WAITING), [REMOTE_REFUSED] = TO(REMOTE_FAILED) },
+    [REMOTE_FAILED] = { [REMOTE_LOST] = MOVES_LATE },
+};
+static const struct moves remote_moves = MOVES("the link to a broker", remote_states, remote_events, remote_cells);
+
+static bool move_link(struct remote *r, enum remote_event event)
+{
+    unsigned to;
+
+    if (!moves_next(&remote_moves, r->state, event, &to))
+        return false;
+    r->state = (enum remote_state)to;
+    return true;
+}
+
 static void fail_link(struct remote *r, int code, const char *text)
 {
-    r->state = REMOTE_FAILED;
+    move_link(r, REMOTE_REFUSED);
     r->table->disconnect(r->transport);
     r->events.failed(r->events.ctx, code, text);
 }
@@ -74,14 +101,14 @@ static double tried_for(const struct remote *r, uint64_t now)
 
 static void link_lost(struct remote *r, uint64_t now)
 {
-    if (r->state == REMOTE_UP || r->state == REMOTE_CONNECTING)
+    const enum remote_state before = r->state;
+    if (before == REMOTE_UP || before == REMOTE_CONNECTING)
         session_disconnected(r->core, now);
     r->table->disconnect(r->transport);
-    if (r->state == REMOTE_FAILED)
+    if (!move_link(r, REMOTE_LOST))
         return;
-    if (r->state == REMOTE_UP)
+    if (before == REMOTE_UP)
         start_trying(r, now, r->connect_limit > RECONNECT_LIMIT ? r->connect_limit : RECONNECT_LIMIT);
-    r->state = REMOTE_WAITING;
     uint64_t jitter = (uint64_t)(uintptr_t)r * 2654435761u ^ now;
     r->again = now + r->backoff / 2 + jitter % (r->backoff / 2 + 1);
     r->backoff = r->backoff * 2 < BACKOFF_MOST ? r->backoff * 2 : BACKOFF_MOST;
@@ -116,7 +143,7 @@ static bool reconnects(struct remote *r, uint64_t now)
             link_lost(r, now);
         return true;
     }
-    r->state = REMOTE_CONNECTING;
+    move_link(r, REMOTE_TRIED);
     session_connected(r->core, now);
     return true;
 }
@@ -130,7 +157,7 @@ static bool watch_state(struct remote *r, uint64_t now)
     case TRANSPORT_UP:
         if (r->state == REMOTE_UP || !session_is_up(r->core))
             return false;
-        r->state = REMOTE_UP;
+        move_link(r, REMOTE_WELCOMED);
         r->backoff = BACKOFF_FIRST;
         return true;
     case TRANSPORT_CONNECTING:
