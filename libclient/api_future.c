@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0
  * api_future.c - futures as the program has them: waited for, read, freed.
+ *
+ * A future that is done is read without the session's lock: nothing in it changes any more, but for the strings it lends, which
+ * stay with it until it is freed. Errors of a map's elements are the exception: they are read under the lock while the map goes
+ * on.
  */
 #include "drive.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  * api_pool.c - pools as the program has them: how large, closed, joined, terminated, freed.
+ *
+ * Freeing waits for what is left, with a limit, terminates what goes on beyond it, and drops what is left then. It leaves the
+ * thread's last error as it was.
  */
 #include "drive.h"
 

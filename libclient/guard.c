@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * guard.c - a page that tells a forked child that what it belongs to is its parent's.
+ * guard.c - a page that tells a forked child that what it belongs to is its parent's: fork wipes it, so that no handler is
+ * needed, and a child that never looks pays nothing.
  */
 #include "client.h"
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
  * map.c - the future of a function over a C array, until it is done: results go straight into the caller's array, in input order;
  * errors are kept for each index, the lowest one for sure (elements.c).
+ *
+ * Once the future is done, or given up, neither array is touched again: they are the caller's.
  */
 #include "work.h"
 

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MPL-2.0
- * open.c - sessions: which kind a profile means, their life, the default one.
+ * open.c - sessions: which kind a profile means, made, ended with their last reference; the default one.
+ *
+ * Whatever fails, there is a handle: its kind is KIND_FAILED and its error says why, and every call with it says that again. The
+ * default session belongs to the pools that were made without one. It is replaced when it has failed, or is a parent's.
  */
 #include "drive.h"
 #include "internal.h"

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MPL-2.0
  * ready.c - a future of a stream is done: it becomes ready, and who takes from the stream is woken.
+ *
+ * Called with a session's lock, and takes the stream's inside it; never the other way round (stream.c).
  */
 #include "work.h"
 

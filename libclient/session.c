@@ -16,8 +16,7 @@ void bfs_session_ref(struct bfork_session *s)
     atomic_fetch_add_explicit(&s->refs, 1, memory_order_relaxed);
 }
 
-/* Outstanding work is not failed here, in the middle of a core's call, but at the end of the pump: see bfs_told_failure.
- * */
+/* Outstanding work is not failed here, in the middle of a core's call, but at the end of the pump: see bfs_told_failure. */
 void bfs_session_fail(struct bfork_session *s, int code, const char *text)
 {
     if (s->error)

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0
  * told.c - what the core tells of jobs, passed on to the futures that wait for it; and what becomes of them when the session has
  * failed.
+ *
+ * Called with the lock, and but for bfs_told_failure and bfs_told_end from inside the core: nothing here waits, or calls the
+ * program.
  */
 #include "work.h"
 

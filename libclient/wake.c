@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  * wake.c - who sleeps, and what wakes them: callers who wait for something of their own, and the driver on the link's descriptor.
+ * Nothing here pumps the link: who is woken does.
  */
 #include "client.h"
 
