@@ -7,6 +7,7 @@
 #include "admin.h"
 #include "base/log.h"
 #include "bfork.h"
+#include "trace.h"
 
 #include <string.h>
 
@@ -77,10 +78,12 @@ void bsh_shell_take(struct shell *s, uint64_t now, struct flow_peer *p, struct b
 
     s->counters.messages++;
     if (wire_decode(frame->data, frame->size, frame, s->items, &m, &e) < 0) {
+        bsh_trace_unread(s, p, frame->size, e.text);
         if (!input_refused(p, &m, &e))
             input_malformed(s, now, p, &e);
         return;
     }
+    bsh_trace_received(s, p, &m);
     if (m.type == WIRE_HELLO && !p->greeted) {
         p->greeted = true;
         bsh_flow_greeted(p, m.u.hello.window_bytes ? m.u.hello.window_bytes : s->options->window_bytes);

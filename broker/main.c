@@ -8,7 +8,9 @@
 #include "base/log.h"
 #include "bfork.h"
 #include "net/probe.h"
+#include "net/trace.h"
 #include "notify.h"
+#include "trace.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -180,7 +182,7 @@ static int main_serve(struct shell *s, uint32_t descriptors, int signal_fd)
         code = rc == BFORK_ENOMEM ? 1 : EXIT_CONFIGURATION;
     else if (main_core(s, &e) == 0 && net_new(&s->net, &e) == 0 && (code = main_listen(s, descriptors, &e)) == 0) {
         code = EXIT_CONFIGURATION;
-        if (main_ports(s, &e) == 0) {
+        if (bsh_trace_open(s, &e) == 0 && main_ports(s, &e) == 0) {
             s->started = clock_now();
             main_announce(s);
             bsh_notify_ready();
@@ -191,6 +193,7 @@ static int main_serve(struct shell *s, uint32_t descriptors, int signal_fd)
     if (e.text[0])
         fail_start(code, &e);
     net_free(&s->net);
+    net_trace_close(&s->trace);
     broker_free(&s->core);
     bsh_blobs_free(&s->blobs);
     bsh_flow_done(&s->flow);

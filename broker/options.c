@@ -68,6 +68,8 @@ static const struct conf_option table[] = {
     { "log-level", 'l', CONF_STR, O(log_level), "notice", 0, 0, "LEVEL", "error, warning, notice, info, debug", 0 },
     { "ports-file", 0, CONF_STR, O(ports_file), NULL, 0, 0, "FILE",
       "the endpoints with their real ports are written there when open", 0 },
+    { "trace", 0, CONF_STR, O(trace), NULL, 0, 0, "FILE",
+      "for debugging: a line for each message, 64 MiB of them and FILE.old; \"-\": stderr, 100 a second", 0 },
     { "check-config", 0, CONF_FLAG, O(check_config), NULL, 0, 0, NULL,
       "show every option and its origin, check the files, and exit", ALONE },
     { "help", 'h', CONF_FLAG, O(help), NULL, 0, 0, NULL, "show this", ALONE },

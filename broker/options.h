@@ -14,7 +14,7 @@ enum broker_exit { EXIT_CONFIGURATION = 2, EXIT_BIND = 3, EXIT_AUTHENTICATION = 
 
 struct options {
     const char *endpoint, *worker_endpoint, *admin_endpoint;
-    const char *dir, *key, *allow_clients, *allow_workers, *allow_admins, *state_dir, *config, *log_level, *ports_file;
+    const char *dir, *key, *allow_clients, *allow_workers, *allow_admins, *state_dir, *config, *log_level, *ports_file, *trace;
     int64_t heartbeat_ms, lease_ms, hold_ms, detach_ms, hello_ms, drain_ms;
     uint64_t quota_bytes, quota_tasks, owner_quota_bytes, owner_quota_tasks, owner_memory, worker_memory;
     uint64_t window_bytes, worker_window_bytes, blob_cache;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  * shell.h - the running broker: sockets, files and signals around the core. Internal to bfork-broker. What each file offers is in a
- * header of its own, which those above it include: notify, status, orders, admin, input, loop.
+ * header of its own, which those above it include: notify, trace, status, orders, admin, input, loop.
  *
  * One thread. A turn: take in what came (bounded in number and time), tell the core, let it flush, perform its effects in order,
  * then blobs; sleep only if nothing is left. The shell decides nothing about tasks.
@@ -25,6 +25,7 @@ struct shell {
     const struct paths *paths;
     struct auth *auth;
     struct net *net;
+    struct net_trace *trace;            /* NULL: none is wanted */
     struct net_listener *listeners[AUTH_ROLES];
     struct broker *core;
     struct blobs *blobs;

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "bfork.h"
+#include "net/trace.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -104,11 +105,13 @@ static void take_frame(struct shell *s, uint64_t now, struct buf *frame)
     if (wire_decode(frame->data, frame->size, frame, s->items, &m, &e) < 0) {
         char why[600];
 
+        net_trace_unread(s->trace, "the broker", frame->size, e.text);
         snprintf(why, sizeof(why), "the broker sent what is no message: %s", e.text);
         log_line(LOG_ERROR_, "%s", why);
         wsh_connection_break(s, why);
         return;
     }
+    net_trace_message(s->trace, false, "the broker", &m);
     worker_recv(s->core, now, &m);
     if (m.type == WIRE_RESET && m.u.error.code == BFORK_EAGAIN) {   /* it has no place for us, and ends the connection */
         struct err full = { 0 };

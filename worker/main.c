@@ -9,6 +9,7 @@
 #include "base/fds.h"
 #include "base/log.h"
 #include "bfork.h"
+#include "net/trace.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -157,6 +158,14 @@ static int make_core(struct shell *s, struct err *e)
     return 0;
 }
 
+static void trace_to_broker(void *ctx, const struct net_listener *l, uint64_t peer, const uint8_t *key, const struct wire_msg *m)
+{
+    (void)l;
+    (void)peer;
+    (void)key;
+    net_trace_message(((struct shell *)ctx)->trace, true, "the broker", m);
+}
+
 static int check_work_dir(const char *dir, struct err *e)
 {
     struct stat st;
@@ -182,6 +191,10 @@ static int make_parts(struct shell *s, struct err *e)
         (rc = make_core(s, e)) < 0 || (rc = net_new(&s->net, e)) < 0)
         return rc;
     net_set_role(s->net, "worker");
+    if (o->trace && (rc = net_trace_open(o->trace, NET_TRACE_MOST, &s->trace, e)) < 0)
+        return rc;
+    if (s->trace)
+        net_set_sent(s->net, trace_to_broker, s);
     if (!(s->items = calloc(WIRE_ITEMS_MAX, sizeof(*s->items))))
         return err_set(e, BFORK_ENOMEM, "out of memory");
     if (getrandom(&s->seed, sizeof(s->seed), 0) != sizeof(s->seed))
@@ -226,6 +239,7 @@ static int serve_worker(struct shell *s, int signal_fd)
     worker_free(&s->core);
     wsh_blobs_free(&s->blobs);
     net_free(&s->net);
+    net_trace_close(&s->trace);
     wsh_instance_close(&s->instance);
     free(s->items);
     return code;

@@ -51,6 +51,8 @@ static const struct conf_option table[] = {
     { "config", 'c', CONF_STR, O(config), NULL, 0, 0, "FILE", "lines of name = value; default: DIR/worker.conf if it is there",
       ALONE },
     { "log-level", 'l', CONF_STR, O(log_level), "notice", 0, 0, "LEVEL", "error, warning, notice, info, debug", 0 },
+    { "trace", 0, CONF_STR, O(trace), NULL, 0, 0, "FILE",
+      "for debugging: a line for each message, 64 MiB of them and FILE.old; \"-\": stderr, 100 a second", 0 },
     { "check-config", 0, CONF_FLAG, O(check_config), NULL, 0, 0, NULL,
       "show every option and its origin, check the files, and exit", ALONE },
     { "help", 'h', CONF_FLAG, O(help), NULL, 0, 0, NULL, "show this", ALONE },

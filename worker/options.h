@@ -15,7 +15,7 @@
 enum worker_exit { EXIT_CONFIGURATION = 2, EXIT_REFUSED = 4 };
 
 struct options {
-    const char *broker, *broker_key, *key, *dir, *state_dir, *cache_dir, *work_dir, *name, *config, *log_level;
+    const char *broker, *broker_key, *key, *dir, *state_dir, *cache_dir, *work_dir, *name, *config, *log_level, *trace;
     int64_t slots, start_ms, drain_ms;
     uint64_t cache_size, program_memory, output_limit, window_bytes;
     const char *user;

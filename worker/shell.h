@@ -21,6 +21,7 @@ struct shell {
     char library_path[PATH_MAX];    /* the folder of the libbfork that is installed with this program; "": none */
     struct instance instance;
     struct net *net;
+    struct net_trace *trace;        /* NULL: none is wanted */
     struct net_link *link;          /* NULL: none, until retry.next */
     struct slots *slots;
     struct worker *core;

@@ -382,6 +382,8 @@ int net_link_send(struct net_link *l, const struct wire_msg *m)
     rc = net_encode(&msg, m);
     if (rc < 0)
         return rc;
+    if (l->n->sent)
+        l->n->sent(l->n->sent_ctx, NULL, 0, NULL, m);
     if (link_is_connecting(l)) {
         l->pending[l->n_pending++] = msg;
         return 0;

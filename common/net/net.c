@@ -80,6 +80,12 @@ void net_set_role(struct net *n, const char *role)
     n->role = role;
 }
 
+void net_set_sent(struct net *n, net_sent_fn *sent, void *ctx)
+{
+    n->sent = sent;
+    n->sent_ctx = ctx;
+}
+
 int net_fd(const struct net *n)
 {
     return n->epoll_fd;

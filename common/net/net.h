@@ -19,6 +19,9 @@ void net_free(struct net **n);                          /* closes what is open; 
 /* What this program is to a broker, for texts: "client" (the default), "worker", "admin". Static. */
 void net_set_role(struct net *n, const char *role);
 
+/* Who is told of each message that is sent, by listeners and links alike. */
+void net_set_sent(struct net *n, net_sent_fn *sent, void *ctx);
+
 /* The listener of a peer; NULL: no such peer any more. */
 struct net_listener *net_peer_listener(struct net *n, uint64_t peer);
 

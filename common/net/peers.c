@@ -251,6 +251,8 @@ int net_peer_send(struct net_listener *l, struct net_peer *p, const struct wire_
     l->data.hot = true;
     if (rc >= 0) {
         p->sent_at = clock_now();
+        if (l->n->sent)
+            l->n->sent(l->n->sent_ctx, l, p->number, p->key, m);
         return 0;
     }
     rc = errno;

@@ -34,6 +34,8 @@ struct net {
     struct list listeners, links;
     uint32_t listener_serial, peer_serial, monitor_serial;
     const char *role;
+    net_sent_fn *sent;                  /* NULL: nobody wants to know */
+    void *sent_ctx;
 };
 
 int net_source_add(struct net *n, struct net_source *s, void *socket, struct err *e);

@@ -247,7 +247,9 @@ void fields_print(const struct wire_map *map, const void *s, struct print *p)
         case FIELD_I32: print_text(p, "%" PRId32, AT(s, f, int32_t)); break;
         case FIELD_BOOL: print_text(p, AT(s, f, bool) ? "true" : "false"); break;
         case FIELD_STR: print_quoted(p, AT(s, f, struct wire_str).p, AT(s, f, struct wire_str).n); break;
-        case FIELD_BIN: print_hex(p, AT(s, f, struct wire_bin).p, AT(s, f, struct wire_bin).n); break;
+        case FIELD_BIN:
+            (f->flags & FIELD_PRIVATE ? print_private : print_hex)(p, AT(s, f, struct wire_bin).p, AT(s, f, struct wire_bin).n);
+            break;
         }
     }
 }

@@ -17,6 +17,7 @@ enum field_type { FIELD_U32, FIELD_U64, FIELD_I32, FIELD_BOOL, FIELD_STR, FIELD_
 #define FIELD_EXACT 2u          /* BIN: exactly `limit` bytes, if it is there */
 #define FIELD_CUT 4u            /* STR for people: the encoder cuts what is longer; the decoder refuses it */
 #define FIELD_NONZERO 8u
+#define FIELD_PRIVATE 16u        /* BIN: no trace shows it */
 
 /* Who may send: one direction a bit. field.from is 0 (everybody who may send the message) or some of them. */
 #define FROM_CLIENT 1u
@@ -46,6 +47,7 @@ struct wire_column {            /* a field of a record: as wide as the member it
     uint8_t width, at;          /* bytes, offset in the record */
     uint16_t offset;            /* in struct wire_item */
     const char *name, *help;
+    bool secret;                /* no trace shows it */
 };
 
 enum wire_load { LOAD_NONE, LOAD_RECORDS, LOAD_ITEMS, LOAD_BODY };  /* records only; records, lengths and body; body only */

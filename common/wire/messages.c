@@ -8,8 +8,9 @@
 
 #define REQ FIELD_REQUIRED
 #define F(k, T, S, m, max, fl, who, text) { k, FIELD_##T, fl, 1, who, offsetof(struct S, m), max, #m, text }
-#define C(at, m, text) { sizeof(((struct wire_item *)0)->m), at, offsetof(struct wire_item, m), #m, text }
-#define C2(at, m, label, text) { sizeof(((struct wire_item *)0)->m), at, offsetof(struct wire_item, m), label, text }
+#define C(at, m, text) { sizeof(((struct wire_item *)0)->m), at, offsetof(struct wire_item, m), #m, text, false }
+#define C_SECRET(at, m, text) { sizeof(((struct wire_item *)0)->m), at, offsetof(struct wire_item, m), #m, text, true }
+#define C2(at, m, label, text) { sizeof(((struct wire_item *)0)->m), at, offsetof(struct wire_item, m), label, text, false }
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 #define T_STRIDE "bytes from one record to the next; 0: the size below"
@@ -88,7 +89,7 @@ static const struct wire_field pool_open_fields[] = {
     F(1, U32, wire_pool_open, pool, 0, REQ | FIELD_NONZERO, 0, "handle, chosen by the client, unique in its session"),
     F(2, I32, wire_pool_open, processes, 0, REQ, 0, "slots wanted: > 0 so many, -1 all, -k all but k-1; 0 is refused"),
     F(3, BIN, wire_pool_open, digest, WIRE_DIGEST, REQ | FIELD_EXACT, 0, "SHA-256 of spec"),
-    F(4, BIN, wire_pool_open, spec, WIRE_SPEC_MAX, REQ, 0, "document pool_spec"),
+    F(4, BIN, wire_pool_open, spec, WIRE_SPEC_MAX, REQ | FIELD_PRIVATE, 0, "document pool_spec"),
     F(5, STR, wire_pool_open, name, WIRE_NAME_MAX, FIELD_CUT, 0, "for people"),
 };
 
@@ -110,7 +111,7 @@ static const struct wire_field job_open_fields[] = {
     F(2, U32, wire_job_open, pool, 0, REQ | FIELD_NONZERO, 0, "handle of an open pool"),
     F(3, BIN, wire_job_open, id, WIRE_ID, REQ | FIELD_EXACT, 0, "random, the job's name for ever"),
     F(4, U64, wire_job_open, acked, 0, 0, 0, "outcomes up to this seq were received in this epoch"),
-    F(5, BIN, wire_job_open, spec, WIRE_SPEC_MAX, REQ, 0, "document job_spec"),
+    F(5, BIN, wire_job_open, spec, WIRE_SPEC_MAX, REQ | FIELD_PRIVATE, 0, "document job_spec"),
 };
 
 static const struct wire_field job_ref_fields[] = {
@@ -130,7 +131,7 @@ static const struct wire_field grant_fields[] = {
     F(1, U32, wire_grant, pool, 0, REQ | FIELD_NONZERO, 0, "handle, chosen by the broker, unique in the worker's session"),
     F(2, U32, wire_grant, slots, 0, 0, 0, "of this worker; 0: none"),
     F(3, BIN, wire_grant, digest, WIRE_DIGEST, FIELD_EXACT, 0, "SHA-256 of spec"),
-    F(4, BIN, wire_grant, spec, WIRE_SPEC_MAX, 0, 0, "document pool_spec; none, with slots 0: forget the pool"),
+    F(4, BIN, wire_grant, spec, WIRE_SPEC_MAX, FIELD_PRIVATE, 0, "document pool_spec; none, with slots 0: forget the pool"),
     F(5, BIN, wire_grant, owner, WIRE_KEY, FIELD_EXACT, 0, "public key of the client it works for"),
 };
 
@@ -138,7 +139,7 @@ static const struct wire_field job_spec_fields[] = {
     F(1, U32, wire_job_to_worker, job, 0, REQ | FIELD_NONZERO, 0, "handle, chosen by the broker, unique in the worker's session"),
     F(2, U32, wire_job_to_worker, pool, 0, REQ | FIELD_NONZERO, 0, "handle of a granted pool"),
     F(3, BIN, wire_job_to_worker, id, WIRE_ID, REQ | FIELD_EXACT, 0, "the job's name for ever"),
-    F(4, BIN, wire_job_to_worker, spec, WIRE_SPEC_MAX, REQ, 0, "document job_spec"),
+    F(4, BIN, wire_job_to_worker, spec, WIRE_SPEC_MAX, REQ | FIELD_PRIVATE, 0, "document job_spec"),
     F(5, U64, wire_job_to_worker, features, 0, 0, 0, "what the job's client understands, as in its HELLO; 0 while it is away"),
 };
 
@@ -253,7 +254,7 @@ static const struct wire_column assigned_ok_columns[] = {
 static const struct wire_column chunks_columns[] = {
     C2(0, id, "attempt", "name of this hand-out"), C(8, job, "handle"), C(12, count, T_COUNT), C(16, first, T_FIRST),
     C(24, flags, "1 FIXED, 8 SEALED"), C(28, size, T_SIZE), C(32, tries, T_TRIES), C(34, crashes, T_CRASHES),
-    C(36, ticket, "to be shown in HOLDING"),
+    C_SECRET(36, ticket, "to be shown in HOLDING"),
 };
 static const struct wire_column recall_columns[] = {
     C2(0, id, "attempt", "to give back from"),
@@ -277,7 +278,7 @@ static const struct wire_column holding_columns[] = {
     C(24, end, "one past the last index of the attempt as it was handed out"),
     C(32, tries, T_TRIES),
     C(34, crashes, T_CRASHES),
-    C(36, ticket, "as it came with the chunk"),
+    C_SECRET(36, ticket, "as it came with the chunk"),
     C(52, job_id, "the job's name for ever"),
     C(68, owner, "public key of the job's client"),
 };

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #define SHOWN_TEXT 64u
+#define SHOWN_TEXT_TRACE 400u
 #define SHOWN_BYTES 16u
 
 void print_text(struct print *p, const char *format, ...)
@@ -42,7 +43,7 @@ void print_quoted_part(struct print *p, const char *s, size_t n, size_t shown)
 
 void print_quoted(struct print *p, const char *s, size_t n)
 {
-    print_quoted_part(p, s, n, SHOWN_TEXT);
+    print_quoted_part(p, s, n, p->trace ? SHOWN_TEXT_TRACE : SHOWN_TEXT);
 }
 
 void print_hex(struct print *p, const uint8_t *b, size_t n)
@@ -51,4 +52,12 @@ void print_hex(struct print *p, const uint8_t *b, size_t n)
     for (size_t i = 0; i < n && i < SHOWN_BYTES; i++)
         print_text(p, "%s%02x", i ? "" : ": ", b[i]);
     print_text(p, n > SHOWN_BYTES ? "…>" : ">");
+}
+
+void print_private(struct print *p, const uint8_t *b, size_t n)
+{
+    if (p->trace)
+        print_text(p, "<%zu byte%s>", n, n == 1 ? "" : "s");
+    else
+        print_hex(p, b, n);
 }

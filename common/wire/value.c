@@ -298,7 +298,7 @@ static int mismatch(const uint8_t *p, size_t size, const bfork_ref *refs, size_t
     struct cursor c = { p, p + size };
     struct cursor_value v;
     char text[480];
-    struct print out = { text, sizeof(text), 0 };
+    struct print out = { text, sizeof(text), 0, false };
     uint32_t sent = 0;
     struct cursor at;
 

@@ -341,6 +341,9 @@ bool wire_may_send(enum wire_role role, enum wire_type type, bool to_broker);
 const char *wire_type_name(unsigned type);                          /* "TASKS"; "?" */
 /* What m says, in one line, for logs and golden files; as snprintf. Long strings and bytes are shortened. */
 size_t wire_print(const struct wire_msg *m, char *out, size_t size);
+/* The same for a trace that somebody reads who debugs a peer. Texts are longer; of many records there are the first; of what is
+ * the users' own or proves something (tasks, results, specifications, tickets) there is only the size. */
+size_t wire_print_trace(const struct wire_msg *m, char *out, size_t size);
 
 /* Sum of an item's payload, lengths and body: what windows and quotas count. */
 static inline uint64_t wire_item_bytes(const struct wire_item *i) { return i->lens.size + i->body.size; }

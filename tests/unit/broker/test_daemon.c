@@ -620,7 +620,8 @@ static bool send_bytes(struct net_link *l, size_t n)
     return zmq_msg_send(&raw, l->data.socket, ZMQ_DONTWAIT) == (int)n;
 }
 
-/* One byte too many is told; what the transport itself does not take ends without a word, and nobody else notices. */
+/* One byte too many is told, also to who reads a trace; what the transport itself does not take ends without a word, and nobody
+ * else notices. */
 static void a_frame_over_the_limit_gets_its_error_before_the_cut(void **state)
 {
     struct world w;
@@ -629,7 +630,9 @@ static void a_frame_over_the_limit_gets_its_error_before_the_cut(void **state)
     (void)state;
 
     prepare(&w);
+    setenv("BFORK_BROKER_TRACE", "-", 1);
     serve(&w);
+    unsetenv("BFORK_BROKER_TRACE");
     struct net_link *good = session(&w, 2);
     for (int i = 0; i < 2; i++) {
         struct net_link *bad = session(&w, 0);
@@ -640,6 +643,8 @@ static void a_frame_over_the_limit_gets_its_error_before_the_cut(void **state)
         down(&w, bad, &e);
         net_link_close(&bad);
     }
+    assert_true(until_said(&w.d, ": 1314817 bytes that are no message: "));
+    assert_true(until_said(&w.d, "the limit is 1314816"));
     struct net_link *worse = session(&w, 0);
     assert_true(send_bytes(worse, NET_FRAME_ROOM + NET_OVERHEAD));
     down(&w, worse, &e);
