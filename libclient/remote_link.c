@@ -71,7 +71,7 @@ static const uint8_t remote_cells[REMOTE_STATES][REMOTE_EVENTS] = {
 };
 static const struct moves remote_moves = MOVES("the link to a broker", remote_states, remote_events, remote_cells);
 
-static bool move_link(struct remote *r, enum remote_event event)
+static bool move_remote(struct remote *r, enum remote_event event)
 {
     unsigned to;
 
@@ -83,7 +83,7 @@ static bool move_link(struct remote *r, enum remote_event event)
 
 static void fail_link(struct remote *r, int code, const char *text)
 {
-    move_link(r, REMOTE_REFUSED);
+    move_remote(r, REMOTE_REFUSED);
     r->table->disconnect(r->transport);
     r->events.failed(r->events.ctx, code, text);
 }
@@ -105,7 +105,7 @@ static void link_lost(struct remote *r, uint64_t now)
     if (before == REMOTE_UP || before == REMOTE_CONNECTING)
         session_disconnected(r->core, now);
     r->table->disconnect(r->transport);
-    if (!move_link(r, REMOTE_LOST))
+    if (!move_remote(r, REMOTE_LOST))
         return;
     if (before == REMOTE_UP)
         start_trying(r, now, r->connect_limit > RECONNECT_LIMIT ? r->connect_limit : RECONNECT_LIMIT);
@@ -143,7 +143,7 @@ static bool reconnects(struct remote *r, uint64_t now)
             link_lost(r, now);
         return true;
     }
-    move_link(r, REMOTE_TRIED);
+    move_remote(r, REMOTE_TRIED);
     session_connected(r->core, now);
     return true;
 }
@@ -157,7 +157,7 @@ static bool watch_state(struct remote *r, uint64_t now)
     case TRANSPORT_UP:
         if (r->state == REMOTE_UP || !session_is_up(r->core))
             return false;
-        move_link(r, REMOTE_WELCOMED);
+        move_remote(r, REMOTE_WELCOMED);
         r->backoff = BACKOFF_FIRST;
         return true;
     case TRANSPORT_CONNECTING:
