@@ -2,6 +2,7 @@
  * item.c - one item: its record, what it brings along, cutting it in two. Never looks into a body.
  */
 #include "wire/item.h"
+#include "wire/run.h"
 
 #include <assert.h>
 
@@ -111,7 +112,6 @@ const char *item_wrong(const struct wire_message *d, const struct wire_item *i)
 void wire_item_cut(const struct wire_item *i, uint32_t n, struct wire_item *head, struct wire_item *rest)
 {
     struct wire_item a = *i, b = *i;
-    size_t bytes = 0;
 
     assert(n <= i->count);
     a.count = n;
@@ -119,23 +119,14 @@ void wire_item_cut(const struct wire_item *i, uint32_t n, struct wire_item *head
     b.count -= n;
     a.sum_ns = i->count ? (uint64_t)((unsigned __int128)i->sum_ns * n / i->count) : 0;
     b.sum_ns -= a.sum_ns;
-    if (!has_parts(i)) {
-        *head = a;
-        *rest = b;
-        return;
+    if (has_parts(i) && (i->flags & WIRE_FIXED || i->lens.size)) {      /* else a range without its tasks' bytes, as in CANCEL */
+        struct run all = { .first = i->first, .count = i->count, .size = i->size, .flags = (uint16_t)i->flags,
+                           .tries = i->tries, .crashes = i->crashes, .lens = i->lens, .body = i->body };
+        struct run front = run_part(&all, 0, n), behind = run_part(&all, n, i->count - n);
+
+        run_to_item(&front, &a);
+        run_to_item(&behind, &b);
     }
-    if (i->flags & WIRE_FIXED)
-        bytes = (size_t)n * i->size;
-    else if (i->lens.size) {            /* none: a range without its tasks' bytes, as in CANCEL */
-        for (uint32_t k = 0; k < n; k++)
-            bytes += le32_at(i->lens.data + 4 * (size_t)k);
-        a.size = (uint32_t)bytes;
-        b.size -= (uint32_t)bytes;
-        a.lens = slice_part(i->lens, 0, 4 * (size_t)n);
-        b.lens = slice_part(i->lens, 4 * (size_t)n, i->lens.size - 4 * (size_t)n);
-    }
-    a.body = slice_part(i->body, 0, bytes);
-    b.body = slice_part(i->body, bytes, i->body.size - bytes);
     *head = a;
     *rest = b;
 }
