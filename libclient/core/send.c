@@ -178,7 +178,7 @@ static uint32_t tasks_within(const struct wire_item *i, uint64_t bytes)
     if (bytes >= wire_item_bytes(i))
         return i->count;
     if (i->flags & WIRE_FIXED)
-        return (uint32_t)(bytes / i->size);
+        return i->size ? (uint32_t)(bytes / i->size) : i->count;
     for (uint64_t size; n < i->count && (size = 4 + (uint64_t)wire_len_at(i, n)) <= bytes; n++)
         bytes -= size;
     return n;

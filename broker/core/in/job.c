@@ -120,14 +120,14 @@ static int open_new(struct broker *b, struct client *c, struct pool *p, struct j
         return brk_refuse(r, BFORK_ECLOSED, NULL, "the broker is shutting down and takes no new jobs");
     if ((rc = check_acked(o, made ? 0 : j->sent_seq, r)) < 0 || (rc = brk_account_takes_job(b, c, o->job, o->spec.n, r)) < 0)
         return rc;
-    if (made)
-        j = brk_job_new(b, c->owner, o->id.p);
-    if (!j || map_reserve(&c->jobs, 1) < 0)
+    if (made && !(j = brk_job_new(b, c->owner, o->id.p)))
+        return brk_refuse(r, BFORK_ENOMEM, NULL, "the broker is out of memory");
+    if (map_reserve(&c->jobs, 1) < 0)
         rc = brk_refuse(r, BFORK_ENOMEM, NULL, "the broker is out of memory");
     else
         rc = job_set_spec(j, o, r);
     if (rc < 0) {
-        if (j && made)
+        if (made)
             brk_job_end(b, j);
         return rc;
     }

@@ -22,6 +22,7 @@ static int give_back_piece(struct broker *b, struct worker *w, const struct wire
  * in order, so all of them together walk over the attempt's pieces once; what does not is no news. */
 static int take_again(struct broker *b, struct worker *w, struct attempt *a, const struct wire_item *i)
 {
+    const struct list_node *first = list_first(&a->said);
     struct piece *p = NULL;
 
     if (a->said_peer != w->peer->id) {
@@ -48,7 +49,8 @@ static int take_again(struct broker *b, struct worker *w, struct attempt *a, con
         brk_said_use(w->peer, p->window, (int64_t)brk_piece_cost(p));
         return 0;
     }
-    return give_back_piece(b, w, i, i->seq);        /* the client has it */
+    /* The client has it, or it was given back as a returned task's: what was said before it may be with this broker alone. */
+    return give_back_piece(b, w, i, !first || LIST_ENTRY(first, struct piece, in_attempt)->attempt_seq > i->seq ? i->seq : 0);
 }
 
 static struct piece *new_piece(struct broker *b, struct worker *w, struct attempt *a, const struct wire_item *i)
@@ -85,7 +87,7 @@ static int take_piece(struct broker *b, struct worker *w, const struct wire_item
         return take_again(b, w, a, i);
     /* Of a task that was returned: HOLDING told that before the piece came again. What its attempt has said before is not taken
      * with it: a broker that is started anew has that from the worker alone. */
-    if (a->state == ATTEMPT_FINISHED)
+    if (a->state == ATTEMPT_FINISHED || i->first >= a->end)
         return give_back_piece(b, w, i, list_empty(&a->said) ? i->seq : 0);
     /* Else each connection of the worker would open its windows anew. */
     if (!list_empty(&a->said) && LIST_ENTRY(list_last(&a->said), struct piece, in_attempt)->peer != w->peer->id)

@@ -93,7 +93,14 @@ struct session_pool {
     uint32_t jobs;
 };
 
-struct printed { uint64_t attempt, offset[2]; uint32_t tries; bool cut; };  /* of a task that is not settled, by index */
+#define PRINTED_BEFORE 3                /* attempts whose output was said to be of no account: one of them may win after a restart */
+
+struct printed {                        /* of a task that is not settled, by index */
+    uint64_t attempt, offset[2];
+    uint32_t tries;
+    bool cut;
+    struct { uint64_t attempt, bytes; } before[PRINTED_BEFORE];
+};
 
 struct deferred { struct list_node node; uint64_t after; struct wire_item item; };
 

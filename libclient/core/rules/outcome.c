@@ -90,10 +90,9 @@ void session_output_taken(struct session *s, const struct session_print *k)
     struct session_job *j;
     struct list_node *n;
 
-    if (k->turn != s->said_turn)
-        return;                             /* of an epoch that has ended */
     s->said_got++;
-    s->said_taken = k->seq;
+    if (k->turn == s->said_turn)            /* else its number is one of an epoch that has ended */
+        s->said_taken = k->seq;
     j = map_get(&s->handles, k->job);
     while (j && (n = list_first(&j->deferred)) && LIST_ENTRY(n, struct deferred, node)->after <= s->said_got) {
         struct deferred *d = LIST_ENTRY(list_pop(&j->deferred), struct deferred, node);

@@ -6,19 +6,19 @@
  * They are not acknowledged meanwhile, so a connection that ends loses none. After a restart of the broker workers send again what
  * was not acknowledged: the offset in a task's stream says what is new.
  * A piece of another attempt, or of a later try in the same, says that the task runs again. An outcome of another attempt than the
- * one whose pieces came says that the task has run again and printed nothing.
+ * one whose pieces came says that the task has run again and printed nothing; or, if some of its own had come before, that they are
+ * lost, since the program has given them up.
  */
 #include "rules.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 void ses_said_reset(struct session *s)
 {
+    /* What the program has yet to take of the epoch before is counted on: outcomes wait for it. */
     s->said_seen = s->said_taken = s->said_told = 0;
-    s->said_given = s->said_got = 0;
     s->said_turn++;
-    for (LIST_EACH(&s->jobs, n))
-        LIST_ENTRY(n, struct session_job, node)->said_after = 0;
 }
 
 static struct printed *printed_of(struct session_job *j, uint64_t index)
@@ -29,6 +29,24 @@ static struct printed *printed_of(struct session_job *j, uint64_t index)
         return p;
     free(p);
     return NULL;
+}
+
+/* Another attempt's output begins. Returns how many bytes of it the program has had, and was told to forget. */
+static uint64_t next_printed(struct printed *p, uint64_t attempt, uint32_t tries)
+{
+    struct printed old = *p;
+    uint64_t had = 0;
+
+    *p = (struct printed){ .attempt = attempt, .tries = tries };
+    memcpy(p->before, old.before, sizeof(p->before));
+    for (int i = 0; i < PRINTED_BEFORE; i++)
+        had = p->before[i].attempt == attempt ? p->before[i].bytes : had;
+    if (old.attempt && old.attempt != attempt) {
+        memmove(p->before + 1, p->before, sizeof(p->before) - sizeof(p->before[0]));
+        p->before[0].attempt = old.attempt;
+        p->before[0].bytes = old.offset[0] + old.offset[1];
+    }
+    return had;
 }
 
 /* What of the piece is new, told to the program. */
@@ -45,7 +63,7 @@ static void tell_new(struct session_job *j, const struct wire_item *i, struct wi
         return;                       /* of a try that is over, sent again */
     if (p->attempt != i->id || p->tries != i->tries) {
         k.again = p->attempt != 0;
-        *p = (struct printed){ .attempt = i->id, .tries = i->tries };
+        next_printed(p, i->id, i->tries);
     }
     uint64_t *at = &p->offset[i->stream == 2], end = i->offset + i->body.size;
     k.cut = i->flags & WIRE_CUT && !p->cut;
@@ -78,17 +96,18 @@ void ses_said_items(struct session *s, const struct wire_msg *m)
     }
 }
 
-/* What had come of the task is of an attempt that is over; the one that ended so printed nothing. */
+/* What had come of the task is of an attempt that is over; the one that ended so printed nothing, or what the program was told to
+ * forget: that is lost. */
 static void silent(struct session_job *j, uint64_t index, struct printed *p, uint64_t attempt)
 {
     struct session *s = j->s;
     uint16_t tries, crashes;
 
     ses_counts_of(j, index, index + 1, &tries, &crashes);
-    *p = (struct printed){ .attempt = attempt, .tries = tries + crashes > (int)p->tries ? tries + crashes + 1u : p->tries + 1 };
+    uint64_t lost = next_printed(p, attempt, tries + crashes > (int)p->tries ? tries + crashes + 1u : p->tries + 1);
     if (s->ops->output(s->ctx, j->user, &(struct session_print){ .job = j->handle, .turn = s->said_turn, .seq = s->said_seen,
                                                                  .index = index, .attempt = p->tries, .stream = 1, .again = true,
-                                                                 .silent = true }))
+                                                                 .silent = !lost, .lost = lost }))
         j->said_after = ++s->said_given;
 }
 

@@ -924,9 +924,64 @@ static void r18_a_piece_given_back_takes_nothing_before_it(void **state)
     world_free(w);
 }
 
+static void says_of(struct world *w, const char *name, uint64_t attempt, uint64_t index, uint32_t size)
+{
+    uint8_t *body = calloc(1, size + 1);
+    struct wire_item it = { .id = attempt, .job = 1, .count = 1, .flags = WIRE_FIXED, .size = size, .seq = 1, .first = index,
+                            .stream = 1, .pid = 5, .tries = 1, .body = slice_borrow(body, size) };
+
+    assert_non_null(body);
+    world_send(w, name, &(struct wire_msg){ .type = WIRE_OUTPUT, .items = &it, .n_items = 1 });
+    free(body);
+}
+
+static struct { uint64_t attempt, first; } order[16];
+static size_t n_order;
+
+static void note_order(struct world *w, struct world_peer *p, const struct wire_msg *m)
+{
+    on_message(w, p, m);
+    for (uint32_t i = 0; i < m->n_items && m->type == WIRE_OUTPUT && n_order < 16; i++) {
+        order[n_order].attempt = m->items[i].id;
+        order[n_order++].first = m->items[i].first;
+    }
+}
+
+/* w1 has tasks 0 and 1, both have printed; its connection is lost, and what comes next says that task 1 was returned. It goes out to
+ * w2, prints there. Then w1 says again what it had printed of task 1: nobody waits for that. */
+static void r21_output_of_what_was_returned_is_not_told_behind_the_next_attempts(void **state)
+{
+    const struct wire_job_spec two = { .chunk = 2 };
+    struct wire_item held = { .id = 1, .count = 1, .end = 2 };
+    struct wire_msg holding = { .type = WIRE_HOLDING, .items = &held, .n_items = 1, .u.holding.last = true };
+    struct world *w = world_new(NULL);
+
+    (void)state;
+    memset(&got, 0, sizeof(got));
+    n_order = 0;
+    w->hook = note_order;
+    w->quiet = true;
+    worker_hello(w, "w1", 1);
+    client_start(w, "c1", 2, &two);
+    client_tasks(w, "c1", 1, 0, 2, 100);
+    world_lost(w, "w1");
+    worker_hello(w, "w2", 1);
+    worker_hello_only(w, "w1", 1, NULL);
+    world_send(w, "w1", &holding);              /* task 0 still runs */
+    assert_int_equal(w->n_seen, 2);
+    assert_int_equal(w->seen[1].first, 1);
+    says_of(w, "w2", w->seen[1].id, 1, 10);
+    says_of(w, "w1", 1, 1, 7);
+    assert_int_equal(got.errors, 0);
+    assert_int_equal(n_order, 1);
+    assert_int_equal(order[0].attempt, w->seen[1].id);
+    world_free(w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(r21_output_of_what_was_returned_is_not_told_behind_the_next_attempts),
         cmocka_unit_test(r07_reconnecting_gives_no_more_windows),
         cmocka_unit_test(r18_a_piece_given_back_takes_nothing_before_it),
         cmocka_unit_test(r21_outcomes_say_the_attempt_they_are_of),

@@ -1600,6 +1600,64 @@ static void r02_promises_go_with_their_job(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, before, after)
 
+/* Attempt 7 printed all that it prints, and is taken for lost; attempt 8 begins, prints, and is fenced after a restart of the broker,
+ * to which 7 has come back first, with its result. What counts was printed, was told, and was said to count no more. */
+static void r21_the_attempt_that_wins_had_printed(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 4, 3);
+    connect_to(b, 5, false);
+    print(1, 7, 1, 1, 0, "abc\n");
+    print(2, 8, 1, 1, 0, "ab");
+    assert_true(b->print.again);
+    session_disconnected(b->s, b->now);
+    connect_to(b, 6, false);
+    done_by(b, 7, 1, 1);
+    assert_int_equal(told.n, 1);
+    assert_int_equal(b->print.lost, 4);
+    assert_false(b->print.silent);              /* it printed 4 bytes: they are lost, or come once more */
+}
+
+/* What an attempt that is over had printed comes behind what the next has: its outcome is well, and its output is gone. */
+static void r21_output_of_an_attempt_before_comes_late(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    add(b, j, 4, 3);
+    connect_to(b, 5, false);
+    print(1, 8, 1, 1, 0, "abc\n");
+    print(2, 7, 1, 1, 0, "ab\n");               /* of the attempt before */
+    done_by(b, 8, 1, 1);
+    assert_int_equal(told.n, 1);
+    assert_int_equal(b->print.lost, 4);
+    assert_false(b->print.silent);
+}
+
+/* Its program has not taken the output of the task when the broker is started anew: its outcome waits as before. */
+static void r21_an_outcome_waits_for_output_of_the_epoch_before(void **state)
+{
+    (void)state;
+    struct session_job *j = a_job(b, a_pool(b), false, &told);
+    b->slow = true;
+    add(b, j, 4, 3);
+    connect_to(b, 5, false);
+    print(1, 7, 1, 1, 0, "abc\n");
+    struct session_print first = b->print;
+    done_by(b, 7, 1, 1);
+    assert_int_equal(told.n, 0);
+    session_disconnected(b->s, b->now);
+    connect_to(b, 6, false);
+    print(1, 7, 1, 1, 0, "abc\n");              /* the worker says it again: it is queued for the program already */
+    sent(b);
+    flush(b);
+    assert_null(strstr(sent(b), "OUTPUT_ACK"));
+    done_by(b, 7, 1, 1);
+    assert_int_equal(told.n, 0);
+    session_output_taken(b->s, &first);
+    assert_int_equal(told.n, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -1660,7 +1718,8 @@ int main(void)
         T(r21_an_outcome_waits_for_the_output_of_its_job), T(r21_a_task_that_runs_again_in_its_attempt),
         T(r21_output_that_comes_again_is_told_once),
         T(r21_output_of_an_epoch_that_ended_is_not_acknowledged), T(r21_a_task_that_prints_nothing_when_it_runs_again),
-        T(r21_output_that_is_not_told_is_acknowledged),
+        T(r21_output_that_is_not_told_is_acknowledged), T(r21_the_attempt_that_wins_had_printed),
+        T(r21_output_of_an_attempt_before_comes_late), T(r21_an_outcome_waits_for_output_of_the_epoch_before),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
