@@ -10,7 +10,7 @@ void bfs_wake_waiters(struct bfork_session *s, const struct waiter *me)
 {
     for (LIST_EACH(&s->waiters, n)) {
         struct waiter *w = LIST_ENTRY(n, struct waiter, node);
-        if (w != me && w->done(w->arg))
+        if ((!me || w != me) && w->done(w->arg))
             pthread_cond_signal(&w->cond);
     }
 }
