@@ -17,7 +17,7 @@ static bool run_chore(struct broker *b, struct chore *c, uint32_t *budget)
     case CHORE_CLIENT_END: done = brk_client_end_some(b, LIST_ENTRY(c, struct client, end), budget); break;
     case CHORE_OWNER_WAKE: done = brk_owner_wake_some(b, LIST_ENTRY(c, struct owner, wake), budget); break;
     case CHORE_LANE_RECALL: done = brk_lane_recall_some(b, LIST_ENTRY(c, struct lane, recall), budget); break;
-    case CHORE_CLIENT_AWAY: done = brk_client_away(b, LIST_ENTRY(c, struct client, away), budget); break;
+    case CHORE_CLIENT_AWAY: done = brk_client_away_some(b, LIST_ENTRY(c, struct client, away), budget); break;
     case CHORE_SAID_ACK: done = brk_said_ack_some(b, LIST_ENTRY(c, struct client, said_ack), budget); break;
     case CHORE_POOL_END: done = brk_pool_end_some(b, LIST_ENTRY(c, struct pool, end), budget); break;
     case CHORE_JOB_END: done = brk_job_reap(b, LIST_ENTRY(c, struct job, end), budget); break;
@@ -30,7 +30,7 @@ static bool run_chore(struct broker *b, struct chore *c, uint32_t *budget)
         break;
     }
     case CHORE_REPLAY: done = brk_tasks_take_some(b, LIST_ENTRY(c, struct job, replay), budget); break;
-    case CHORE_ROOM: done = brk_tasks_room(b, LIST_ENTRY(c, struct job, room)); break;
+    case CHORE_ROOM: done = brk_replay_room(b, LIST_ENTRY(c, struct job, room)); break;
     case CHORE_ACK: {
         struct job *j = LIST_ENTRY(c, struct job, ack);
         if ((done = job_is_ending(j) || brk_outcome_ack_some(b, j, budget)))

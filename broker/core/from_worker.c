@@ -117,7 +117,7 @@ void brk_worker_recv(struct broker *b, struct peer *p, const struct wire_msg *m)
             take_said(b, w, m);
         break;
     case WIRE_POOL_FAILED: brk_pool_failed(b, w, &m->u.pool_failed); break;
-    case WIRE_PONG: brk_compose_pong(b, w, m->u.ping.stamp); break;
+    case WIRE_PONG: brk_specs_pong(b, w, m->u.ping.stamp); break;
     default: break;
     }
 }

@@ -41,7 +41,7 @@ int brk_pool_open(struct broker *b, struct client *c, const struct wire_msg *m, 
     p->wanted = o->processes;
     p->attached = c->attached;
     brk_pool_tell(b, p);
-    if (m->request && !brk_compose_pool_state(b, p, m->request))
+    if (m->request && !brk_pool_say(b, p, m->request))
         brk_peer_no_memory(b, c->peer);
     return 0;
 }

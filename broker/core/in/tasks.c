@@ -136,7 +136,7 @@ static int resume_replay(struct broker *b, struct job *j, struct replay *w, uint
 
     if (w->opening != j->opening || job_mute(j)) {
         brk_replay_stays(j, &w->it);
-        brk_tasks_drop(b, j, &w->in_job);
+        brk_replay_drop(b, j, &w->in_job);
         return 0;
     }
     if (!w->begun && check_order(j, &w->it, &r) < 0) {
@@ -148,7 +148,7 @@ static int resume_replay(struct broker *b, struct job *j, struct replay *w, uint
         return rc;
     if (w->it.count)
         return 2;
-    brk_tasks_drop(b, j, &w->in_job);
+    brk_replay_drop(b, j, &w->in_job);
     return 0;
 }
 

@@ -84,7 +84,7 @@ void brk_job_unhash(struct broker *b, struct job *j)
     at->same_hash = j->same_hash;
 }
 
-void brk_tasks_drop(struct broker *b, struct job *j, struct list_node *n)
+void brk_replay_drop(struct broker *b, struct job *j, struct list_node *n)
 {
     struct replay *w = LIST_ENTRY(n, struct replay, in_job);
 

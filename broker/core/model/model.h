@@ -218,7 +218,7 @@ struct job *brk_job_find(struct broker *b, struct owner *o, const uint8_t *id);
 struct job *brk_job_new(struct broker *b, struct owner *o, const uint8_t *id);
 struct job *brk_job_of(struct client *c, uint32_t handle);          /* NULL: not there, or it is ending */
 void brk_job_park(struct broker *b, struct job *j, uint64_t until);  /* no client has it: it ends then */
-void brk_tasks_drop(struct broker *b, struct job *j, struct list_node *n);  /* one that waits */
+void brk_replay_drop(struct broker *b, struct job *j, struct list_node *n);  /* one that waits */
 
 /* cancel.c */
 enum asked brk_attempt_ask(struct broker *b, struct attempt *a, struct cancel *k, uint64_t first, uint64_t end);
@@ -302,6 +302,6 @@ int brk_behind_new(struct broker *b, struct worker *w, const struct wire_msg *m,
 /* pool.c */
 void brk_pool_free(struct broker *b, struct pool *p);
 int brk_pool_new(struct broker *b, struct client *c, const struct wire_pool_open *o, struct pool **ret, struct refusal *r);
-bool brk_compose_pool_state(struct broker *b, struct pool *p, uint32_t request);   /* false: no memory */
+bool brk_pool_say(struct broker *b, struct pool *p, uint32_t request);   /* false: no memory */
 
 #endif

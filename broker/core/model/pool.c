@@ -51,7 +51,7 @@ int brk_pool_new(struct broker *b, struct client *c, const struct wire_pool_open
     return 0;
 }
 
-bool brk_compose_pool_state(struct broker *b, struct pool *p, uint32_t request)
+bool brk_pool_say(struct broker *b, struct pool *p, uint32_t request)
 {
     struct wire_msg *m = brk_effect_send(b, p->client->peer, WIRE_POOL_STATE);
     bool full = p->owner->full && !p->offered && p->state != POOL_FAILED;

@@ -11,7 +11,7 @@ static void pool_states(struct broker *b, struct client *c)
     struct list_node *n;
 
     while ((n = list_first(&c->states))) {
-        if (!brk_compose_pool_state(b, LIST_ENTRY(n, struct pool, news), 0)) {
+        if (!brk_pool_say(b, LIST_ENTRY(n, struct pool, news), 0)) {
             b->again = true;
             return;
         }

@@ -15,7 +15,7 @@ void brk_out_hold(struct broker *b, const struct wire_item *it);    /* its slice
 size_t brk_out_most(size_t n);                                      /* of which one message takes so many */
 
 /* specs.c */
-void brk_compose_pong(struct broker *b, struct worker *w, uint64_t stamp);
+void brk_specs_pong(struct broker *b, struct worker *w, uint64_t stamp);
 bool brk_specs_fit(struct worker *w, const struct buf *spec);       /* false: something waits (specs_full) */
 void brk_specs_mark(struct broker *b, struct worker *w);            /* a PING behind those that are on the way */
 

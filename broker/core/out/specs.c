@@ -31,7 +31,7 @@ void brk_specs_mark(struct broker *b, struct worker *w)
     w->specs_marked = w->specs;
 }
 
-void brk_compose_pong(struct broker *b, struct worker *w, uint64_t stamp)
+void brk_specs_pong(struct broker *b, struct worker *w, uint64_t stamp)
 {
     if (stamp != SPECS_STAMP)
         return;

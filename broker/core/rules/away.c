@@ -10,9 +10,9 @@ static uint64_t soonest(const struct broker *b)
     return (b->c.detach_ms < TIME_CLOSED_MS ? b->c.detach_ms : TIME_CLOSED_MS) * CLOCK_MS;
 }
 
-void brk_session_away(struct broker *b, struct client *c)
+void brk_client_away(struct broker *b, struct client *c)
 {
-    if (!brk_client_away(b, c, brk_chore_budget(b, c->owner)))
+    if (!brk_client_away_some(b, c, brk_chore_budget(b, c->owner)))
         brk_chore_add(b, c->owner, &c->away, CHORE_CLIENT_AWAY);
 }
 
@@ -30,7 +30,7 @@ void brk_client_detach(struct broker *b, struct client *c)
     list_append(&c->unsure, &c->assigning);
     list_append(&c->unsure, &c->told);
     brk_client_pause(b, c);
-    brk_session_away(b, c);
+    brk_client_away(b, c);
 }
 
 /* What its pool had there has gone back: nothing that is on its way is for a lane that is gone. What a worker has brought since is
@@ -126,7 +126,7 @@ static bool drop_mute(struct broker *b, struct client *c, uint32_t *budget)
 
 /* What it was told of and has not confirmed goes back at once; when it is dormant, all that its processes had. When it has been
  * back for long enough, what it has not opened again ends. One after the other: each goes around the same lists. */
-bool brk_client_away(struct broker *b, struct client *c, uint32_t *budget)
+bool brk_client_away_some(struct broker *b, struct client *c, uint32_t *budget)
 {
     struct list_node *n;
 
@@ -149,7 +149,7 @@ void brk_client_dormant(struct broker *b, struct client *c)
     brk_effect_log_session(b, c->owner->key, LOG_INFO_, "client %s has not come back: its processes end, its work waits for it",
                            c->name);
     b->grants_dirty = true;
-    brk_session_away(b, c);
+    brk_client_away(b, c);
 }
 
 /* Whoever connects again and again without resuming does not pile up sessions. */

@@ -13,7 +13,7 @@ bool brk_job_bind_some(struct broker *b, struct job *j, uint32_t *budget)
         return true;
     if (!brk_said_bind(b, j, budget))
         return false;
-    if (j->to_tell && !brk_counts_tell_some(b, j, budget))
+    if (j->to_tell && !brk_tries_tell_some(b, j, budget))
         return false;
     for (size_t left = j->live.count; left-- && (n = list_first(&j->live)); --*budget) {
         if (LIST_ENTRY(n, struct attempt, in_job)->lane)

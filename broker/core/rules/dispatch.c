@@ -112,7 +112,7 @@ static bool dispatch_one(struct broker *b, struct pool *p, struct job *j, struct
         l->n_long++;
     else
         l->short_ns += a->run.count * a->mean_ns;
-    brk_counts_tell(b, j, &a->run, a->next, a->end);
+    brk_tries_tell(b, j, &a->run, a->next, a->end);
     if (job_once(j)) {
         brk_attempt_move(a, ATTEMPT_ON_OFFER);
         a->attached = j->client->attached;
@@ -280,7 +280,7 @@ void brk_dispatch_run(struct broker *b)
 
     while (turns-- && (n = list_pop(&b->work)))
         dispatch_pool(b, LIST_ENTRY(n, struct pool, work));
-    brk_counts_send(b);
+    brk_tries_send(b);
     while ((n = list_pop(&b->thirsty))) {
         struct pool *p = LIST_ENTRY(n, struct pool, thirst);
         if (p->n_tasks && (!brk_pool_ready(p) || brk_pool_is_picky(p)) && b->now >= p->balanced_at) {

@@ -38,7 +38,7 @@ static bool reap_one(struct broker *b, struct job *j)
     } else if ((n = list_first(&j->finished))) {
         brk_attempt_close(b, LIST_ENTRY(n, struct attempt, in_job), WIRE_WHY_GONE);
     } else if ((n = list_first(&j->replays))) {
-        brk_tasks_drop(b, j, n);
+        brk_replay_drop(b, j, n);
     } else if (!list_empty(&j->said)) {
         brk_said_drop(b, &j->said, &one);
     } else {

@@ -51,7 +51,7 @@ void brk_replay_put_off(struct broker *b, struct job *j, const struct wire_item 
     brk_chore_wait(b, j->owner, &j->room, CHORE_ROOM);
 }
 
-bool brk_tasks_room(struct broker *b, struct job *j)
+bool brk_replay_room(struct broker *b, struct job *j)
 {
     struct wire_msg *m;
 

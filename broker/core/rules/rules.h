@@ -48,8 +48,8 @@ bool brk_worker_end_some(struct broker *b, struct worker *w, uint32_t *budget); 
 void brk_worker_leaves(struct broker *b, struct worker *w);                 /* its connection has ended: what is only for that */
 
 /* away.c */
-bool brk_client_away(struct broker *b, struct client *c, uint32_t *budget); /* true: all that it left is given back */
-void brk_session_away(struct broker *b, struct client *c);          /* brk_client_away, now and as a chore */
+bool brk_client_away_some(struct broker *b, struct client *c, uint32_t *budget); /* true: all that it left is given back */
+void brk_client_away(struct broker *b, struct client *c);          /* brk_client_away_some, now and as a chore */
 void brk_client_detach(struct broker *b, struct client *c);         /* its connection has ended */
 void brk_client_dormant(struct broker *b, struct client *c);        /* and has been gone for a while */
 void brk_detached_limit(struct broker *b, struct owner *o);         /* the oldest ends if there are too many */
@@ -70,9 +70,9 @@ void brk_pool_refused(struct broker *b, struct client *c, uint32_t request, uint
 void brk_job_refused(struct broker *b, struct client *c, uint32_t request, uint32_t handle, const struct refusal *r);
 
 /* tries.c */
-void brk_counts_tell(struct broker *b, struct job *j, const struct run *s, uint64_t first, uint64_t end);
-bool brk_counts_tell_some(struct broker *b, struct job *j, uint32_t *budget); /* of job.to_tell; true: all */
-void brk_counts_send(struct broker *b);
+void brk_tries_tell(struct broker *b, struct job *j, const struct run *s, uint64_t first, uint64_t end);
+bool brk_tries_tell_some(struct broker *b, struct job *j, uint32_t *budget); /* of job.to_tell; true: all */
+void brk_tries_send(struct broker *b);
 
 /* bind.c */
 void brk_job_bind(struct broker *b, struct job *j);                 /* brk_job_bind_some, now and as a chore */
@@ -97,7 +97,7 @@ bool brk_cancel_some(struct broker *b, struct job *j, uint32_t *budget); /* true
 int brk_cancel_begin(struct broker *b, struct job *j, struct cancel now); /* 0, BFORK_ENOMEM or _EQUOTA: nothing was begun */
 
 /* replay.c */
-bool brk_tasks_room(struct broker *b, struct job *j);                       /* for what was put off; true: its client was told */
+bool brk_replay_room(struct broker *b, struct job *j);                       /* for what was put off; true: its client was told */
 void brk_replay_stays(struct job *j, const struct wire_item *it);   /* it is left to its client, which sends it again */
 void brk_replay_put_off(struct broker *b, struct job *j, const struct wire_item *it); /* from this one on they are */
 bool brk_replay_lenient(const struct job *j, const struct wire_item *it); /* a limit ends no job for it */

@@ -76,7 +76,7 @@ static void tick_client(struct broker *b, struct client *c)
     if (c->peer) {
         c->mute_pools = c->pool_list.count;
         c->mute_jobs = c->job_list.count;
-        brk_session_away(b, c);
+        brk_client_away(b, c);
         brk_client_dirty(b, c);
     } else if (end <= b->now) {
         brk_client_end(b, c);

@@ -10,8 +10,8 @@
 
 #define COUNTS_ITEMS 64u
 
-/* Sends what has been collected. Called behind the last brk_counts_tell of a turn, in front of everything that is composed. */
-void brk_counts_send(struct broker *b)
+/* Sends what has been collected. Called behind the last brk_tries_tell of a turn, in front of everything that is composed. */
+void brk_tries_send(struct broker *b)
 {
     struct peer *p = b->counts.peer;
     struct wire_msg *m;
@@ -31,7 +31,7 @@ void brk_counts_send(struct broker *b)
 }
 
 /* Tasks [first, end) of the job, which have the counts of this span, are about to run, or do. */
-void brk_counts_tell(struct broker *b, struct job *j, const struct run *s, uint64_t first, uint64_t end)
+void brk_tries_tell(struct broker *b, struct job *j, const struct run *s, uint64_t first, uint64_t end)
 {
     struct peer *p = j->client ? j->client->peer : NULL;
     uint16_t crashes = (uint16_t)(s->crashes + s->fails);
@@ -39,7 +39,7 @@ void brk_counts_tell(struct broker *b, struct job *j, const struct run *s, uint6
     if ((!s->tries && !crashes) || !p || job_once(j) || first >= end)
         return;
     if (b->counts.n && (b->counts.peer != p || b->counts.n == COUNTS_ITEMS))
-        brk_counts_send(b);
+        brk_tries_send(b);
     if (!b->counts.n) {
         if (p->state == PEER_CUT)
             return;
@@ -55,7 +55,7 @@ void brk_counts_tell(struct broker *b, struct job *j, const struct run *s, uint6
 }
 
 /* The client is back: it may have missed what was told, or was to be told, meanwhile. Attempts that have no lane yet get one. */
-bool brk_counts_tell_some(struct broker *b, struct job *j, uint32_t *budget)
+bool brk_tries_tell_some(struct broker *b, struct job *j, uint32_t *budget)
 {
     struct list_node *n;
 
@@ -65,9 +65,9 @@ bool brk_counts_tell_some(struct broker *b, struct job *j, uint32_t *budget)
         list_remove(&j->live, n);
         list_push_back(&j->live, n);
         brk_attempt_bind(b, a);
-        brk_counts_tell(b, j, &a->run, a->next, a->end);
+        brk_tries_tell(b, j, &a->run, a->next, a->end);
     }
-    brk_counts_send(b);
+    brk_tries_send(b);
     if (list_empty(&j->live))
         j->to_tell = 0;
     return !j->to_tell;
