@@ -9,6 +9,11 @@
 
 #include "base/moves.h"
 
+/* Each state and each event has a name. */
+#define NAMED(what, STATES, EVENTS)                                                                                                \
+    _Static_assert(sizeof(what##_states) / sizeof(what##_states[0]) == (STATES) &&                                                 \
+                       sizeof(what##_events) / sizeof(what##_events[0]) == (EVENTS), "names of " #what)
+
 /* ---- connections ------------------------------------------------------------------------------------------------------------- */
 
 static const char *const peer_states[] = { "new", "ready", "cut" };
@@ -19,6 +24,7 @@ static const uint8_t peer_cells[PEER_STATES][PEER_EVENTS] = {
     [PEER_READY] = { [PEER_ON_CUT] = TO(PEER_CUT) },
     [PEER_CUT] = { [PEER_ON_CUT] = MOVES_LATE },
 };
+NAMED(peer, PEER_STATES, PEER_EVENTS);
 static const struct moves peer_moves = MOVES("a connection", peer_states, peer_events, peer_cells);
 
 bool brk_peer_move(struct peer *p, enum peer_event e)
@@ -47,6 +53,7 @@ static const uint8_t client_cells[CLIENT_STATES][CLIENT_EVENTS] = {
                          [CLIENT_ON_END] = TO(CLIENT_ENDING) },
     [CLIENT_ENDING] = { [CLIENT_ON_END] = MOVES_LATE },
 };
+NAMED(client, CLIENT_STATES, CLIENT_EVENTS);
 static const struct moves client_moves = MOVES("a client's session", client_states, client_events, client_cells);
 
 bool brk_client_move(struct client *c, enum client_event e)
@@ -76,6 +83,7 @@ static const uint8_t worker_cells[WORKER_STATES][WORKER_EVENTS] = {
     [WORKER_DRAINING] = { [WORKER_ON_DRAIN] = MOVES_LATE, [WORKER_ON_CUT] = TO(WORKER_SILENT),
                           [WORKER_ON_END] = TO(WORKER_ENDING) },
 };
+NAMED(worker, WORKER_STATES, WORKER_EVENTS);
 static const struct moves worker_moves = MOVES("a worker", worker_states, worker_events, worker_cells);
 
 bool brk_worker_move(struct worker *w, enum worker_event e)
@@ -100,6 +108,7 @@ static const uint8_t pool_cells[POOL_STATES][POOL_EVENTS] = {
     [POOL_DOUBT] = { [POOL_ON_RUNS] = TO(POOL_OPEN), [POOL_ON_DOUBT] = TO(POOL_DOUBT), [POOL_ON_REFUSED] = TO(POOL_FAILED) },
     [POOL_FAILED] = { [POOL_ON_RUNS] = TO(POOL_OPEN), [POOL_ON_DOUBT] = TO(POOL_DOUBT), [POOL_ON_REFUSED] = TO(POOL_FAILED) },
 };
+NAMED(pool, POOL_STATES, POOL_EVENTS);
 static const struct moves pool_moves = MOVES("a pool", pool_states, pool_events, pool_cells);
 
 bool brk_pool_move(struct broker *b, struct pool *p, enum pool_event e)
@@ -127,6 +136,7 @@ static const uint8_t job_cells[JOB_STATES][JOB_EVENTS] = {
     [JOB_OPEN] = { [JOB_ON_REOPEN] = TO(JOB_OPEN), [JOB_ON_CLOSE] = TO(JOB_CLOSED), [JOB_ON_END] = TO(JOB_ENDING) },
     [JOB_CLOSED] = { [JOB_ON_REOPEN] = TO(JOB_OPEN), [JOB_ON_CLOSE] = TO(JOB_CLOSED), [JOB_ON_END] = TO(JOB_ENDING) },
 };
+NAMED(job, JOB_STATES, JOB_EVENTS);
 static const struct moves job_moves = MOVES("a job", job_states, job_events, job_cells);
 
 bool brk_job_move(struct job *j, enum job_event e)
@@ -158,6 +168,7 @@ static const uint8_t attempt_cells[ATTEMPT_STATES][ATTEMPT_EVENTS] = {
     [ATTEMPT_FINISHED] = { [ATTEMPT_ON_FENCE] = TO(ATTEMPT_CLOSING), [ATTEMPT_ON_DROP] = TO(ATTEMPT_CLOSED) },
     [ATTEMPT_CLOSING] = { [ATTEMPT_ON_TOLD] = TO(ATTEMPT_CLOSED) },
 };
+NAMED(attempt, ATTEMPT_STATES, ATTEMPT_EVENTS);
 static const struct moves attempt_moves = MOVES("an attempt", attempt_states, attempt_events, attempt_cells);
 
 bool brk_attempt_move(struct attempt *a, enum attempt_event e)
