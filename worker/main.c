@@ -84,11 +84,11 @@ static void resolve_program(void *ctx, worker_lane lane, struct wire_bin owner, 
     if (spec->arch.n != strlen(BASE_ARCH) || memcmp(spec->arch.p, BASE_ARCH, spec->arch.n) != 0) {
         snprintf(text, sizeof(text), "%s is built for %.*s, and worker %s runs %s", name, (int)spec->arch.n,
                  spec->arch.n ? spec->arch.p : "", s->settings->name, BASE_ARCH);
-        slots_no_program(s->slots, lane, BFORK_REFUSED, "arch", text);
+        lanes_no_program(s->lanes, lane, BFORK_REFUSED, "arch", text);
         return;
     }
     if (spec->program.n != WIRE_DIGEST || owner.n != WIRE_KEY) {
-        slots_no_program(s->slots, lane, BFORK_EPROTOCOL, "fetch", "the program is not named by a SHA-256");
+        lanes_no_program(s->lanes, lane, BFORK_EPROTOCOL, "fetch", "the program is not named by a SHA-256");
         return;
     }
     struct blobs_wish wish = { .digest = spec->program.p, .owner = owner.p, .size = spec->program_size, .name = name };
@@ -107,7 +107,7 @@ static void blob_send(void *ctx, const struct wire_msg *m)
 
 static bool blob_wanted(void *ctx, uint32_t lane)
 {
-    return slots_lane_known(((struct shell *)ctx)->slots, lane);
+    return lanes_known(((struct shell *)ctx)->lanes, lane);
 }
 
 static uint64_t blob_quiet(void *ctx, uint32_t lane)
@@ -126,12 +126,12 @@ static void blob_ready(void *ctx, uint32_t lane, int fd)
 {
     struct shell *s = ctx;
 
-    slots_program(s->slots, lane, NULL, fd, s->library_path[0] ? s->library_path : NULL);
+    lanes_program(s->lanes, lane, NULL, fd, s->library_path[0] ? s->library_path : NULL);
 }
 
 static void blob_failed(void *ctx, uint32_t lane, int code, const char *stage, const char *text)
 {
-    slots_no_program(((struct shell *)ctx)->slots, lane, code, stage, text);
+    lanes_no_program(((struct shell *)ctx)->lanes, lane, code, stage, text);
 }
 
 /* Outside of tasks: what a preload or an initializer says. */
@@ -152,9 +152,9 @@ static int make_core(struct shell *s, struct err *e)
 
     memcpy(c.instance, s->instance.id, WIRE_ID);
     memcpy(c.replaces, s->instance.replaces, WIRE_ID);
-    if (worker_new(&c, slots_ops(), s->slots, &s->core) < 0)
+    if (worker_new(&c, lanes_ops(), s->lanes, &s->core) < 0)
         return err_set(e, BFORK_ENOMEM, "out of memory");
-    slots_attach(s->slots, s->core);
+    lanes_attach(s->lanes, s->core);
     return 0;
 }
 
@@ -181,13 +181,13 @@ static int make_parts(struct shell *s, struct err *e)
 {
     const struct options *o = s->options;
     struct blobs_ops ops = { blob_send, blob_wanted, blob_quiet, blob_yield, blob_ready, blob_failed, s };
-    struct slots_config c = { .work_dir = s->settings->work, .output_limit = o->output_limit, .hide_secrets = true, .adopt = true,
+    struct lanes_config c = { .work_dir = s->settings->work, .output_limit = o->output_limit, .hide_secrets = true, .adopt = true,
         .start_limit_ms = (uint64_t)o->start_ms, .resolve = resolve_program, .output = log_output, .ctx = s };
     int rc;
 
     if ((rc = check_work_dir(s->settings->work, e)) < 0 || (rc = wsh_instance_open(s->settings->state, &s->instance, e)) < 0 ||
         (rc = wsh_blobs_new(s->settings->cache, o->cache_size, o->program_memory, &ops, &s->blobs, e)) < 0 ||
-        (rc = slots_new(&c, &s->slots, e)) < 0 ||
+        (rc = lanes_new(&c, &s->lanes, e)) < 0 ||
         (rc = make_core(s, e)) < 0 || (rc = net_new(&s->net, e)) < 0)
         return rc;
     net_set_role(s->net, "worker");
@@ -235,7 +235,7 @@ static int serve_worker(struct shell *s, int signal_fd)
     }
     if (s->link)
         net_link_close(&s->link);
-    slots_free(&s->slots);
+    lanes_free(&s->lanes);
     worker_free(&s->core);
     wsh_blobs_free(&s->blobs);
     net_free(&s->net);

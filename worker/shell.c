@@ -64,7 +64,7 @@ static void notice_stall(struct shell *s, uint64_t now)
 
 static void perform_one(struct shell *s, uint64_t now, const struct worker_effect *e)
 {
-    if (slots_perform(s->slots, now, e))
+    if (lanes_perform(s->lanes, now, e))
         return;
     switch (e->type) {
     case WORKER_SEND:
@@ -139,10 +139,10 @@ static bool take_turn(struct shell *s, int signal_fd)
     signals(s, signal_fd, now);
     wsh_connection_step(s, now);
     more = wsh_connection_drain(s, now);
-    slots_step(s->slots, now);
+    lanes_step(s->lanes, now);
     if (worker_deadline(s->core) <= now)
         worker_tick(s->core, now);
-    slots_valid_until(s->slots, worker_right_until(s->core));
+    lanes_valid_until(s->lanes, worker_right_until(s->core));
     worker_flush(s->core, now);
     perform(s, now);
     notice_online(s);
@@ -158,16 +158,16 @@ static bool take_turn(struct shell *s, int signal_fd)
 
 static void nap(struct shell *s, int signal_fd)
 {
-    struct pollfd p[3] = { { .fd = net_fd(s->net), .events = POLLIN }, { .fd = slots_fd(s->slots), .events = POLLIN },
+    struct pollfd p[3] = { { .fd = net_fd(s->net), .events = POLLIN }, { .fd = lanes_fd(s->lanes), .events = POLLIN },
                            { .fd = signal_fd, .events = POLLIN } };
-    uint64_t until = least(worker_deadline(s->core), slots_deadline(s->slots)), now = clock_now();
+    uint64_t until = least(worker_deadline(s->core), lanes_deadline(s->lanes)), now = clock_now();
 
     if (!s->link || s->retry.trying)
         until = least(until, net_retry_deadline(&s->retry));
     until = least(until, wsh_blobs_deadline(s->blobs));
     if (s->drain_until)
         until = least(until, s->drain_until);
-    if (until <= now || slots_arm(s->slots, slots_want(s->slots)) || net_ready(s->net))
+    if (until <= now || lanes_arm(s->lanes, lanes_want(s->lanes)) || net_ready(s->net))
         return;
     s->slept_until = until == CLOCK_NEVER ? now : until;
     poll(p, 3, clock_poll_ms(now, until));

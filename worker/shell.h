@@ -9,7 +9,7 @@
 #include "net/net.h"
 #include "net/retry.h"
 #include "options.h"
-#include "slots.h"
+#include "lanes.h"
 
 #include <limits.h>
 
@@ -23,7 +23,7 @@ struct shell {
     struct net *net;
     struct net_trace *trace;        /* NULL: none is wanted */
     struct net_link *link;          /* NULL: none, until retry.next */
-    struct slots *slots;
+    struct lanes *lanes;
     struct worker *core;
     struct blobs *blobs;
     struct wire_item *items;

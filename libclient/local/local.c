@@ -15,7 +15,7 @@
 #include "bfork.h"
 #include "broker/core/broker.h"
 #include "exec/object.h"
-#include "slots.h"
+#include "lanes.h"
 #include "task/task.h"
 
 #include <stdlib.h>
@@ -44,7 +44,7 @@ struct local {
     struct link_events events;
     struct broker *broker;
     struct worker *worker;
-    struct slots *slots;
+    struct lanes *lanes;
     char host[256];
     struct list forks;
     uint64_t n_forks;
@@ -97,7 +97,7 @@ static bool move_from_worker(struct local *l, uint64_t now)
         else if (e[i].type == WORKER_LOG && e[i].level == LOG_WARNING_)     /* there is no log but the program's stderr */
             l->events.warning(l->events.ctx, e[i].text);
         else
-            slots_perform(l->slots, now, &e[i]);
+            lanes_perform(l->lanes, now, &e[i]);
     }
     worker_effects_done(l->worker);
     return n > 0;
@@ -108,7 +108,7 @@ static bool local_pump(struct link *link, uint64_t now)
     struct local *l = (struct local *)link;
     bool any = false, more = true;
     while (more) {
-        more = slots_step(l->slots, now);
+        more = lanes_step(l->lanes, now);
         worker_tick(l->worker, now);
         worker_flush(l->worker, now);
         more |= move_from_worker(l, now);
@@ -125,20 +125,20 @@ static bool local_pump(struct link *link, uint64_t now)
 
 static int local_fd(struct link *link)
 {
-    return slots_fd(((struct local *)link)->slots);
+    return lanes_fd(((struct local *)link)->lanes);
 }
 
 static uint64_t local_deadline(struct link *link)
 {
     const struct local *l = (const struct local *)link;
-    return least(least(slots_deadline(l->slots), worker_deadline(l->worker)),
+    return least(least(lanes_deadline(l->lanes), worker_deadline(l->worker)),
                  least(broker_deadline(l->broker), session_deadline(l->core)));
 }
 
 static bool local_arm(struct link *link, enum link_want want)
 {
     struct local *l = (struct local *)link;
-    return slots_arm(l->slots, want == LINK_LOW || session_unsettled(l->core) > MANY ? slots_want(l->slots) : EXEC_NEXT);
+    return lanes_arm(l->lanes, want == LINK_LOW || session_unsettled(l->core) > MANY ? lanes_want(l->lanes) : EXEC_NEXT);
 }
 
 /* Tells documents of this process apart; not a cryptographic digest, and it never leaves the process. */
@@ -218,16 +218,16 @@ static void on_resolve(void *ctx, worker_lane lane, struct wire_bin owner, const
     if (spec->program.n == WIRE_DIGEST && spec->program.p[0] == FORKED) {
         const struct forked *f = fork_of(l, spec->program.p);
         if (f)
-            slots_fork(l->slots, lane, f->server.socket);
+            lanes_fork(l->lanes, lane, f->server.socket);
         else
-            slots_no_program(l->slots, lane, BFORK_CANCELLED, "exec", "the pool has been freed");
+            lanes_no_program(l->lanes, lane, BFORK_CANCELLED, "exec", "the pool has been freed");
         return;
     }
     if (exec_object_program(&fd, path, sizeof(path), &e) != 0) {
-        slots_no_program(l->slots, lane, e.code, "exec", e.text);
+        lanes_no_program(l->lanes, lane, e.code, "exec", e.text);
         return;
     }
-    slots_program(l->slots, lane, path[0] ? path : NULL, fd, NULL);
+    lanes_program(l->lanes, lane, path[0] ? path : NULL, fd, NULL);
     close(fd);
 }
 
@@ -241,7 +241,7 @@ static bool local_ending(struct link *link)
 static void local_close(struct link *link)
 {
     struct local *l = (struct local *)link;
-    slots_free(&l->slots);
+    lanes_free(&l->lanes);
     worker_free(&l->worker);
     broker_free(&l->broker);
     while (!list_empty(&l->forks))
@@ -295,12 +295,12 @@ static int make_cores(struct local *l, struct err *e)
     memcpy(wc.instance, &random[2], WIRE_ID);
     if (broker_new(&bc, &l->broker) != 0)
         return err_set(e, BFORK_ENOMEM, "out of memory");
-    const struct slots_config sc = { .output_limit = UINT64_MAX, .resolve = on_resolve, .output = print_output, .ctx = l };
-    int rc = slots_new(&sc, &l->slots, e);
-    if (rc == 0 && worker_new(&wc, slots_ops(), l->slots, &l->worker) != 0)
+    const struct lanes_config sc = { .output_limit = UINT64_MAX, .resolve = on_resolve, .output = print_output, .ctx = l };
+    int rc = lanes_new(&sc, &l->lanes, e);
+    if (rc == 0 && worker_new(&wc, lanes_ops(), l->lanes, &l->worker) != 0)
         rc = err_set(e, BFORK_ENOMEM, "out of memory");
     if (rc == 0)
-        slots_attach(l->slots, l->worker);
+        lanes_attach(l->lanes, l->worker);
     return rc;
 }
 

@@ -47,7 +47,7 @@ fresh; echo '#include <zmq.h>' >>tree/broker/main.c
 found "ZeroMQ headers only in common/net"
 fresh; echo '#include "wire/wire.h"' >>tree/common/base/base.c
 found "common/base includes nothing above it"
-fresh; echo '#include "worker/slots.h"' >>tree/common/wire/wire.c
+fresh; echo '#include "worker/lanes.h"' >>tree/common/wire/wire.c
 found "common/wire includes only common/base"
 for include in '"net/net.h"' '"libclient/client.h"' '<openssl/evp.h>'; do
     fresh; echo "#include $include" >>tree/common/exec/exec.c

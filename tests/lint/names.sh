@@ -37,7 +37,7 @@ look() {
         if (part ~ /^(broker|worker|libclient)\/core\//)
             sub("/core/.*", "/core", part)              # its floors: model, rules, in, out
         p["broker/core"] = "^(brk|broker)_"; p["worker/core"] = "^(wrk|worker)_"; p["libclient/core"] = "^(ses|session)_"
-        p["broker"] = "^bsh_"; p["worker"] = "^(wsh|slots)_"; p["libclient"] = "^(bfs|bfork)_"; p["libclient/local"] = p["libclient/remote"] = "^bfs_"
+        p["broker"] = "^bsh_"; p["worker"] = "^(wsh|lanes)_"; p["libclient"] = "^(bfs|bfork)_"; p["libclient/local"] = p["libclient/remote"] = "^bfs_"
         p["libclient/task"] = "^(task|bfork)_"; p["cli"] = p["cli/core"] = "^cli_"
         p["common/exec"] = p["common/exec/keeper"] = p["common/exec/symbols"] = "^exec_"
         p["common/net"] = "^net_"; p["common/blob"] = "^blob_"

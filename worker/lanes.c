@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MPL-2.0
- * slots.c - see slots.h: the lanes and task processes of a worker's slots. Never decides what runs where: that is the core's.
+ * lanes.c - see lanes.h: the lanes and task processes of a worker's slots. Never decides what runs where: that is the core's.
  * Failures to start something are kept and told to the core by the next step, so the core's effects are never changed while they
  * are performed.
  */
-#include "slots.h"
+#include "lanes.h"
 
 #include "base/clock.h"
 #include "base/list.h"
@@ -52,8 +52,8 @@ struct real_proc {
     struct err failure;
 };
 
-struct slots {
-    struct slots_config config;
+struct lanes {
+    struct lanes_config config;
     struct exec *exec;
     struct worker *worker;
     struct map lanes, procs;
@@ -82,7 +82,7 @@ static void measure_proc(struct real_proc *p, const struct wire_item *i)
     p->mean_ns = j->mean_ns = pace_add(j->mean_ns, i->sum_ns, i->count);
 }
 
-static void pull(struct slots *s, struct real_proc *p)
+static void pull(struct lanes *s, struct real_proc *p)
 {
     struct wire_item i;
 
@@ -100,7 +100,7 @@ static void pull(struct slots *s, struct real_proc *p)
 
 static void on_template_ready(void *ctx, void *user)
 {
-    struct slots *s = ctx;
+    struct lanes *s = ctx;
 
     s->told = true;
     worker_lane_ready(s->worker, s->now, lane_of(user)->id);
@@ -108,7 +108,7 @@ static void on_template_ready(void *ctx, void *user)
 
 static void on_template_failed(void *ctx, void *user, int code, const char *stage, const char *text)
 {
-    struct slots *s = ctx;
+    struct lanes *s = ctx;
     struct real_lane *l = lane_of(user);
 
     uint64_t key;
@@ -131,13 +131,13 @@ static void on_template_failed(void *ctx, void *user, int code, const char *stag
 
 static void on_proc_ready(void *ctx, void *user)
 {
-    struct slots *s = ctx;
+    struct lanes *s = ctx;
 
     s->told = true;
     worker_proc_ready(s->worker, s->now, ((struct real_proc *)user)->id);
 }
 
-static void proc_drop(struct slots *s, struct real_proc *p)
+static void proc_drop(struct lanes *s, struct real_proc *p)
 {
     if (list_in(&p->busy))
         list_remove(&s->busy, &p->busy);
@@ -156,7 +156,7 @@ static struct wire_str str(const char *text)
 
 static void on_proc_died(void *ctx, void *user, const struct exec_death *d)
 {
-    struct slots *s = ctx;
+    struct lanes *s = ctx;
     struct real_proc *p = user;
     struct worker_obituary o = { .kind = d->kind,
                                  .code = d->code,
@@ -180,7 +180,7 @@ static void on_proc_died(void *ctx, void *user, const struct exec_death *d)
 
 static void pass_output(void *ctx, void *user, const struct exec_print *k)
 {
-    struct slots *s = ctx;
+    struct lanes *s = ctx;
     const struct thing *t = user;
     const struct real_proc *p = t->kind == THING_PROC ? user : NULL;
     struct worker_print out = { .stream = k->stream, .bytes = k->bytes, .size = k->size, .cut = k->cut, .limit = k->limit,
@@ -195,7 +195,7 @@ static void pass_output(void *ctx, void *user, const struct exec_print *k)
 
 static bool on_output_room(void *ctx, void *user)
 {
-    const struct slots *s = ctx;
+    const struct lanes *s = ctx;
     const struct thing *t = user;
 
     return t->kind != THING_PROC || worker_output_room(s->worker, ((const struct real_proc *)user)->id);
@@ -216,7 +216,7 @@ static uint32_t claim_for(const struct job_info *j, uint32_t count)
 
 static uint32_t op_push(void *ctx, worker_proc proc, uint32_t job, const struct wire_item *item)
 {
-    struct slots *s = ctx;
+    struct lanes *s = ctx;
     struct real_proc *p = map_get(&s->procs, proc);
     const struct job_info *j;
     uint32_t n;
@@ -257,7 +257,7 @@ static int note_job(struct real_lane *l, uint32_t job, struct wire_bin spec)
 
 static int op_push_job(void *ctx, worker_proc proc, uint32_t job, struct wire_bin spec)
 {
-    struct slots *s = ctx;
+    struct lanes *s = ctx;
     struct real_proc *p = map_get(&s->procs, proc);
     int rc;
 
@@ -270,13 +270,13 @@ static int op_push_job(void *ctx, worker_proc proc, uint32_t job, struct wire_bi
 
 static uint32_t op_retract(void *ctx, worker_proc proc, uint32_t max)
 {
-    struct slots *s = ctx;
+    struct lanes *s = ctx;
     struct real_proc *p = map_get(&s->procs, proc);
 
     return p && p->p ? exec_retract(p->p, max) : 0;
 }
 
-const struct worker_ops *slots_ops(void)
+const struct worker_ops *lanes_ops(void)
 {
     static const struct worker_ops ops = { op_push, op_push_job, op_retract };
 
@@ -285,11 +285,11 @@ const struct worker_ops *slots_ops(void)
 
 /* ---- creation -------------------------------------------------------------------------------- */
 
-int slots_new(const struct slots_config *c, struct slots **ret, struct err *e)
+int lanes_new(const struct lanes_config *c, struct lanes **ret, struct err *e)
 {
     static const struct exec_callbacks callbacks = { on_template_ready, on_template_failed, on_proc_ready, on_proc_died,
                                                      pass_output, on_output_room };
-    struct slots *s = calloc(1, sizeof(*s));
+    struct lanes *s = calloc(1, sizeof(*s));
     struct exec_config xc = { .callbacks = &callbacks, .ctx = s, .runner = c->runner, .symbols = c->symbols,
         .output_limit = c->output_limit, .hide_secrets = c->hide_secrets, .adopt = c->adopt, .work_dir = c->work_dir };
     int rc;
@@ -311,12 +311,12 @@ int slots_new(const struct slots_config *c, struct slots **ret, struct err *e)
     return 0;
 }
 
-void slots_attach(struct slots *s, struct worker *w)
+void lanes_attach(struct lanes *s, struct worker *w)
 {
     s->worker = w;
 }
 
-static void lane_drop(struct slots *s, struct real_lane *l)
+static void lane_drop(struct lanes *s, struct real_lane *l)
 {
     if (l->t)
         exec_template_stop(l->t);
@@ -340,9 +340,9 @@ static void lane_drop(struct slots *s, struct real_lane *l)
     free(l);
 }
 
-void slots_free(struct slots **ps)
+void lanes_free(struct lanes **ps)
 {
-    struct slots *s = *ps;
+    struct lanes *s = *ps;
     uint64_t key;
     void *value;
 
@@ -359,14 +359,14 @@ void slots_free(struct slots **ps)
 
 /* ---- effects --------------------------------------------------------------------------------- */
 
-static void lane_failed(struct slots *s, struct real_lane *l, const char *stage)
+static void lane_failed(struct lanes *s, struct real_lane *l, const char *stage)
 {
     snprintf(l->stage, sizeof(l->stage), "%s", stage);
     if (!list_in(&l->failed))
         list_push_back(&s->failed_lanes, &l->failed);
 }
 
-static void start_lane_exec(struct slots *s, worker_lane lane, struct exec_template_spec x)
+static void start_lane_exec(struct lanes *s, worker_lane lane, struct exec_template_spec x)
 {
     struct real_lane *l = map_get(&s->lanes, lane);
 
@@ -380,18 +380,18 @@ static void start_lane_exec(struct slots *s, worker_lane lane, struct exec_templ
     }
 }
 
-void slots_program(struct slots *s, worker_lane lane, const char *path, int fd, const char *library_path)
+void lanes_program(struct lanes *s, worker_lane lane, const char *path, int fd, const char *library_path)
 {
     start_lane_exec(s, lane, (struct exec_template_spec){ .program_fd = path ? -1 : fd, .program_path = path,
                                                                 .library_path = library_path });
 }
 
-void slots_fork(struct slots *s, worker_lane lane, int server)
+void lanes_fork(struct lanes *s, worker_lane lane, int server)
 {
     start_lane_exec(s, lane, (struct exec_template_spec){ .program_fd = -1, .fork_server = server });
 }
 
-void slots_no_program(struct slots *s, worker_lane lane, int code, const char *stage, const char *text)
+void lanes_no_program(struct lanes *s, worker_lane lane, int code, const char *stage, const char *text)
 {
     struct real_lane *l = map_get(&s->lanes, lane);
 
@@ -402,12 +402,12 @@ void slots_no_program(struct slots *s, worker_lane lane, int code, const char *s
     lane_failed(s, l, stage);
 }
 
-bool slots_lane_known(const struct slots *s, worker_lane lane)
+bool lanes_known(const struct lanes *s, worker_lane lane)
 {
     return map_get(&s->lanes, lane) != NULL;
 }
 
-static void proc_lost(struct slots *s, worker_lane lane, worker_proc proc)
+static void proc_lost(struct lanes *s, worker_lane lane, worker_proc proc)
 {
     if (s->n_lost == LOST_MAX)
         return;
@@ -415,7 +415,7 @@ static void proc_lost(struct slots *s, worker_lane lane, worker_proc proc)
     s->lost[s->n_lost++].proc = proc;
 }
 
-static void start_lane_template(struct slots *s, const struct worker_effect *e)
+static void start_lane_template(struct lanes *s, const struct worker_effect *e)
 {
     struct real_lane *l = map_get(&s->lanes, e->lane);
     struct wire_pool_spec spec = { 0 };
@@ -436,15 +436,15 @@ static void start_lane_template(struct slots *s, const struct worker_effect *e)
     if (wire_pool_spec_decode(l->spec->data, l->spec->size, &spec, &l->failure) < 0)
         lane_failed(s, l, "spec");
     else if (spec.program.n == 0)
-        slots_program(s, l->id, NULL, -1, NULL);
+        lanes_program(s, l->id, NULL, -1, NULL);
     else if (s->config.resolve)
         s->config.resolve(s->config.ctx, l->id, e->owner, &spec);
     else
-        slots_no_program(s, l->id, BFORK_REFUSED, "fetch",
+        lanes_no_program(s, l->id, BFORK_REFUSED, "fetch",
                          "programs are not run here, only functions of shared objects and commands");
 }
 
-static void proc_start(struct slots *s, const struct worker_effect *e)
+static void proc_start(struct lanes *s, const struct worker_effect *e)
 {
     struct real_lane *l = map_get(&s->lanes, e->lane);
     struct real_proc *p = calloc(1, sizeof(*p));
@@ -466,7 +466,7 @@ static void proc_start(struct slots *s, const struct worker_effect *e)
     }
 }
 
-bool slots_perform(struct slots *s, uint64_t now, const struct worker_effect *e)
+bool lanes_perform(struct lanes *s, uint64_t now, const struct worker_effect *e)
 {
     struct real_lane *l = map_get(&s->lanes, e->lane);
     struct real_proc *p = map_get(&s->procs, e->proc);
@@ -507,7 +507,7 @@ bool slots_perform(struct slots *s, uint64_t now, const struct worker_effect *e)
 
 /* ---- the turn -------------------------------------------------------------------------------- */
 
-static void tell_failures(struct slots *s)
+static void tell_failures(struct lanes *s)
 {
     struct worker_obituary none = { .kind = BFORK_EAGAIN, .message = WIRE_STR("out of memory"), .stage = WIRE_STR("exec") };
 
@@ -537,10 +537,10 @@ static void tell_failures(struct slots *s)
     }
 }
 
-bool slots_step(struct slots *s, uint64_t now)
+bool lanes_step(struct lanes *s, uint64_t now)
 {
     s->now = now;
-    s->told = slots_deadline(s) == 0;
+    s->told = lanes_deadline(s) == 0;
     tell_failures(s);
     exec_step(s->exec, now);
     for (LIST_EACH_SAFE(&s->busy, n, after))
@@ -548,24 +548,24 @@ bool slots_step(struct slots *s, uint64_t now)
     return s->told;
 }
 
-void slots_valid_until(struct slots *s, uint64_t until)
+void lanes_valid_until(struct lanes *s, uint64_t until)
 {
     exec_valid_until(s->exec, until);
 }
 
-int slots_fd(const struct slots *s)
+int lanes_fd(const struct lanes *s)
 {
     return exec_fd(s->exec);
 }
 
-uint64_t slots_deadline(const struct slots *s)
+uint64_t lanes_deadline(const struct lanes *s)
 {
     if (s->n_lost || !list_empty(&s->failed_lanes) || !list_empty(&s->failed_procs))
         return 0;
     return exec_deadline(s->exec);
 }
 
-enum exec_want slots_want(const struct slots *s)
+enum exec_want lanes_want(const struct lanes *s)
 {
     if (list_empty(&s->busy))
         return EXEC_NOTHING;
@@ -578,7 +578,7 @@ enum exec_want slots_want(const struct slots *s)
     return EXEC_LOW;
 }
 
-bool slots_arm(struct slots *s, enum exec_want want)
+bool lanes_arm(struct lanes *s, enum exec_want want)
 {
     return exec_arm(s->exec, want);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MPL-2.0
- * test_slots.c - worker core and real task processes together: this test plays the broker, and is the program whose functions run.
+ * test_lanes.c - worker core and real task processes together: this test plays the broker, and is the program whose functions run.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "bfork.h"
 #include "exec/object.h"
-#include "slots.h"
+#include "lanes.h"
 #include "tasks.h"
 
 #include <poll.h>
@@ -21,7 +21,7 @@
 #include <unistd.h>
 
 struct bench {
-    struct slots *s;
+    struct lanes *s;
     struct worker *w;
     int program;                    /* descriptor of this program; -1: say that there is none */
     bool later;                     /* the program's answer comes when asked for */
@@ -48,9 +48,9 @@ static void resolve(void *ctx, worker_lane lane, struct wire_bin owner, const st
     if (b.later)
         return;
     if (b.program >= 0)
-        slots_program(b.s, lane, NULL, b.program, NULL);
+        lanes_program(b.s, lane, NULL, b.program, NULL);
     else
-        slots_no_program(b.s, lane, BFORK_REFUSED, "fetch", "no such program");
+        lanes_no_program(b.s, lane, BFORK_REFUSED, "fetch", "no such program");
 }
 
 static void got_output(const struct wire_item *i)
@@ -97,13 +97,13 @@ static void turn(void)
     uint64_t now = clock_now();
     size_t n;
 
-    slots_step(b.s, now);
+    lanes_step(b.s, now);
     worker_tick(b.w, now);
     worker_flush(b.w, now);
     const struct worker_effect *e = worker_effects(b.w, &n);
 
     for (size_t k = 0; k < n; k++)
-        if (!slots_perform(b.s, now, &e[k]) && e[k].type == WORKER_SEND)
+        if (!lanes_perform(b.s, now, &e[k]) && e[k].type == WORKER_SEND)
             got(&e[k].msg);
     worker_effects_done(b.w);
     assert_null(worker_check(b.w));
@@ -115,14 +115,14 @@ static void until(const uint64_t *count, uint64_t at_least)
     uint64_t end = clock_now() + 60 * CLOCK_SEC;
 
     for (turn(); *count < at_least; turn()) {
-        uint64_t now = clock_now(), deadline = slots_deadline(b.s), core = worker_deadline(b.w);
-        struct pollfd f = { slots_fd(b.s), POLLIN, 0 };
+        uint64_t now = clock_now(), deadline = lanes_deadline(b.s), core = worker_deadline(b.w);
+        struct pollfd f = { lanes_fd(b.s), POLLIN, 0 };
 
         if (now > end)
             fail_msg("waited a minute; the last failure was: %s%s", b.message, b.text);
         deadline = core < deadline ? core : deadline;
         deadline = end < deadline ? end : deadline;
-        if (deadline > now && !slots_arm(b.s, slots_want(b.s)))
+        if (deadline > now && !lanes_arm(b.s, lanes_want(b.s)))
             poll(&f, 1, clock_poll_ms(now, deadline));
     }
 }
@@ -134,7 +134,7 @@ static void message(struct wire_msg *m)
 
 static void start(uint32_t slots)
 {
-    struct slots_config c = { .resolve = resolve };
+    struct lanes_config c = { .resolve = resolve };
     struct worker_config wc = { .slots = slots, .host = "here", .idle_lanes = 1 };
     struct wire_msg m = { .type = WIRE_WELCOME };
     char path[4096];
@@ -142,10 +142,10 @@ static void start(uint32_t slots)
 
     memset(&b, 0, sizeof(b));
     b.program = -1;
-    if (exec_object_program(&b.program, path, sizeof(path), &e) < 0 || slots_new(&c, &b.s, &e) < 0)
+    if (exec_object_program(&b.program, path, sizeof(path), &e) < 0 || lanes_new(&c, &b.s, &e) < 0)
         fail_msg("%s", e.text);
-    assert_int_equal(worker_new(&wc, slots_ops(), b.s, &b.w), 0);
-    slots_attach(b.s, b.w);
+    assert_int_equal(worker_new(&wc, lanes_ops(), b.s, &b.w), 0);
+    lanes_attach(b.s, b.w);
     worker_connected(b.w, clock_now());
     m.u.welcome = (struct wire_welcome){ .protocol = WIRE_PROTOCOL, .epoch = 5, .heartbeat_ms = 600000, .lease_ms = 600000 };
     message(&m);
@@ -153,7 +153,7 @@ static void start(uint32_t slots)
 
 static void stop(void)
 {
-    slots_free(&b.s);
+    lanes_free(&b.s);
     worker_free(&b.w);
     close(b.program);
 }
@@ -161,7 +161,7 @@ static void stop(void)
 static void pool(uint32_t slots, uint32_t max_tasks, bool with_program)
 {
     static const uint8_t digest[WIRE_DIGEST] = { 1 }, owner[WIRE_KEY] = { 2 };
-    struct wire_pool_spec spec = { .program_name = WIRE_STR("test_slots"), .max_tasks = max_tasks };
+    struct wire_pool_spec spec = { .program_name = WIRE_STR("test_lanes"), .max_tasks = max_tasks };
     struct wire_msg m = { .type = WIRE_GRANT };
     struct buf *doc;
 
@@ -442,8 +442,8 @@ static void a_program_may_come_later(void **state)
     chunk(1, 0, 3, 1);
     turn();
     assert_int_equal(b.asked, 1);
-    assert_true(slots_lane_known(b.s, b.asked));
-    slots_program(b.s, b.asked, NULL, b.program, NULL);
+    assert_true(lanes_known(b.s, b.asked));
+    lanes_program(b.s, b.asked, NULL, b.program, NULL);
     until(&b.ok, 3);
     stop();
 }
@@ -457,7 +457,7 @@ static void a_file_that_is_no_program_fails_the_pool(void **state)
     job(task_square, 0);
     chunk(1, 0, 3, 1);
     turn();
-    slots_program(b.s, b.asked, "/nonexistent/program", -1, NULL);
+    lanes_program(b.s, b.asked, "/nonexistent/program", -1, NULL);
     until(&b.returned, 3);
     assert_int_equal(b.pool_failed, 1);
     stop();
