@@ -142,6 +142,7 @@ static bool check_lane(struct worker *w, const struct lane *l, uint32_t *procs)
             continue;
         MUST(j->number == k && j->lane == l && (j->refs || j->bound));
         MUST(!j->bound || map_get(&w->by_job, j->handle) == j);
+        MUST(j->unfinished <= j->refs);
         refs += j->refs;
     }
     MUST(refs == l->n_attempts);
