@@ -154,27 +154,14 @@ static struct wire_str str(const char *text)
     return (struct wire_str){ text, n < WIRE_TEXT_MAX ? (uint32_t)n : WIRE_TEXT_MAX };
 }
 
-static void on_proc_died(void *ctx, void *user, const struct exec_death *d)
+static void on_proc_died(void *ctx, void *user, const struct wire_outcome *o)
 {
     struct lanes *s = ctx;
     struct real_proc *p = user;
-    struct worker_obituary o = { .kind = d->kind,
-                                 .code = d->code,
-                                 .signal = d->signal,
-                                 .pid = (uint32_t)d->pid,
-                                 .in_task = d->in_task,
-                                 .violated = d->violated,
-                                 .duration_us = d->duration_us,
-                                 .message = str(d->message),
-                                 .function = str(d->function),
-                                 .where = str(d->where),
-                                 .backtrace = str(d->backtrace),
-                                 .output = str(d->output),
-                                 .stage = str(d->stage) };
 
     pull(s, p);
     s->told = true;
-    worker_proc_died(s->worker, s->now, p->id, &o);
+    worker_proc_died(s->worker, s->now, p->id, o);
     proc_drop(s, p);
 }
 
@@ -509,7 +496,7 @@ bool lanes_perform(struct lanes *s, uint64_t now, const struct worker_effect *e)
 
 static void tell_failures(struct lanes *s)
 {
-    struct worker_obituary none = { .kind = BFORK_EAGAIN, .message = WIRE_STR("out of memory"), .stage = WIRE_STR("exec") };
+    struct wire_outcome none = { .kind = BFORK_EAGAIN, .message = WIRE_STR("out of memory"), .stage = WIRE_STR("exec") };
 
     for (; s->n_lost; s->n_lost--) {
         worker_lane lane = s->lost[s->n_lost - 1].lane;
@@ -530,7 +517,7 @@ static void tell_failures(struct lanes *s)
     }
     for (struct list_node *n; (n = list_first(&s->failed_procs));) {
         struct real_proc *p = LIST_ENTRY(n, struct real_proc, failed);
-        struct worker_obituary o = { .kind = p->failure.code, .message = str(p->failure.text), .stage = str("exec") };
+        struct wire_outcome o = { .kind = p->failure.code, .message = str(p->failure.text), .stage = str("exec") };
 
         worker_proc_died(s->worker, s->now, p->id, &o);
         proc_drop(s, p);

@@ -13,15 +13,6 @@ struct exec;
 struct exec_template;
 struct exec_proc;
 
-struct exec_death {             /* as worker_obituary, with strings that live until the callback returns */
-    int32_t kind, code, signal; /* kind: bfork_status; 0: stopped as asked */
-    pid_t pid;
-    bool in_task;
-    bool violated;              /* it wrote over its ring: some task of those without a result did, perhaps not the first */
-    uint64_t duration_us;
-    const char *message, *function, *where, *backtrace, *output, *stage;    /* never NULL */
-};
-
 /* Whole lines, but for the last of a task and lines longer than 64 KiB. */
 struct exec_print {
     int stream;
@@ -39,9 +30,9 @@ struct exec_callbacks {
      * is gone afterwards. */
     void (*template_failed)(void *ctx, void *user, int code, const char *stage, const char *text);
     void (*proc_ready)(void *ctx, void *user);              /* its initializer has returned 0 */
-    /* Pull what it has finished inside this callback: the handle is gone afterwards. in_task: the first task then without a result
-     * was running; the others had not begun. */
-    void (*proc_died)(void *ctx, void *user, const struct exec_death *d);
+    /* Pull what it has finished inside this callback: the handle is gone afterwards. o is lent; pid 0: it never was. in_task: the
+     * first task then without a result was running; the others had not begun. */
+    void (*proc_died)(void *ctx, void *user, const struct wire_outcome *o);
     /* user: of the process, or of the template. Comes before the result of the task can be pulled. */
     void (*output)(void *ctx, void *user, const struct exec_print *k);
     /* May output of this process be read now? While not, it is left in the pipe and its task waits. NULL: always. What a process

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
- * death.c - from a wait status, what the process left in its ring and what we did to it, to one struct exec_death with a line of
- * text. Strings from the ring are copied, ended and cleaned: the process is hostile.
+ * death.c - from a wait status, what the process left in its ring and what we did to it, to one outcome with a line of text. From
+ * here on it is lent upward as it is. Strings from the ring are copied, ended and cleaned: the process is hostile.
  */
 #include "exec/death.h"
 #include "exec/pending.h"
@@ -74,7 +74,7 @@ static const char *signal_name(int sig, char *room, size_t size)
     return room;
 }
 
-static void describe_signal(struct exec_proc *p, struct exec_death *d, struct texts *t, int sig)
+static void describe_signal(struct exec_proc *p, struct wire_outcome *d, struct texts *t, int sig)
 {
     assert(p->ring.control);
     struct ring_obituary *o = &p->ring.control->obituary;
@@ -114,7 +114,7 @@ static void describe_signal(struct exec_proc *p, struct exec_death *d, struct te
         snprintf(t->message + n, sizeof(t->message) - (size_t)n, " (address %#llx)", (unsigned long long)o->address);
 }
 
-static void describe_exit(struct exec_proc *p, struct exec_death *d, struct texts *t, int code)
+static void describe_exit(struct exec_proc *p, struct wire_outcome *d, struct texts *t, int code)
 {
     struct ring_control *c = p->ring.control;
     uint32_t state = atomic_load(&c->state);
@@ -144,7 +144,7 @@ static void describe_exit(struct exec_proc *p, struct exec_death *d, struct text
     }
 }
 
-static void describe_kill(struct exec_proc *p, struct exec_death *d, struct texts *t)
+static void describe_kill(struct exec_proc *p, struct wire_outcome *d, struct texts *t)
 {
     d->kind = p->kill_kind;
     if (p->violated)
@@ -158,7 +158,7 @@ static void describe_kill(struct exec_proc *p, struct exec_death *d, struct text
         snprintf(t->message, sizeof(t->message), "the task process was killed");
 }
 
-static void running_task(struct exec_proc *p, struct exec_death *d)
+static void running_task(struct exec_proc *p, struct wire_outcome *d)
 {
     struct ring_control *c = p->ring.control;
 
@@ -179,11 +179,18 @@ static void running_task(struct exec_proc *p, struct exec_death *d)
 }
 
 /* Of a running task its own words only; what ended between two tasks, or wrote over the words that tell, has those of the last. */
-static void output_tail(const struct exec_proc *p, const struct exec_death *d, char *to, size_t size)
+static void output_tail(const struct exec_proc *p, const struct wire_outcome *d, char *to, size_t size)
 {
     if (d->in_task && !d->violated && p->output.tail_seq != (uint32_t)(atomic_load(&p->ring.control->current) >> 1))
         return;
     clean(to, size, p->output.tail, p->output.tail_used);
+}
+
+static struct wire_str lent(const char *text)
+{
+    size_t n = strlen(text);
+
+    return (struct wire_str){ text, n < WIRE_TEXT_MAX ? (uint32_t)n : WIRE_TEXT_MAX };
 }
 
 void exec_death_report(struct exec_proc *p, const struct packet *o)
@@ -191,7 +198,7 @@ void exec_death_report(struct exec_proc *p, const struct packet *o)
     const struct exec_callbacks *cb = p->x->config.callbacks;
     struct texts *t = calloc(1, sizeof(*t));
     struct texts none = { .message = "" };
-    struct exec_death d = { .pid = o->pid > 0 ? o->pid : p->pid };
+    struct wire_outcome d = { .pid = (uint32_t)(o->pid > 0 ? o->pid : p->pid > 0 ? p->pid : 0) };
 
     if (!t)
         t = &none;                                  /* without words rather than without a report */
@@ -212,12 +219,12 @@ void exec_death_report(struct exec_proc *p, const struct packet *o)
     } else {
         describe_exit(p, &d, t, WEXITSTATUS(o->status));
     }
-    d.message = t->message;
-    d.function = t->function;
-    d.where = t->where;
-    d.backtrace = t->backtrace;
-    d.output = t->output;
-    d.stage = t->stage;
+    d.message = lent(t->message);
+    d.function = lent(t->function);
+    d.where = lent(t->where);
+    d.backtrace = lent(t->backtrace);
+    d.output = lent(t->output);
+    d.stage = lent(t->stage);
     if (!p->t->silent)
         cb->proc_died(p->x->config.ctx, p->user, &d);
     if (t != &none)

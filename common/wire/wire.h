@@ -321,6 +321,9 @@ struct wire_outcome {           /* how a task ended that did not end well: what 
     uint32_t attempt, pid;
     uint64_t index, duration_us;
     struct wire_str message, function, where, host, backtrace, output, stage;
+    /* Not on the wire, of the end of a task process (common/exec/death.c), whose kind may also be 0: stopped as asked. */
+    bool in_task;               /* a task was running: the first one without a result */
+    bool violated;              /* a task wrote over the ring: that one, or another one without a result */
 };
 
 /* ---- encode, decode ---------------------------------------------------------------------------------------------------------- */

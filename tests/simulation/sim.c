@@ -186,7 +186,7 @@ static void crash_process(struct sim *s, struct sim_worker *w)
     struct sim_proc *p = &w->procs[sim_random(s, SIM_PROCS)];
     if (!w->core || !p->id || !p->ready || p->dead)
         return;
-    const struct worker_obituary o = { .kind = BFORK_CRASHED, .signal = 9, .pid = 1, .in_task = p->busy,
+    const struct wire_outcome o = { .kind = BFORK_CRASHED, .signal = 9, .pid = 1, .in_task = p->busy,
                                        .message = WIRE_STR("killed by a signal from outside") };
     worker_proc id = p->id;
     sim_trace(s, "w%d process %u dies", w->number, id);

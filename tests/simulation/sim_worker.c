@@ -160,7 +160,7 @@ static void task_ends(struct sim *s, void *what, uint64_t incarnation, uint64_t 
     uint64_t index = p->ring[at].index, value = p->ring[at].value;
     worker_proc id = p->id;
     if (task_kind(j, index) == TASK_CRASHES) {
-        const struct worker_obituary o = {
+        const struct wire_outcome o = {
             .kind = BFORK_CRASHED, .signal = 11, .pid = 7, .in_task = true, .message = WIRE_STR("SIGSEGV")
         };
         if (!process_last_words(s, w, p))
@@ -193,7 +193,7 @@ static void stop_ends(struct sim *s, void *what, uint64_t incarnation, uint64_t 
 {
     struct sim_worker *w = what;
     struct sim_proc *p = &w->procs[slot];
-    const struct worker_obituary o = { .kind = 0 };
+    const struct wire_outcome o = { .kind = 0 };
     if (!w->core || p->incarnation != incarnation || !p->id || p->count || later(s, w, stop_ends, incarnation, slot))
         return;
     worker_proc id = p->id;
@@ -334,7 +334,7 @@ static void proc_killed(struct sim *s, void *what, uint64_t incarnation, uint64_
     struct sim_proc *p = &w->procs[slot];
     if (!w->core || p->incarnation != incarnation || !p->id || later(s, w, proc_killed, incarnation, slot))
         return;
-    const struct worker_obituary o = {
+    const struct wire_outcome o = {
         .kind = BFORK_CANCELLED, .signal = 9, .pid = 7, .in_task = p->busy, .message = WIRE_STR("killed")
     };
     worker_proc id = p->id;

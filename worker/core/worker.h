@@ -41,7 +41,10 @@ void worker_proc_ready(struct worker *w, uint64_t now, worker_proc proc);
  * wire_outcome whose index and attempt the core fills in), sum_ns, pid. Slices with buf NULL are copied. */
 void worker_proc_results(struct worker *w, uint64_t now, worker_proc proc, const struct wire_item *item);
 void worker_proc_room(struct worker *w, uint64_t now, worker_proc proc);        /* the ring has drained: push may work again */
-void worker_proc_died(struct worker *w, uint64_t now, worker_proc proc, const struct worker_obituary *o);
+/* o: why it is no more, and what it was doing. Its kind: BFORK_CRASHED, BFORK_EXITED, BFORK_OVERTIME, BFORK_OVERMEMORY; 0: stopped
+ * as asked; BFORK_EAGAIN: it could not be started for want of descriptors, processes or memory, which is tried again after a
+ * pause. */
+void worker_proc_died(struct worker *w, uint64_t now, worker_proc proc, const struct wire_outcome *o);
 
 /* What the task has printed that is so many behind the process's first without a result; before that task's result. Copied.
  * false: there is no such task. */

@@ -61,19 +61,6 @@ struct worker_effect {
     const char *text;
 };
 
-/* Why a task process is no more, and what it was doing. */
-struct worker_obituary {
-    /* BFORK_CRASHED, BFORK_EXITED, BFORK_OVERTIME, BFORK_OVERMEMORY; 0: stopped as asked; BFORK_EAGAIN: it could not be started
-     * for want of descriptors, processes or memory, which is tried again after a pause */
-    int32_t kind;
-    int32_t code, signal;
-    uint32_t pid;
-    bool in_task;                   /* a task was running: the first one without a result */
-    bool violated;                  /* a task wrote over the ring: that one, or another one without a result */
-    uint64_t duration_us;           /* of that task, if known */
-    struct wire_str message, function, where, backtrace, output, stage;
-};
-
 /* What a task has printed. */
 struct worker_print { int stream; const void *bytes; size_t size; uint32_t pid; bool cut; uint64_t limit; };
 

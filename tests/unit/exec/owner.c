@@ -36,21 +36,21 @@ static void proc_ready(void *ctx, void *user)
     ((struct owner *)ctx)->settled++;
 }
 
-static void proc_died(void *ctx, void *user, const struct exec_death *d)
+static void proc_died(void *ctx, void *user, const struct wire_outcome *d)
 {
     struct owner *o = ctx;
     (void)user;
     if (o->dying && exec_pull(o->dying, &o->harvested) && o->harvested.body.size <= sizeof(o->harvest))
         memcpy(o->harvest, o->harvested.body.data, o->harvested.body.size);
     o->died++;
-    o->settled += d->pid <= 0;
+    o->settled += d->pid == 0;
     o->death = *d;
-    snprintf(o->message, sizeof(o->message), "%s", d->message);
-    snprintf(o->function, sizeof(o->function), "%s", d->function);
-    snprintf(o->where, sizeof(o->where), "%s", d->where);
-    snprintf(o->backtrace, sizeof(o->backtrace), "%s", d->backtrace);
-    snprintf(o->tail, sizeof(o->tail), "%s", d->output);
-    snprintf(o->stage, sizeof(o->stage), "%s", d->stage);
+    snprintf(o->message, sizeof(o->message), "%.*s", (int)d->message.n, d->message.p);
+    snprintf(o->function, sizeof(o->function), "%.*s", (int)d->function.n, d->function.p);
+    snprintf(o->where, sizeof(o->where), "%.*s", (int)d->where.n, d->where.p);
+    snprintf(o->backtrace, sizeof(o->backtrace), "%.*s", (int)d->backtrace.n, d->backtrace.p);
+    snprintf(o->tail, sizeof(o->tail), "%.*s", (int)d->output.n, d->output.p);
+    snprintf(o->stage, sizeof(o->stage), "%.*s", (int)d->stage.n, d->stage.p);
 }
 
 static void keep(char *to, size_t room, uint64_t before, const void *bytes, size_t n)

@@ -15,7 +15,7 @@ struct owner {
     int settled;                                /* processes ready, and those that died before */
     int fail_code;
     char fail_stage[32], fail_text[2048];
-    struct exec_death death;                    /* the last one; texts below */
+    struct wire_outcome death;                   /* the last one; texts below */
     char message[2048], function[256], where[512], backtrace[8192], tail[8192], stage[64];
     uint64_t out_bytes, err_bytes;
     int cuts;

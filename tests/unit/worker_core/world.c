@@ -348,7 +348,7 @@ void ran(struct world *x, worker_proc proc, uint32_t n, uint64_t ns)
     check(x);
 }
 
-static void dies(struct world *x, const struct worker_obituary *o)
+static void dies(struct world *x, const struct wire_outcome *o)
 {
     worker_proc proc = o->pid;
 
@@ -360,12 +360,12 @@ static void dies(struct world *x, const struct worker_obituary *o)
 
 void died(struct world *x, worker_proc proc, int kind, bool in_task)
 {
-    dies(x, &(struct worker_obituary){ .kind = kind, .signal = 11, .pid = proc, .in_task = in_task, .message = WIRE_STR("gone") });
+    dies(x, &(struct wire_outcome){ .kind = kind, .signal = 11, .pid = proc, .in_task = in_task, .message = WIRE_STR("gone") });
 }
 
 void died_violating(struct world *x, worker_proc proc)
 {
-    dies(x, &(struct worker_obituary){ .kind = BFORK_CRASHED, .pid = proc, .in_task = true, .violated = true,
+    dies(x, &(struct wire_outcome){ .kind = BFORK_CRASHED, .pid = proc, .in_task = true, .violated = true,
                                        .message = WIRE_STR("gone") });
 }
 

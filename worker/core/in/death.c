@@ -13,13 +13,12 @@
 #define UNSAID_MOST 3                   /* a task at whose place so many processes died one after the other was running */
 
 /* The outcome of the task that was running, or nothing if it is to run again. */
-static void settle_running(struct worker *w, struct proc *p, struct attempt *a, const struct worker_obituary *o)
+static void settle_running(struct worker *w, struct proc *p, struct attempt *a, const struct wire_outcome *o)
 {
     bool wanted_dead = wrk_attempt_is_killed(a, a->next);
-    struct wire_outcome out = { .kind = o->kind, .code = o->code, .signal = o->signal, .pid = o->pid, .index = a->next,
-        .duration_us = o->duration_us, .message = o->message, .function = o->function, .where = o->where, .backtrace = o->backtrace,
-        .output = o->output, .stage = o->stage };
+    struct wire_outcome out = *o;
 
+    out.index = a->next;
     if (wrk_proc_is_killed(p) && wanted_dead) {
         out.kind = BFORK_CANCELLED;
     } else if (wrk_proc_is_killed(p)) {
@@ -57,7 +56,7 @@ static void give_back_all(struct worker *w, struct proc *p)
 }
 
 /* It could not be started for want of something that may be there later. The others go on. True: the pool fails. */
-static bool unborn(struct worker *w, struct lane *l, const struct worker_obituary *o)
+static bool unborn(struct worker *w, struct lane *l, const struct wire_outcome *o)
 {
     uint32_t doubled = l->scarce < 5 ? l->scarce : 5;
     uint64_t pause = SCARCE_FIRST_NS << doubled;
@@ -72,7 +71,7 @@ static bool unborn(struct worker *w, struct lane *l, const struct worker_obituar
     return l->live == 0 && l->scarce >= SCARCE_STARTS;
 }
 
-static void fail_unborn(struct worker *w, struct lane *l, const struct worker_obituary *o)
+static void fail_unborn(struct worker *w, struct lane *l, const struct wire_outcome *o)
 {
     char text[400];
 
@@ -94,7 +93,7 @@ static bool was_running_unsaid(const struct proc *p, struct attempt *a)
 }
 
 /* Which of its tasks wrote over the ring is not known: what had not been read may have been done or not. */
-static bool is_unclear(const struct proc *p, const struct attempt *a, const struct worker_obituary *o)
+static bool is_unclear(const struct proc *p, const struct attempt *a, const struct wire_outcome *o)
 {
     return o->violated && !wrk_proc_is_killed(p) && p->pending > 1 && a->next >= a->apart;
 }
@@ -102,7 +101,7 @@ static bool is_unclear(const struct proc *p, const struct attempt *a, const stru
 /* To charge the first task without a result would fail an innocent one with each process that ends so, for minutes if there are
  * thousands. So they run again, one at a time in a process, and then it is known which one it is. Tasks at most once do not run
  * again: they end as UNKNOWN. */
-static void set_apart(struct worker *w, struct proc *p, const struct worker_obituary *o)
+static void set_apart(struct worker *w, struct proc *p, const struct wire_outcome *o)
 {
     struct wire_outcome out = { .kind = BFORK_UNKNOWN, .pid = o->pid,
         .message = WIRE_STR("a task wrote over the ring of its task process, and this one may have run") };
@@ -124,7 +123,7 @@ static void set_apart(struct worker *w, struct proc *p, const struct worker_obit
     }
 }
 
-void worker_proc_died(struct worker *w, uint64_t now, worker_proc proc, const struct worker_obituary *o)
+void worker_proc_died(struct worker *w, uint64_t now, worker_proc proc, const struct wire_outcome *o)
 {
     struct proc *p = map_get(&w->by_proc, proc);
 
