@@ -38,7 +38,8 @@ elseif(BF_LTO)
 endif()
 
 add_library(bf_flags INTERFACE)
-target_compile_options(bf_flags INTERFACE -Wall -Wextra $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes>
+target_compile_options(bf_flags INTERFACE -Wall -Wextra $<$<COMPILE_LANGUAGE:C>:-Wstrict-prototypes -Wmissing-prototypes
+  -Werror=implicit-function-declaration>
   -Wshadow -Wpointer-arith -Wwrite-strings -Wundef -fno-common -fno-strict-aliasing)
 target_compile_definitions(bf_flags INTERFACE _GNU_SOURCE BF_VERSION="${PROJECT_VERSION}")
 target_include_directories(bf_flags INTERFACE ${PROJECT_SOURCE_DIR}/common ${PROJECT_SOURCE_DIR}/libclient/include)
