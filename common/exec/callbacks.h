@@ -33,7 +33,8 @@ struct exec_callbacks {
     /* Pull what it has finished inside this callback: the handle is gone afterwards. o is lent; pid 0: it never was. in_task: the
      * first task then without a result was running; the others had not begun. */
     void (*proc_died)(void *ctx, void *user, const struct wire_outcome *o);
-    /* user: of the process, or of the template. Comes before the result of the task can be pulled. */
+    /* user: of the process, or of the template. Comes before the result of the task can be pulled. The bytes are lent by what has
+     * printed them, so its template must not be stopped inside this callback, nor inside the next one. */
     void (*output)(void *ctx, void *user, const struct exec_print *k);
     /* May output of this process be read now? While not, it is left in the pipe and its task waits. NULL: always. What a process
      * leaves when it dies is told without asking. */

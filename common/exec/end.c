@@ -88,8 +88,7 @@ void exec_proc_dead(struct exec_proc *p, const struct packet *obituary)
     if (p->state == PROC_DEAD || p->state == PROC_GONE)
         return;
     exec_proc_last_words(p);
-    if (!exec_proc_move(p, PROC_DIE))
-        return;                         /* who heard the last words has stopped its template */
+    exec_proc_move(p, PROC_DIE);
     exec_death_report(p, obituary);
     exec_proc_unlink(p);
 }

@@ -11,7 +11,7 @@
 static const char *const template_states[] = { "starting", "ready", "failed", "gone" };
 static const char *const template_events[] = { "be ready", "fail", "leave" };
 
-/* While a failure is told, and while the last words before it are, the caller may stop the template. */
+/* While a failure is told the caller may stop the template: it leaves twice. */
 static const uint8_t template_cells[TEMPLATE_STATES][TEMPLATE_EVENTS] = {
     [TEMPLATE_STARTING] = { [TEMPLATE_UP] = TO(TEMPLATE_READY),
                             [TEMPLATE_FAIL] = TO(TEMPLATE_FAILED),
@@ -20,7 +20,7 @@ static const uint8_t template_cells[TEMPLATE_STATES][TEMPLATE_EVENTS] = {
                          [TEMPLATE_FAIL] = TO(TEMPLATE_FAILED),
                          [TEMPLATE_LEAVE] = TO(TEMPLATE_GONE) },
     [TEMPLATE_FAILED] = { [TEMPLATE_LEAVE] = TO(TEMPLATE_GONE) },
-    [TEMPLATE_GONE] = { [TEMPLATE_FAIL] = MOVES_LATE, [TEMPLATE_LEAVE] = MOVES_LATE },
+    [TEMPLATE_GONE] = { [TEMPLATE_LEAVE] = MOVES_LATE },
 };
 
 static const struct moves template_moves = MOVES("a template", template_states, template_events, template_cells);
@@ -61,8 +61,8 @@ static const uint8_t proc_cells[PROC_STATES][PROC_EVENTS] = {
                         [PROC_KILL] = TO(PROC_STOPPING),
                         [PROC_DIE] = TO(PROC_DEAD),
                         [PROC_LEAVE] = TO(PROC_GONE) },
-    [PROC_DEAD] = { [PROC_STOP] = MOVES_LATE, [PROC_KILL] = MOVES_LATE, [PROC_DIE] = MOVES_LATE, [PROC_LEAVE] = TO(PROC_GONE) },
-    [PROC_GONE] = { [PROC_STOP] = MOVES_LATE, [PROC_KILL] = MOVES_LATE, [PROC_DIE] = MOVES_LATE, [PROC_LEAVE] = MOVES_LATE },
+    [PROC_DEAD] = { [PROC_STOP] = MOVES_LATE, [PROC_KILL] = MOVES_LATE, [PROC_LEAVE] = TO(PROC_GONE) },
+    [PROC_GONE] = { [PROC_STOP] = MOVES_LATE, [PROC_KILL] = MOVES_LATE, [PROC_LEAVE] = MOVES_LATE },
 };
 
 static const struct moves proc_moves = MOVES("a task process", proc_states, proc_events, proc_cells);

@@ -53,8 +53,7 @@ static void report_failure(struct exec_template *t, const char *stage, int code,
     const struct exec_callbacks *cb = x->config.callbacks;
     struct exec_proc *solo = t->solo;
 
-    if (!exec_template_move(t, TEMPLATE_FAIL))
-        return;                         /* who heard its last words has stopped it */
+    exec_template_move(t, TEMPLATE_FAIL);
     for (LIST_EACH(&t->procs, n))
         exec_proc_last_words(LIST_ENTRY(n, struct exec_proc, node));
     if (solo) {
