@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MPL-2.0
  * ring.c - makes, seals and maps the shared memory; sleeps and wakes on its futex. What is in the rings is the users' business
- * (proc.c on the owner's side, libclient/task/process.c on the other).
+ * (push.c and pull.c on the owner's side, libclient/task/process.c on the other).
  */
 #include "exec/ring.h"
 #include "bfork.h"
