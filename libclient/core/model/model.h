@@ -93,7 +93,7 @@ struct session_pool {
     uint32_t jobs;
 };
 
-#define PRINTED_BEFORE 3                /* attempts whose output was said to be of no account: one of them may win after a restart */
+#define PRINTED_BEFORE 3        /* attempts whose output was said to be of no account: one of them may win after a restart */
 
 struct printed {                        /* of a task that is not settled, by index */
     uint64_t attempt, offset[2];

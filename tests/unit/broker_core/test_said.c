@@ -947,8 +947,8 @@ static void note_order(struct world *w, struct world_peer *p, const struct wire_
     }
 }
 
-/* w1 has tasks 0 and 1, both have printed; its connection is lost, and what comes next says that task 1 was returned. It goes out to
- * w2, prints there. Then w1 says again what it had printed of task 1: nobody waits for that. */
+/* w1 has tasks 0 and 1, both have printed; its connection is lost, and what comes next says that task 1 was returned. It goes out
+ * to w2, prints there. Then w1 says again what it had printed of task 1: nobody waits for that. */
 static void r21_output_of_what_was_returned_is_not_told_behind_the_next_attempts(void **state)
 {
     const struct wire_job_spec two = { .chunk = 2 };

@@ -1600,8 +1600,8 @@ static void r02_promises_go_with_their_job(void **state)
 
 #define T(name) cmocka_unit_test_setup_teardown(name, before, after)
 
-/* Attempt 7 printed all that it prints, and is taken for lost; attempt 8 begins, prints, and is fenced after a restart of the broker,
- * to which 7 has come back first, with its result. What counts was printed, was told, and was said to count no more. */
+/* Attempt 7 printed all that it prints, and is taken for lost; attempt 8 begins, prints, and is fenced after a restart of the
+ * broker, to which 7 has come back first, with its result. What counts was printed, was told, and was said to count no more. */
 static void r21_the_attempt_that_wins_had_printed(void **state)
 {
     (void)state;
