@@ -119,6 +119,7 @@ static void a_line_is_bounded(void **state)
     m.u.hello.software = m.u.hello.name = m.u.hello.host = m.u.hello.resources = (struct wire_str){ name, sizeof(name) };
     net_trace_message(t, true, who, &m);
     memset(name, 'x', sizeof(name) - 1);
+    name[sizeof(name) - 1] = '\0';
     net_trace_unread(t, who, 1, name);
     net_trace_close(&t);
     assert_in_range(file_read("long"), 3000, 4096);
